@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: ISC */
+/* mem.h - allocation. The x functions never return NULL: when a small fixed-size object cannot be
+ * had the process ends with a message. Sizes that come from outside use malloc and are checked.
+ * Any thread. */
+#ifndef POOLWISE_MEM_H
+#define POOLWISE_MEM_H
+
+#include <stddef.h>
+
+void *pw_xmalloc(size_t size) __attribute__((malloc, returns_nonnull, alloc_size(1)));
+void *pw_xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull, alloc_size(1, 2)));
+void *pw_xrealloc(void *p, size_t size) __attribute__((returns_nonnull, alloc_size(2)));
+char *pw_xstrdup(const char *s) __attribute__((malloc, returns_nonnull));
+char *pw_xstrndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull));
+char *pw_xasprintf(const char *fmt, ...) __attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
+
+/* Overwrites secrets so that the compiler cannot drop it, then nothing (the caller frees). */
+void pw_wipe(void *p, size_t size);
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: ISC */
+#include "pooler/net/stream.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void on_read(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    Stream *s = arg;
+    s->ops->on_readable(s);
+}
+
+static void on_write(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
+    Stream *s = arg;
+    while (pw_buf_unread(&s->out) > 0) {
+        ssize_t n = send(fd, pw_buf_head(&s->out), pw_buf_unread(&s->out), MSG_NOSIGNAL);
+        if (n < 0) {
+            if (errno == EINTR)
+                continue;
+            if (errno == EAGAIN)
+                return;
+            event_del(&s->write_event);
+            s->write_armed = false;
+            s->ops->on_write_error(s);
+            return;
+        }
+        s->bytes_out += (uint64_t)n;
+        pw_buf_consume(&s->out, (size_t)n);
+    }
+    pw_buf_release_if_empty(&s->out);
+    event_del(&s->write_event);
+    s->write_armed = false;
+    s->ops->on_drained(s);
+}
+
+static void assign(Stream *s)
+{
+    event_assign(&s->read_event, s->worker->base, s->fd, EV_READ | EV_PERSIST, on_read, s);
+    event_assign(&s->write_event, s->worker->base, s->fd, EV_WRITE | EV_PERSIST, on_write, s);
+}
+
+void stream_open(Stream *s, Worker *w, int fd, const StreamOps *ops)
+{
+    s->fd = fd;
+    s->worker = w;
+    s->ops = ops;
+    s->reading = s->write_armed = false;
+    s->bytes_in = s->bytes_out = 0;
+    pw_buf_init(&s->out);
+    assign(s);
+}
+
+void stream_close(Stream *s)
+{
+    if (s->fd < 0)
+        return;
+    if (s->reading)
+        event_del(&s->read_event);
+    if (s->write_armed)
+        event_del(&s->write_event);
+    s->reading = s->write_armed = false;
+    close(s->fd);
+    s->fd = -1;
+    pw_buf_finish(&s->out);
+}
+
+void stream_read_start(Stream *s)
+{
+    if (!s->reading && s->fd >= 0) {
+        event_add(&s->read_event, NULL);
+        s->reading = true;
+    }
+}
+
+void stream_read_stop(Stream *s)
+{
+    if (s->reading) {
+        event_del(&s->read_event);
+        s->reading = false;
+    }
+}
+
+ssize_t stream_recv(Stream *s, void *buf, size_t n)
+{
+    for (;;) {
+        ssize_t got = recv(s->fd, buf, n, 0);
+        if (got >= 0) {
+            s->bytes_in += (uint64_t)got;
+            return got;
+        }
+        if (errno == EINTR)
+            continue;
+        return errno == EAGAIN ? -1 : -2;
+    }
+}
+
+bool stream_send(Stream *s, const void *bytes, size_t n)
+{
+    const uint8_t *p = bytes;
+    if (pw_buf_unread(&s->out) == 0) {
+        while (n > 0) {
+            ssize_t sent = send(s->fd, p, n, MSG_NOSIGNAL);
+            if (sent < 0) {
+                if (errno == EINTR)
+                    continue;
+                if (errno == EAGAIN)
+                    break;
+                return false;
+            }
+            s->bytes_out += (uint64_t)sent;
+            p += sent;
+            n -= (size_t)sent;
+        }
+    }
+    if (n > 0) {
+        pw_buf_append(&s->out, p, n);
+        if (!s->write_armed) {
+            event_add(&s->write_event, NULL);
+            s->write_armed = true;
+        }
+    }
+    return true;
+}
+
+bool stream_send_buf(Stream *s, PwBuf *buf)
+{
+    bool ok = stream_send(s, pw_buf_head(buf), pw_buf_unread(buf));
+    pw_buf_consume(buf, pw_buf_unread(buf));
+    return ok;
+}
+
+void stream_detach(Stream *s)
+{
+    stream_read_stop(s);
+    s->worker = NULL;
+}
+
+void stream_attach(Stream *s, Worker *w)
+{
+    s->worker = w;
+    assign(s);
+    stream_read_start(s);
+}
+
+bool stream_has_input(const Stream *s)
+{
+    char byte;
+    ssize_t n;
+    do
+        n = recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    return n >= 0 || errno != EAGAIN;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: ISC */
+/* stream.h - a non-blocking socket on a worker's loop: try-send first, buffer only what the kernel refused.
+ *
+ * Reads go into the caller's buffer (the worker's scratch). The read event stays registered all the
+ * time; it is taken off only for back-pressure. The write event exists only after EAGAIN.
+ * Owned by one worker; stream_detach / stream_attach move it to another. */
+#ifndef POOLER_NET_STREAM_H
+#define POOLER_NET_STREAM_H
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "pooler/net/worker.h"
+#include "poolwise/buf.h"
+
+typedef struct Stream Stream;
+
+typedef struct StreamOps {
+    void (*on_readable)(Stream *s);
+    void (*on_drained)(Stream *s);  /* the buffered output is all sent */
+    void (*on_write_error)(Stream *s); /* a later send failed: the peer is gone; called from the loop */
+} StreamOps;
+
+struct Stream {
+    int fd; /* -1: closed */
+    Worker *worker;
+    const StreamOps *ops;
+    struct event read_event, write_event;
+    bool reading, write_armed;
+    PwBuf out;
+    uint64_t bytes_in, bytes_out;
+};
+
+/* Takes the fd over. Not reading yet. */
+void stream_open(Stream *s, Worker *w, int fd, const StreamOps *ops);
+void stream_close(Stream *s); /* closes the fd, frees the output; idempotent */
+
+void stream_read_start(Stream *s);
+void stream_read_stop(Stream *s);
+
+/* > 0 bytes; 0 end of file; -1 would block; -2 error (errno). */
+ssize_t stream_recv(Stream *s, void *buf, size_t n);
+
+/* Sends now what can be sent and buffers the rest. False: the peer is gone (the caller closes). */
+PW_MUSTCHECK bool stream_send(Stream *s, const void *bytes, size_t n);
+PW_MUSTCHECK bool stream_send_buf(Stream *s, PwBuf *buf); /* sends and empties buf */
+
+static inline size_t stream_pending(const Stream *s)
+{
+    return pw_buf_unread(&s->out);
+}
+
+/* Off this loop for a hand-over (nothing may be pending), and onto another, reading. */
+void stream_detach(Stream *s);
+void stream_attach(Stream *s, Worker *w);
+
+/* True when the socket shows data or end of file right now (one recv with MSG_PEEK). */
+bool stream_has_input(const Stream *s);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: ISC */
+/* worker.h - one event loop on one thread: libevent base, mailbox, scratch buffer, coarse clock, deferred frees.
+ *
+ * Everything here is called on the worker's own thread unless it says otherwise. */
+#ifndef POOLER_NET_WORKER_H
+#define POOLER_NET_WORKER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pooler/net/mailbox.h"
+#include "poolwise/err.h"
+#include "poolwise/time.h"
+
+struct event;
+struct event_base;
+
+#define WORKER_MAX 64
+/* Bytes read at once. A loop turn's bytes are walked here and sent straight on; connections own no buffer. */
+#define WORKER_SCRATCH_SIZE (64 * 1024)
+/* Room in front of the scratch buffer for the held part of a message (header or partial message). */
+#define WORKER_SCRATCH_HEADROOM (32 * 1024)
+
+/* Embedded in an object that may be freed while its events are still being run in this loop turn. */
+typedef struct WorkerDeferred {
+    struct WorkerDeferred *next;
+    void (*free_it)(struct WorkerDeferred *d);
+} WorkerDeferred;
+
+typedef struct Worker {
+    unsigned index;
+    struct event_base *base;
+    Mailbox mailbox;
+    struct event *mail_event;
+    uint8_t *scratch; /* [HEADROOM + SIZE]; valid within one callback */
+    PwUsec clock;     /* coarse monotonic, see worker_now */
+    bool clock_stale;
+    WorkerDeferred *deferred;
+    void *app; /* the WorkerCtx of pooler/pool/context.h */
+    pthread_t thread;
+    bool stop;
+    uint64_t turns; /* loop turns, for SHOW WORKERS */
+} Worker;
+
+/* Creates and destroys all workers. Main thread, before start and after join. */
+PW_MUSTCHECK PwErr workers_create(unsigned count);
+void workers_destroy(void);
+unsigned workers_count(void);
+Worker *worker_get(unsigned index); /* any thread after workers_create */
+
+/* Starts the threads of workers 1..n-1; worker 0 is the caller's thread and runs in workers_run_main. */
+PW_MUSTCHECK PwErr workers_start(void);
+void workers_run_main(void); /* returns after worker_stop on worker 0 */
+void workers_join(void);
+void worker_stop(Worker *w); /* own thread: the loop ends after this turn */
+
+/* Posts to a worker's mailbox. Any thread. */
+void worker_post(unsigned index, MailNode *node);
+
+/* Coarse monotonic time: read once per loop turn. */
+PwUsec worker_clock_read(Worker *w);
+static inline PwUsec worker_now(Worker *w)
+{
+    return PW_UNLIKELY(w->clock_stale) ? worker_clock_read(w) : w->clock;
+}
+
+/* Runs d->free_it at the end of this loop turn. */
+void worker_defer(Worker *w, WorkerDeferred *d);
+
+/* Visits all workers in order (0, 1, ..) carrying `arg`, then runs `done` on the origin. The visits are
+ * one after the other, so `arg` needs no lock. Any worker may start one; many may be under way. */
+void worker_tour(Worker *origin, void (*visit)(Worker *w, void *arg), void (*done)(Worker *origin, void *arg),
+                 void *arg);
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: ISC */
+#include "pooler/pool/registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "poolwise/mem.h"
+
+static struct {
+    pthread_mutex_t lock;
+    unsigned n_workers;
+    const PoolOps *ops;
+    PoolDirectory *directory;
+    DbState *dbs;
+    UserState *users;
+    PoolEntry *pools;
+} registry = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void pool_stats_add(PoolStats *to, const PoolStats *from)
+{
+    uint64_t *t = (uint64_t *)to;
+    const uint64_t *f = (const uint64_t *)from;
+    for (size_t i = 0; i < sizeof(*to) / sizeof(uint64_t); i++)
+        t[i] += f[i];
+}
+
+void registry_init(unsigned n_workers, const PoolOps *ops)
+{
+    registry.n_workers = n_workers;
+    registry.ops = ops;
+    registry.directory = pool_directory_create();
+}
+
+PoolDirectory *registry_directory(void)
+{
+    return registry.directory;
+}
+
+static void limit_init(LimitCounter *c)
+{
+    pw_atomic_init(&c->used, 0);
+    pw_atomic_init(&c->max, 0);
+}
+
+static void entry_free(PoolEntry *e)
+{
+    pool_directory_remove(registry.directory, e->pool);
+    pool_destroy(e->pool);
+    if (e->welcome)
+        welcome_unref(e, e->welcome);
+    pw_wipe(&e->scram_keys, sizeof(e->scram_keys));
+    pthread_mutex_destroy(&e->lock);
+    free(e->locals);
+    free(e->key);
+    free(e);
+}
+
+void registry_finish(void)
+{
+    PoolEntry *e, *enext;
+    HASH_ITER(hh, registry.pools, e, enext)
+    {
+        HASH_DEL(registry.pools, e);
+        entry_free(e);
+    }
+    DbState *d, *dnext;
+    HASH_ITER(hh, registry.dbs, d, dnext)
+    {
+        HASH_DEL(registry.dbs, d);
+        free(d->name);
+        free(d);
+    }
+    UserState *u, *unext;
+    HASH_ITER(hh, registry.users, u, unext)
+    {
+        HASH_DEL(registry.users, u);
+        free(u->name);
+        free(u);
+    }
+    pool_directory_destroy(registry.directory);
+    registry.directory = NULL;
+}
+
+DbState *registry_find_db(const char *name)
+{
+    DbState *d;
+    pthread_mutex_lock(&registry.lock);
+    HASH_FIND_STR(registry.dbs, name, d);
+    pthread_mutex_unlock(&registry.lock);
+    return d;
+}
+
+UserState *registry_find_user(const char *name)
+{
+    UserState *u;
+    pthread_mutex_lock(&registry.lock);
+    HASH_FIND_STR(registry.users, name, u);
+    pthread_mutex_unlock(&registry.lock);
+    return u;
+}
+
+DbState *registry_db(const char *name)
+{
+    DbState *d;
+    pthread_mutex_lock(&registry.lock);
+    HASH_FIND_STR(registry.dbs, name, d);
+    if (!d) {
+        d = pw_xcalloc(1, sizeof(*d));
+        d->name = pw_xstrdup(name);
+        limit_init(&d->servers);
+        limit_init(&d->clients);
+        HASH_ADD_KEYPTR(hh, registry.dbs, d->name, strlen(d->name), d);
+    }
+    pthread_mutex_unlock(&registry.lock);
+    return d;
+}
+
+UserState *registry_user(const char *name)
+{
+    UserState *u;
+    pthread_mutex_lock(&registry.lock);
+    HASH_FIND_STR(registry.users, name, u);
+    if (!u) {
+        u = pw_xcalloc(1, sizeof(*u));
+        u->name = pw_xstrdup(name);
+        limit_init(&u->servers);
+        limit_init(&u->clients);
+        HASH_ADD_KEYPTR(hh, registry.users, u->name, strlen(u->name), u);
+    }
+    pthread_mutex_unlock(&registry.lock);
+    return u;
+}
+
+static PoolEntry *entry_new(const char *key, DbState *db, UserState *user)
+{
+    PoolEntry *e = pw_xcalloc(1, sizeof(*e));
+    e->key = pw_xstrdup(key);
+    e->db = db;
+    e->user = user;
+    e->pool = pool_create(registry.ops, registry.n_workers, &db->servers, &user->servers);
+    e->locals = pw_xcalloc(registry.n_workers, sizeof(*e->locals));
+    pthread_mutex_init(&e->lock, NULL);
+    for (unsigned i = 0; i < registry.n_workers; i++) {
+        e->locals[i].entry = e;
+        e->locals[i].shard = &e->pool->shards[i];
+        e->pool->shards[i].owner = &e->locals[i];
+    }
+    pool_directory_add(registry.directory, e->pool);
+    return e;
+}
+
+PoolEntry *registry_pool(DbState *db, UserState *user)
+{
+    char *key = pw_xasprintf("%s\x1f%s", db->name, user->name);
+    PoolEntry *e;
+    pthread_mutex_lock(&registry.lock);
+    HASH_FIND_STR(registry.pools, key, e);
+    if (!e) {
+        e = entry_new(key, db, user);
+        HASH_ADD_KEYPTR(hh, registry.pools, e->key, strlen(e->key), e);
+    }
+    pw_atomic_add(&e->clients, 1);
+    pthread_mutex_unlock(&registry.lock);
+    free(key);
+    return e;
+}
+
+void registry_unref(PoolEntry *entry)
+{
+    pw_atomic_store(&entry->empty_since, pw_time_mono());
+    pw_atomic_sub(&entry->clients, 1);
+}
+
+void registry_each_db(void (*visit)(void *arg, DbState *db), void *arg)
+{
+    pthread_mutex_lock(&registry.lock);
+    for (DbState *d = registry.dbs; d; d = d->hh.next)
+        visit(arg, d);
+    pthread_mutex_unlock(&registry.lock);
+}
+
+void registry_each_user(void (*visit)(void *arg, UserState *user), void *arg)
+{
+    pthread_mutex_lock(&registry.lock);
+    for (UserState *u = registry.users; u; u = u->hh.next)
+        visit(arg, u);
+    pthread_mutex_unlock(&registry.lock);
+}
+
+void registry_each_pool(void (*visit)(void *arg, PoolEntry *entry), void *arg)
+{
+    pthread_mutex_lock(&registry.lock);
+    for (PoolEntry *e = registry.pools; e; e = e->hh.next)
+        visit(arg, e);
+    pthread_mutex_unlock(&registry.lock);
+}
+
+unsigned registry_n_pools(void)
+{
+    pthread_mutex_lock(&registry.lock);
+    unsigned n = HASH_COUNT(registry.pools);
+    pthread_mutex_unlock(&registry.lock);
+    return n;
+}
+
+/* ---- what servers taught ---- */
+
+Welcome *pool_entry_welcome(PoolEntry *entry)
+{
+    pthread_mutex_lock(&entry->lock);
+    Welcome *w = entry->welcome;
+    if (w)
+        w->refs++;
+    pthread_mutex_unlock(&entry->lock);
+    return w;
+}
+
+static void welcome_drop(Welcome *w)
+{
+    if (--w->refs > 0)
+        return;
+    pw_buf_finish(&w->params);
+    params_finish(&w->tracked);
+    free(w);
+}
+
+void pool_entry_set_welcome(PoolEntry *entry, Welcome *w)
+{
+    pthread_mutex_lock(&entry->lock);
+    w->refs = 1;
+    if (entry->welcome)
+        welcome_drop(w);
+    else
+        entry->welcome = w;
+    pthread_mutex_unlock(&entry->lock);
+}
+
+void pool_entry_forget_welcome(PoolEntry *entry)
+{
+    pthread_mutex_lock(&entry->lock);
+    Welcome *w = entry->welcome;
+    entry->welcome = NULL;
+    if (w)
+        welcome_drop(w);
+    pthread_mutex_unlock(&entry->lock);
+}
+
+void welcome_unref(PoolEntry *entry, Welcome *w)
+{
+    pthread_mutex_lock(&entry->lock);
+    welcome_drop(w);
+    pthread_mutex_unlock(&entry->lock);
+}
+
+void pool_entry_failed(PoolEntry *entry, PwUsec now, const char *sqlstate, const char *text)
+{
+    pthread_mutex_lock(&entry->lock);
+    snprintf(entry->fail_text, sizeof(entry->fail_text), "%s", text);
+    snprintf(entry->fail_sqlstate, sizeof(entry->fail_sqlstate), "%s", sqlstate);
+    pthread_mutex_unlock(&entry->lock);
+    pw_atomic_store(&entry->failed_at, now);
+}
+
+void pool_entry_worked(PoolEntry *entry)
+{
+    if (pw_atomic_load(&entry->failed_at) != 0)
+        pw_atomic_store(&entry->failed_at, 0);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: ISC */
+/* registry.h - which pools exist: databases, users, and one PoolEntry per (database, server user).
+ *
+ * A DbState or UserState is made on first use and stays for the life of the process, so that its limits
+ * and its PAUSE or DISABLE outlive a RELOAD. A PoolEntry is made by the first login that needs it and is
+ * destroyed by registry_retire_idle on the main worker after every worker agreed that its shard is empty.
+ *
+ * Locks: `registry` (one mutex) guards the tables and is taken at login, in SHOW and in maintenance, never per
+ * query and never over I/O. PoolEntry.lock guards the facts learnt from servers (welcome, last failure). */
+#ifndef POOLER_POOL_REGISTRY_H
+#define POOLER_POOL_REGISTRY_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "pooler/auth/scram_keys.h"
+#include "pooler/config/snapshot.h"
+#include "pooler/pool/pool.h"
+#include "pooler/session/params.h"
+
+typedef struct Worker Worker;
+
+/* Counters of one shard; its worker only. Units: bytes and microseconds. */
+typedef struct PoolStats {
+    uint64_t server_assignment_count, xact_count, query_count;
+    uint64_t bytes_received, bytes_sent; /* from and to clients */
+    uint64_t xact_time, query_time, wait_time;
+    uint64_t client_parse_count, server_parse_count, bind_count;
+    uint64_t client_login_count;
+} PoolStats;
+
+void pool_stats_add(PoolStats *to, const PoolStats *from);
+
+typedef struct DbState {
+    UT_hash_handle hh;
+    char *name;           /* as clients ask for it */
+    LimitCounter servers; /* max_db_connections */
+    LimitCounter clients; /* max_db_client_connections; max kept by RELOAD */
+    PW_ATOMIC(int) paused, disabled;
+    PW_ATOMIC(int) is_auto; /* from the '*' line */
+    PW_ATOMIC(int64_t) last_used; /* PwUsec; for autodb_idle_timeout */
+    PoolStats past; /* of pools that are gone; registry lock */
+    PoolStats period_start, average; /* stats_period; main worker */
+} DbState;
+
+typedef struct UserState {
+    UT_hash_handle hh;
+    char *name;
+    LimitCounter servers; /* max_user_connections */
+    LimitCounter clients; /* max_user_client_connections */
+} UserState;
+
+/* What a new client of this pool is told: ParameterStatus messages, made from the first server's. Immutable,
+ * reference-counted under PoolEntry.lock. */
+typedef struct Welcome {
+    int refs;
+    PwBuf params;     /* ParameterStatus messages of what is not tracked */
+    ParamSet tracked; /* the defaults of the tracked ones */
+} Welcome;
+
+typedef struct PoolEntry PoolEntry;
+
+/* One worker's part: settings resolved from that worker's snapshot, statistics. shard->owner points here. */
+typedef struct PoolLocal {
+    PoolEntry *entry;
+    PoolShard *shard;
+    Worker *worker;
+    const DatabaseConf *dbconf; /* in the worker's snapshot; NULL: removed by RELOAD */
+    PoolSettings settings;
+    PoolStats stats;
+    int n_clients;              /* logged-in clients of this worker */
+    int cancels_waiting, cancels_active;
+    uint64_t reconnect_epoch;   /* RECONNECT: servers of an older epoch are closed on release */
+    TAILQ_ENTRY(PoolLocal) link; /* WorkerCtx.pools */
+    bool listed;
+} PoolLocal;
+
+struct PoolEntry {
+    UT_hash_handle hh;
+    char *key; /* "database\x1fuser" */
+    Pool *pool;
+    DbState *db;
+    UserState *user; /* the server user */
+    PoolLocal *locals; /* [workers] */
+    PW_ATOMIC(int) clients; /* references held by clients (from login to close) */
+    PW_ATOMIC(int64_t) failed_at; /* PwUsec of the last failed connect or login, 0: the last one worked */
+    PW_ATOMIC(int64_t) empty_since;
+    PW_ATOMIC(int) next_host; /* round robin over a host list */
+    pthread_mutex_t lock;
+    Welcome *welcome;          /* under lock */
+    char fail_text[256];       /* under lock */
+    char fail_sqlstate[6];     /* under lock */
+    ScramKeys scram_keys;      /* under lock: recovered from a client's login, for SCRAM pass-through */
+    bool has_scram_keys;
+};
+
+void registry_init(unsigned n_workers, const PoolOps *ops);
+void registry_finish(void);
+PoolDirectory *registry_directory(void);
+
+/* Any worker. Never NULL. */
+DbState *registry_db(const char *name);
+UserState *registry_user(const char *name);
+DbState *registry_find_db(const char *name); /* NULL: never used */
+UserState *registry_find_user(const char *name);
+
+/* The pool of (db, user), made if need be, with one client reference taken (give it back with registry_unref). */
+PoolEntry *registry_pool(DbState *db, UserState *user);
+void registry_unref(PoolEntry *entry);
+
+/* Calls `visit` for each, under the lock: it must be short and must not call the registry. */
+void registry_each_db(void (*visit)(void *arg, DbState *db), void *arg);
+void registry_each_user(void (*visit)(void *arg, UserState *user), void *arg);
+void registry_each_pool(void (*visit)(void *arg, PoolEntry *entry), void *arg);
+unsigned registry_n_pools(void);
+
+/* Welcome: NULL until the first server of the pool logged in. The reference is given back by welcome_unref. */
+Welcome *pool_entry_welcome(PoolEntry *entry);
+void pool_entry_set_welcome(PoolEntry *entry, Welcome *w); /* takes w over; keeps the first one */
+void pool_entry_forget_welcome(PoolEntry *entry);
+void welcome_unref(PoolEntry *entry, Welcome *w);
+
+void pool_entry_failed(PoolEntry *entry, PwUsec now, const char *sqlstate, const char *text);
+void pool_entry_worked(PoolEntry *entry);
+
+static inline PoolLocal *pool_local(PoolShard *shard)
+{
+    return shard->owner;
+}
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: ISC */
+/* pipeline.h - the replies a server owes: a queue with one entry per request that was forwarded.
+ *
+ * A pure data structure of one server connection; its worker only. Every backend message is held against
+ * the head of the queue; a message that cannot answer it is a mismatch and the server is closed.
+ *
+ *   pushed ->  [Parse][Bind][Execute][Sync][Query] -> answered from the left
+ *
+ * PostgreSQL's rules that it models (documentation, "Message Flow"; tcop/postgres.c, copyfromparse.c):
+ * - an error in an extended message discards everything up to the next Sync, Query and FunctionCall too;
+ * - a simple Query, a FunctionCall and a Sync owe one ReadyForQuery each; an error in them discards nothing;
+ * - while copying in, Sync and Flush are ignored until CopyDone or CopyFail; afterwards stray CopyData,
+ *   CopyDone and CopyFail are ignored.
+ * Where the bytes on the wire do not tell which of two histories happened (a Sync sent while a copy was
+ * failing) the queue is marked `ambiguous`: everything is still relayed to the same client, but the server
+ * is never given to another one. */
+#ifndef POOLER_SESSION_PIPELINE_H
+#define POOLER_SESSION_PIPELINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "poolwise/err.h"
+#include "poolwise/time.h"
+
+typedef enum PipelineKind {
+    PIPE_QUERY,
+    PIPE_PARSE,
+    PIPE_BIND,
+    PIPE_DESCRIBE_STATEMENT,
+    PIPE_DESCRIBE_PORTAL,
+    PIPE_EXECUTE,
+    PIPE_CLOSE,
+    PIPE_FUNCTION,
+    PIPE_SYNC,
+    PIPE_COPY_END, /* CopyDone or CopyFail: owes nothing, marks a place */
+    PIPE_KIND_COUNT
+} PipelineKind;
+
+typedef enum PipelineAction {
+    PIPE_FORWARD, /* the reply is the client's */
+    PIPE_SWALLOW, /* the request was the pooler's own: the client does not see the reply */
+    PIPE_FAKE,    /* nothing was sent: the pooler itself answers when the entry reaches the head */
+} PipelineAction;
+
+typedef struct PipelineEntry {
+    uint8_t kind;    /* PipelineKind */
+    uint8_t action;  /* PipelineAction */
+    void *query;     /* what the request runs (a QueryEntry), or NULL; borrowed */
+    void *statement; /* prepared statement the entry is about, or NULL; borrowed */
+    PwUsec sent;
+} PipelineEntry;
+
+typedef struct Pipeline {
+    PipelineEntry *ring; /* [size], a power of two; NULL while never used */
+    unsigned size, head, count;
+    bool skipping;     /* an extended message failed and no Sync is queued yet */
+    bool copy_in;      /* the head is copying in */
+    bool copy_ended;   /* ... and CopyDone or CopyFail was sent for it */
+    bool sync_in_copy; /* ... and a Sync was sent before that */
+    bool ambiguous;
+    void (*on_drop)(void *arg, const PipelineEntry *entry); /* an error discarded it, or pipeline_clear; may be NULL */
+    void *arg;
+} Pipeline;
+
+void pipeline_init(Pipeline *p);
+void pipeline_finish(Pipeline *p);
+void pipeline_clear(Pipeline *p); /* forgets everything owed */
+
+/* A request goes to the server. Requests that the server will discard are not queued (and dropped at once). */
+void pipeline_push(Pipeline *p, PipelineKind kind, PipelineAction action, void *query, void *statement, PwUsec now);
+
+typedef enum PipelineVerdict {
+    PIPE_VERDICT_FORWARD,
+    PIPE_VERDICT_SWALLOW,
+    PIPE_VERDICT_MISMATCH, /* nothing owed can be answered by this message */
+} PipelineVerdict;
+
+/* A backend message arrived. When it completes an entry, *ret_done gets a copy and *ret_completed is true.
+ * Notice, ParameterStatus and Notification are not for here: they come at any time. */
+PipelineVerdict pipeline_reply(Pipeline *p, uint8_t type, PipelineEntry *ret_done, bool *ret_completed);
+
+/* The entry at the head if it is FAKE: taken off and copied to *ret_entry. */
+bool pipeline_take_fake(Pipeline *p, PipelineEntry *ret_entry);
+
+static inline const PipelineEntry *pipeline_head(const Pipeline *p)
+{
+    return p->count ? &p->ring[p->head] : NULL;
+}
+
+/* Nothing owed, nothing being skipped, no copy: with an idle transaction status the server may change hands. */
+static inline bool pipeline_is_clean(const Pipeline *p)
+{
+    return p->count == 0 && !p->skipping && !p->copy_in && !p->ambiguous;
+}
+
+const char *pipeline_kind_name(PipelineKind kind);
+
+#endif
