@@ -9,6 +9,7 @@
 typedef struct PwStrList {
     char **items; /* NULL when empty */
     size_t n;
+    char *text; /* as it was written, when it came from pw_str_list_split; else NULL */
 } PwStrList;
 
 void pw_str_list_add(PwStrList *list, const char *text, size_t len); /* copies */
@@ -16,7 +17,8 @@ void pw_str_list_finish(PwStrList *list);                            /* frees; t
 bool pw_str_list_has(const PwStrList *list, const char *text);       /* exact match */
 bool pw_str_list_has_ci(const PwStrList *list, const char *text);    /* ASCII case ignored */
 
-/* Splits at commas, blanks around the parts cut, empty parts dropped; appends to list. */
+/* Splits at commas, blanks around the parts cut, empty parts dropped. The list must be
+ * empty before; it keeps a copy of the text. */
 void pw_str_list_split(PwStrList *list, const char *text);
 
 /* NULL equals only NULL. */
