@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: ISC */
+/* server_auth.h - our login to one server: eats its authentication requests, gives the answers.
+ *
+ * No I/O. A plain secret serves every method, an md5 secret only md5, a SCRAM secret only SCRAM and only
+ * with the keys recovered from a client that logged in against the same verifier (pass-through).
+ * One worker at a time. */
+#ifndef POOLER_AUTH_SERVER_AUTH_H
+#define POOLER_AUTH_SERVER_AUTH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pooler/auth/auth_step.h"
+#include "pooler/auth/scram_cache.h"
+#include "pooler/auth/secrets.h"
+#include "poolwise/buf.h"
+#include "poolwise/err.h"
+
+typedef struct ServerAuth ServerAuth;
+
+typedef struct ServerAuthSpec {
+    const char *user;           /* the role we log in as; copied */
+    const Secret *secret;       /* the line's password, else the user's secret; NULL: none. Must live as long */
+    const ScramKeys *scram_keys; /* of client_auth_scram_keys(), or NULL; copied */
+    ScramCache *cache;          /* the process' one; never NULL */
+} ServerAuthSpec;
+
+PW_MUSTCHECK PwErr server_auth_create(const ServerAuthSpec *spec, ServerAuth **ret_auth);
+void server_auth_destroy(ServerAuth *auth); /* wipes; NULL is fine */
+
+/* Eats the payload of one 'R' message and appends whole 'p' messages to out. OK after AuthenticationOk
+ * (which is refused in the middle of a SCRAM exchange: the server must prove itself first). `out` then
+ * held a password or proof: the caller may wipe it once sent. After OK or FAILED further calls are FAILED. */
+AuthStep server_auth_message(ServerAuth *auth, const uint8_t *payload, size_t n, PwBuf *out);
+
+/* After FAILED: the reason, to stand behind "server login failed: ". Lives as long as auth. */
+const char *server_auth_error(const ServerAuth *auth);
+
+#endif
