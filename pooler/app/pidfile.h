@@ -8,12 +8,13 @@
 
 #include "poolwise/err.h"
 
-/* PW_ERR_EXISTS when the file names a live process (its id in ret_pid). A missing, empty or stale file is
- * fine. PW_ERR_IO when it cannot be read, PW_ERR_SYNTAX when it holds something else than a process id. */
+/* PW_ERR_EXISTS when the file names a live process (its id in ret_pid). A missing, empty or stale
+ * file is fine. PW_ERR_IO when it cannot be read, PW_ERR_SYNTAX when it holds something else than
+ * a process id. */
 PW_MUSTCHECK PwErr pidfile_check(const char *path, pid_t *ret_pid);
 
-/* Writes our id ("123\n"), replacing a stale file. PW_ERR_EXISTS as above, also when another process
- * wrote it since. The path is remembered, absolute, for pidfile_remove. */
+/* Writes our id ("123\n"), replacing a stale file. PW_ERR_EXISTS as above, also when another
+ * process wrote it since. The path is remembered, absolute, for pidfile_remove. */
 PW_MUSTCHECK PwErr pidfile_write(const char *path);
 
 /* Removes the file if this process wrote it and it still holds its id. */

@@ -22,12 +22,14 @@ typedef struct SignalHandlers {
     void *arg;
 } SignalHandlers;
 
-PW_MUSTCHECK PwErr signals_create(struct event_base *base, const SignalHandlers *handlers, Signals **ret_signals);
+PW_MUSTCHECK PwErr signals_create(struct event_base *base, const SignalHandlers *handlers,
+                                  Signals **ret_signals);
 
 /* Restores the default actions. NULL is fine. */
 void signals_destroy(Signals *signals);
 
-/* Blocks all of the above in the calling thread (and those it starts): for every thread but the main one. */
+/* Blocks all of the above in the calling thread (and those it starts): for every thread but the
+ * main one. */
 void signals_block_in_thread(void);
 
 #endif

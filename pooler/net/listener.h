@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* listener.h - the listening sockets of the process and the loop that accepts from them.
  *
- * listener_open() may run before the daemon forks and before privileges are dropped; it makes no
- * event base and no thread. listener_start() attaches the sockets to one worker's base; from then on
- * every call is made on that worker. */
+ * listener_open() makes no event base and no thread; the unix socket's file belongs to who calls
+ * it, so privileges are dropped before. listener_start() attaches the sockets to one worker's
+ * base; from then on every call is made on that worker. */
 #ifndef POOLER_NET_LISTENER_H
 #define POOLER_NET_LISTENER_H
 
@@ -21,7 +21,7 @@ typedef struct Listener Listener;
 
 /* Values of the options of the same names; texts are only read during listener_open. */
 typedef struct ListenerOptions {
-    const char *listen_addr;       /* comma list of addresses and names, '*' = all; NULL or "": no TCP */
+    const char *listen_addr; /* comma list of addresses and names, '*' = all; NULL or "": no TCP */
     uint16_t listen_port;
     const char *unix_socket_dir;   /* NULL or "": no unix socket; '@x' abstract */
     unsigned unix_socket_mode;     /* 0777 */
@@ -31,22 +31,25 @@ typedef struct ListenerOptions {
     bool tcp_defer_accept;
     NetTune tune; /* put on every accepted TCP socket */
 
-    /* Sockets that already listen (systemd's LISTEN_FDS); if any, the addresses above are not opened. */
+    /* Sockets that already listen (systemd's LISTEN_FDS); if any, the addresses above are not
+     * opened. */
     const int *inherited;
     size_t inherited_count;
 } ListenerOptions;
 
-/* The callee owns fd (non-blocking, close-on-exec, tuned). peer->unix_pid is known for unix sockets.
- * May suspend or close the listener, not destroy it. */
+/* The callee owns fd (non-blocking, close-on-exec, tuned). peer->unix_pid is known for unix
+ * sockets. May suspend or close the listener, not destroy it. */
 typedef void (*ListenerOnAccept)(void *arg, int fd, const NetAddr *peer, bool is_unix);
 
-/* Opens everything that can be opened. A TCP address that fails among several is logged as a warning.
- * Fails (with the reason in `why`, `why_size` bytes) when a unix socket is in use or cannot be made, or
- * when nothing listens. */
-PW_MUSTCHECK PwErr listener_open(const ListenerOptions *options, Listener **ret_listener, char *why, size_t why_size);
+/* Opens everything that can be opened and logs each. A TCP address that fails among several is a
+ * warning in the log. Fails, with the reason in `why`, when the unix socket is in use or cannot be
+ * made, when none of listen_addr works, or when nothing is to be listened on. */
+PW_MUSTCHECK PwErr listener_open(const ListenerOptions *options, Listener **ret_listener, char *why,
+                                 size_t why_size);
 
 /* Begins to accept. */
-PW_MUSTCHECK PwErr listener_start(Listener *listener, struct event_base *base, ListenerOnAccept on_accept, void *arg);
+PW_MUSTCHECK PwErr listener_start(Listener *listener, struct event_base *base,
+                                  ListenerOnAccept on_accept, void *arg);
 
 /* Changes tcp_defer_accept and the socket options of later connections (RELOAD). */
 void listener_set_tune(Listener *listener, const NetTune *tune, bool tcp_defer_accept);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* resolver.h - host names to addresses without blocking: c-ares on a libevent base, with a cache.
  *
- * One resolver per worker; every call is made on that worker and no lock is needed. Numeric addresses
- * and unix socket directories never leave the process; /etc/hosts is honoured. Questions for a name
- * that is already being asked join it. */
+ * One resolver per worker; every call is made on that worker and no lock is needed. Numeric
+ * addresses and unix socket directories never leave the process; /etc/hosts is honoured. Questions
+ * for a name that is already being asked join it. */
 #ifndef POOLER_NET_RESOLVER_H
 #define POOLER_NET_RESOLVER_H
 
@@ -20,7 +20,7 @@ typedef struct Resolver Resolver;
 typedef struct ResolverQuery ResolverQuery;
 
 typedef struct ResolverOptions {
-    PwUsec max_ttl;          /* dns_max_ttl: an answer is kept for its own TTL but no longer than this */
+    PwUsec max_ttl;          /* dns_max_ttl: bounds the TTL that an answer brings */
     PwUsec nxdomain_ttl;     /* dns_nxdomain_ttl: how long a failure is kept */
     const char *resolv_conf; /* NULL or "": the system's */
     const char *servers;     /* NULL: those of resolv_conf; else "127.0.0.1:5353,..." (tests) */
@@ -30,18 +30,22 @@ typedef struct ResolverOptions {
 } ResolverOptions;
 
 /* PW_OK: n >= 1 addresses, best first, with the port asked for, valid during the call.
- * PW_ERR_NOT_FOUND: no such name or no address. PW_ERR_TIMEOUT: no name server answered. PW_ERR_IO: they
- * answered with a failure. PW_ERR_SHUTDOWN: the resolver is being destroyed. Otherwise addrs is NULL, n 0. */
+ * PW_ERR_NOT_FOUND: no such name or no address. PW_ERR_TIMEOUT: no name server answered.
+ * PW_ERR_IO: they answered with a failure. PW_ERR_SHUTDOWN: the resolver is being destroyed.
+ * Otherwise addrs is NULL, n 0. */
 typedef void (*ResolverDone)(void *arg, PwErr err, const NetAddr *addrs, size_t n);
 
-PW_MUSTCHECK PwErr resolver_create(struct event_base *base, const ResolverOptions *options, Resolver **ret_resolver);
+PW_MUSTCHECK PwErr resolver_create(struct event_base *base, const ResolverOptions *options,
+                                   Resolver **ret_resolver);
 
 /* Calls back every open question with PW_ERR_SHUTDOWN. NULL is fine. */
 void resolver_destroy(Resolver *resolver);
 
-/* Asks. When the answer is known at once (numeric, unix, cached) `done` is called before this returns and
- * the result is NULL; otherwise the result can be given to resolver_cancel until `done` was called. */
-ResolverQuery *resolver_lookup(Resolver *resolver, const char *host, uint16_t port, ResolverDone done, void *arg);
+/* Asks. When the answer is known at once (numeric, unix, cached) `done` is called before this
+ * returns and the result is NULL; otherwise the result can be given to resolver_cancel until
+ * `done` was called. */
+ResolverQuery *resolver_lookup(Resolver *resolver, const char *host, uint16_t port,
+                               ResolverDone done, void *arg);
 
 /* `done` will not be called. The answer, when it comes, still goes to the cache. */
 void resolver_cancel(ResolverQuery *query);
@@ -52,8 +56,10 @@ void resolver_set_ttl(Resolver *resolver, PwUsec max_ttl, PwUsec nxdomain_ttl);
 /* Forgets one name or (NULL) all, so that the next question goes out. Open questions go on. */
 void resolver_forget(Resolver *resolver, const char *host);
 
-/* SHOW DNS_HOSTS and SHOW LISTS. `ttl_left` is in microseconds, negative when over; n = 0 for a failure. */
-typedef void (*ResolverVisit)(void *arg, const char *host, PwUsec ttl_left, const NetAddr *addrs, size_t n);
+/* SHOW DNS_HOSTS and SHOW LISTS. `ttl_left` is in microseconds, negative when over; n = 0 for a
+ * failure. */
+typedef void (*ResolverVisit)(void *arg, const char *host, PwUsec ttl_left, const NetAddr *addrs,
+                              size_t n);
 void resolver_each(const Resolver *resolver, ResolverVisit visit, void *arg);
 size_t resolver_names(const Resolver *resolver);
 size_t resolver_pending(const Resolver *resolver); /* names being asked now */

@@ -17,8 +17,9 @@ typedef struct NetTune {
     int tcp_socket_buffer; /* bytes, both directions */
 } NetTune;
 
-/* Sets TCP_NODELAY and the options above on a connected or connecting TCP socket; a unix socket has
- * none of them and is left alone. PW_ERR_IO (errno) names the first that failed; the others are still tried. */
+/* Sets TCP_NODELAY and the options above on a connected or connecting TCP socket; a unix socket
+ * has none of them and is left alone. PW_ERR_IO (errno) names the first that failed; the others
+ * are still tried. */
 PW_MUSTCHECK PwErr net_socket_tune(int fd, const NetTune *tune);
 
 #endif
