@@ -49,16 +49,13 @@ char *pw_xstrndup(const char *s, size_t n) {
 }
 
 char *pw_xasprintf(const char *fmt, ...) {
-    va_list args, again;
+    va_list args;
     va_start(args, fmt);
-    va_copy(again, args);
-    int n = vsnprintf(NULL, 0, fmt, args);
+    char *text;
+    int n = vasprintf(&text, fmt, args);
     va_end(args);
-    if (n < 0) /* only an encoding error or a length above INT_MAX gets here */
+    if (n < 0) /* no memory, or a length above INT_MAX */
         die(SIZE_MAX);
-    char *text = pw_xmalloc((size_t)n + 1);
-    (void)vsnprintf(text, (size_t)n + 1, fmt, again);
-    va_end(again);
     return text;
 }
 

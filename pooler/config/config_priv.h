@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: ISC */
+/* config_priv.h - what the files of this folder share; nobody else includes it. */
+#ifndef POOLER_CONFIG_CONFIG_PRIV_H
+#define POOLER_CONFIG_CONFIG_PRIV_H
+
+#include <stdbool.h>
+
+#include "pooler/config/line_set.h"
+#include "pooler/config/snapshot.h"
+#include "poolwise/ini.h"
+#include "poolwise/params.h"
+
+/* Shared by a snapshot and the copies that SET makes of it. */
+struct ConfigLines {
+    int refs;        /* atomic, like Config.refs */
+    PwStrList files; /* names of the files read; DatabaseConf.file and UserConf.file point here */
+    LineSet databases;
+    LineSet users;
+    const DatabaseConf *fallback; /* the '*' line, or NULL */
+};
+
+/* One load. */
+typedef struct ConfigLoader {
+    Config *config;
+    PwDiag *diags;
+    PwIniPlace *places; /* [config_params.n] where an option was last given; line 0: nowhere */
+    PwIniPlace last;    /* the file read last, with its name in lines->files */
+    bool has_main;      /* [pgbouncer] or [pooler] was there */
+} ConfigLoader;
+
+/* The same place with a name that lives as long as the snapshot. */
+PwIniPlace config_keep_place(ConfigLoader *loader, PwIniPlace at);
+
+/* Checks one value of a PARAM_LATER option and adds the error. `subject` is "option" or "database \"x\": option". */
+bool config_check_later(PwDiag *diags, PwIniPlace at, const char *subject, const PwParamRow *row,
+                        const void *base);
+
+/* Adds "unknown ... key" with the nearest name as the hint. */
+void config_unknown_key(PwDiag *diags, PwIniPlace at, const char *where, const char *key,
+                        const PwParamTable *table);
+
+/* A line of [databases] or [users]. Problems go to loader->diags; nothing is added then. */
+void config_read_database(ConfigLoader *loader, PwIniPlace at, const char *name, const char *value);
+void config_read_user(ConfigLoader *loader, PwIniPlace at, const char *name, const char *value);
+
+/* "key=value ..." into `base` by a table; true when all was well. `subject` as above, without a colon. */
+bool config_read_pairs(ConfigLoader *loader, PwIniPlace at, const char *subject, const char *value,
+                       const PwParamTable *table, void *base);
+
+/* One key of a line, as config_read_pairs does it. */
+bool config_set_line_key(ConfigLoader *loader, PwIniPlace at, const char *subject, const char *key,
+                         const char *value, const PwParamTable *table, void *base);
+
+void config_database_destroy(DatabaseConf *db); /* NULL is fine */
+void config_user_destroy(UserConf *user);
+
+/* What no single line can tell: problems between options. */
+void config_validate(ConfigLoader *loader);
+
+Config *config_new(void); /* all defaults, no lines, one reference */
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: ISC */
+/* params_table.h - every option of the ini file: one row each.
+ *
+ * Parsing, defaults, SHOW CONFIG, SET, docs/options.md and conf/pooler.ini follow these rows; a lint
+ * test holds the documents against them. Constant data; any thread. */
+#ifndef POOLER_CONFIG_PARAMS_TABLE_H
+#define POOLER_CONFIG_PARAMS_TABLE_H
+
+#include "poolwise/params.h"
+
+#define PARAM_RUNTIME PW_PARAM_RUNTIME
+#define PARAM_LATER (PW_PARAM_FLAG_FIRST_FREE << 0) /* what it switches on is not built yet: see config_later */
+#define PARAM_INERT (PW_PARAM_FLAG_FIRST_FREE << 1) /* read so that files load; nothing here depends on it */
+#define PARAM_OURS (PW_PARAM_FLAG_FIRST_FREE << 2)  /* PgBouncer does not have it */
+
+extern const PwParamTable config_params;          /* [pgbouncer], into Config; in the order of SHOW CONFIG */
+extern const PwParamTable config_database_params; /* one line of [databases], into DatabaseConf */
+extern const PwParamTable config_user_params;     /* one line of [users], into UserConf */
+
+/* Is this value of a PARAM_LATER option harmless? Rows without an entry in the table take any value: they only
+ * matter together with another option that has one. On false *ret_reason says what is not available. */
+typedef struct ConfigLater {
+    const char *name;
+    const char *accepted[4]; /* besides the default; as printed */
+    const char *reason;
+} ConfigLater;
+const ConfigLater *config_later_find(const char *name); /* NULL: no entry */
+
+#endif
