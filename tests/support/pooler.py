@@ -158,7 +158,7 @@ class Pooler:
 
     def start(self, *args):
         self.write()
-        self.spawn(*args, self.ini_path)
+        self.spawn("-q", *args, self.ini_path)
         self.wait_up()
         return self
 

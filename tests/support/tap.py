@@ -3,9 +3,9 @@
 import socket
 import struct
 import threading
+import time
 
 from . import wire
-from .util import wait_until
 
 
 class Tap:
@@ -13,9 +13,9 @@ class Tap:
 
     to_server: the bytes of each connection, in order of arrival. stalled: nothing passes while set."""
 
-    def __init__(self, target_port, host="127.0.0.1"):
+    def __init__(self, target_port, host="127.0.0.1", listen_port=0):
         self.target = (host, target_port)
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", listen_port))
         self.port = self.listener.getsockname()[1]
         self.to_server, self.to_client, self.pairs = [], [], []
         self.flowing = threading.Event()
@@ -166,7 +166,6 @@ class FakeSession(wire.Conn):
             self.params = params
 
     def _recv_plain(self, deadline):
-        import time
         end = time.monotonic() + (self.deadline if deadline is None else deadline)
         while len(self.buf) < 5:
             self._fill(end)
@@ -199,6 +198,3 @@ class FakeSession(wire.Conn):
 def fake_line(server, **more):
     values = {"host": "127.0.0.1", "port": server.port, **more}
     return " ".join(f"{k}={v}" for k, v in values.items())
-
-
-__all__ = ["Tap", "FakeServer", "FakeSession", "fake_line", "wait_until"]
