@@ -25,7 +25,7 @@ typedef struct SignalHandlers {
 PW_MUSTCHECK PwErr signals_create(struct event_base *base, const SignalHandlers *handlers,
                                   Signals **ret_signals);
 
-/* Restores the default actions. NULL is fine. */
+/* Restores what the signals did before; SIGPIPE stays ignored. NULL is fine. */
 void signals_destroy(Signals *signals);
 
 /* Blocks all of the above in the calling thread (and those it starts): for every thread but the
