@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: ISC */
+/* One pass over the text writes the canonical bytes (fingerprint_priv.h) into a buffer on the stack, whose hash is
+ * the fingerprint. Words, the bulk of every text, are folded and copied in this file; other tokens come
+ * from the lexer. What folds looks back into the buffer only:
+ *
+ *   in ( $ , $             at each ',' and at the end of a list the element just written is compared with the
+ *        ^     ^           one before it and taken back when they are equal
+ *     prev    elem
+ *
+ * A buffer that is full is hashed into the seed of the next one and everything that looks back forgets what it saw:
+ * texts of more than 16 KiB canonical bytes may so have a list folded in two parts. */
+#include "poolwise/fingerprint.h"
+
+#include <string.h>
+#include <xxhash.h>
+
+#include "common/workload/fingerprint_priv.h"
+#include "common/workload/lexer_priv.h"
+#include "poolwise/err.h"
+
+#define MAX_DEPTH 64      /* deeper parentheses are copied, not folded */
+#define ROOM 512          /* free bytes in the buffer whenever a token starts */
+#define PIECE (ROOM - 16) /* longest piece of a token written at once */
+#define NONE UINT32_MAX
+
+typedef enum ListKind { LIST_NONE, LIST_ELEMENTS, LIST_VALUES } ListKind;
+
+/* One open bracket; level[0] is the statement. Offsets into the buffer, NONE after it was flushed. */
+typedef struct Level {
+    uint32_t prev_start, prev_end; /* the last element kept */
+    uint32_t elem_start;
+    ListKind list;
+    bool row;    /* a row of VALUES: null, true and false are values like others */
+    bool typmod; /* varchar( ... ) */
+    bool by;     /* after ORDER BY or GROUP BY */
+} Level;
+
+/* What the last token was, as far as the next one must know. */
+typedef enum Last {
+    LAST_START,
+    LAST_WORD,   /* at word_start .. */
+    LAST_VALUE,  /* placeholder, number, "..." */
+    LAST_OP,     /* operators, also :: */
+    LAST_MINUS,  /* a minus that has no left operand, at minus_start .. */
+    LAST_OPEN,   /* ( [ , ; : */
+    LAST_CLOSE,  /* ) ] */
+    LAST_DOT,
+} Last;
+
+typedef struct Canon {
+    uint32_t n;
+    Last last, minus_last; /* minus_last: before the LAST_MINUS */
+    uint32_t word_start;
+    uint32_t minus_start;
+    unsigned depth;   /* index of the innermost level */
+    unsigned ignored; /* brackets open beyond MAX_DEPTH */
+    uint64_t seed;
+    bool flushed;
+    CanonSink sink;
+    void *sink_arg;
+    Level level[MAX_DEPTH];
+    char out[PW_QUERY_TEXT_MAX];
+} Canon;
+
+static bool is_text(const char *p, size_t n, const char *word)
+{
+    return strlen(word) == n && memcmp(p, word, n) == 0;
+}
+
+static bool is_among(const char *p, size_t n, const char *const *words, size_t n_words)
+{
+    for (size_t i = 0; i < n_words; i++)
+        if (is_text(p, n, words[i]))
+            return true;
+    return false;
+}
+
+static void flush(Canon *c)
+{
+    if (!c->flushed && c->sink != NULL)
+        c->sink(c->sink_arg, c->out, c->n, true);
+    c->flushed = true;
+    c->seed = XXH3_64bits_withSeed(c->out, c->n, c->seed);
+    c->n = 0;
+    c->word_start = c->minus_start = NONE;
+    for (unsigned i = 0; i <= c->depth; i++)
+        c->level[i].prev_start = c->level[i].prev_end = c->level[i].elem_start = NONE;
+}
+
+static inline void make_room(Canon *c)
+{
+    if (PW_UNLIKELY(c->n > PW_QUERY_TEXT_MAX - ROOM))
+        flush(c);
+}
+
+static inline void put(Canon *c, char byte)
+{
+    c->out[c->n++] = byte;
+}
+
+static void put_bytes(Canon *c, const char *p, size_t n)
+{
+    while (n > 0) {
+        make_room(c);
+        size_t piece = n < PIECE ? n : PIECE;
+        memcpy(c->out + c->n, p, piece);
+        c->n += (uint32_t)piece;
+        p += piece;
+        n -= piece;
+    }
+}
+
+static inline void put_blank_after_word(Canon *c)
+{
+    if (c->last == LAST_WORD || c->last == LAST_VALUE)
+        put(c, ' ');
+}
+
+static void put_value(Canon *c)
+{
+    put_blank_after_word(c);
+    put(c, '$');
+    c->last = LAST_VALUE;
+}
+
+static inline size_t word_len(const Canon *c)
+{
+    return c->word_start == NONE ? 0 : c->n - c->word_start;
+}
+
+/* ---- lists ---- */
+
+/* The element of a list that ends here: kept, or taken back when it equals the one before. */
+static void fold_element(Canon *c, Level *l)
+{
+    uint32_t start = l->elem_start, n = c->n;
+    if (start != NONE && l->prev_start != NONE && n - start == l->prev_end - l->prev_start &&
+        memcmp(c->out + start, c->out + l->prev_start, n - start) == 0) {
+        c->n = l->prev_end;
+        return;
+    }
+    l->prev_start = start;
+    l->prev_end = start == NONE ? NONE : n;
+}
+
+static void start_list(Canon *c, Level *l, ListKind kind)
+{
+    l->list = kind;
+    l->elem_start = c->n;
+    l->prev_start = l->prev_end = NONE;
+}
+
+static void end_list(Canon *c, Level *l)
+{
+    if (l->list != LIST_NONE)
+        fold_element(c, l);
+    l->list = LIST_NONE;
+}
+
+/* Types whose modifiers the grammar wants as plain integers (and whose relatives are few and tell queries apart). */
+static const char *const typmod_words[] = {"varchar", "char",    "character", "varying", "nchar",    "timestamp", "time",
+                                           "float",   "numeric", "decimal",   "dec",     "interval", "bit",       "second"};
+
+static void open_bracket(Canon *c, char bracket)
+{
+    Level *outer = &c->level[c->depth];
+    ListKind kind = LIST_NONE;
+    bool typmod = false;
+    bool row = outer->list == LIST_VALUES && outer->elem_start == c->n;
+    if (c->last == LAST_WORD) {
+        const char *word = c->out + c->word_start;
+        size_t n = word_len(c);
+        if (bracket == '[')
+            kind = is_text(word, n, "array") ? LIST_ELEMENTS : LIST_NONE;
+        else if (n == 2)
+            kind = word[0] == 'i' && word[1] == 'n' ? LIST_ELEMENTS : LIST_NONE;
+        else
+            typmod = n >= 3 && n <= 9 && is_among(word, n, typmod_words, PW_ARRAY_LEN(typmod_words));
+    } else if (bracket == '[' && c->last == LAST_OPEN && outer->list == LIST_ELEMENTS) {
+        kind = LIST_ELEMENTS; /* array[[1, 2], [3, 4]] */
+    }
+    put(c, bracket);
+    c->last = LAST_OPEN;
+    if (PW_UNLIKELY(c->depth + 1 == MAX_DEPTH)) {
+        c->ignored++;
+        return;
+    }
+    Level *l = &c->level[++c->depth];
+    l->row = row;
+    l->typmod = typmod;
+    l->by = false;
+    start_list(c, l, kind);
+}
+
+static void close_bracket(Canon *c, char bracket)
+{
+    if (c->ignored > 0) {
+        c->ignored--;
+    } else {
+        end_list(c, &c->level[c->depth]);
+        if (c->depth > 0)
+            c->depth--;
+    }
+    put(c, bracket);
+    c->last = LAST_CLOSE;
+}
+
+static inline void put_comma(Canon *c)
+{
+    Level *l = &c->level[c->depth];
+    bool list = l->list != LIST_NONE && c->ignored == 0;
+    if (list)
+        fold_element(c, l);
+    put(c, ',');
+    if (list)
+        l->elem_start = c->n;
+    c->last = LAST_OPEN;
+}
+
+/* ---- words ---- */
+
+static bool ends_item(const char *p, const char *end)
+{
+    PwLexer look = {.p = p, .end = end};
+    pw_lex_skip_space(&look);
+    return look.p < end && (*look.p == ',' || *look.p == ')');
+}
+
+/* A word of 2 to 6 bytes was written; p is after it. `before` is what stood before it. */
+static void notice_word(Canon *c, const char *p, const char *end, Last before)
+{
+    Level *l = &c->level[c->depth];
+    const char *word = c->out + c->word_start;
+    size_t n = word_len(c);
+    if (n == 2) {
+        if (word[0] == 'b' && word[1] == 'y')
+            l->by = true;
+    } else if (n == 6) {
+        if (memcmp(word, "values", 6) == 0) {
+            l->by = false;
+            start_list(c, l, LIST_VALUES);
+        } else if (memcmp(word, "select", 6) == 0) {
+            l->by = false;
+            l->list = LIST_NONE;
+        }
+    } else if (l->row && before == LAST_OPEN && (n == 4 || n == 5)) {
+        if ((is_text(word, n, "null") || is_text(word, n, "true") || is_text(word, n, "false")) && ends_item(p, end)) {
+            c->n = c->word_start;
+            put(c, '$');
+            c->last = LAST_VALUE;
+        }
+    }
+}
+
+static const char *put_word(Canon *c, const char *p, const char *end)
+{
+    Level *l = &c->level[c->depth];
+    if (PW_UNLIKELY(l->list == LIST_VALUES && c->ignored == 0))
+        end_list(c, l); /* values (1), (2) returning ... */
+    put_blank_after_word(c);
+    Last before = c->last;
+    c->last = LAST_WORD;
+    c->word_start = c->n;
+    for (;;) {
+        size_t room = (size_t)(end - p) < PIECE ? (size_t)(end - p) : PIECE;
+        const char *stop = p + room;
+        char *out = c->out + c->n;
+        uint8_t folded;
+        while (p < stop && (folded = pw_lex_fold[(uint8_t)*p]) != 0) {
+            *out++ = (char)folded;
+            p++;
+        }
+        c->n = (uint32_t)(out - c->out);
+        if (PW_LIKELY(p < stop || p == end))
+            break;
+        make_room(c);
+    }
+    size_t n = word_len(c);
+    if (n >= 2 && n <= 6)
+        notice_word(c, p, end, before);
+    return p;
+}
+
+/* ---- constants ---- */
+
+/* Words after which an operand starts, so that a minus there has no left operand. */
+static const char *const operand_follows[] = {
+    "all",  "and",   "any",    "between", "by",     "case",  "default", "distinct",  "else",  "for",  "from", "having",
+    "if",   "ilike", "in",     "is",      "like",   "limit", "not",     "offset",    "on",    "or",   "over", "return",
+    "returning",     "select", "set",     "some",   "then",  "to",      "using",     "values", "when", "where"};
+
+static void put_operator(Canon *c, const PwToken *token)
+{
+    bool minus = token->len == 1 && token->text[0] == '-';
+    if (minus) {
+        bool prefix = c->last == LAST_START || c->last == LAST_OP || c->last == LAST_OPEN || c->last == LAST_MINUS;
+        if (c->last == LAST_WORD && c->word_start != NONE)
+            prefix = is_among(c->out + c->word_start, word_len(c), operand_follows, PW_ARRAY_LEN(operand_follows));
+        minus = prefix;
+        c->minus_start = c->n;
+        c->minus_last = c->last;
+    }
+    if (c->last == LAST_OP || c->last == LAST_MINUS || (c->n > 0 && c->out[c->n - 1] == ':'))
+        put(c, ' ');
+    if (token->len == 2 && token->text[0] == '!' && token->text[1] == '=')
+        put_bytes(c, "<>", 2);
+    else
+        put_bytes(c, token->text, token->len);
+    c->last = minus ? LAST_MINUS : LAST_OP;
+}
+
+/* Is this integer the name of a column (ORDER BY 1) or of a type's size? p is after it. */
+static bool keep_integer(const Canon *c, const PwToken *token, const char *p, const char *end)
+{
+    const Level *l = &c->level[c->depth];
+    if (!l->by && !l->typmod)
+        return false;
+    bool starts = c->last == LAST_OPEN;
+    if (c->last == LAST_WORD && c->word_start != NONE)
+        starts = is_text(c->out + c->word_start, word_len(c), "by");
+    if (!starts || token->len > 9)
+        return false;
+    for (size_t i = 0; i < token->len; i++)
+        if (token->text[i] < '0' || token->text[i] > '9')
+            return false;
+    PwLexer look = {.p = p, .end = end};
+    pw_lex_skip_space(&look);
+    unsigned next = look.p < end ? pw_lex_class[(uint8_t)*look.p] : PW_LEX_SPC;
+    return next == PW_LEX_PUN || next == PW_LEX_WRD || next == PW_LEX_PFX || next == PW_LEX_SPC;
+}
+
+static void put_number(Canon *c, const PwToken *token, const char *p, const char *end)
+{
+    if (c->last == LAST_MINUS && c->minus_start != NONE) {
+        c->n = c->minus_start;
+        c->last = c->minus_last;
+    } else if (keep_integer(c, token, p, end)) {
+        put_blank_after_word(c);
+        put_bytes(c, token->text, token->len);
+        c->last = LAST_VALUE;
+        return;
+    }
+    put_value(c);
+}
+
+/* Types that may stand before their constant: date '2024-01-31'. */
+static const char *const typed_words[] = {
+    "bigint",  "bit",   "bool",    "boolean", "box",  "bytea", "cidr",     "circle",  "date",      "daterange",   "decimal",
+    "float4",  "float8", "inet",   "int",     "int2", "int4",  "int4range", "int8",   "int8range", "integer",     "interval",
+    "json",    "jsonb", "jsonpath", "line",   "lseg", "macaddr", "money",  "numeric", "numrange",  "oid",         "path",
+    "point",   "polygon", "real",  "regclass", "regtype", "smallint", "text", "time",  "timestamp", "timestamptz", "timetz",
+    "tsquery", "tsrange", "tstzrange", "tsvector", "uuid", "varbit", "varchar", "xml"};
+
+static const char *const typed_phrases[] = {"timestamp with time zone", "timestamp without time zone",
+                                            "time with time zone", "time without time zone"};
+
+/* Start of the type's name when the last words name one, else NONE. */
+static uint32_t typed_start(const Canon *c)
+{
+    if (c->last != LAST_WORD || c->word_start == NONE)
+        return NONE;
+    const char *word = c->out + c->word_start;
+    size_t n = word_len(c);
+    uint32_t start = NONE;
+    if (n >= 3 && n <= 11 && is_among(word, n, typed_words, PW_ARRAY_LEN(typed_words)))
+        start = c->word_start;
+    else if (is_text(word, n, "zone"))
+        for (size_t i = 0; i < PW_ARRAY_LEN(typed_phrases) && start == NONE; i++) {
+            size_t len = strlen(typed_phrases[i]);
+            if (c->n >= len && memcmp(c->out + c->n - len, typed_phrases[i], len) == 0 &&
+                (c->n == len || pw_lex_fold[(uint8_t)c->out[c->n - len - 1]] == 0))
+                start = c->n - (uint32_t)len;
+        }
+    if (start != NONE && start > 0 && c->out[start - 1] == '.')
+        return NONE;
+    return start;
+}
+
+static void put_string(Canon *c)
+{
+    uint32_t start = typed_start(c);
+    if (start != NONE) {
+        memmove(c->out + start + 3, c->out + start, c->n - start);
+        memcpy(c->out + start, "$::", 3);
+        c->n += 3;
+        c->word_start += 3;
+        return; /* last stays the word: interval '1' day */
+    }
+    if (c->last == LAST_WORD && c->word_start != NONE && c->word_start >= 2 && is_text(c->out + c->word_start, word_len(c), "uescape") &&
+        c->out[c->word_start - 2] == '$') {
+        c->n = c->word_start - 1; /* U&'...' UESCAPE '!' is one constant */
+        c->last = LAST_VALUE;
+        return;
+    }
+    put_value(c);
+}
+
+static void put_quoted(Canon *c, const PwToken *token)
+{
+    if (c->last != LAST_OPEN && c->last != LAST_DOT && c->last != LAST_START)
+        put(c, ' ');
+    put_bytes(c, token->text, token->len);
+    if (token->open)
+        put(c, '"');
+    c->last = LAST_VALUE;
+}
+
+/* ---- the pass ---- */
+
+static void put_punct(Canon *c, char byte)
+{
+    if (byte == '(' || byte == '[') {
+        open_bracket(c, byte);
+    } else if (byte == ')' || byte == ']') {
+        close_bracket(c, byte);
+    } else if (byte == ',') {
+        put_comma(c);
+    } else {
+        if (byte == ';') {
+            Level *l = &c->level[c->depth];
+            end_list(c, l);
+            l->by = false;
+        } else if (c->n > 0 && c->out[c->n - 1] == ':') {
+            put(c, ' ');
+        }
+        put(c, byte);
+        c->last = byte == '.' ? LAST_DOT : LAST_OPEN;
+    }
+}
+
+static const char *put_token(Canon *c, const char *p, const char *end, unsigned flags)
+{
+    PwLexer lexer = pw_lexer(p, (size_t)(end - p), flags);
+    PwToken token;
+    switch (pw_lex_next(&lexer, &token)) {
+    case PW_TOK_END:
+        break;
+    case PW_TOK_WORD:
+        return put_word(c, token.text, end);
+    case PW_TOK_QUOTED:
+        put_quoted(c, &token);
+        break;
+    case PW_TOK_STRING:
+        put_string(c);
+        break;
+    case PW_TOK_NUMBER:
+        put_number(c, &token, lexer.p, end);
+        break;
+    case PW_TOK_PARAM:
+        put_value(c);
+        break;
+    case PW_TOK_OP:
+    case PW_TOK_CAST:
+        put_operator(c, &token);
+        break;
+    case PW_TOK_PUNCT:
+        put_punct(c, token.text[0]);
+        break;
+    case PW_TOK_BAD:
+        put(c, '\\');
+        c->last = LAST_OPEN;
+        break;
+    case PW_TOK_COUNT:
+        break;
+    }
+    return lexer.p;
+}
+
+static void run(Canon *c, const char *p, const char *end, unsigned flags)
+{
+    while (p < end) {
+        unsigned kind = pw_lex_class[(uint8_t)*p];
+        if (kind == PW_LEX_SPC) {
+            p++;
+            continue;
+        }
+        make_room(c);
+        if (kind == PW_LEX_WRD || (kind == PW_LEX_PFX && !(end - p >= 2 && (p[1] == '\'' || p[1] == '&'))))
+            p = put_word(c, p, end);
+        else if (kind == PW_LEX_PUN)
+            put_punct(c, *p++);
+        else
+            p = put_token(c, p, end, flags);
+    }
+    while (c->depth > 0) /* brackets that the text leaves open */
+        end_list(c, &c->level[c->depth--]);
+    end_list(c, &c->level[0]);
+    while (c->n > 0 && c->out[c->n - 1] == ';')
+        c->n--;
+}
+
+uint64_t pw_canonicalise(const char *sql, size_t len, unsigned flags, CanonSink sink, void *arg)
+{
+    Canon c; /* not zeroed: `out` is large, levels are filled when they open */
+    c.n = 0;
+    c.last = c.minus_last = LAST_START;
+    c.word_start = c.minus_start = NONE;
+    c.depth = c.ignored = 0;
+    c.seed = 0;
+    c.flushed = false;
+    c.sink = sink;
+    c.sink_arg = arg;
+    c.level[0] = (Level){.prev_start = NONE, .prev_end = NONE, .elem_start = NONE, .list = LIST_NONE};
+    run(&c, sql, sql + len, flags);
+    if (sink != NULL && !c.flushed)
+        sink(arg, c.out, c.n, false);
+    uint64_t hash = XXH3_64bits_withSeed(c.out, c.n, c.seed);
+    return hash != 0 ? hash : 1;
+}
+
+uint64_t pw_fingerprint(const char *sql, size_t len, unsigned flags)
+{
+    return pw_canonicalise(sql, len, flags, NULL, NULL);
+}
