@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: ISC */
+/* pool.h - one logical pool per (database, server user) over all workers.
+ *
+ * A pool has one shard per worker. A shard's lists belong to its worker and need no lock; what the
+ * workers share are a few atomics: the slots in use (LimitCounter), and per shard its number of idle
+ * servers, its waiters, the ticket of the oldest, and the servers on their way to it. Objects cross
+ * by mailbox only. docs/threading.md tells the whole story; the parts:
+ *
+ *   pool_acquire.c  own idle server, or a place in the queue      pool_limits.c  slots, growing, eviction
+ *   pool_release.c  a server comes free, arrives, or is gone      pool_wake.c    the messages between shards
+ *   pool_wait.c     who is served next; what a waiter asks for    pool_directory.c  pools that share a limit
+ *
+ * Order: the oldest ticket over all shards wins; a shard may prefer its own oldest waiter while both
+ * POOL_SLACK_USEC and POOL_SLACK_TICKETS allow it, so no waiter is passed over by more than
+ * POOL_SLACK_TICKETS later ones. A waiter counts as served once a server is posted to its shard for it.
+ *
+ * Limits are reserved by compare-and-swap in the order pool, database, user, never added and undone;
+ * whatever frees capacity (a server gone, a failed connect, a rolled back reservation, a raised limit,
+ * RESUME, ENABLE) runs the same wake step, over all pools that share the limit.
+ *
+ * Knows no sockets and no protocol: PoolOps does. Compiled a second time with the scheduler shim. */
+#ifndef POOLER_POOL_POOL_H
+#define POOLER_POOL_POOL_H
+
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "pooler/net/atomic.h"
+#include "pooler/net/mailbox.h"
+#include "poolwise/err.h"
+#include "poolwise/time.h"
+
+#define POOL_SLACK_USEC 1000
+#define POOL_SLACK_TICKETS 8
+#define POOL_NO_TICKET UINT64_MAX
+
+typedef struct Pool Pool;
+typedef struct PoolShard PoolShard;
+typedef struct PoolServer PoolServer;
+typedef struct PoolWaiter PoolWaiter;
+typedef struct PoolDirectory PoolDirectory;
+
+/* Slots of one limit. `max` 0 means no limit. Shared; lives as long as its last pool. */
+typedef struct LimitCounter {
+    PW_ATOMIC(int) used;    /* seq_cst; compare-and-swap only */
+    PW_ATOMIC(int) max;     /* written by RELOAD, which then calls pool_kick on every shard */
+    PW_ATOMIC(int) starved; /* shards whose waiters failed on this limit; written by pool_limits.c only */
+} LimitCounter;
+
+typedef enum PoolServerState {
+    POOL_SERVER_CONNECTING, /* slot reserved, connect or login under way */
+    POOL_SERVER_IDLE,       /* clean, on the shard's idle list */
+    POOL_SERVER_ACTIVE,     /* linked to a client (or used by the owner for a check or reset) */
+    POOL_SERVER_TRANSIT,    /* posted to another shard, not arrived */
+    POOL_SERVER_CLOSED,     /* slot given back */
+    POOL_SERVER_STATE_COUNT
+} PoolServerState;
+
+/* Embedded in the Server of pooler/server. Only pool_*.c writes it. */
+struct PoolServer {
+    TAILQ_ENTRY(PoolServer) link; /* on the list of its state in its shard */
+    PoolServerState state;
+    PoolShard *shard;  /* owner; changes only when a hand-over arrives */
+    PoolShard *target; /* in transit: where to */
+    PoolShard *home;   /* the shard that gets it back when it was only lent (pool_wait.c) */
+    PoolShard *evictor; /* closing: the shard of another pool that inherits the slot, or NULL */
+    bool forced;       /* POOL_GROW_FORCED: not meant for waiters while it connects */
+    PwUsec idle_since; /* when it became idle */
+    MailNode mail;
+};
+TAILQ_HEAD(PoolServerList, PoolServer);
+
+/* Embedded in the Client. Exactly one of on_server / on_fail follows a pool_acquire, possibly before
+ * it returns, unless pool_cancel comes first. Both are called on the waiter's own worker. */
+struct PoolWaiter {
+    void (*on_server)(PoolWaiter *w, PoolServer *server); /* the caller owns the server until pool_release */
+    void (*on_fail)(PoolWaiter *w, PwErr why);            /* PW_ERR_SHUTDOWN: the pool is being retired */
+    PwUsec since;    /* monotonic; set by pool_acquire when it has to wait, kept over a re-acquire */
+    uint64_t ticket; /* POOL_NO_TICKET when not waiting; the embedder initialises it with that */
+    uint64_t last_ticket; /* the place of the last wait, for keep_ticket */
+    bool keep_ticket; /* set before pool_acquire to take the old place again (a server failed its check);
+                       * cleared by pool_acquire */
+    TAILQ_ENTRY(PoolWaiter) link;
+};
+TAILQ_HEAD(PoolWaiterList, PoolWaiter);
+
+typedef struct PoolOps {
+    /* A slot is reserved: start to connect a server for this shard, on its worker. Returns it in state
+     * CONNECTING, or NULL when it cannot be tried now (the slot is given back, nothing is retried until
+     * the next pool_kick). Ends in pool_server_up() or pool_server_gone(), never inside this call. */
+    PoolServer *(*connect)(PoolShard *shard);
+    void (*detach)(PoolServer *server); /* before a hand-over: off this worker's event loop */
+    /* After a hand-over, on the new worker: on its event loop. False when the socket shows data or EOF:
+     * the server is then closed by `close`. */
+    bool (*adopt)(PoolServer *server);
+    void (*close)(PoolServer *server, const char *reason); /* must end in pool_server_gone(), may be later */
+    void (*post)(unsigned worker, MailNode *node);
+    PwUsec (*now)(unsigned worker); /* coarse monotonic clock of a worker */
+} PoolOps;
+
+/* One worker's part of a pool. The first part is touched by its worker only (SHOW runs there); lists
+ * may be read, only pool_*.c writes. */
+struct PoolShard {
+    Pool *pool;
+    unsigned worker;
+    void *owner; /* pooler/pool/pool_registry's per-shard data (settings, statistics) */
+    struct PoolServerList connecting, idle, active; /* idle: newest first, so the last is the longest idle */
+    struct PoolWaiterList waiting;                  /* by ticket, oldest first */
+    int n_connecting, n_idle_own, n_active, n_waiting; /* lengths of those lists, written with them */
+    int n_demand; /* connecting servers that are meant for waiters (not forced) */
+    uint64_t handovers_out, handovers_in, asks, evictions; /* counted for SHOW WORKERS */
+    bool blocked;     /* PAUSE: nothing is granted, a release closes. Written by pool_block() only */
+    bool retired;     /* pool_shard_retire() was called */
+    bool settling;    /* pool_settle is on the stack: nested calls only set `again` */
+    bool again;
+    bool connect_off; /* ops->connect refused: no further try before pool_kick or a server comes up */
+    uint64_t passed[POOL_SLACK_TICKETS]; /* the latest tickets granted here, latest first (pool_wait.c) */
+    PoolServer *borrowed; /* the last server lent to this shard, NULL when it went back */
+
+    /* Shared with all workers. The owner writes, the others read; seq_cst where a waiter or an idle
+     * server appears (publish, then look at the others), relaxed where one disappears. */
+    alignas(64) PW_ATOMIC(int) n_idle;  /* 0 while blocked */
+    PW_ATOMIC(PwUsec) idle_since;       /* of the longest idle; a hint for evictions */
+    alignas(64) PW_ATOMIC(uint64_t) oldest; /* ticket of the oldest waiter; NO_TICKET: none, or blocked */
+    PW_ATOMIC(PwUsec) oldest_since;     /* and when it came; orders waiters of different pools */
+    PW_ATOMIC(int) n_wait;              /* waiters that may be served; 0 while blocked */
+    PW_ATOMIC(int) inbound;             /* servers posted to this shard; others add by CAS, the owner subtracts */
+    PW_ATOMIC(int) starved;             /* PoolStarved bits: limits on which its waiters failed */
+    PW_ATOMIC(int) pins;                /* eviction requests on their way here; keeps a retired pool alive */
+    /* Messages; see pool_wake.c. Each is in flight at most once, the flag is set by exchange. */
+    MailNode wake, ask, evict;
+    PW_ATOMIC(int) wake_posted;  /* by anyone */
+    PW_ATOMIC(int) ask_posted;   /* by the owner; cleared when the reply is back */
+    PW_ATOMIC(int) evict_posted; /* by the owner; cleared when the reply is back */
+    PoolShard *ask_target, *evict_victim; /* written before the post, read after it */
+    int evict_slots;                      /* the same, with the reply: PoolStarved bits of the slots it brings */
+};
+
+struct Pool {
+    const PoolOps *ops;
+    unsigned n_shards;
+    PoolShard *shards;          /* [n_shards] */
+    LimitCounter *database;     /* max_db_connections, shared with other pools; NULL: none */
+    LimitCounter *user;         /* max_user_connections, shared with other pools; NULL: none */
+    PoolDirectory *directory;   /* set by pool_directory_add, before the pool is shared */
+    TAILQ_ENTRY(Pool) link;     /* guarded by the directory's lock */
+    bool listed;                /* the same */
+    PW_ATOMIC(int) lifo;        /* server_round_robin = 0; may be changed by RELOAD, relaxed */
+    PW_ATOMIC(int) reserve_max; /* reserve_pool_size; written by RELOAD */
+    PW_ATOMIC(int) n_retired;   /* shards that ran pool_shard_retire */
+    LimitCounter size;          /* pool_size; POOL_GROW_RESERVE may go reserve_max above */
+    alignas(64) PW_ATOMIC(uint64_t) ticket; /* last one given */
+    alignas(64) PW_ATOMIC(int) n_waiting;   /* over all shards, blocked ones too */
+    PW_ATOMIC(int) n_connecting;            /* meant for waiters, over all shards */
+    PW_ATOMIC(int) n_transit;               /* servers between two shards */
+};
+
+/* Any thread, before the pool is shared. Shard i lives on worker i. Limits must outlive the pool and
+ * may be NULL; size.max starts as 0 (no limit), lifo as 1, the caller stores its settings. */
+Pool *pool_create(const PoolOps *ops, unsigned n_shards, LimitCounter *database, LimitCounter *user);
+void pool_destroy(Pool *pool); /* NULL is fine; never shared, or pool_drained() was true */
+
+/* Retiring a pool, in this order: pool_directory_remove (main worker); pool_shard_retire on every worker
+ * for its shard (fails its waiters with PW_ERR_SHUTDOWN, closes idle servers; connecting and active ones
+ * are the embedder's to close, a release closes too); then pool_destroy once pool_drained() is true. The
+ * last may be asked on any thread, as often as wished. pool_acquire on a retired shard fails at once. */
+void pool_shard_retire(PoolShard *shard);
+bool pool_drained(Pool *pool);
+
+/* All below: on the shard's worker. */
+
+/* Gives `waiter` a server or a place in the queue. The callbacks may call any function of this header,
+ * and may run inside this call. */
+void pool_acquire(PoolShard *shard, PoolWaiter *waiter);
+void pool_cancel(PoolShard *shard, PoolWaiter *waiter); /* leaves the queue; no callback. No-op when not waiting */
+
+void pool_release(PoolShard *shard, PoolServer *server); /* ACTIVE, clean: may go to anybody */
+void pool_server_up(PoolServer *server);                 /* CONNECTING -> ready; goes on as a release */
+void pool_server_gone(PoolServer *server);               /* any state but TRANSIT -> CLOSED; frees the slot, wakes */
+
+/* Takes an idle server out of the idle list for a check or a reset: it becomes ACTIVE. */
+void pool_take(PoolServer *server);
+
+typedef enum PoolGrow { POOL_GROW_NORMAL, POOL_GROW_MIN, POOL_GROW_RESERVE, POOL_GROW_FORCED } PoolGrow;
+/* Opens one more server if the limits allow. MIN never evicts; RESERVE may go reserve_max over size;
+ * FORCED (cancel, replication) ignores the pool's size but not the other limits. True when one was started. */
+bool pool_grow(PoolShard *shard, PoolGrow how);
+
+/* PAUSE / RESUME of this shard. Blocked: waiters stay but are invisible to the others, nothing is granted,
+ * a release closes its server, nothing is opened. Idle servers stay, to be closed by the embedder. */
+void pool_block(PoolShard *shard, bool blocked);
+
+/* Gives waiters what there is and grows: after RESUME, ENABLE, a raised limit, a login retry pause. */
+void pool_kick(PoolShard *shard);
+
+/* Fails every waiter of this shard (KILL, shutdown, failed login). */
+void pool_fail_waiters(PoolShard *shard, PwErr why);
+
+/* True while a client waits anywhere in the pool: then nothing is forwarded past a Query or Sync. One relaxed load. */
+static inline bool pool_has_waiters(const Pool *pool) { return pw_atomic_load_relaxed(&pool->n_waiting) > 0; }
+
+/* Number of servers over all shards and states (slots of the pool). Any thread. */
+int pool_size_used(Pool *pool);
+
+/* Eviction over pools that share `database` or `user` goes through this table of all live pools;
+ * guarded by its own lock, never held over a callback. A pool is added before it is shared. */
+PoolDirectory *pool_directory_create(void);
+void pool_directory_destroy(PoolDirectory *dir);
+void pool_directory_add(PoolDirectory *dir, Pool *pool);
+void pool_directory_remove(PoolDirectory *dir, Pool *pool);
+
+const char *pool_server_state_name(PoolServerState state);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: ISC */
+/* Who is served next, and what a waiter does to be served.
+ *
+ * The rule. A shard with an idle server looks for the oldest uncovered waiter of the others ("rival";
+ * uncovered: more waiters there than servers on their way). Its own oldest waiter comes first if its ticket is
+ * older, or if it came at most POOL_SLACK_USEC later and this shard has not yet passed the rival
+ * POOL_SLACK_TICKETS / (shards - 1) times. Passing is counted exactly: `passed` holds the latest tickets that
+ * this shard granted, so the number of entries above the rival's ticket is the number of times that this shard
+ * passed it. Each other shard keeps within its share, so nobody is passed more than POOL_SLACK_TICKETS times.
+ *
+ * A covered rival counts as served. For the one behind it only a lower bound of the ticket is known
+ * (the oldest + the number on their way), which errs towards handing over, never towards passing.
+ *
+ * A waiter that is still there after that has told everybody (published, sequentially consistent) and then
+ *   1. asks a shard that shows an idle server: that shard settles, and replies when it has;
+ *   2. opens servers, while fewer are connecting than clients wait;
+ *   3. else leaves a mark at the limit that stopped it (pool_limits.c) and sleeps.
+ * So each sleeping waiter has one of these on its way: a server, a connect of its own, a reply; or whoever
+ * makes the thing it lacks sees its place or its mark. */
+#include <assert.h>
+
+#include "pooler/pool/pool_priv.h"
+
+/* ---- the queue ---- */
+
+void pool_publish_waiters(PoolShard *shard)
+{
+    PoolWaiter *first = shard->blocked ? NULL : TAILQ_FIRST(&shard->waiting);
+    uint64_t ticket = first ? first->ticket : POOL_NO_TICKET;
+    if (pw_atomic_load_relaxed(&shard->oldest) != ticket) {
+        pw_atomic_store_relaxed(&shard->oldest_since, first ? first->since : 0);
+        pw_atomic_store_relaxed(&shard->oldest, ticket);
+    }
+    pw_atomic_store_relaxed(&shard->n_wait, shard->blocked ? 0 : shard->n_waiting);
+}
+
+static uint64_t next_ticket(Pool *pool)
+{
+    if (pool_is_shared(pool))
+        return pw_atomic_add(&pool->ticket, 1) + 1;
+    uint64_t t = pw_atomic_load_relaxed(&pool->ticket) + 1;
+    pw_atomic_store_relaxed(&pool->ticket, t);
+    return t;
+}
+
+void pool_enqueue(PoolShard *shard, PoolWaiter *waiter)
+{
+    Pool *pool = shard->pool;
+    if (waiter->keep_ticket && waiter->last_ticket != POOL_NO_TICKET) {
+        waiter->ticket = waiter->last_ticket;
+    } else {
+        waiter->ticket = next_ticket(pool);
+        waiter->since = pool->ops->now(shard->worker);
+    }
+    waiter->keep_ticket = false;
+    waiter->last_ticket = waiter->ticket;
+
+    PoolWaiter *after = TAILQ_LAST(&shard->waiting, PoolWaiterList);
+    while (after && after->ticket > waiter->ticket)
+        after = TAILQ_PREV(after, PoolWaiterList, link);
+    if (after)
+        TAILQ_INSERT_AFTER(&shard->waiting, after, waiter, link);
+    else
+        TAILQ_INSERT_HEAD(&shard->waiting, waiter, link);
+    shard->n_waiting++;
+    pool_publish_waiters(shard);
+    if (pool_is_shared(pool))
+        pw_atomic_add(&pool->n_waiting, 1); /* makes the above visible before we look at the others */
+    else
+        pw_atomic_store_relaxed(&pool->n_waiting, shard->n_waiting);
+}
+
+void pool_dequeue(PoolShard *shard, PoolWaiter *waiter)
+{
+    Pool *pool = shard->pool;
+    TAILQ_REMOVE(&shard->waiting, waiter, link);
+    shard->n_waiting--;
+    waiter->ticket = POOL_NO_TICKET;
+    pool_publish_waiters(shard);
+    if (pool_is_shared(pool))
+        pw_atomic_sub(&pool->n_waiting, 1);
+    else
+        pw_atomic_store_relaxed(&pool->n_waiting, shard->n_waiting);
+}
+
+/* ---- the order ---- */
+
+static bool find_rival(PoolShard *shard, PoolRival *ret)
+{
+    Pool *pool = shard->pool;
+    bool found = false;
+    for (unsigned i = 0; i < pool->n_shards; i++) {
+        PoolShard *other = &pool->shards[i];
+        if (other == shard)
+            continue;
+        int waiting = pw_atomic_load(&other->n_wait);
+        if (waiting == 0)
+            continue;
+        int inbound = pw_atomic_load(&other->inbound);
+        uint64_t ticket = pw_atomic_load(&other->oldest);
+        if (waiting <= inbound || ticket == POOL_NO_TICKET)
+            continue;
+        ticket += (uint64_t)inbound;
+        if (found && ret->ticket <= ticket)
+            continue;
+        *ret = (PoolRival){.shard = other, .inbound = inbound, .ticket = ticket,
+                           .since = pw_atomic_load_relaxed(&other->oldest_since)};
+        found = true;
+    }
+    return found;
+}
+
+/* Keeps `passed` sorted, latest ticket first. */
+static void note_grant(PoolShard *shard, uint64_t ticket)
+{
+    int i = POOL_SLACK_TICKETS - 1;
+    if (ticket <= shard->passed[i])
+        return;
+    for (; i > 0 && shard->passed[i - 1] < ticket; i--)
+        shard->passed[i] = shard->passed[i - 1];
+    shard->passed[i] = ticket;
+}
+
+static bool own_first(const PoolShard *shard, const PoolServer *server, const PoolWaiter *own,
+                      const PoolRival *rival)
+{
+    if (own->ticket <= rival->ticket)
+        return true;
+#if PW_SEED_BUG == 4 /* starvation: always prefers its own */
+    return true;
+#endif
+    if (server->home == rival->shard)
+        return false; /* lent to us for being late; we are not any more */
+    if (own->since - rival->since > POOL_SLACK_USEC)
+        return false;
+    unsigned share = POOL_SLACK_TICKETS / (shard->pool->n_shards - 1);
+    if (share == 0)
+        return own->ticket <= rival->ticket + POOL_SLACK_TICKETS;
+    return shard->passed[share - 1] <= rival->ticket;
+}
+
+static void grant(PoolShard *shard, PoolServer *server, PoolWaiter *waiter)
+{
+    note_grant(shard, waiter->ticket);
+    pool_unidle(server);
+    pool_dequeue(shard, waiter);
+    waiter->on_server(waiter, server); /* may call anything */
+}
+
+/* Finds a taker for one idle server. False: nobody wants it. */
+static bool serve_one(PoolShard *shard, PoolServer *server)
+{
+    Pool *pool = shard->pool;
+    PoolWaiter *own = TAILQ_FIRST(&shard->waiting);
+    PoolRival rival;
+    if (pool_is_shared(pool) && pw_atomic_load(&pool->n_waiting) > shard->n_waiting && find_rival(shard, &rival) &&
+        !(own && own_first(shard, server, own, &rival))) {
+        pool_hand_over(server, &rival);
+        return true; /* also when another shard was faster: look again */
+    }
+    if (!own)
+        return false;
+    grant(shard, server, own);
+    return true;
+}
+
+/* ---- what a waiter asks for ---- */
+
+int pool_need(PoolShard *shard)
+{
+    if (shard->blocked || shard->n_waiting == 0)
+        return 0;
+    int need = shard->n_waiting - shard->n_demand;
+    if (pool_is_shared(shard->pool))
+        need -= pw_atomic_load(&shard->inbound);
+    return need;
+}
+
+static void seek(PoolShard *shard)
+{
+    Pool *pool = shard->pool;
+    int need = pool_need(shard);
+    if (need > 0 && pw_atomic_load_relaxed(&shard->evict_posted))
+        need--;
+    for (unsigned i = 0; need > 0 && i < pool->n_shards; i++) {
+        PoolShard *other = &pool->shards[i];
+        int idle = other == shard ? 0 : pw_atomic_load(&other->n_idle);
+        if (idle <= 0)
+            continue;
+        if (!pw_atomic_load_relaxed(&shard->ask_posted))
+            pool_ask(shard, other);
+        need -= idle; /* the reply brings us here again, so counting on them all is safe */
+    }
+    while (need-- > 0 && pw_atomic_load(&pool->n_connecting) < pw_atomic_load(&pool->n_waiting))
+        if (!pool_open(shard, POOL_GROW_NORMAL))
+            break;
+}
+
+void pool_settle(PoolShard *shard)
+{
+    shard->again = true;
+    if (shard->settling)
+        return; /* the one below us on the stack goes round once more */
+    shard->settling = true;
+    while (shard->again) {
+        shard->again = false;
+        bool more = false;
+        do {
+            PoolServer *server;
+            while ((server = pool_pick_idle(shard)) && serve_one(shard, server))
+                ;
+            /* Servers stay idle. If that is news, waiters that came meanwhile may not have seen them. */
+            more = pool_publish_idle(shard);
+        } while (more && pool_is_shared(shard->pool) && pw_atomic_load(&shard->pool->n_waiting) > 0);
+        seek(shard);
+        if (shard->n_idle_own > 0)
+            pool_starved_idle(shard);
+    }
+    shard->settling = false;
+    if (shard->n_waiting == 0 || shard->blocked)
+        pool_starved_pass_on(shard, pool_starved_clear(shard, POOL_STARVED_SHARED));
+}
