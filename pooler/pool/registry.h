@@ -16,7 +16,7 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
-#include "pooler/auth/scram_keys.h"
+#include "pooler/auth/secrets.h"
 #include "pooler/config/snapshot.h"
 #include "pooler/pool/pool.h"
 #include "pooler/session/params.h"

@@ -54,9 +54,15 @@ static PipelineEntry *at(Pipeline *p, unsigned i)
     return &p->ring[(p->head + i) & (p->size - 1)];
 }
 
+static bool owes_ready(const PipelineEntry *e)
+{
+    return e->kind == PIPE_QUERY || e->kind == PIPE_SYNC || e->kind == PIPE_FUNCTION;
+}
+
 static PipelineEntry pop(Pipeline *p)
 {
     PipelineEntry e = p->ring[p->head];
+    p->owed_ready -= owes_ready(&e);
     p->head = (p->head + 1) & (p->size - 1);
     p->count--;
     return e;
@@ -68,7 +74,7 @@ void pipeline_clear(Pipeline *p)
         PipelineEntry e = pop(p);
         drop(p, &e);
     }
-    p->skipping = p->copy_in = p->copy_ended = p->sync_in_copy = p->ambiguous = false;
+    p->skipping = p->copy_in = p->copy_ended = p->sync_in_copy = p->ambiguous = p->open = false;
 }
 
 void pipeline_finish(Pipeline *p)
@@ -93,6 +99,10 @@ static void grow(Pipeline *p)
 
 void pipeline_push(Pipeline *p, PipelineKind kind, PipelineAction action, void *query, void *statement, PwUsec now)
 {
+    if (kinds[kind].extended)
+        p->open = true;
+    else if (kind == PIPE_SYNC)
+        p->open = false;
     PipelineEntry e = {.kind = (uint8_t)kind, .action = (uint8_t)action, .query = query, .statement = statement, .sent = now};
     if (p->skipping) {
         if (kind != PIPE_SYNC) {
@@ -115,6 +125,7 @@ void pipeline_push(Pipeline *p, PipelineKind kind, PipelineAction action, void *
     if (p->count == p->size)
         grow(p);
     *at(p, p->count++) = e;
+    p->owed_ready += owes_ready(&e);
 }
 
 /* Markers that reached the head mark nothing any more. */
@@ -140,6 +151,7 @@ static void begin_copy_in(Pipeline *p)
         if (e.kind == PIPE_COPY_END)
             p->copy_ended = true;
         if (e.kind == PIPE_SYNC && !p->copy_ended) {
+            p->owed_ready--;
             drop(p, &e);
             continue;
         }

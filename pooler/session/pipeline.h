@@ -59,6 +59,8 @@ typedef struct Pipeline {
     bool copy_ended;   /* ... and CopyDone or CopyFail was sent for it */
     bool sync_in_copy; /* ... and a Sync was sent before that */
     bool ambiguous;
+    unsigned owed_ready; /* entries that owe a ReadyForQuery */
+    bool open; /* extended messages were sent since the last Sync */
     void (*on_drop)(void *arg, const PipelineEntry *entry); /* an error discarded it, or pipeline_clear; may be NULL */
     void *arg;
 } Pipeline;

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: ISC */
+#include "pooler/client/client.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pooler/client/client_priv.h"
+#include "poolwise/log.h"
+#include "poolwise/mem.h"
+#include "poolwise/wire.h"
+
+const ClientConsoleOps *client_console;
+
+/* Clients per worker, read by the acceptor; each is written by its worker (and by the acceptor when it hands a
+ * socket over, so that a burst is spread). Relaxed: a little off is fine. */
+static PW_ATOMIC(int) per_worker[WORKER_MAX];
+
+void client_set_console(const ClientConsoleOps *ops)
+{
+    client_console = ops;
+}
+
+void client_log(const Client *c, int level, const char *fmt, ...)
+{
+    if (!pw_log_enabled((PwLogLevel)level))
+        return;
+    char text[600], where[NET_ADDR_TEXT];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    pw_log((PwLogLevel)level, "C-%p: %s/%s@%s %s", (const void *)c, c->database ? c->database : "(nodb)",
+           c->user ? c->user : "(nouser)", net_addr_text(&c->peer, where, sizeof(where)), text);
+}
+
+/* ---- input ---- */
+
+static Client *client_of_stream(Stream *st)
+{
+    return (Client *)((char *)st - offsetof(Relay, stream));
+}
+
+static void console_input(Client *c)
+{
+    PwBuf *held = &c->relay.held;
+    while (c->state == CLIENT_CONSOLE && pw_buf_unread(held) >= PW_WIRE_HEADER) {
+        const uint8_t *p = pw_buf_head(held);
+        uint32_t len = pw_be32(p + 1);
+        const PwMsgInfo *info = pw_msg_frontend(p[0]);
+        if (!info->name || len < info->min_length || len > PW_AUTH_MAX) {
+            client_close(c, "bad packet header", "bad packet header");
+            return;
+        }
+        if (pw_buf_unread(held) < (size_t)len + 1)
+            return;
+        if (p[0] == PW_F_TERMINATE) {
+            client_close(c, NULL, "client close request");
+            return;
+        }
+        client_console->message(c, p[0], p + PW_WIRE_HEADER, len - 4);
+        if (c->state == CLIENT_CONSOLE)
+            pw_buf_consume(held, (size_t)len + 1);
+    }
+}
+
+/* Before READY: everything goes through `held`. */
+static void early_input(Client *c)
+{
+    Worker *w = c->relay.stream.worker;
+    uint8_t *scratch = w->scratch + WORKER_SCRATCH_HEADROOM;
+    ssize_t got = stream_recv(&c->relay.stream, scratch, WORKER_SCRATCH_SIZE);
+    if (got == -1)
+        return;
+    if (got <= 0) {
+        client_close(c, NULL, got == 0 ? "client unexpected eof" : strerror(errno));
+        return;
+    }
+    if (pw_buf_unread(&c->relay.held) + (size_t)got > 2 * PW_AUTH_MAX) {
+        client_close(c, "bad packet header", "too much data before the login is done");
+        return;
+    }
+    pw_buf_append(&c->relay.held, scratch, (size_t)got);
+    switch (c->state) {
+    case CLIENT_STARTUP:
+        client_startup_input(c);
+        return;
+    case CLIENT_AUTH:
+        client_login_input(c);
+        return;
+    case CLIENT_CONSOLE:
+        console_input(c);
+        return;
+    case CLIENT_WELCOME: /* nothing to say yet: it waits in `held` */
+    case CLIENT_CANCEL:
+    case CLIENT_READY:
+    case CLIENT_CLOSED:
+    case CLIENT_STATE_COUNT:
+        return;
+    }
+}
+
+static void on_readable(Stream *st)
+{
+    Client *c = client_of_stream(st);
+    if (PW_LIKELY(c->state == CLIENT_READY))
+        relay_client_input(&c->relay);
+    else if (c->state != CLIENT_CLOSED)
+        early_input(c);
+}
+
+static void on_drained(Stream *st)
+{
+    Client *c = client_of_stream(st);
+    if (c->state == CLIENT_READY)
+        relay_client_drained(&c->relay);
+}
+
+static void on_write_error(Stream *st)
+{
+    Client *c = client_of_stream(st);
+    client_close(c, NULL, "client unexpected eof");
+}
+
+static const StreamOps stream_ops = {on_readable, on_drained, on_write_error};
+
+/* ---- birth ---- */
+
+typedef struct NewSocket {
+    MailNode node;
+    unsigned worker;
+    int fd;
+    NetAddr peer;
+    bool is_unix;
+} NewSocket;
+
+static void client_free(WorkerDeferred *d)
+{
+    Client *c = (Client *)((char *)d - offsetof(Client, deferred));
+    free(c->user);
+    free(c->database);
+    free(c);
+}
+
+static void on_new_socket(MailNode *node)
+{
+    NewSocket *n = (NewSocket *)node;
+    Worker *w = worker_get(n->worker);
+    WorkerCtx *ctx = worker_ctx(w);
+    Client *c = pw_xcalloc(1, sizeof(*c));
+    c->deferred.free_it = client_free;
+    c->id = context_next_id();
+    c->peer = n->peer;
+    c->is_unix = n->is_unix;
+    c->connected_at = worker_now(w);
+    c->connected_wall = pw_time_wall();
+    c->waiter.ticket = POOL_NO_TICKET;
+    c->state = CLIENT_STARTUP;
+    stream_open(&c->relay.stream, w, n->fd, &stream_ops);
+    TAILQ_INSERT_TAIL(&ctx->clients, c, link);
+    ctx->n_clients++;
+    ctx->accepted++;
+    free(n);
+    if (!ctx->suspended)
+        stream_read_start(&c->relay.stream);
+}
+
+void client_accept(int fd, const NetAddr *peer, bool is_unix)
+{
+    static unsigned turn; /* the acceptor's */
+    unsigned n = workers_count(), best = turn++ % n;
+    for (unsigned i = 0; i < n; i++)
+        if (pw_atomic_load_relaxed(&per_worker[i]) < pw_atomic_load_relaxed(&per_worker[best]))
+            best = i;
+    pw_atomic_add(&per_worker[best], 1);
+    NewSocket *s = pw_xcalloc(1, sizeof(*s));
+    s->node.run = on_new_socket;
+    s->worker = best;
+    s->fd = fd;
+    s->peer = *peer;
+    s->is_unix = is_unix;
+    worker_post(best, &s->node);
+}
+
+void client_left_worker(unsigned worker)
+{
+    pw_atomic_sub(&per_worker[worker], 1);
+}
+
+int client_count_worker(unsigned worker)
+{
+    return pw_atomic_load_relaxed(&per_worker[worker]);
+}
+
+Client *client_find(WorkerCtx *ctx, uint64_t id)
+{
+    Client *c;
+    TAILQ_FOREACH(c, &ctx->clients, link)
+        if (c->id == id)
+            return c;
+    return NULL;
+}
+
+const char *client_state_name(const Client *c)
+{
+    switch (c->state) {
+    case CLIENT_STARTUP:
+    case CLIENT_AUTH:
+        return "login";
+    case CLIENT_WELCOME:
+        return "waiting";
+    case CLIENT_CANCEL:
+        return "active_cancel_req";
+    case CLIENT_CONSOLE:
+        return "active";
+    case CLIENT_READY:
+        if (c->relay.server)
+            return "active";
+        return client_is_waiting(c) ? "waiting" : "idle";
+    case CLIENT_CLOSED:
+    case CLIENT_STATE_COUNT:
+        break;
+    }
+    return "closed";
+}
+
+void client_setup_local(WorkerCtx *ctx, PoolLocal *local)
+{
+    PoolEntry *e = local->entry;
+    bool is_auto;
+    local->worker = ctx->worker;
+    local->dbconf = config_find_database(ctx->config, e->db->name, &is_auto);
+    if (local->dbconf) {
+        config_effective(ctx->config, local->dbconf, e->user->name, &local->settings);
+        pw_atomic_store(&e->pool->size.max, local->settings.pool_size);
+        pw_atomic_store(&e->pool->reserve_max, local->settings.reserve_pool_size);
+        pw_atomic_store(&e->db->servers.max, local->settings.max_db_connections);
+        pw_atomic_store(&e->user->servers.max, local->settings.max_user_connections);
+        pw_atomic_store(&e->db->is_auto, is_auto);
+        e->pool->lifo = !ctx->config->server_round_robin;
+    }
+    local->shard->blocked = pw_atomic_load(&e->db->paused);
+    if (!local->listed) {
+        TAILQ_INSERT_TAIL(&ctx->pools, local, link);
+        local->listed = true;
+    }
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: ISC */
+/* client.h - one client connection from accept to close. Belongs to one worker for life.
+ *
+ *   STARTUP -> AUTH -> WELCOME -> READY           an application
+ *                   \-> CONSOLE                   the admin console
+ *   STARTUP -> CANCEL                             a cancel request that is being carried out
+ *   any -> CLOSED                                 freed at the end of the loop turn
+ *
+ * While READY its traffic is the relay's. Every close goes through client_close with a reason. */
+#ifndef POOLER_CLIENT_CLIENT_H
+#define POOLER_CLIENT_CLIENT_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "pooler/auth/client_auth.h"
+#include "pooler/net/addr.h"
+#include "pooler/relay/relay.h"
+
+typedef enum ClientState {
+    CLIENT_STARTUP, /* start-up packet expected */
+    CLIENT_AUTH,    /* password or SASL messages expected */
+    CLIENT_WELCOME, /* logged in; waits for the pool's first server to learn its parameters */
+    CLIENT_READY,
+    CLIENT_CONSOLE,
+    CLIENT_CANCEL,
+    CLIENT_CLOSED,
+    CLIENT_STATE_COUNT
+} ClientState;
+
+typedef struct Client Client;
+
+struct Client {
+    Relay relay; /* first; its stream is the connection */
+    ClientState state;
+    PoolWaiter waiter;
+    WorkerDeferred deferred;
+    TAILQ_ENTRY(Client) link;
+    UT_hash_handle hh; /* WorkerCtx.by_cancel_id */
+    uint64_t id;
+    uint8_t cancel_key[8];
+    NetAddr peer;
+    bool is_unix, counted, notified, hashed, paused_reading;
+    char *user, *database;
+    DbState *db;
+    UserState *login_user;
+    PoolEntry *entry; /* one reference */
+    ClientSettings settings;
+    const Config *config; /* AUTH: the snapshot that the login began with, one reference */
+    ClientAuth *auth;
+    UserList *users; /* AUTH: one reference */
+    PwUsec connected_at, connected_wall;
+    void *console; /* CONSOLE: the admin session */
+    bool console_admin; /* may do more than SHOW */
+    int cancels_waiting; /* CANCEL: answers still to come */
+};
+
+/* What the console (a layer above) does for a client in state CONSOLE. Set once before the workers start. */
+typedef struct ClientConsoleOps {
+    void (*open)(Client *c);
+    /* One whole message. May close the client. */
+    void (*message)(Client *c, uint8_t type, const uint8_t *payload, size_t n);
+    void (*close)(Client *c); /* the connection ends: forget it */
+} ClientConsoleOps;
+void client_set_console(const ClientConsoleOps *ops);
+
+/* A socket was accepted: hands it to the worker with the fewest clients. Any worker (the acceptor's). */
+void client_accept(int fd, const NetAddr *peer, bool is_unix);
+
+/* Closes. `text`: FATAL message for the client (SQLSTATE 08P01) or NULL; `reason`: for the log. */
+void client_close(Client *c, const char *text, const char *reason);
+void client_close_with(Client *c, const char *sqlstate, const char *text, const char *reason);
+
+/* Every tick and worker: all timeouts of clients. */
+void client_tick(WorkerCtx *ctx, PwUsec now);
+
+Client *client_find(WorkerCtx *ctx, uint64_t id); /* by SHOW CLIENTS.id on this worker, NULL */
+
+const char *client_state_name(const Client *c); /* active, idle, waiting, ... as SHOW CLIENTS prints it */
+void client_log(const Client *c, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static inline bool client_is_waiting(const Client *c)
+{
+    return c->waiter.ticket != POOL_NO_TICKET;
+}
+
+/* Clients of all workers, console excepted (max_client_conn). Any thread. */
+int client_count_total(void);
+int client_count_worker(unsigned worker);
+
+/* Resolves the settings of a pool for this worker's snapshot; lists it in ctx->pools. Idempotent, also after RELOAD. */
+void client_setup_local(WorkerCtx *ctx, PoolLocal *local);
+
+#endif

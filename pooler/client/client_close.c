@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "pooler/client/client_priv.h"
+#include "poolwise/log.h"
+#include "poolwise/wire.h"
+
+/* Bytes that a leaving client may still have sent us: read and dropped, because closing a socket with unread
+ * input makes the kernel reset the connection, and the reset can overtake our last message. */
+#define LINGER_BYTES (1024 * 1024)
+
+static void say_goodbye(Client *c, const char *sqlstate, const char *text)
+{
+    Stream *st = &c->relay.stream;
+    PwBuf out;
+    pw_buf_init(&out);
+    PwErrorText e = {.severity = "FATAL", .sqlstate = sqlstate, .message = text};
+    pw_msg_error(&out, &e);
+    if (stream_send_buf(st, &out)) {
+        shutdown(st->fd, SHUT_WR);
+        size_t total = 0;
+        ssize_t n;
+        uint8_t *scratch = st->worker->scratch; /* the headroom: the walk above us may still use the rest */
+        while (total < LINGER_BYTES && (n = recv(st->fd, scratch, WORKER_SCRATCH_HEADROOM, MSG_DONTWAIT)) > 0)
+            total += (size_t)n;
+    }
+    pw_buf_finish(&out);
+}
+
+
+
+void client_close_with(Client *c, const char *sqlstate, const char *text, const char *reason)
+{
+    if (c->state == CLIENT_CLOSED)
+        return;
+    ClientState was = c->state;
+    Worker *w = c->relay.stream.worker;
+    WorkerCtx *ctx = worker_ctx(w);
+    c->state = CLIENT_CLOSED;
+    if (text && ctx->config->log_pooler_errors)
+        client_log(c, PW_LOG_WARNING, "pooler error: %s", text);
+    if (ctx->config->log_disconnections && was != CLIENT_CANCEL)
+        client_log(c, PW_LOG_LOG, "closing because: %s (age=%llds)", reason,
+                   (long long)((worker_now(w) - c->connected_at) / PW_USEC_PER_SEC));
+    if (text)
+        say_goodbye(c, sqlstate, text);
+    if (was == CLIENT_CONSOLE)
+        client_console->close(c);
+    if (c->relay.local)
+        pool_cancel(c->relay.local->shard, &c->waiter);
+    relay_finish(&c->relay);
+    if (c->relay.ident)
+        query_ident_release(ctx->queries, c->relay.ident);
+    c->relay.ident = NULL;
+    client_forget_auth(c);
+    if (c->hashed)
+        HASH_DELETE(hh, ctx->by_cancel_id, c);
+    c->hashed = false;
+    if (c->entry) {
+        c->relay.local->n_clients--;
+        registry_unref(c->entry);
+        c->entry = NULL;
+    }
+    client_release_slots(c);
+    stream_close(&c->relay.stream);
+    TAILQ_REMOVE(&ctx->clients, c, link);
+    ctx->n_clients--;
+    client_left_worker(w->index);
+    if (c->cancels_waiting == 0)
+        worker_defer(w, &c->deferred);
+}
+
+void client_close(Client *c, const char *text, const char *reason)
+{
+    client_close_with(c, "08P01", text, reason);
+}

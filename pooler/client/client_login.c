@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: ISC */
+/* client_login.c - from a known user and database to the first ReadyForQuery. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "pooler/client/client_priv.h"
+#include "poolwise/log.h"
+#include "poolwise/mem.h"
+#include "poolwise/wire.h"
+
+/* All clients but those of the console; compare-and-swap keeps max_client_conn exact. */
+static PW_ATOMIC(int) n_clients_total;
+
+int client_count_total(void)
+{
+    return pw_atomic_load(&n_clients_total);
+}
+
+static bool take_slot(PW_ATOMIC(int) *used, int max)
+{
+    int n = pw_atomic_load(used);
+    do {
+        if (max > 0 && n >= max)
+            return false;
+    } while (!pw_atomic_cas(used, &n, n + 1));
+    return true;
+}
+
+
+void client_release_slots(Client *c)
+{
+    if (c->counted)
+        pw_atomic_sub(&n_clients_total, 1);
+    c->counted = false;
+    if (c->login_user)
+        pw_atomic_sub(&c->login_user->clients.used, 1);
+    if (c->db)
+        pw_atomic_sub(&c->db->clients.used, 1);
+    c->login_user = NULL;
+    c->db = NULL;
+}
+
+static bool is_console(const Client *c)
+{
+    return strcmp(c->database, "pgbouncer") == 0 || strcmp(c->database, "pooler") == 0;
+}
+
+static ClientAuthMethod method_of(AuthType type)
+{
+    switch (type) {
+    case AUTH_TYPE_ANY:
+        return CLIENT_AUTH_ANY;
+    case AUTH_TYPE_TRUST:
+        return CLIENT_AUTH_TRUST;
+    case AUTH_TYPE_PLAIN:
+        return CLIENT_AUTH_PLAIN;
+    case AUTH_TYPE_SCRAM_SHA_256:
+        return CLIENT_AUTH_SCRAM;
+    case AUTH_TYPE_MD5:
+    case AUTH_TYPE_CERT: /* these are refused when the configuration is read */
+    case AUTH_TYPE_HBA:
+    case AUTH_TYPE_LDAP:
+    case AUTH_TYPE_PAM:
+    case AUTH_TYPE_COUNT:
+        break;
+    }
+    return CLIENT_AUTH_MD5;
+}
+
+/* ---- authentication ---- */
+
+void client_forget_auth(Client *c)
+{
+    client_auth_destroy(c->auth);
+    c->auth = NULL;
+    userlist_unref(c->users);
+    c->users = NULL;
+    config_unref(c->config);
+    c->config = NULL;
+}
+
+static void authenticated(Client *c);
+
+static void auth_step(Client *c, AuthStep step, PwBuf *out)
+{
+    if (step == AUTH_STEP_FAILED) {
+        const char *detail = client_auth_detail(c->auth);
+        char reason[200];
+        if (strcmp(client_auth_error(c->auth), "password authentication failed") == 0)
+            snprintf(reason, sizeof(reason), "password authentication failed for user \"%s\"", c->user);
+        else
+            snprintf(reason, sizeof(reason), "%s", client_auth_error(c->auth));
+        if (detail)
+            client_log(c, PW_LOG_DEBUG, "login refused: %s", detail);
+        client_close(c, client_auth_error(c->auth), reason);
+        return;
+    }
+    if (pw_buf_unread(out) && !stream_send_buf(&c->relay.stream, out)) {
+        client_close(c, NULL, "client unexpected eof");
+        return;
+    }
+    if (step == AUTH_STEP_OK)
+        authenticated(c);
+}
+
+/* User "pgbouncer" over the unix socket from a process of our own uid needs no password for the console. */
+static bool is_own_console(const Client *c)
+{
+    NetCred cred;
+    return is_console(c) && c->is_unix && (strcmp(c->user, "pgbouncer") == 0 || strcmp(c->user, "pooler") == 0) &&
+           net_addr_peer_cred(c->relay.stream.fd, &cred) == PW_OK && cred.uid == geteuid();
+}
+
+void client_login_start(Client *c)
+{
+    WorkerCtx *ctx = client_ctx(c);
+    if (ctx->config->log_connections)
+        client_log(c, PW_LOG_LOG, "login attempt: db=%s user=%s tls=no replication=no", c->database, c->user);
+    if (!is_console(c)) {
+        if (ctx->shutdown != SHUTDOWN_NONE) {
+            client_close(c, "pooler is shutting down", "pooler is shutting down");
+            return;
+        }
+        if (!take_slot(&n_clients_total, ctx->config->max_client_conn)) {
+            client_close(c, "no more connections allowed (max_client_conn)",
+                         "no more connections allowed (max_client_conn)");
+            return;
+        }
+        c->counted = true;
+    }
+    c->config = config_ref(ctx->config);
+    c->users = userlist_ref((UserList *)(uintptr_t)ctx->users);
+    if (is_own_console(c)) {
+        c->console_admin = true;
+        authenticated(c);
+        return;
+    }
+    ClientAuthSpec spec = {
+        .method = method_of(ctx->config->auth_type),
+        .user = c->user,
+        .secret = userlist_find(c->users, c->user),
+        .scram_iterations = (uint32_t)ctx->config->scram_iterations,
+        .cache = context_scram_cache(),
+    };
+    if (client_auth_create(&spec, &c->auth) != PW_OK) {
+        client_close(c, "password authentication failed", "login refused: user name too long or no random bytes");
+        return;
+    }
+    c->state = CLIENT_AUTH;
+    PwBuf out;
+    pw_buf_init(&out);
+    AuthStep step = client_auth_start(c->auth, &out);
+    auth_step(c, step, &out);
+    pw_buf_finish(&out);
+    if (c->state == CLIENT_AUTH && pw_buf_unread(&c->relay.held))
+        client_login_input(c);
+}
+
+void client_login_input(Client *c)
+{
+    PwBuf *held = &c->relay.held;
+    while (c->state == CLIENT_AUTH && pw_buf_unread(held) >= PW_WIRE_HEADER) {
+        uint8_t *p = held->data + held->off;
+        uint32_t len = pw_be32(p + 1);
+        if (p[0] == PW_F_TERMINATE) {
+            client_close(c, NULL, "client close request");
+            return;
+        }
+        if (p[0] != PW_F_PASSWORD || len < 4 || len > PW_AUTH_MAX) {
+            client_close(c, "bad packet header", "unexpected message during login");
+            return;
+        }
+        if (pw_buf_unread(held) < (size_t)len + 1)
+            return;
+        PwBuf out;
+        pw_buf_init(&out);
+        AuthStep step = client_auth_message(c->auth, p + PW_WIRE_HEADER, len - 4, &out);
+        pw_wipe(p, (size_t)len + 1);
+        pw_buf_consume(held, (size_t)len + 1);
+        auth_step(c, step, &out);
+        pw_buf_finish(&out);
+    }
+}
+
+/* ---- after it ---- */
+
+static void open_console(Client *c)
+{
+    const Config *config = c->config;
+    bool admin = c->console_admin || pw_str_list_has(&config->admin_users, c->user);
+    bool stats = pw_str_list_has(&config->stats_users, c->user) || config->auth_type == AUTH_TYPE_ANY;
+    if (!admin && !stats) {
+        client_close(c, "not allowed", "not allowed");
+        return;
+    }
+    c->console_admin = admin;
+    client_forget_auth(c);
+    c->state = CLIENT_CONSOLE;
+    client_console->open(c);
+}
+
+static bool take_client_slots(Client *c, const DatabaseConf *dbconf)
+{
+    config_effective_client(c->config, dbconf, c->user, &c->settings);
+    DbState *db = registry_db(c->database);
+    UserState *user = registry_user(c->user);
+    if (!take_slot(&db->clients.used, c->settings.max_db_client_connections)) {
+        client_close(c, "client connections exceeded (max_db_client_connections)",
+                     "client connections exceeded (max_db_client_connections)");
+        return false;
+    }
+    c->db = db;
+    pw_atomic_store(&db->clients.max, c->settings.max_db_client_connections);
+    if (!take_slot(&user->clients.used, c->settings.max_user_client_connections)) {
+        client_close(c, "client connections exceeded (max_user_client_connections)",
+                     "client connections exceeded (max_user_client_connections)");
+        return false;
+    }
+    c->login_user = user;
+    pw_atomic_store(&user->clients.max, c->settings.max_user_client_connections);
+    return true;
+}
+
+/* SCRAM pass-through: the keys that this login proved are what the server wants to see. */
+static void keep_scram_keys(Client *c, const DatabaseConf *dbconf)
+{
+    const ScramKeys *keys = c->auth ? client_auth_scram_keys(c->auth) : NULL;
+    if (!keys || dbconf->password || dbconf->user)
+        return;
+    pthread_mutex_lock(&c->entry->lock);
+    c->entry->scram_keys = *keys;
+    c->entry->has_scram_keys = true;
+    pthread_mutex_unlock(&c->entry->lock);
+}
+
+static void authenticated(Client *c)
+{
+    if (is_console(c)) {
+        open_console(c);
+        return;
+    }
+    WorkerCtx *ctx = client_ctx(c);
+    bool is_auto;
+    char text[160];
+    const DatabaseConf *dbconf = config_find_database(c->config, c->database, &is_auto);
+    if (!dbconf) {
+        snprintf(text, sizeof(text), "no such database: %s", c->database);
+        client_close(c, text, text);
+        return;
+    }
+    if (ctx->config->auth_type == AUTH_TYPE_ANY && !dbconf->user) {
+        client_close(c, "auth_type=any requires forced user", "auth_type=any requires forced user");
+        return;
+    }
+    if (!take_client_slots(c, dbconf))
+        return;
+    if (pw_atomic_load(&c->db->disabled)) {
+        snprintf(text, sizeof(text), "database \"%s\" is disabled", c->database);
+        client_close(c, text, text);
+        return;
+    }
+    if (is_auto && !pw_atomic_load(&c->db->is_auto))
+        pw_log(PW_LOG_LOG, "registered new auto-database: %s", c->database);
+    PoolSettings settings;
+    config_effective(c->config, dbconf, c->user, &settings);
+    c->entry = registry_pool(c->db, registry_user(settings.server_user));
+    PoolLocal *local = &c->entry->locals[ctx->worker->index];
+    client_setup_local(ctx, local);
+    local->n_clients++;
+    local->stats.client_login_count++;
+    keep_scram_keys(c, dbconf);
+    client_forget_auth(c);
+    client_waiter_init(c);
+    relay_init(&c->relay, &client_relay_ops, local, ctx);
+    Welcome *w = pool_entry_welcome(c->entry);
+    c->state = CLIENT_WELCOME;
+    if (!w) {
+        client_wait_welcome(c);
+        return;
+    }
+    welcome_unref(c->entry, w);
+    client_login_finish(c);
+}
+
+static void add_host(Client *c)
+{
+    int i = params_index("application_name");
+    char where[NET_ADDR_TEXT], name[NET_ADDR_TEXT + 80];
+    const char *old = params_get(&c->relay.params, (unsigned)i);
+    snprintf(name, sizeof(name), "%.64s - %s", old && *old ? old : "app", net_addr_text(&c->peer, where, sizeof(where)));
+    params_set(&c->relay.params, (unsigned)i, name);
+}
+
+void client_login_finish(Client *c)
+{
+    WorkerCtx *ctx = client_ctx(c);
+    Relay *r = &c->relay;
+    Welcome *w = pool_entry_welcome(c->entry);
+    if (ctx->config->application_name_add_host)
+        add_host(c);
+    PwBuf out;
+    pw_buf_init(&out);
+    pw_msg_auth_ok(&out);
+    pw_buf_append(&out, pw_buf_head(&w->params), pw_buf_unread(&w->params));
+    params_fill_unset(&r->params, &w->tracked);
+    welcome_unref(c->entry, w);
+    for (unsigned i = 0; i < params_count(); i++)
+        if (params_get(&r->params, i))
+            pw_msg_param_status(&out, params_name(i), params_get(&r->params, i));
+    client_cancel_register(c);
+    pw_msg_key_data(&out, c->cancel_key);
+    if (ctx->config->login_notify_message && ctx->config->login_notify_message[0]) {
+        PwErrorText text = {.severity = "NOTICE", .sqlstate = "00000", .message = ctx->config->login_notify_message};
+        pw_msg_notice(&out, &text);
+    }
+    pw_msg_ready(&out, 'I');
+    c->state = CLIENT_READY;
+    int app = params_index("application_name");
+    if (ctx->queries)
+        r->ident = query_ident_acquire(ctx->queries, c->database, c->user, params_get(&r->params, (unsigned)app));
+    bool ok = stream_send_buf(&r->stream, &out);
+    pw_buf_finish(&out);
+    if (!ok) {
+        client_close(c, NULL, "client unexpected eof");
+        return;
+    }
+    r->done_in = r->stream.bytes_in;
+    r->done_out = r->stream.bytes_out;
+    r->idle_since = worker_now(r->stream.worker);
+    pw_buf_release_if_empty(&r->held);
+    relay_pump(r);
+}

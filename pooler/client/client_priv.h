@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: ISC */
+/* client_priv.h - between the files of pooler/client. */
+#ifndef POOLER_CLIENT_CLIENT_PRIV_H
+#define POOLER_CLIENT_CLIENT_PRIV_H
+
+#include "pooler/client/client.h"
+
+extern const ClientConsoleOps *client_console;
+extern const RelayOps client_relay_ops;
+
+static inline Client *client_of_relay(Relay *r)
+{
+    return (Client *)r;
+}
+static inline WorkerCtx *client_ctx(const Client *c)
+{
+    return worker_ctx(c->relay.stream.worker);
+}
+
+/* client.c */
+void client_left_worker(unsigned worker);
+
+/* client_startup.c: bytes wait in relay.held */
+void client_startup_input(Client *c);
+
+/* client_login.c */
+void client_login_start(Client *c);  /* user and database are known */
+void client_login_input(Client *c);  /* AUTH: password messages in relay.held */
+void client_login_finish(Client *c); /* WELCOME: the pool's parameters are known */
+
+void client_release_slots(Client *c);
+
+/* client_wait.c */
+void client_wait_welcome(Client *c); /* asks the pool for a server to learn from */
+void client_waiter_init(Client *c);
+
+/* client_cancel.c */
+void client_cancel_request(Client *c, const uint8_t key[8]);
+void client_cancel_register(Client *c); /* makes the key and enters it */
+
+/* client_close.c */
+void client_forget_auth(Client *c);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: ISC */
+/* client_startup.c - the first packets: SSLRequest, GSSENCRequest, CancelRequest, StartupMessage. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "pooler/client/client_priv.h"
+#include "poolwise/log.h"
+#include "poolwise/mem.h"
+#include "poolwise/wire.h"
+
+typedef struct Startup {
+    Client *c;
+    char why[160]; /* text for the client when a parameter is refused */
+    bool replication;
+    PwBuf pq_names; /* _pq_ options: answered with NegotiateProtocolVersion */
+    uint32_t n_pq;
+} Startup;
+
+/* ---- parameters ---- */
+
+static bool is_ignored(const Client *c, const char *key)
+{
+    return pw_str_list_has_ci(&client_ctx(c)->config->ignore_startup_parameters, key);
+}
+
+static PwErr one_option(Startup *st, char *setting)
+{
+    char *eq = strchr(setting, '=');
+    if (!eq) {
+        snprintf(st->why, sizeof(st->why),
+                 "unsupported options startup parameter: only '-c config=val' and '--config=val' are allowed");
+        return PW_ERR_UNSUPPORTED;
+    }
+    *eq = '\0';
+    for (char *p = setting; *p; p++)
+        if (*p == '-')
+            *p = '_'; /* as PostgreSQL reads --some-name */
+    int i = params_index(setting);
+    if (i >= 0)
+        params_set(&st->c->relay.params, (unsigned)i, eq + 1);
+    else if (!is_ignored(st->c, setting) && !is_ignored(st->c, "options")) {
+        snprintf(st->why, sizeof(st->why), "unsupported startup parameter in options: %s", setting);
+        return PW_ERR_UNSUPPORTED;
+    }
+    return PW_OK;
+}
+
+/* "-c name=value", "-cname=value" and "--name=value", blanks between them, backslash quotes a character. */
+static PwErr read_options(Startup *st, const char *text)
+{
+    char *word = pw_xmalloc(strlen(text) + 1);
+    bool want_value = false;
+    PwErr err = PW_OK;
+    while (!err) {
+        text += strspn(text, " \t\n\r");
+        if (!*text)
+            break;
+        size_t n = 0;
+        for (; *text && !strchr(" \t\n\r", *text); text++) {
+            if (*text == '\\' && text[1])
+                text++;
+            word[n++] = *text;
+        }
+        word[n] = '\0';
+        char *setting = NULL;
+        if (want_value)
+            setting = word;
+        else if (strcmp(word, "-c") == 0) {
+            want_value = true;
+            continue;
+        } else if (strncmp(word, "-c", 2) == 0 || strncmp(word, "--", 2) == 0)
+            setting = word + 2;
+        want_value = false;
+        char empty[1] = "";
+        err = one_option(st, setting ? setting : empty);
+    }
+    if (!err && want_value) {
+        char empty[1] = "";
+        err = one_option(st, empty);
+    }
+    free(word);
+    return err;
+}
+
+static PwErr on_param(void *arg, const char *key, const char *value)
+{
+    Startup *st = arg;
+    Client *c = st->c;
+    if (strcmp(key, "user") == 0) {
+        free(c->user);
+        c->user = pw_xstrdup(value);
+    } else if (strcmp(key, "database") == 0) {
+        free(c->database);
+        c->database = pw_xstrdup(value);
+    } else if (strcmp(key, "options") == 0) {
+        return read_options(st, value);
+    } else if (strcmp(key, "replication") == 0) {
+        st->replication = strcasecmp(value, "off") != 0 && strcasecmp(value, "false") != 0 &&
+                          strcasecmp(value, "no") != 0 && strcmp(value, "0") != 0;
+    } else if (strncmp(key, "_pq_.", 5) == 0) {
+        pw_buf_append_cstr(&st->pq_names, key);
+        st->n_pq++;
+    } else {
+        int i = params_index(key);
+        if (i >= 0) {
+            params_set(&c->relay.params, (unsigned)i, value);
+        } else if (!is_ignored(c, key)) {
+            snprintf(st->why, sizeof(st->why), "unsupported startup parameter: %s", key);
+            return PW_ERR_UNSUPPORTED;
+        }
+    }
+    return PW_OK;
+}
+
+/* ---- packets ---- */
+
+static bool negotiate(Client *c, const Startup *st)
+{
+    PwBuf out;
+    pw_buf_init(&out);
+    size_t mark = pw_msg_begin(&out, PW_B_NEGOTIATE);
+    pw_buf_append_be32(&out, PW_PROTO_3_0);
+    pw_buf_append_be32(&out, st->n_pq);
+    pw_buf_append(&out, pw_buf_head(&st->pq_names), pw_buf_unread(&st->pq_names));
+    pw_msg_end(&out, mark);
+    bool ok = stream_send_buf(&c->relay.stream, &out);
+    pw_buf_finish(&out);
+    if (!ok)
+        client_close(c, NULL, "client unexpected eof");
+    return ok;
+}
+
+static void startup_message(Client *c, uint32_t version, const uint8_t *payload, size_t n)
+{
+    if (version >> 16 != 3) {
+        const char *text = version >> 16 == 2 ? "old V2 protocol not supported" : "bad packet header";
+        client_close(c, text, text);
+        return;
+    }
+    Startup st = {.c = c};
+    pw_buf_init(&st.pq_names);
+    PwErr err = pw_startup_params(payload, n, on_param, &st);
+    if (err)
+        client_close(c, err == PW_ERR_PROTOCOL ? "bad startup packet" : st.why, err == PW_ERR_PROTOCOL ? "bad startup packet" : st.why);
+    else if (!c->user || !*c->user)
+        client_close(c, "no username supplied", "no username supplied");
+    else if (st.replication)
+        client_close_with(c, "0A000", "replication connections are not available in this version",
+                          "replication connections are not available in this version");
+    else if (((version & 0xffff) == 0 && !st.n_pq) || negotiate(c, &st)) {
+        if (!c->database || !*c->database) {
+            free(c->database);
+            c->database = pw_xstrdup(c->user);
+        }
+        client_login_start(c);
+    }
+    pw_buf_finish(&st.pq_names);
+}
+
+/* SSLRequest and GSSENCRequest: no. Bytes sent along before our answer would slip in ahead of TLS. */
+static bool refuse_encryption(Client *c)
+{
+    if (pw_buf_unread(&c->relay.held) > 8) {
+        client_close(c, "received unencrypted data after SSL request", "received unencrypted data after SSL request");
+        return false;
+    }
+    if (!stream_send(&c->relay.stream, "N", 1)) {
+        client_close(c, NULL, "client unexpected eof");
+        return false;
+    }
+    return true;
+}
+
+void client_startup_input(Client *c)
+{
+    PwBuf *held = &c->relay.held;
+    while (c->state == CLIENT_STARTUP && pw_buf_unread(held) >= 8) {
+        const uint8_t *p = pw_buf_head(held);
+        uint32_t len = pw_be32(p), code = pw_be32(p + 4);
+        if (len < 8 || len > PW_STARTUP_MAX) {
+            char text[64];
+            snprintf(text, sizeof(text), "bad packet header: '%02x%02x%02x%02x%02x%02x%02x%02x'", p[0], p[1], p[2], p[3],
+                     p[4], p[5], p[6], p[7]);
+            client_close(c, text, text);
+            return;
+        }
+        if (pw_buf_unread(held) < len)
+            return;
+        if ((code == PW_CODE_SSL || code == PW_CODE_GSSENC) && len == 8) {
+            if (!refuse_encryption(c))
+                return;
+            pw_buf_consume(held, len);
+            continue;
+        }
+        if (code == PW_CODE_CANCEL) {
+            uint8_t key[8];
+            if (len != 16) {
+                client_close(c, NULL, "bad cancel request");
+                return;
+            }
+            memcpy(key, p + 8, sizeof(key));
+            pw_buf_consume(held, len);
+            client_cancel_request(c, key);
+            return;
+        }
+        uint8_t *copy = pw_xmalloc(len); /* `held` is used anew while the packet is being read */
+        memcpy(copy, p, len);
+        pw_buf_consume(held, len);
+        startup_message(c, code, copy + 8, len - 8);
+        free(copy);
+    }
+}

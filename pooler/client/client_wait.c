@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: ISC */
+/* client_wait.c - waiting for a server, and every timeout of a client.
+ *
+ * Timeouts cost nothing per query: the data path stores times, and one walk per tick compares them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "pooler/client/client_priv.h"
+#include "pooler/relay/relay_priv.h"
+#include "poolwise/log.h"
+#include "poolwise/wire.h"
+
+static Client *client_of_waiter(PoolWaiter *w)
+{
+    return (Client *)((char *)w - offsetof(Client, waiter));
+}
+
+static void on_server(PoolWaiter *w, PoolServer *ps)
+{
+    Client *c = client_of_waiter(w);
+    w->keep_ticket = false;
+    c->notified = false;
+    if (c->state == CLIENT_WELCOME) {
+        /* only its parameters were wanted */
+        server_of(ps)->phase = SERVER_READY;
+        pool_release(c->relay.local->shard, ps);
+        client_login_finish(c);
+        return;
+    }
+    PwUsec waited = worker_now(c->relay.stream.worker) - w->since;
+    relay_linked(&c->relay, server_of(ps), waited > 0 ? waited : 0);
+}
+
+static void on_fail(PoolWaiter *w, PwErr why)
+{
+    (void)why;
+    Client *c = client_of_waiter(w);
+    client_close(c, "server shutting down", "server shutting down");
+}
+
+void client_waiter_init(Client *c)
+{
+    c->waiter.on_server = on_server;
+    c->waiter.on_fail = on_fail;
+    c->waiter.ticket = POOL_NO_TICKET;
+}
+
+/* No live server, and the last attempt failed just now: waiting would not help. */
+static bool is_failing(const Client *c, char *text, size_t size, char sqlstate[6])
+{
+    PoolEntry *e = c->entry;
+    PwUsec failed = pw_atomic_load(&e->failed_at);
+    if (!failed || pool_size_used(e->pool) > 0)
+        return false;
+    pthread_mutex_lock(&e->lock);
+    snprintf(text, size, "server login has been failing, cached error: %s (server_login_retry)", e->fail_text);
+    memcpy(sqlstate, e->fail_sqlstate, 6);
+    pthread_mutex_unlock(&e->lock);
+    return true;
+}
+
+static bool refuse_wait(Client *c)
+{
+    Relay *r = &c->relay;
+    char sqlstate[6];
+    if (client_ctx(c)->shutdown == SHUTDOWN_WAIT_FOR_SERVERS) {
+        relay_fail_later(r, "server shutting down", "server shutting down");
+        return true;
+    }
+    if (!r->local->dbconf) {
+        relay_fail_later(r, "database removed", "database removed");
+        return true;
+    }
+    if (is_failing(c, r->close_buf, sizeof(r->close_buf), sqlstate)) {
+        relay_fail_later(r, r->close_buf, r->close_buf);
+        return true;
+    }
+    return false;
+}
+
+static void ask(Client *c)
+{
+    PwUsec now = worker_now(c->relay.stream.worker);
+    if (!c->waiter.keep_ticket)
+        c->waiter.since = now;
+    pw_atomic_store_relaxed(&c->entry->db->last_used, now);
+    pool_acquire(c->relay.local->shard, &c->waiter);
+}
+
+void client_wait_welcome(Client *c)
+{
+    if (refuse_wait(c)) {
+        relay_check_close(&c->relay);
+        return;
+    }
+    ask(c);
+}
+
+static void need_server(Relay *r)
+{
+    Client *c = client_of_relay(r);
+    if (!refuse_wait(c))
+        ask(c);
+}
+
+static void released(Relay *r)
+{
+    (void)r;
+}
+
+static void close_relay(Relay *r, const char *text, const char *reason)
+{
+    client_close(client_of_relay(r), text, reason);
+}
+
+const RelayOps client_relay_ops = {need_server, released, close_relay};
+
+/* ---- timeouts ---- */
+
+static bool over(PwUsec limit, PwUsec since, PwUsec now)
+{
+    return limit > 0 && now - since >= limit;
+}
+
+static void notify_waiting(Client *c)
+{
+    PwBuf out;
+    pw_buf_init(&out);
+    PwErrorText text = {.severity = "NOTICE",
+                        .sqlstate = "00000",
+                        .message = "No server connection available in postgres backend, client being queued"};
+    pw_msg_notice(&out, &text);
+    c->notified = true;
+    if (!stream_send_buf(&c->relay.stream, &out))
+        client_close(c, NULL, "client unexpected eof");
+    pw_buf_finish(&out);
+}
+
+/* The server's error for clients that cannot even log in; PostgreSQL that is starting up (57P03) is waited for. */
+static bool login_refused(Client *c)
+{
+    PoolEntry *e = c->entry;
+    char text[256], sqlstate[6];
+    PwUsec failed = pw_atomic_load(&e->failed_at);
+    if (!failed || failed < c->waiter.since || pool_size_used(e->pool) > 0)
+        return false;
+    pthread_mutex_lock(&e->lock);
+    snprintf(text, sizeof(text), "%s", e->fail_text);
+    memcpy(sqlstate, e->fail_sqlstate, 6);
+    pthread_mutex_unlock(&e->lock);
+    if (strcmp(sqlstate, "57P03") == 0 || strcmp(text, "connect failed") == 0 || strcmp(text, "connect timeout") == 0 ||
+        strcmp(text, "server DNS lookup failed") == 0)
+        return false;
+    client_close_with(c, sqlstate, text, text);
+    return true;
+}
+
+static void tick_waiting(Client *c, PwUsec now)
+{
+    const Config *config = client_ctx(c)->config;
+    const ClientSettings *s = &c->settings;
+    if (login_refused(c))
+        return;
+    if (over(s->query_wait_timeout, c->waiter.since, now))
+        client_close(c, "query_wait_timeout", "query_wait_timeout");
+    else if (over(s->query_timeout, c->waiter.since, now))
+        client_close(c, "query_timeout", "query_timeout");
+    else if (c->state == CLIENT_WELCOME && over(config->client_login_timeout, c->connected_at, now))
+        client_close(c, "client_login_timeout (server down)", "client_login_timeout (server down)");
+    else if (!c->notified && over(config->query_wait_notify, c->waiter.since, now))
+        notify_waiting(c);
+}
+
+static void drop_with_server(Client *c, const char *text)
+{
+    Server *s = c->relay.server;
+    if (s) {
+        c->relay.server = NULL;
+        s->user = NULL;
+        server_close(s, text);
+    }
+    client_close(c, text, text);
+}
+
+static void tick_ready(Client *c, PwUsec now)
+{
+    Relay *r = &c->relay;
+    const ClientSettings *s = &c->settings;
+    if (!r->server) {
+        if (over(s->client_idle_timeout, r->idle_since, now))
+            client_close(c, "client_idle_timeout", "client_idle_timeout");
+        return;
+    }
+    if (r->request_start && over(s->query_timeout, r->request_start, now))
+        drop_with_server(c, "query timeout");
+    else if (r->xact_start && over(s->transaction_timeout, r->xact_start, now))
+        drop_with_server(c, "transaction timeout");
+    else if (!r->request_start && relay_in_transaction(r) && over(s->idle_transaction_timeout, r->idle_since, now))
+        drop_with_server(c, "idle transaction timeout");
+    else if (!r->request_start && !relay_in_transaction(r) && over(s->client_idle_timeout, r->idle_since, now))
+        client_close(c, "client_idle_timeout", "client_idle_timeout");
+}
+
+void client_tick(WorkerCtx *ctx, PwUsec now)
+{
+    Client *c, *next;
+    for (c = TAILQ_FIRST(&ctx->clients); c; c = next) {
+        next = TAILQ_NEXT(c, link);
+        switch (c->state) {
+        case CLIENT_STARTUP:
+        case CLIENT_AUTH:
+        case CLIENT_CANCEL:
+            if (over(ctx->config->client_login_timeout, c->connected_at, now))
+                client_close(c, "client_login_timeout", "client_login_timeout");
+            break;
+        case CLIENT_WELCOME:
+            tick_waiting(c, now);
+            break;
+        case CLIENT_READY:
+            if (client_is_waiting(c))
+                tick_waiting(c, now);
+            else
+                tick_ready(c, now);
+            break;
+        case CLIENT_CONSOLE:
+        case CLIENT_CLOSED:
+        case CLIENT_STATE_COUNT:
+            break;
+        }
+    }
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: ISC */
+#include "pooler/relay/relay.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "pooler/relay/relay_priv.h"
+#include "poolwise/wire.h"
+
+void relay_init(Relay *r, const RelayOps *ops, PoolLocal *local, WorkerCtx *ctx)
+{
+    r->ops = ops;
+    r->local = local;
+    r->ctx = ctx;
+    r->session_mode = local->settings.pool_mode == POOL_MODE_SESSION;
+    r->disable_pqexec = ctx->config->disable_pqexec;
+    r->idle_since = worker_now(ctx->worker);
+}
+
+void relay_drop_entry(void *arg, const PipelineEntry *e)
+{
+    (void)arg;
+    if (e->query)
+        query_entry_drop(e->query);
+}
+
+void relay_reset_unnamed(Relay *r)
+{
+    if (r->unnamed)
+        query_entry_drop(r->unnamed);
+    if (r->bound)
+        query_entry_drop(r->bound);
+    r->unnamed = r->bound = NULL;
+}
+
+void relay_finish(Relay *r)
+{
+    r->hold |= HOLD_CLOSED;
+    Server *s = r->server;
+    if (s) {
+        r->server = NULL;
+        if (r->msg_left && !r->msg_discard)
+            server_close(s, "client closed in the middle of a message");
+        else
+            server_unlink(s, true);
+    }
+    relay_reset_unnamed(r);
+    pw_buf_finish(&r->held);
+    params_finish(&r->params);
+}
+
+/* ---- closing ---- */
+
+void relay_fail(Relay *r, const char *text, const char *reason)
+{
+    if (r->hold & HOLD_CLOSED)
+        return;
+    r->hold |= HOLD_CLOSED;
+    r->ops->close(r, text, reason);
+}
+
+void relay_fail_later(Relay *r, const char *text, const char *reason)
+{
+    if (!r->close_reason) {
+        r->close_text = text;
+        r->close_reason = reason;
+    }
+}
+
+bool relay_check_close(Relay *r)
+{
+    if (!r->close_reason)
+        return (r->hold & HOLD_CLOSED) != 0;
+    relay_fail(r, r->close_text, r->close_reason);
+    return true;
+}
+
+/* ---- client side ---- */
+
+static void keep(Relay *r, const uint8_t *bytes, size_t n)
+{
+    if (n == 0)
+        return;
+    pw_buf_append(&r->held, bytes, n);
+    if (pw_buf_unread(&r->held) >= RELAY_HELD_MAX)
+        stream_read_stop(&r->stream);
+}
+
+void relay_client_input(Relay *r)
+{
+    Worker *w = r->stream.worker;
+    uint8_t *scratch = w->scratch + WORKER_SCRATCH_HEADROOM;
+    ssize_t got = stream_recv(&r->stream, scratch, WORKER_SCRATCH_SIZE);
+    if (got == -1)
+        return;
+    if (got <= 0) {
+        relay_fail(r, NULL, got == 0 ? "client unexpected eof" : strerror(errno));
+        return;
+    }
+    r->local->stats.bytes_received += (uint64_t)got;
+    if (PW_UNLIKELY(r->hold || pw_buf_unread(&r->held))) {
+        keep(r, scratch, (size_t)got);
+        relay_pump(r);
+        return;
+    }
+    r->pumping = true;
+    size_t used = relay_requests(r, scratch, (size_t)got);
+    r->pumping = false;
+    if (relay_check_close(r))
+        return;
+    if (PW_UNLIKELY(used < (size_t)got)) {
+        keep(r, scratch + used, (size_t)got - used);
+        if (!r->hold) /* a hold was cleared while the rest was still in the scratch buffer */
+            relay_pump(r);
+    }
+}
+
+void relay_pump(Relay *r)
+{
+    if (r->pumping || r->hold)
+        return;
+    r->pumping = true;
+    while (!r->hold && !r->close_reason && pw_buf_unread(&r->held)) {
+        size_t used = relay_requests(r, pw_buf_head(&r->held), pw_buf_unread(&r->held));
+        pw_buf_consume(&r->held, used);
+        if (used == 0)
+            break; /* a partial message */
+    }
+    r->pumping = false;
+    if (relay_check_close(r))
+        return;
+    pw_buf_release_if_empty(&r->held);
+    if (pw_buf_unread(&r->held) < RELAY_HELD_MAX && !(r->hold & HOLD_FLOW))
+        stream_read_start(&r->stream);
+}
+
+void relay_client_drained(Relay *r)
+{
+    if (r->server)
+        stream_read_start(&r->server->stream);
+}
+
+/* ---- server side ---- */
+
+static void on_server_drained(Server *s)
+{
+    Relay *r = s->user_arg;
+    if (r->hold & HOLD_FLOW) {
+        r->hold &= ~(unsigned)HOLD_FLOW;
+        stream_read_start(&r->stream);
+        relay_pump(r);
+    }
+}
+
+static void on_server_gone(Server *s, const char *reason)
+{
+    Relay *r = s->user_arg;
+    r->server = NULL;
+    (void)reason;
+    if (r->hold & HOLD_SYNC) { /* nothing of the client's went out: it takes another server, in its old place */
+        r->hold &= ~(unsigned)(HOLD_SYNC | HOLD_TURN | HOLD_FLOW);
+        r->hold |= HOLD_SERVER;
+        r->ops->need_server(r);
+        return;
+    }
+    if (r->pumping)
+        relay_fail_later(r, "server conn crashed?", "server conn crashed?");
+    else
+        relay_fail(r, "server conn crashed?", "server conn crashed?");
+}
+
+const ServerUser relay_server_user = {relay_server_input, on_server_drained, on_server_gone};
+
+void relay_linked(Relay *r, Server *s, PwUsec waited)
+{
+    r->server = s;
+    r->hold &= ~(unsigned)HOLD_SERVER;
+    r->wait_usec = waited;
+    r->local->stats.server_assignment_count++;
+    r->local->stats.wait_time += (uint64_t)waited;
+    s->pipeline.on_drop = relay_drop_entry;
+    s->pipeline.arg = r;
+    server_link(s, &relay_server_user, r);
+    if (relay_sync_start(r))
+        relay_pump(r);
+}
+
+void relay_turn_over(Relay *r)
+{
+    Server *s = r->server;
+    r->hold &= ~(unsigned)HOLD_TURN;
+    r->idle_since = worker_now(r->stream.worker);
+    r->request_start = 0;
+    if (s->txn_status == 'I') {
+        if (!r->session_mode && r->msg_left == 0) {
+            r->server = NULL;
+            relay_reset_unnamed(r);
+            server_unlink(s, false);
+            r->ops->released(r);
+        }
+    } else if (r->local->settings.pool_mode == POOL_MODE_STATEMENT && !r->session_mode) {
+        relay_fail(r, "transaction blocks not allowed in statement pooling mode",
+                   "transaction blocks not allowed in statement pooling mode");
+        return;
+    }
+    relay_pump(r);
+}
+
+/* ---- cancelled while waiting ---- */
+
+void relay_cancel_held(Relay *r)
+{
+    if (!(r->hold & HOLD_SERVER) || pw_buf_unread(&r->held) < PW_WIRE_HEADER)
+        return;
+    const uint8_t *p = pw_buf_head(&r->held);
+    uint8_t type = p[0];
+    size_t total = (size_t)pw_be32(p + 1) + 1;
+    PwBuf out;
+    pw_buf_init(&out);
+    PwErrorText text = {.severity = "ERROR", .sqlstate = "57014", .message = "canceling statement due to user request"};
+    pw_msg_error(&out, &text);
+    if (type == PW_F_QUERY || type == PW_F_FUNCTION) {
+        pw_msg_ready(&out, 'I');
+        size_t have = pw_buf_unread(&r->held);
+        if (total <= have) {
+            pw_buf_consume(&r->held, total);
+        } else {
+            r->msg_left = (uint32_t)(total - have);
+            r->msg_discard = true;
+            pw_buf_consume(&r->held, have);
+        }
+    } else {
+        r->discard_to_sync = true;
+    }
+    r->hold &= ~(unsigned)HOLD_SERVER;
+    r->request_start = 0;
+    bool ok = stream_send_buf(&r->stream, &out);
+    pw_buf_finish(&out);
+    if (!ok)
+        relay_fail(r, NULL, "client unexpected eof");
+    else
+        relay_pump(r);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: ISC */
+/* relay.h - a logged-in client's traffic: requests to a server, replies back, and when the server may go.
+ *
+ * The relay is the client's side of the data path. Bytes are walked message by message in the worker's scratch
+ * buffer and sent on in one piece; what cannot be used yet is held. It owns no login, no timeouts and no lists:
+ * RelayOps tells the client.
+ *
+ * A request is read on only when nothing holds it:
+ *   HOLD_SERVER  waits for a server of the pool
+ *   HOLD_SYNC    the server is checked or gets the client's parameters first
+ *   HOLD_TURN    somebody waits for the pool: nothing is forwarded past a Query or Sync before its ReadyForQuery
+ *   HOLD_FLOW    the server's socket is full, or very many requests are unanswered
+ *   HOLD_CLOSED  the client is being closed */
+#ifndef POOLER_RELAY_RELAY_H
+#define POOLER_RELAY_RELAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pooler/capture/capture.h"
+#include "pooler/net/stream.h"
+#include "pooler/pool/registry.h"
+#include "pooler/server/server.h"
+#include "pooler/session/params.h"
+#include "poolwise/buf.h"
+
+typedef struct Relay Relay;
+
+typedef enum RelayHold {
+    HOLD_SERVER = 1 << 0,
+    HOLD_SYNC = 1 << 1,
+    HOLD_TURN = 1 << 2,
+    HOLD_FLOW = 1 << 3,
+    HOLD_CLOSED = 1 << 4,
+} RelayHold;
+
+typedef struct RelayOps {
+    /* The first request without a server: HOLD_SERVER is set. Ends in relay_linked, at once or later. */
+    void (*need_server)(Relay *r);
+    /* The server went back (between transactions); `r` may ask again at once. */
+    void (*released)(Relay *r);
+    /* The client must go. `text` is for a FATAL message (sqlstate 08P01) or NULL when it is gone already; `reason` for
+     * the log. Must call relay_finish. Called at most once, never from inside need_server. */
+    void (*close)(Relay *r, const char *text, const char *reason);
+} RelayOps;
+
+struct Relay {
+    const RelayOps *ops;
+    Stream stream; /* to the client */
+    PoolLocal *local;
+    WorkerCtx *ctx;
+    Server *server;
+    PwBuf held;        /* request bytes that could not go on yet */
+    uint32_t msg_left; /* of a request being streamed */
+    bool msg_discard;
+    bool discard_to_sync; /* an error was answered by the pooler itself: drop through the next Sync */
+    bool pumping;
+    bool session_mode; /* fixed at login */
+    bool disable_pqexec;
+    unsigned hold; /* RelayHold bits */
+
+    ParamSet params; /* what this client wants */
+    const char *close_text, *close_reason; /* set inside a loop, acted upon at its end */
+    char close_buf[128];
+
+    /* measured; times are worker_now's */
+    PwUsec request_start; /* of the oldest unanswered request; 0: none */
+    PwUsec xact_start;    /* 0: not in a transaction */
+    PwUsec idle_since;    /* last ReadyForQuery (idle or in a transaction) */
+    PwUsec last_done, wait_usec;
+    uint64_t done_in, done_out; /* stream.bytes_in/out when the last query was counted */
+    uint64_t rows;
+    char sqlstate[6]; /* of the error in the current request, "" if none */
+    QueryIdent *ident;
+    QueryEntry *unnamed, *bound; /* of the unnamed statement; of the last Bind */
+};
+
+/* stream must be open and reading. */
+void relay_init(Relay *r, const RelayOps *ops, PoolLocal *local, WorkerCtx *ctx);
+/* Gives the server back (recovering it if need be) and frees what is held. Not the stream. */
+void relay_finish(Relay *r);
+
+void relay_client_input(Relay *r);   /* the client's socket is readable */
+void relay_client_drained(Relay *r); /* its output buffer is empty again */
+
+/* A server was granted after need_server. */
+void relay_linked(Relay *r, Server *s, PwUsec waited);
+
+/* Cancelled in the queue: answers what is held with an error and goes on. */
+void relay_cancel_held(Relay *r);
+
+/* Looks at held requests again after a hold was cleared. */
+void relay_pump(Relay *r);
+
+/* In a transaction, or a request is unanswered? */
+static inline bool relay_is_busy(const Relay *r)
+{
+    return r->server && (r->server->txn_status != 'I' || !pipeline_is_clean(&r->server->pipeline));
+}
+static inline bool relay_in_transaction(const Relay *r)
+{
+    return r->server && r->server->txn_status != 'I' && r->server->txn_status != 0;
+}
+
+#endif

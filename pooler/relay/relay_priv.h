@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+/* relay_priv.h - between the files of pooler/relay. */
+#ifndef POOLER_RELAY_RELAY_PRIV_H
+#define POOLER_RELAY_RELAY_PRIV_H
+
+#include "pooler/relay/relay.h"
+
+/* Requests up to this size are held until complete, so that their text can be observed; larger ones are streamed. */
+#define RELAY_WHOLE_MAX (32 * 1024)
+/* Bytes of requests held for a client before its socket is left unread. */
+#define RELAY_HELD_MAX (64 * 1024)
+/* Unsent bytes towards a server or a client before the other side is left unread. */
+#define RELAY_FLOW_MAX (128 * 1024)
+
+/* Unanswered requests of one client before it is left unread; it goes on at half of it. */
+#define RELAY_DEPTH_MAX 8192
+
+/* relay_reply.c */
+void relay_server_input(Server *s);
+
+/* relay_sync.c: true when nothing has to be done before the first request */
+bool relay_sync_start(Relay *r);
+bool relay_sync_ready(Relay *r); /* ReadyForQuery of our own statement; false: the server was closed */
+
+/* relay.c */
+extern const ServerUser relay_server_user;
+void relay_fail(Relay *r, const char *text, const char *reason); /* closes the client; not from inside a loop */
+void relay_fail_later(Relay *r, const char *text, const char *reason);
+bool relay_check_close(Relay *r); /* acts upon relay_fail_later; true when closed */
+void relay_drop_entry(void *arg, const PipelineEntry *e);
+void relay_reset_unnamed(Relay *r);
+void relay_turn_over(Relay *r); /* clean ReadyForQuery: release or go on */
+
+/* relay_request.c: walks requests, returns how many bytes were used */
+size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n);
+
+#endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: ISC */
+/* relay_reply.c - server to client: hold each message against the queue of replies owed, send on in one piece.
+ *
+ * A server is released only at a ReadyForQuery at which nothing is owed, the transaction is idle, and no byte to or
+ * from it is buffered: see docs/protocol.md, "When a server may change hands". Anything else is a bug in us or in
+ * the server, and the server is closed. */
+#include <errno.h>
+#include <string.h>
+
+#include "pooler/relay/relay_priv.h"
+#include "poolwise/log.h"
+#include "poolwise/wire.h"
+
+/* The walk over one read. `from`..`cur` goes to the client in one send. */
+typedef struct Walk {
+    Relay *r;
+    Server *s;
+    const uint8_t *from, *cur, *end;
+    bool client_dead, ready; /* ready: the last message was a clean ReadyForQuery */
+    bool sync_failed;
+} Walk;
+
+static void flush(Walk *w)
+{
+    size_t n = (size_t)(w->cur - w->from);
+    if (n && !w->client_dead) {
+        w->r->local->stats.bytes_sent += n;
+        if (!stream_send(&w->r->stream, w->from, n))
+            w->client_dead = true; /* the walk goes on: the server's state must be known for its recovery */
+    }
+    w->from = w->cur;
+}
+
+static void skip_to(Walk *w, const uint8_t *next)
+{
+    flush(w);
+    w->cur = w->from = next;
+}
+
+/* ---- counting ---- */
+
+static void count_query(Relay *r, QueryEntry *q, PwUsec now)
+{
+    if (q) {
+        query_entry_done(q, now - r->last_done, r->wait_usec, r->rows, r->stream.bytes_in - r->done_in,
+                         r->stream.bytes_out - r->done_out, r->sqlstate[0] ? r->sqlstate : NULL);
+        r->done_in = r->stream.bytes_in;
+        r->done_out = r->stream.bytes_out;
+        r->wait_usec = 0;
+    }
+    r->rows = 0;
+    r->sqlstate[0] = '\0';
+    r->last_done = now;
+}
+
+static void count_done(Walk *w, const PipelineEntry *e)
+{
+    Relay *r = w->r;
+    if (e->action != PIPE_FORWARD)
+        return;
+    PwUsec now = worker_now(r->stream.worker);
+    switch ((PipelineKind)e->kind) {
+    case PIPE_QUERY:
+    case PIPE_FUNCTION:
+        count_query(r, e->query, now);
+        break;
+    case PIPE_EXECUTE:
+        count_query(r, e->query, now);
+        return;
+    case PIPE_SYNC:
+        break;
+    default:
+        return;
+    }
+    PoolStats *st = &r->local->stats;
+    st->query_count++;
+    r->ctx->queries_done++;
+    st->query_time += (uint64_t)(now - r->request_start);
+    r->request_start = now; /* of the next one in the pipeline; a clean ReadyForQuery sets it to 0 */
+    if (w->s->txn_status == 'I') {
+        st->xact_count++;
+        r->ctx->xacts_done++;
+        st->xact_time += (uint64_t)(now - r->xact_start);
+        r->xact_start = w->s->pipeline.count ? now : 0;
+    }
+}
+
+/* ---- messages ---- */
+
+static void on_param_status(Walk *w, const uint8_t *payload, size_t n)
+{
+    int i = server_param_status(w->s, payload, n);
+    if (i >= 0 && !(w->r->hold & HOLD_SYNC))
+        params_set(&w->r->params, (unsigned)i, params_get(&w->s->params, (unsigned)i));
+}
+
+/* What of an ErrorResponse is there (a very long one may be cut): its SQLSTATE. */
+static void note_error(Walk *w, const uint8_t *payload, size_t n)
+{
+    const char *code = pw_error_field(payload, n, 'C');
+    memcpy(w->r->sqlstate, code && strlen(code) == 5 ? code : "XX000", 6);
+    if (w->r->hold & HOLD_SYNC) {
+        const char *text = pw_error_field(payload, n, 'M');
+        server_log(w->s, PW_LOG_WARNING, "cannot set the client's parameters: %s", text ? text : "?");
+        w->sync_failed = true;
+    }
+}
+
+/* Handles one message whose payload is `avail` bytes long so far. False: the walk is over. */
+static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail, const uint8_t *next)
+{
+    Relay *r = w->r;
+    Server *s = w->s;
+    bool swallow = false;
+    w->ready = false;
+    switch (type) {
+    case PW_B_NOTICE:
+    case PW_B_NOTIFICATION:
+        w->cur = next;
+        return true;
+    case PW_B_PARAM_STATUS:
+        on_param_status(w, payload, avail);
+        if (r->hold & HOLD_SYNC) {
+            skip_to(w, next); /* the client knows its own values */
+            return true;
+        }
+        w->cur = next;
+        return true;
+    case PW_B_ERROR:
+        note_error(w, payload, avail);
+        break;
+    case PW_B_COMMAND_COMPLETE:
+        r->rows += pw_tag_rows((const char *)payload, strnlen((const char *)payload, avail));
+        break;
+    case PW_B_READY:
+        if (avail == 1)
+            s->txn_status = payload[0];
+        break;
+    default:
+        break;
+    }
+    PipelineEntry done;
+    bool completed;
+    PipelineVerdict verdict = pipeline_reply(&s->pipeline, type, &done, &completed);
+    if (verdict == PIPE_VERDICT_MISMATCH) {
+        flush(w);
+        const char *name = pw_msg_backend(type)->name;
+        server_log(s, PW_LOG_ERROR, "unexpected message from server: %s", name);
+        return false;
+    }
+    swallow = verdict == PIPE_VERDICT_SWALLOW;
+    if (completed)
+        count_done(w, &done);
+    w->ready = type == PW_B_READY && pipeline_is_clean(&s->pipeline);
+    if (PW_UNLIKELY(swallow))
+        skip_to(w, next);
+    else
+        w->cur = next;
+    s->msg_swallow = swallow;
+    return true;
+}
+
+/* Rows and copied data: the bulk of what passes. Only the head of the queue has to allow them. */
+static inline bool is_bulk(const Walk *w, uint8_t type)
+{
+    const PipelineEntry *head = pipeline_head(&w->s->pipeline);
+    return (type == PW_B_DATA_ROW || type == PW_B_COPY_DATA) && head && head->action == PIPE_FORWARD &&
+           (head->kind == PIPE_QUERY || head->kind == PIPE_EXECUTE);
+}
+
+/* False: the server broke the protocol and must be closed. */
+static bool walk(Walk *w)
+{
+    Server *s = w->s;
+    while (w->cur < w->end) {
+        size_t left = (size_t)(w->end - w->cur);
+        if (s->msg_left) {
+            size_t k = left < s->msg_left ? left : s->msg_left;
+            s->msg_left -= (uint32_t)k;
+            if (s->msg_swallow)
+                skip_to(w, w->cur + k);
+            else
+                w->cur += k;
+            continue;
+        }
+        if (left < PW_WIRE_HEADER)
+            break;
+        uint8_t type = w->cur[0];
+        uint32_t len = pw_be32(w->cur + 1);
+        size_t total = (size_t)len + 1;
+        if (is_bulk(w, type) && len >= 4) {
+            w->ready = false;
+            s->msg_swallow = false;
+            size_t take = left < total ? left : total;
+            s->msg_left = (uint32_t)(total - take);
+            w->cur += take;
+            continue;
+        }
+        const PwMsgInfo *info = pw_msg_backend(type);
+        if (!info->name || len < info->min_length) {
+            flush(w);
+            server_log(s, PW_LOG_ERROR, "bad packet header: '%02x%02x%02x%02x%02x'", w->cur[0], w->cur[1], w->cur[2],
+                       w->cur[3], w->cur[4]);
+            return false;
+        }
+        bool whole = left >= total;
+        if (!whole && (info->flags & PW_MSG_WHOLE) && total <= SERVER_HOLD_MAX)
+            break;
+        const uint8_t *next = whole ? w->cur + total : w->end;
+        if (!message(w, type, w->cur + PW_WIRE_HEADER, (size_t)(next - w->cur) - PW_WIRE_HEADER, next))
+            return false;
+        if (!whole)
+            s->msg_left = (uint32_t)(total - left);
+    }
+    flush(w);
+    return true;
+}
+
+/* ---- after the walk ---- */
+
+/* The client's turn goes on where no ReadyForQuery is to come before more of its requests are read: while it copies
+ * in, and after an error that only its Sync ends. */
+static void ease_holds(Walk *w)
+{
+    Relay *r = w->r;
+    const Pipeline *p = &w->s->pipeline;
+    unsigned before = r->hold;
+    if ((r->hold & HOLD_TURN) && (p->owed_ready == 0 || p->copy_in) && !w->ready)
+        r->hold &= ~(unsigned)HOLD_TURN;
+    if ((r->hold & HOLD_FLOW) && stream_pending(&w->s->stream) == 0 && p->count < RELAY_DEPTH_MAX / 2) {
+        r->hold &= ~(unsigned)HOLD_FLOW;
+        stream_read_start(&r->stream);
+    }
+    if (r->hold != before && !w->ready)
+        relay_pump(r);
+}
+
+static void end_of_walk(Walk *w)
+{
+    Relay *r = w->r;
+    Server *s = w->s;
+    if (w->client_dead) {
+        relay_fail(r, NULL, "client unexpected eof");
+        return;
+    }
+    if (w->sync_failed) {
+        /* the session must not run with other settings than it asked for */
+        s->close_needed = true;
+        r->hold &= ~(unsigned)HOLD_SYNC;
+        r->server = NULL;
+        s->user = NULL;
+        server_close(s, "invalid server parameter");
+        relay_fail(r, "invalid server parameter", "invalid server parameter");
+        return;
+    }
+    if (stream_pending(&r->stream) > RELAY_FLOW_MAX)
+        stream_read_stop(&s->stream);
+    if (PW_UNLIKELY(r->hold & (HOLD_TURN | HOLD_FLOW)))
+        ease_holds(w);
+    if (!w->ready || s->msg_left || pw_buf_unread(&s->held))
+        return;
+    if (r->hold & HOLD_SYNC) {
+        if (relay_sync_ready(r))
+            relay_pump(r);
+        return;
+    }
+    relay_turn_over(r);
+}
+
+void relay_server_input(Server *s)
+{
+    Relay *r = s->user_arg;
+    Walk w = {.r = r, .s = s};
+    size_t n;
+    ssize_t got = server_fill(s, &w.cur, &n);
+    if (got == -1)
+        return;
+    if (got <= 0) {
+        server_close(s, "server conn crashed?");
+        return;
+    }
+    w.from = w.cur;
+    w.end = w.cur + n;
+    if (!walk(&w)) {
+        server_close(s, "unexpected message from server");
+        return;
+    }
+    if (PW_UNLIKELY(w.cur < w.end))
+        server_hold(s, w.cur, (size_t)(w.end - w.cur));
+    end_of_walk(&w);
+}

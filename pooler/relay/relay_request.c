@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: ISC */
+/* relay_request.c - client to server: walk the messages, queue the replies they owe, send on.
+ *
+ * `from`..`pos` is the stretch that goes out in one send at the end (or before something is left out). */
+#include <stdio.h>
+#include <string.h>
+
+#include "pooler/relay/relay_priv.h"
+#include "poolwise/fingerprint.h"
+#include "poolwise/wire.h"
+
+/* Sends bytes to the server. False: it is gone (the client will be closed). */
+static bool forward(Relay *r, const uint8_t *bytes, size_t n)
+{
+    if (n == 0 || !r->server)
+        return true;
+    Server *s = r->server;
+    if (!stream_send(&s->stream, bytes, n)) {
+        server_close(s, "server conn crashed?");
+        return false;
+    }
+    if (PW_UNLIKELY(stream_pending(&s->stream) > RELAY_FLOW_MAX)) {
+        r->hold |= HOLD_FLOW;
+        stream_read_stop(&r->stream);
+    }
+    return true;
+}
+
+static unsigned lex_flags(const Relay *r)
+{
+    static int scs = -1; /* fixed after start: the list of tracked names does not change */
+    if (scs < 0)
+        scs = params_index("standard_conforming_strings");
+    const char *v = params_get(&r->params, (unsigned)scs);
+    return v && strcmp(v, "off") == 0 ? PW_LEX_BACKSLASH : 0;
+}
+
+static QueryEntry *observe(Relay *r, const char *sql, size_t avail)
+{
+    if (!r->ctx->queries)
+        return NULL;
+    const char *nul = memchr(sql, 0, avail);
+    return query_table_observe(r->ctx->queries, r->ident, sql, nul ? (size_t)(nul - sql) : avail, lex_flags(r));
+}
+
+/* Parse: name, text. The entry of the unnamed statement is kept for its Binds. */
+static void on_parse(Relay *r, const uint8_t *payload, size_t avail)
+{
+    r->local->stats.client_parse_count++;
+    r->local->stats.server_parse_count++;
+    const uint8_t *nul = memchr(payload, 0, avail);
+    if (!nul)
+        return;
+    bool unnamed = *payload == 0;
+    if (!unnamed)
+        return;
+    if (r->unnamed)
+        query_entry_drop(r->unnamed);
+    r->unnamed = observe(r, (const char *)nul + 1, avail - (size_t)(nul + 1 - payload));
+}
+
+/* Bind: portal, statement. */
+static void on_bind(Relay *r, const uint8_t *payload, size_t avail)
+{
+    r->local->stats.bind_count++;
+    if (r->bound)
+        query_entry_drop(r->bound);
+    r->bound = NULL;
+    PwCursor c = pw_cursor(payload, avail);
+    pw_cursor_cstr(&c);
+    const char *statement = pw_cursor_cstr(&c);
+    if (!c.bad && !*statement && r->unnamed)
+        r->bound = query_entry_ref(r->unnamed);
+}
+
+/* One request goes to the linked server: what does it owe? */
+static void owe(Relay *r, uint8_t type, const uint8_t *payload, size_t avail, PwUsec now)
+{
+    Pipeline *p = &r->server->pipeline;
+    if (r->request_start == 0) {
+        r->request_start = r->last_done = now;
+        r->server->request_wall = 0; /* computed by SHOW from request_start */
+        if (r->xact_start == 0)
+            r->xact_start = now;
+    }
+    switch (type) {
+    case PW_F_QUERY:
+        pipeline_push(p, PIPE_QUERY, PIPE_FORWARD, observe(r, (const char *)payload, avail), NULL, now);
+        return;
+    case PW_F_PARSE:
+        on_parse(r, payload, avail);
+        pipeline_push(p, PIPE_PARSE, PIPE_FORWARD, NULL, NULL, now);
+        return;
+    case PW_F_BIND:
+        on_bind(r, payload, avail);
+        pipeline_push(p, PIPE_BIND, PIPE_FORWARD, NULL, NULL, now);
+        return;
+    case PW_F_DESCRIBE:
+        pipeline_push(p, avail && payload[0] == 'S' ? PIPE_DESCRIBE_STATEMENT : PIPE_DESCRIBE_PORTAL, PIPE_FORWARD,
+                      NULL, NULL, now);
+        return;
+    case PW_F_EXECUTE:
+        pipeline_push(p, PIPE_EXECUTE, PIPE_FORWARD, r->bound ? query_entry_ref(r->bound) : NULL, NULL, now);
+        return;
+    case PW_F_CLOSE:
+        pipeline_push(p, PIPE_CLOSE, PIPE_FORWARD, NULL, NULL, now);
+        return;
+    case PW_F_FUNCTION:
+        pipeline_push(p, PIPE_FUNCTION, PIPE_FORWARD, NULL, NULL, now);
+        return;
+    case PW_F_SYNC:
+        pipeline_push(p, PIPE_SYNC, PIPE_FORWARD, NULL, NULL, now);
+        return;
+    case PW_F_COPY_DONE:
+    case PW_F_COPY_FAIL:
+        pipeline_push(p, PIPE_COPY_END, PIPE_FORWARD, NULL, NULL, now);
+        return;
+    default: /* Flush, CopyData: owe nothing */
+        return;
+    }
+}
+
+static bool ends_turn(uint8_t type)
+{
+    return type == PW_F_QUERY || type == PW_F_SYNC || type == PW_F_FUNCTION;
+}
+
+/* Without a server some messages need none. True: handled, drop it. */
+static bool handle_unlinked(Relay *r, uint8_t type)
+{
+    if (type == PW_F_FLUSH || type == PW_F_COPY_DATA || type == PW_F_COPY_DONE || type == PW_F_COPY_FAIL)
+        return true; /* nothing is owed; a copy that failed is over (PostgreSQL ignores these too) */
+    r->hold |= HOLD_SERVER;
+    r->ops->need_server(r);
+    return false;
+}
+
+/* The batch was answered by the pooler: everything through Sync is dropped, Sync gets its ReadyForQuery. */
+static void discard_batch(Relay *r, uint8_t type)
+{
+    if (type != PW_F_SYNC)
+        return;
+    r->discard_to_sync = false;
+    PwBuf out;
+    pw_buf_init(&out);
+    pw_msg_ready(&out, 'I');
+    if (!stream_send_buf(&r->stream, &out))
+        relay_fail_later(r, NULL, "client unexpected eof");
+    pw_buf_finish(&out);
+}
+
+static void bad_header(Relay *r, const uint8_t *p)
+{
+    snprintf(r->close_buf, sizeof(r->close_buf), "bad packet header: '%02x%02x%02x%02x%02x'", p[0], p[1], p[2], p[3], p[4]);
+    relay_fail_later(r, r->close_buf, r->close_buf);
+}
+
+size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
+{
+    size_t pos = 0, from = 0;
+    PwUsec now = worker_now(r->stream.worker);
+    while (pos < n && !r->close_reason) {
+        if (r->msg_left) {
+            size_t k = n - pos < r->msg_left ? n - pos : r->msg_left;
+            r->msg_left -= (uint32_t)k;
+            if (r->msg_discard) {
+                if (!forward(r, bytes + from, pos - from))
+                    return n;
+                from = pos + k;
+            }
+            pos += k;
+            continue;
+        }
+        r->msg_discard = false;
+        if (r->hold || n - pos < PW_WIRE_HEADER)
+            break;
+        const uint8_t *p = bytes + pos;
+        uint8_t type = p[0];
+        uint32_t len = pw_be32(p + 1);
+        const PwMsgInfo *info = pw_msg_frontend(type);
+        if (PW_UNLIKELY(!info->name || len < info->min_length || len > (uint32_t)r->ctx->config->max_packet_size)) {
+            bad_header(r, p);
+            break;
+        }
+        size_t total = (size_t)len + 1, have = n - pos;
+        if (have < total && total <= RELAY_WHOLE_MAX)
+            break;
+        if (type == PW_F_TERMINATE) {
+            if (forward(r, bytes + from, pos - from))
+                relay_fail_later(r, NULL, "client close request");
+            return n;
+        }
+        if (type == PW_F_QUERY && PW_UNLIKELY(r->disable_pqexec)) {
+            relay_fail_later(r, "PQexec disallowed", "PQexec disallowed");
+            break;
+        }
+        if (type == PW_F_PASSWORD) {
+            relay_fail_later(r, "unknown pkt", "unknown pkt");
+            break;
+        }
+        bool drop = false;
+        if (PW_UNLIKELY(r->discard_to_sync)) {
+            discard_batch(r, type);
+            drop = true;
+        } else if (!r->server) {
+            drop = handle_unlinked(r, type);
+            if (!drop) {
+                if (r->hold || !r->server)
+                    break; /* waits */
+            }
+        }
+        size_t take = have < total ? have : total;
+        if (drop) {
+            r->msg_discard = true;
+            r->msg_left = (uint32_t)(total - take);
+            if (!forward(r, bytes + from, pos - from))
+                return n;
+            pos += take;
+            from = pos;
+            continue;
+        }
+        owe(r, type, p + PW_WIRE_HEADER, take - PW_WIRE_HEADER, now);
+        r->msg_left = (uint32_t)(total - take);
+        pos += take;
+        const Pipeline *owed = &r->server->pipeline;
+        if (ends_turn(type) && pool_has_waiters(r->local->entry->pool) && !r->session_mode && owed->owed_ready &&
+            !owed->copy_in)
+            r->hold |= HOLD_TURN;
+        if (PW_UNLIKELY(owed->count >= RELAY_DEPTH_MAX)) {
+            r->hold |= HOLD_FLOW;
+            stream_read_stop(&r->stream);
+        }
+    }
+    if (!forward(r, bytes + from, pos - from))
+        return n;
+    return pos;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+/* relay_sync.c - what happens on a freshly linked server before the client's first byte goes out: a check of a server
+ * that was idle for long, and the client's parameters where they differ. One round trip for both; the client's
+ * requests wait (HOLD_SYNC) until ReadyForQuery confirmed it. */
+#include <string.h>
+
+#include "pooler/relay/relay_priv.h"
+#include "poolwise/log.h"
+
+bool relay_sync_start(Relay *r)
+{
+    Server *s = r->server;
+    PwBuf sql;
+    pw_buf_init(&sql);
+    bool differs = params_diff(&s->params, &r->params, &sql);
+    const Config *config = r->ctx->config;
+    bool check = config->server_check_query[0] &&
+                 worker_now(s->stream.worker) - s->released_at >= config->server_check_delay;
+    if (!differs && !check) {
+        pw_buf_finish(&sql);
+        return true;
+    }
+    if (!differs && strcmp(config->server_check_query, "<empty>") != 0)
+        pw_buf_append_str(&sql, config->server_check_query);
+    pw_buf_append_u8(&sql, 0);
+    r->hold |= HOLD_SYNC;
+    server_log(s, PW_LOG_DEBUG, "varcache_apply: %s", (const char *)pw_buf_head(&sql));
+    bool open = server_send_own(s, (const char *)pw_buf_head(&sql));
+    pw_buf_finish(&sql);
+    (void)open; /* when it failed on_gone has closed the client */
+    return false;
+}
+
+bool relay_sync_ready(Relay *r)
+{
+    Server *s = r->server;
+    if (s->txn_status != 'I') {
+        server_close(s, "unclean server");
+        return false;
+    }
+    /* The server may spell a value its own way (ISO -> ISO, MDY): the client's copy follows, or it would be sent again. */
+    params_copy(&r->params, &s->params);
+    r->hold &= ~(unsigned)HOLD_SYNC;
+    return true;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: ISC */
+/* context.h - what one worker knows: its snapshot of the configuration, its lists and counters.
+ *
+ * Worker.app points to it. Everything here belongs to that worker; other workers come by tour or mailbox. */
+#ifndef POOLER_SERVER_CONTEXT_H
+#define POOLER_SERVER_CONTEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "pooler/auth/scram_cache.h"
+#include "pooler/auth/userlist.h"
+#include "pooler/capture/capture.h"
+#include "pooler/config/snapshot.h"
+#include "pooler/net/resolver.h"
+#include "pooler/net/worker.h"
+#include "pooler/pool/registry.h"
+
+struct Client;
+
+typedef enum ShutdownMode {
+    SHUTDOWN_NONE,
+    SHUTDOWN_WAIT_FOR_SERVERS, /* waiting clients are sent away, the process ends when no server is active */
+    SHUTDOWN_WAIT_FOR_CLIENTS, /* no new logins, the process ends with its last client */
+    SHUTDOWN_NOW,
+} ShutdownMode;
+
+typedef struct WorkerCtx {
+    Worker *worker;
+    const Config *config;  /* one reference */
+    const UserList *users; /* one reference */
+    Resolver *resolver;
+    QueryTable *queries; /* NULL with query_observation = 0 */
+    TAILQ_HEAD(PoolLocalList, PoolLocal) pools;
+    TAILQ_HEAD(ClientList, Client) clients; /* all, login included */
+    struct Client *by_cancel_id;            /* uthash */
+    struct event *tick;
+    ShutdownMode shutdown;
+    bool suspended;
+    int n_clients, n_login, n_waiting_welcome;
+    uint64_t accepted, queries_done, xacts_done, cancels; /* SHOW WORKERS */
+} WorkerCtx;
+
+static inline WorkerCtx *worker_ctx(Worker *w)
+{
+    return w->app;
+}
+
+/* The process's cache of SCRAM keys; has its own lock. Set once before the workers start. */
+ScramCache *context_scram_cache(void);
+void context_set_scram_cache(ScramCache *cache);
+
+/* Next id of a socket: clients and servers count together, rising by one. Any thread. */
+uint64_t context_next_id(void);
+
+#endif

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: ISC */
+#include "pooler/server/server.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pooler/server/server_priv.h"
+#include "poolwise/log.h"
+#include "poolwise/mem.h"
+#include "poolwise/wire.h"
+
+static const char *const phase_names[] = {
+    [SERVER_CONNECT] = "connect", [SERVER_LOGIN] = "login",   [SERVER_CHORE] = "chore",
+    [SERVER_READY] = "ready",     [SERVER_LINKED] = "linked", [SERVER_CLOSED] = "closed",
+};
+_Static_assert(PW_ARRAY_LEN(phase_names) == SERVER_PHASE_COUNT, "one name a phase");
+
+void server_log(const Server *s, int level, const char *fmt, ...)
+{
+    if (!pw_log_enabled((PwLogLevel)level))
+        return;
+    char text[600], where[NET_ADDR_TEXT + 8];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    PoolEntry *e = server_local(s)->entry;
+    pw_log((PwLogLevel)level, "S-%p: %s/%s@%s %s", (const void *)s, e->db->name, e->user->name,
+           s->addr.len ? net_addr_text(&s->addr, where, sizeof(where)) : s->host, text);
+}
+
+/* ---- creation ---- */
+
+static const StreamOps stream_ops;
+static void server_free(WorkerDeferred *d);
+
+static PwUsec with_jitter(PwUsec lifetime, uint64_t id)
+{
+    /* up to a tenth earlier, spread by a multiplicative hash of the id, so that servers opened together do
+     * not expire together */
+    uint64_t spread = (id * UINT64_C(0x9E3779B97F4A7C15)) >> 54; /* 0..1023 */
+    return lifetime - lifetime / 10 * (PwUsec)spread / 1023;
+}
+
+static PoolServer *op_connect(PoolShard *shard)
+{
+    PoolLocal *local = pool_local(shard);
+    if (!local->dbconf)
+        return NULL; /* the database is gone */
+    WorkerCtx *ctx = worker_ctx(local->worker);
+    PwUsec now = worker_now(ctx->worker);
+    PwUsec failed = pw_atomic_load(&local->entry->failed_at);
+    if (failed && now - failed < ctx->config->server_login_retry)
+        return NULL;
+    Server *s = pw_xcalloc(1, sizeof(*s));
+    s->deferred.free_it = server_free;
+    s->ps.shard = shard;
+    s->id = context_next_id();
+    s->stream.fd = -1;
+    s->phase = SERVER_CONNECT;
+    s->connected_at = now;
+    s->connected_wall = s->request_wall = pw_time_wall();
+    s->released_at = now;
+    s->lifetime = with_jitter(local->settings.server_lifetime, s->id);
+    s->reconnect_epoch = local->reconnect_epoch;
+    pipeline_init(&s->pipeline);
+    params_init(&s->params);
+    server_connect_start(s);
+    return &s->ps;
+}
+
+void server_open_stream(Server *s, int fd)
+{
+    stream_open(&s->stream, server_local(s)->worker, fd, &stream_ops);
+}
+
+/* ---- end ---- */
+
+static void server_free(WorkerDeferred *d)
+{
+    Server *s = (Server *)((char *)d - offsetof(Server, deferred));
+    pipeline_finish(&s->pipeline);
+    params_finish(&s->params);
+    pw_buf_finish(&s->held);
+    pw_buf_finish(&s->welcome);
+    server_login_finish(s);
+    free(s);
+}
+
+void server_close(Server *s, const char *reason)
+{
+    if (s->phase == SERVER_CLOSED)
+        return;
+    ServerPhase was = s->phase;
+    PoolLocal *local = server_local(s);
+    Worker *w = local->worker;
+    s->phase = SERVER_CLOSED;
+    if (worker_ctx(w)->config->log_disconnections)
+        server_log(s, PW_LOG_LOG, "closing because: %s (age=%llds)", reason,
+                   (long long)((worker_now(w) - s->connected_at) / PW_USEC_PER_SEC));
+    if (s->lookup) {
+        resolver_cancel(s->lookup);
+        s->lookup = NULL;
+    }
+    server_cancel_orphan(s);
+    if (s->stream.fd >= 0 && was != SERVER_CONNECT && was != SERVER_LOGIN) {
+        static const uint8_t terminate[] = {PW_F_TERMINATE, 0, 0, 0, 4};
+        if (stream_pending(&s->stream) == 0 && !stream_send(&s->stream, terminate, sizeof(terminate)))
+            server_log(s, PW_LOG_DEBUG, "was gone already");
+    }
+    stream_close(&s->stream);
+    const ServerUser *user = s->user;
+    s->user = NULL;
+    pipeline_clear(&s->pipeline);
+    if (user)
+        user->on_gone(s, reason);
+    pool_server_gone(&s->ps);
+    worker_defer(w, &s->deferred);
+}
+
+static void op_close(PoolServer *ps, const char *reason)
+{
+    server_close(server_of(ps), reason);
+}
+
+/* ---- hand-over ---- */
+
+static void op_detach(PoolServer *ps)
+{
+    stream_detach(&server_of(ps)->stream);
+}
+
+static bool op_adopt(PoolServer *ps)
+{
+    Server *s = server_of(ps);
+    stream_attach(&s->stream, server_local(s)->worker);
+    return !stream_has_input(&s->stream);
+}
+
+static void op_post(unsigned worker, MailNode *node)
+{
+    worker_post(worker, node);
+}
+
+static PwUsec op_now(unsigned worker)
+{
+    return worker_now(worker_get(worker));
+}
+
+const PoolOps server_pool_ops = {
+    .connect = op_connect,
+    .detach = op_detach,
+    .adopt = op_adopt,
+    .close = op_close,
+    .post = op_post,
+    .now = op_now,
+};
+
+/* ---- input ---- */
+
+ssize_t server_fill(Server *s, const uint8_t **ret_bytes, size_t *ret_n)
+{
+    Worker *w = s->stream.worker;
+    size_t before = pw_buf_unread(&s->held);
+    uint8_t *base = w->scratch + WORKER_SCRATCH_HEADROOM;
+    ssize_t got = stream_recv(&s->stream, base, WORKER_SCRATCH_SIZE);
+    if (got <= 0)
+        return got;
+    if (PW_UNLIKELY(before)) {
+        memcpy(base - before, pw_buf_head(&s->held), before);
+        pw_buf_consume(&s->held, before);
+        pw_buf_release_if_empty(&s->held);
+    }
+    *ret_bytes = base - before;
+    *ret_n = (size_t)got + before;
+    return got;
+}
+
+void server_hold(Server *s, const uint8_t *bytes, size_t n)
+{
+    pw_buf_append(&s->held, bytes, n);
+}
+
+int server_param_status(Server *s, const uint8_t *payload, size_t n)
+{
+    PwCursor c = pw_cursor(payload, n);
+    const char *name = pw_cursor_cstr(&c);
+    const char *value = pw_cursor_cstr(&c);
+    if (c.bad)
+        return -1;
+    int i = params_index(name);
+    if (i >= 0)
+        params_set(&s->params, (unsigned)i, value);
+    return i;
+}
+
+/* Idle: anything but an asynchronous message means that the server cannot be trusted or is going away. */
+static void ready_input(Server *s)
+{
+    const uint8_t *p;
+    size_t n;
+    ssize_t got = server_fill(s, &p, &n);
+    if (got == -1)
+        return;
+    if (got <= 0) {
+        server_close(s, got == 0 ? "server conn crashed?" : strerror(errno));
+        return;
+    }
+    while (n >= PW_WIRE_HEADER) {
+        uint32_t len = pw_be32(p + 1);
+        const PwMsgInfo *info = pw_msg_backend(p[0]);
+        if (!info->name || len < info->min_length || len > SERVER_HOLD_MAX) {
+            server_close(s, "unexpected data from an idle server");
+            return;
+        }
+        if (n < (size_t)len + 1)
+            break;
+        const uint8_t *payload = p + PW_WIRE_HEADER;
+        size_t size = len - 4;
+        switch (p[0]) {
+        case PW_B_NOTICE:
+        case PW_B_NOTIFICATION:
+            break;
+        case PW_B_PARAM_STATUS:
+            server_param_status(s, payload, size);
+            break;
+        case PW_B_ERROR: {
+            const char *text = pw_error_field(payload, size, 'M');
+            server_log(s, PW_LOG_WARNING, "idle server says: %s", text ? text : "?");
+            server_close(s, "server conn crashed?");
+            return;
+        }
+        default:
+            server_close(s, "unexpected data from an idle server");
+            return;
+        }
+        p += (size_t)len + 1;
+        n -= (size_t)len + 1;
+    }
+    if (n)
+        server_hold(s, p, n);
+}
+
+static Server *server_of_stream(Stream *st)
+{
+    return (Server *)((char *)st - offsetof(Server, stream));
+}
+
+static void on_readable(Stream *st)
+{
+    Server *s = server_of_stream(st);
+    switch (s->phase) {
+    case SERVER_LINKED:
+        s->user->on_input(s);
+        return;
+    case SERVER_CONNECT:
+    case SERVER_LOGIN:
+        server_login_input(s);
+        return;
+    case SERVER_CHORE:
+        server_chore_input(s);
+        return;
+    case SERVER_READY:
+        ready_input(s);
+        return;
+    case SERVER_CLOSED:
+    case SERVER_PHASE_COUNT:
+        return;
+    }
+}
+
+static void on_drained(Stream *st)
+{
+    Server *s = server_of_stream(st);
+    if (s->phase == SERVER_LINKED)
+        s->user->on_drained(s);
+    else if (s->phase == SERVER_CONNECT)
+        server_connected(s);
+    else if (s->phase == SERVER_CHORE)
+        server_chore_next(s);
+}
+
+static void on_write_error(Stream *st)
+{
+    Server *s = server_of_stream(st);
+    if (s->phase == SERVER_CONNECT) {
+        server_connect_failed(s, strerror(errno));
+        return;
+    }
+    server_close(s, "server conn crashed?");
+}
+
+static const StreamOps stream_ops = {on_readable, on_drained, on_write_error};
+
+bool server_send_own(Server *s, const char *sql)
+{
+    PwBuf buf;
+    pw_buf_init(&buf);
+    pw_msg_query(&buf, sql);
+    pipeline_push(&s->pipeline, PIPE_QUERY, PIPE_SWALLOW, NULL, NULL, worker_now(s->stream.worker));
+    bool ok = stream_send_buf(&s->stream, &buf);
+    pw_buf_finish(&buf);
+    if (!ok)
+        server_close(s, "server conn crashed?");
+    return ok;
+}
+
+/* ---- between two clients ---- */
+
+void server_link(Server *s, const ServerUser *user, void *arg)
+{
+    s->user = user;
+    s->user_arg = arg;
+    s->phase = SERVER_LINKED;
+    s->linked_at = worker_now(s->stream.worker);
+}
+
+const char *server_retire_reason(Server *s, PwUsec now)
+{
+    PoolLocal *local = server_local(s);
+    if (s->close_needed)
+        return s->close_why;
+    if (s->reconnect_epoch != local->reconnect_epoch)
+        return "obsolete connection";
+    if (!local->dbconf)
+        return "database removed";
+    if (s->lifetime == 0 || now - s->connected_at >= s->lifetime)
+        return "server lifetime over";
+    return NULL;
+}
+
+void server_to_pool(Server *s)
+{
+    const char *why = server_retire_reason(s, worker_now(s->stream.worker));
+    if (PW_UNLIKELY(why != NULL)) {
+        server_close(s, why);
+        return;
+    }
+    s->phase = SERVER_READY;
+    s->released_at = worker_now(s->stream.worker);
+    stream_read_start(&s->stream);
+    pool_release(server_local(s)->shard, &s->ps);
+}
+
+const char *server_state_name(const Server *s)
+{
+    switch (s->ps.state) {
+    case POOL_SERVER_CONNECTING:
+        return "new";
+    case POOL_SERVER_IDLE:
+    case POOL_SERVER_TRANSIT:
+        return "idle";
+    case POOL_SERVER_ACTIVE:
+        if (s->phase == SERVER_LINKED)
+            return "active";
+        return s->cancels ? "being_canceled" : "tested";
+    case POOL_SERVER_CLOSED:
+    case POOL_SERVER_STATE_COUNT:
+        break;
+    }
+    return "closed";
+}
+
+void server_maintain(PoolLocal *local, PwUsec now)
+{
+    PoolShard *shard = local->shard;
+    const Config *config = worker_ctx(local->worker)->config;
+    PoolServer *ps, *next;
+    for (ps = TAILQ_FIRST(&shard->connecting); ps; ps = next) {
+        next = TAILQ_NEXT(ps, link);
+        Server *s = server_of(ps);
+        if (s->failed_early)
+            server_connect_failed(s, s->failed_early);
+        else if (config->server_connect_timeout && now - s->connected_at >= config->server_connect_timeout)
+            server_connect_failed(s, "connect timeout");
+    }
+    for (ps = TAILQ_FIRST(&shard->active); ps; ps = next) {
+        next = TAILQ_NEXT(ps, link);
+        Server *s = server_of(ps);
+        if (s->phase == SERVER_CHORE && config->server_recovery_timeout &&
+            now - s->linked_at >= config->server_recovery_timeout)
+            server_close(s, "server_recovery_timeout");
+    }
+    int spare = pool_size_used(local->entry->pool) - local->settings.min_pool_size;
+    for (ps = TAILQ_FIRST(&shard->idle); ps; ps = next) {
+        next = TAILQ_NEXT(ps, link);
+        Server *s = server_of(ps);
+        const char *why = server_retire_reason(s, now);
+        if (!why && spare > 0 && local->settings.server_idle_timeout &&
+            now - s->released_at >= local->settings.server_idle_timeout)
+            why = "server idle timeout";
+        if (why) {
+            server_close(s, why);
+            spare--;
+        }
+    }
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: ISC */
+/* server.h - one connection to PostgreSQL: connect, login, chores between two clients, close.
+ *
+ * A server belongs to one worker at a time (PoolServer.shard). While it is linked to a client the relay
+ * reads its socket (ServerUser.on_input); at all other times the server does, so that a dead or talking idle
+ * server is noticed at once. Every close goes through server_close with a reason.
+ *
+ *   CONNECT --> LOGIN --> CHORE(connect_query) --> READY <--> LINKED
+ *                                                   ^          |
+ *                                                   +- CHORE <-+   ROLLBACK, server_reset_query
+ */
+#ifndef POOLER_SERVER_SERVER_H
+#define POOLER_SERVER_SERVER_H
+
+#include <stdbool.h>
+
+#include "pooler/auth/secrets.h"
+#include "pooler/net/addr.h"
+#include "pooler/net/stream.h"
+#include "pooler/pool/pool.h"
+#include "pooler/pool/registry.h"
+#include "pooler/server/context.h"
+#include "pooler/session/params.h"
+#include "pooler/session/pipeline.h"
+
+typedef struct Server Server;
+struct ServerAuth;
+struct CancelRequest;
+
+typedef enum ServerPhase {
+    SERVER_CONNECT, /* name look-up and TCP connect */
+    SERVER_LOGIN,   /* start-up packet sent */
+    SERVER_CHORE,   /* runs statements of the pooler's own, no client */
+    SERVER_READY,   /* idle, clean, watched */
+    SERVER_LINKED,  /* the relay's */
+    SERVER_CLOSED,
+    SERVER_PHASE_COUNT
+} ServerPhase;
+
+/* Who uses a linked server. */
+typedef struct ServerUser {
+    void (*on_input)(Server *s);                     /* readable */
+    void (*on_drained)(Server *s);                   /* its output buffer is empty again */
+    void (*on_gone)(Server *s, const char *reason);  /* closed; already unlinked */
+} ServerUser;
+
+struct Server {
+    PoolServer ps; /* first */
+    WorkerDeferred deferred;
+    Stream stream;
+    uint64_t id;
+    ServerPhase phase;
+    const ServerUser *user; /* LINKED only */
+    void *user_arg;
+
+    /* input: what of a message has arrived and is held, and what of a streamed one is still to come */
+    PwBuf held;
+    uint32_t msg_left;
+    bool msg_swallow;
+
+    Pipeline pipeline;
+    uint8_t txn_status; /* 'I', 'T' or 'E' of the last ReadyForQuery; 0 before the first */
+    ParamSet params;
+    uint32_t backend_pid;
+    uint8_t cancel_key[4];
+    int cancels; /* cancel requests under way to this server: it is not released before they end */
+
+    struct ServerAuth *auth; /* LOGIN */
+    Secret login_secret;     /* of the database line's password */
+    const UserList *login_users; /* one reference, while `auth` uses a secret of it */
+    PwBuf welcome; /* LOGIN: untracked ParameterStatus messages seen so far */
+    ResolverQuery *lookup;
+    NetAddr addr;  /* resolved; where cancel requests go too */
+    char host[256]; /* as configured, for SHOW and the log */
+    const char *failed_early; /* CONNECT: could not even start; the next tick closes it */
+    int chore_step;
+    bool chore_failed;
+
+    PwUsec connected_at, connected_wall, request_wall, linked_at;
+    PwUsec released_at;
+    PwUsec lifetime; /* server_lifetime with this server's jitter; 0: one use */
+    uint64_t reconnect_epoch;
+    bool close_needed; /* RECONNECT, changed configuration: closed when next released */
+    const char *close_why;
+    bool reset_due; /* CHORE: server_reset_query is still to run */
+    LIST_HEAD(CancelList, CancelRequest) cancel_list;
+};
+
+static inline Server *server_of(PoolServer *ps)
+{
+    return (Server *)ps;
+}
+static inline PoolLocal *server_local(const Server *s)
+{
+    return pool_local(s->ps.shard);
+}
+
+extern const PoolOps server_pool_ops; /* for registry_init */
+
+/* Links a granted server to its user / gives it back to its owner's care. */
+void server_link(Server *s, const ServerUser *user, void *arg);
+
+/* The user is done. `clean`: at ReadyForQuery, idle, nothing owed. Runs what has to be run (ROLLBACK, reset query)
+ * and releases it to the pool, or closes it. */
+void server_unlink(Server *s, bool session_ends);
+
+/* Closes from any phase; frees at the end of the loop turn. The user hears on_gone. `reason` is logged. */
+void server_close(Server *s, const char *reason);
+
+/* Reads into the worker's scratch behind what is held: *ret_bytes .. *ret_n. The return value is that of recv:
+ * > 0, 0 end of file, -1 would block, -2 error. Held bytes are handed over with it. */
+ssize_t server_fill(Server *s, const uint8_t **ret_bytes, size_t *ret_n);
+void server_hold(Server *s, const uint8_t *bytes, size_t n); /* a partial message, for the next server_fill */
+
+/* Largest message that is held whole to be looked at. */
+#define SERVER_HOLD_MAX (WORKER_SCRATCH_HEADROOM - 16)
+
+/* A ParameterStatus arrived after login. Returns its index if it is tracked, else -1. */
+int server_param_status(Server *s, const uint8_t *payload, size_t n);
+
+/* Sends one of the pooler's own statements; its replies are swallowed. False: the server was closed. */
+bool server_send_own(Server *s, const char *sql);
+
+/* True when it should not be reused although it is clean (old, RECONNECT, PAUSE): text of the reason, else NULL. */
+const char *server_retire_reason(Server *s, PwUsec now);
+
+/* Every tick and worker: lifetime, idle timeout, connect timeout of this shard. */
+void server_maintain(PoolLocal *local, PwUsec now);
+
+/* Starts a cancel request for what this server runs; it is released only when that is over. `done` (may be NULL)
+ * is called once when the request has ended, well or badly, possibly before this returns. */
+void server_cancel_send(Server *s, void (*done)(void *arg), void *arg);
+
+void server_log(const Server *s, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+const char *server_state_name(const Server *s); /* as SHOW SERVERS prints it */
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: ISC */
+/* server_chore.c - what a server does between two clients, with nobody linked:
+ *
+ *   client gone or done -> [drain what is owed] -> [wait for cancels] -> [ROLLBACK] -> [reset query] -> pool
+ *
+ * A server whose client vanished is recovered only if the last message sent to it was complete: a copy is failed,
+ * open extended messages get their Sync, what runs is cancelled, and the replies are drained against the queue.
+ * Any mismatch or server_recovery_timeout closes it. */
+#include <errno.h>
+#include <string.h>
+
+#include "pooler/server/server_priv.h"
+#include "poolwise/log.h"
+#include "poolwise/wire.h"
+
+static bool send_msg(Server *s, uint8_t type, const char *text)
+{
+    PwBuf buf;
+    pw_buf_init(&buf);
+    size_t mark = pw_msg_begin(&buf, type);
+    if (text)
+        pw_buf_append_cstr(&buf, text);
+    pw_msg_end(&buf, mark);
+    bool ok = stream_send_buf(&s->stream, &buf);
+    pw_buf_finish(&buf);
+    if (!ok)
+        server_close(s, "server conn crashed?");
+    return ok;
+}
+
+/* Makes the server reach ReadyForQuery on its own. False: closed. */
+static bool wind_up(Server *s)
+{
+    Pipeline *p = &s->pipeline;
+    PwUsec now = worker_now(s->stream.worker);
+    bool busy = p->count > 0;
+    if (p->copy_in && !p->copy_ended) {
+        if (!send_msg(s, PW_F_COPY_FAIL, "client disconnected"))
+            return false;
+        pipeline_push(p, PIPE_COPY_END, PIPE_SWALLOW, NULL, NULL, now);
+    }
+    if (p->open || p->skipping) {
+        if (!send_msg(s, PW_F_SYNC, NULL))
+            return false;
+        pipeline_push(p, PIPE_SYNC, PIPE_SWALLOW, NULL, NULL, now);
+    }
+    if (busy)
+        server_cancel_send(s, NULL, NULL);
+    return true;
+}
+
+void server_unlink(Server *s, bool session_ends)
+{
+    const Config *config = worker_ctx(s->stream.worker)->config;
+    PoolLocal *local = server_local(s);
+    s->user = NULL;
+    s->user_arg = NULL;
+    bool reset = config->server_reset_query[0] &&
+                 ((session_ends && local->settings.pool_mode == POOL_MODE_SESSION) || config->server_reset_query_always);
+    if (PW_LIKELY(s->txn_status == 'I' && !reset && s->cancels == 0 && pipeline_is_clean(&s->pipeline))) {
+        server_to_pool(s);
+        return;
+    }
+    s->phase = SERVER_CHORE;
+    s->chore_step = 0;
+    s->chore_failed = false;
+    s->reset_due = reset;
+    s->linked_at = worker_now(s->stream.worker);
+    stream_read_start(&s->stream);
+    if (s->pipeline.ambiguous) {
+        server_close(s, "unclean server");
+        return;
+    }
+    if (!pipeline_is_clean(&s->pipeline) && !wind_up(s))
+        return;
+    server_chore_next(s);
+}
+
+void server_chore_next(Server *s)
+{
+    if (!pipeline_is_clean(&s->pipeline) || s->cancels > 0 || stream_pending(&s->stream) > 0)
+        return; /* the last reply, the cancel's end or the socket calls again */
+    if (s->ps.state == POOL_SERVER_CONNECTING) { /* connect_query is done */
+        s->phase = SERVER_READY;
+        pool_server_up(&s->ps);
+        return;
+    }
+    if (s->txn_status != 'I') {
+        if (s->chore_step++ > 0) {
+            server_close(s, "unclean server");
+            return;
+        }
+        server_send_own(s, "ROLLBACK");
+        return;
+    }
+    if (s->chore_failed) {
+        server_close(s, "reset query failed");
+        return;
+    }
+    if (s->reset_due) {
+        s->reset_due = false;
+        server_send_own(s, worker_ctx(s->stream.worker)->config->server_reset_query);
+        return;
+    }
+    server_to_pool(s);
+}
+
+/* One complete message, or the beginning of a streamed one. False: the server was closed. */
+static bool chore_message(Server *s, uint8_t type, const uint8_t *payload, size_t n)
+{
+    switch (type) {
+    case PW_B_NOTICE:
+    case PW_B_NOTIFICATION:
+        return true;
+    case PW_B_PARAM_STATUS:
+        server_param_status(s, payload, n);
+        return true;
+    default:
+        break;
+    }
+    PipelineEntry done;
+    bool completed, own = s->pipeline.count && pipeline_head(&s->pipeline)->action == PIPE_SWALLOW;
+    bool ours = own && pipeline_head(&s->pipeline)->kind == PIPE_QUERY;
+    if (pipeline_reply(&s->pipeline, type, &done, &completed) == PIPE_VERDICT_MISMATCH) {
+        server_close(s, "unexpected message from server");
+        return false;
+    }
+    if (type == PW_B_ERROR && ours) {
+        const char *text = pw_error_field(payload, n, 'M');
+        server_log(s, PW_LOG_WARNING, "statement of the pooler failed: %s", text ? text : "?");
+        s->chore_failed = s->ps.state != POOL_SERVER_CONNECTING; /* connect_query: logged and ignored */
+    }
+    if (type == PW_B_READY && n == 1)
+        s->txn_status = payload[0];
+    return true;
+}
+
+void server_chore_input(Server *s)
+{
+    const uint8_t *p;
+    size_t n;
+    ssize_t got = server_fill(s, &p, &n);
+    if (got == -1)
+        return;
+    if (got <= 0) {
+        server_close(s, got == 0 ? "server conn crashed?" : strerror(errno));
+        return;
+    }
+    while (n > 0) {
+        if (s->msg_left) { /* the rest of a large message that nobody wants */
+            size_t k = n < s->msg_left ? n : s->msg_left;
+            p += k;
+            n -= k;
+            s->msg_left -= (uint32_t)k;
+            continue;
+        }
+        if (n < PW_WIRE_HEADER)
+            break;
+        uint32_t len = pw_be32(p + 1);
+        const PwMsgInfo *info = pw_msg_backend(p[0]);
+        if (!info->name || len < info->min_length) {
+            server_close(s, "bad packet header");
+            return;
+        }
+        bool whole = n >= (size_t)len + 1;
+        if (!whole && len <= SERVER_HOLD_MAX)
+            break;
+        if (!chore_message(s, p[0], p + PW_WIRE_HEADER, whole ? len - 4 : n - PW_WIRE_HEADER))
+            return;
+        if (!whole) {
+            s->msg_left = len + 1 - (uint32_t)n;
+            n = 0;
+            break;
+        }
+        p += (size_t)len + 1;
+        n -= (size_t)len + 1;
+    }
+    if (n)
+        server_hold(s, p, n);
+    if (s->phase == SERVER_CHORE && !s->msg_left && n == 0)
+        server_chore_next(s);
+}

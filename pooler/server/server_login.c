@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: ISC */
+/* server_login.c - from the start-up packet to the first ReadyForQuery. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pooler/auth/server_auth.h"
+#include "pooler/server/server_priv.h"
+#include "poolwise/log.h"
+#include "poolwise/mem.h"
+#include "poolwise/wire.h"
+
+static void pair(PwBuf *out, const char *key, const char *value)
+{
+    if (!value)
+        return;
+    pw_buf_append_cstr(out, key);
+    pw_buf_append_cstr(out, value);
+}
+
+void server_build_startup(Server *s, PwBuf *out)
+{
+    PoolLocal *local = server_local(s);
+    const DatabaseConf *db = local->dbconf;
+    size_t mark = pw_msg_begin(out, 0);
+    pw_buf_append_be32(out, PW_PROTO_3_0);
+    pair(out, "user", local->entry->user->name);
+    pair(out, "database", config_server_dbname(db, local->entry->db->name));
+    pair(out, "client_encoding", db->client_encoding);
+    pair(out, "datestyle", db->datestyle);
+    pair(out, "timezone", db->timezone);
+    pair(out, "application_name", db->application_name);
+    pw_buf_append_u8(out, 0);
+    pw_msg_end(out, mark);
+}
+
+void server_login_finish(Server *s)
+{
+    if (s->auth)
+        server_auth_destroy(s->auth);
+    s->auth = NULL;
+    secret_finish(&s->login_secret);
+    if (s->login_users)
+        userlist_unref((UserList *)(uintptr_t)s->login_users);
+    s->login_users = NULL;
+}
+
+/* ---- authentication ---- */
+
+static bool make_auth(Server *s)
+{
+    PoolLocal *local = server_local(s);
+    PoolEntry *entry = local->entry;
+    ServerAuthSpec spec = {.user = entry->user->name, .cache = context_scram_cache()};
+    const char *password = local->dbconf->password;
+    ScramKeys keys;
+    if (password) {
+        if (secret_init(&s->login_secret, password, strlen(password)) != PW_OK)
+            return false;
+        spec.secret = &s->login_secret;
+    } else {
+        UserList *users = (UserList *)(uintptr_t)worker_ctx(local->worker)->users;
+        s->login_users = userlist_ref(users);
+        spec.secret = userlist_find(users, entry->user->name);
+        pthread_mutex_lock(&entry->lock);
+        if (entry->has_scram_keys) {
+            keys = entry->scram_keys;
+            spec.scram_keys = &keys;
+        }
+        pthread_mutex_unlock(&entry->lock);
+    }
+    bool ok = server_auth_create(&spec, &s->auth) == PW_OK;
+    pw_wipe(&keys, sizeof(keys));
+    return ok;
+}
+
+static void login_failed(Server *s, const char *sqlstate, const char *text)
+{
+    PoolLocal *local = server_local(s);
+    server_log(s, PW_LOG_WARNING, "server login failed: %s", text);
+    pool_entry_failed(local->entry, worker_now(local->worker), sqlstate, text);
+    server_close(s, "login failed");
+}
+
+static bool on_auth(Server *s, const uint8_t *payload, size_t n)
+{
+    if (!s->auth && !make_auth(s)) {
+        login_failed(s, "08P01", "out of memory");
+        return false;
+    }
+    PwBuf out;
+    pw_buf_init(&out);
+    AuthStep step = server_auth_message(s->auth, payload, n, &out);
+    bool ok = true;
+    if (step == AUTH_STEP_FAILED) {
+        char text[256];
+        snprintf(text, sizeof(text), "server login failed: %s", server_auth_error(s->auth));
+        server_log(s, PW_LOG_WARNING, "server login failed: FATAL %s", server_auth_error(s->auth));
+        pool_entry_failed(server_local(s)->entry, worker_now(s->stream.worker), "08P01", text);
+        server_close(s, "login failed");
+        ok = false;
+    } else if (pw_buf_unread(&out)) {
+        ok = stream_send(&s->stream, pw_buf_head(&out), pw_buf_unread(&out));
+        if (!ok)
+            login_failed(s, "08P01", "server closed the connection");
+    }
+    if (out.data)
+        pw_wipe(out.data, out.cap);
+    pw_buf_finish(&out);
+    return ok;
+}
+
+/* ---- the rest of the start-up ---- */
+
+static void on_param_status(Server *s, const uint8_t *payload, size_t n)
+{
+    if (server_param_status(s, payload, n) >= 0)
+        return;
+    PwCursor c = pw_cursor(payload, n);
+    const char *name = pw_cursor_cstr(&c);
+    const char *value = pw_cursor_cstr(&c);
+    if (!c.bad)
+        pw_msg_param_status(&s->welcome, name, value);
+}
+
+static void on_error(Server *s, const uint8_t *payload, size_t n)
+{
+    const char *text = pw_error_field(payload, n, 'M');
+    const char *code = pw_error_field(payload, n, 'C');
+    const char *severity = pw_error_field(payload, n, 'S');
+    PoolLocal *local = server_local(s);
+    server_log(s, PW_LOG_WARNING, "server login failed: %s %s", severity ? severity : "FATAL", text ? text : "?");
+    pool_entry_failed(local->entry, worker_now(local->worker), code ? code : "08P01", text ? text : "login failed");
+    server_close(s, "login failed");
+}
+
+static void on_ready(Server *s, const uint8_t *payload)
+{
+    PoolLocal *local = server_local(s);
+    char from[NET_ADDR_TEXT] = "unix";
+    NetAddr mine;
+    server_login_finish(s);
+    s->txn_status = payload[0];
+    if (worker_ctx(local->worker)->config->log_connections) {
+        if (net_addr_of_local(s->stream.fd, &mine) == PW_OK && !net_addr_is_unix(&mine))
+            net_addr_text(&mine, from, sizeof(from));
+        server_log(s, PW_LOG_LOG, "new connection to server (from %s)", from);
+    }
+    Welcome *w = pw_xcalloc(1, sizeof(*w));
+    w->params = s->welcome;
+    pw_buf_init(&s->welcome);
+    params_copy(&w->tracked, &s->params);
+    pool_entry_set_welcome(local->entry, w);
+    pool_entry_worked(local->entry);
+    s->released_at = worker_now(local->worker);
+    s->phase = SERVER_CHORE;
+    s->linked_at = s->released_at;
+    if (local->dbconf && local->dbconf->connect_query && local->dbconf->connect_query[0]) {
+        server_send_own(s, local->dbconf->connect_query);
+        return;
+    }
+    server_chore_next(s);
+}
+
+/* False: closed, or no longer logging in. */
+static bool login_message(Server *s, uint8_t type, const uint8_t *payload, size_t n)
+{
+    switch (type) {
+    case PW_B_AUTH:
+        return on_auth(s, payload, n);
+    case PW_B_PARAM_STATUS:
+        on_param_status(s, payload, n);
+        return true;
+    case PW_B_KEY_DATA:
+        s->backend_pid = pw_be32(payload);
+        memcpy(s->cancel_key, payload + 4, sizeof(s->cancel_key));
+        return true;
+    case PW_B_NOTICE:
+        return true;
+    case PW_B_ERROR:
+        on_error(s, payload, n);
+        return false;
+    case PW_B_READY:
+        if (s->auth == NULL || n != 1) {
+            login_failed(s, "08P01", "server broke the login protocol");
+            return false;
+        }
+        on_ready(s, payload);
+        return false;
+    default:
+        login_failed(s, "08P01", "server broke the login protocol");
+        return false;
+    }
+}
+
+void server_login_input(Server *s)
+{
+    const uint8_t *p;
+    size_t n;
+    ssize_t got = server_fill(s, &p, &n);
+    if (got == -1)
+        return;
+    if (got <= 0) {
+        if (s->phase == SERVER_CONNECT)
+            server_connect_failed(s, got == 0 ? "server closed the connection" : strerror(errno));
+        else
+            login_failed(s, "08P01", "server closed the connection");
+        return;
+    }
+    s->phase = SERVER_LOGIN;
+    while (n >= PW_WIRE_HEADER) {
+        uint32_t len = pw_be32(p + 1);
+        const PwMsgInfo *info = pw_msg_backend(p[0]);
+        if (!info->name || len < info->min_length || len > SERVER_HOLD_MAX) {
+            login_failed(s, "08P01", "server broke the login protocol");
+            return;
+        }
+        if (n < (size_t)len + 1)
+            break;
+        /* ReadyForQuery ends the login, and the server may be granted before on_ready returns */
+        if (p[0] == PW_B_READY && n > (size_t)len + 1)
+            server_hold(s, p + len + 1, n - len - 1);
+        if (!login_message(s, p[0], p + PW_WIRE_HEADER, len - 4))
+            return;
+        p += (size_t)len + 1;
+        n -= (size_t)len + 1;
+    }
+    if (n)
+        server_hold(s, p, n);
+}

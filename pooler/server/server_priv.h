@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: ISC */
+/* server_priv.h - between the files of pooler/server. */
+#ifndef POOLER_SERVER_SERVER_PRIV_H
+#define POOLER_SERVER_SERVER_PRIV_H
+
+#include "pooler/server/server.h"
+
+/* server_connect.c */
+void server_connect_start(Server *s);                       /* may fail from a later loop turn only */
+void server_connected(Server *s);                           /* the start-up packet went out */
+void server_connect_failed(Server *s, const char *reason);  /* remembers the failure in the pool, closes */
+
+/* server_login.c */
+void server_build_startup(Server *s, PwBuf *out);
+void server_login_input(Server *s);
+void server_login_finish(Server *s); /* forgets secrets */
+
+/* server_chore.c */
+void server_chore_input(Server *s);
+void server_chore_next(Server *s); /* goes on with what is to do before the release */
+
+/* server_cancel.c */
+void server_cancel_orphan(Server *s); /* the server closes: requests under way forget it */
+
+/* server.c */
+void server_open_stream(Server *s, int fd);
+void server_to_pool(Server *s); /* clean: release it, or close it when it is retired */
+
+#endif
