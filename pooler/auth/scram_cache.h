@@ -37,10 +37,16 @@ PW_MUSTCHECK PwErr scram_cache_salt(ScramCache *cache, const char *user,
                                     uint8_t ret_salt[SCRAM_ADHOC_SALT_LEN]);
 
 /* Keys of a plain password (SASLprep is applied) for a salt and iteration count, from the cache or derived
- * and then kept. `owner` keeps users apart. PW_ERR_RANGE: iterations of 0 or salt_len above
- * SCRAM_SALT_MAX. Takes about 1 ms for 4096 iterations when it is not cached. */
+ * and then kept. `owner` keeps users apart. PW_ERR_RANGE: iterations of 0 or above INT32_MAX, or salt_len
+ * above SCRAM_SALT_MAX. Takes about 1 ms for 4096 iterations when it is not cached. */
 PW_MUSTCHECK PwErr scram_cache_keys(ScramCache *cache, const char *owner, const char *password,
                                     const uint8_t *salt, size_t salt_len, uint32_t iterations,
                                     ScramKeys *ret_keys);
+
+/* The two halves of scram_cache_keys(), for those who keep only what proved right. PW_ERR_NOT_FOUND: not cached. */
+PW_MUSTCHECK PwErr scram_cache_find(ScramCache *cache, const char *owner, const char *password,
+                                    const uint8_t *salt, size_t salt_len, uint32_t iterations,
+                                    ScramKeys *ret_keys);
+void scram_cache_keep(ScramCache *cache, const char *owner, const char *password, const ScramKeys *keys);
 
 #endif
