@@ -31,14 +31,14 @@ typedef struct ResolverOptions {
 
 /* PW_OK: n >= 1 addresses, best first, with the port asked for, valid during the call.
  * PW_ERR_NOT_FOUND: no such name or no address. PW_ERR_TIMEOUT: no name server answered.
- * PW_ERR_IO: they answered with a failure. PW_ERR_SHUTDOWN: the resolver is being destroyed.
+ * PW_ERR_IO: they refused or answered with a failure. PW_ERR_SHUTDOWN: the resolver ends.
  * Otherwise addrs is NULL, n 0. */
 typedef void (*ResolverDone)(void *arg, PwErr err, const NetAddr *addrs, size_t n);
 
 PW_MUSTCHECK PwErr resolver_create(struct event_base *base, const ResolverOptions *options,
                                    Resolver **ret_resolver);
 
-/* Calls back every open question with PW_ERR_SHUTDOWN. NULL is fine. */
+/* Calls back every open question with PW_ERR_SHUTDOWN. Not from within a callback. NULL is fine. */
 void resolver_destroy(Resolver *resolver);
 
 /* Asks. When the answer is known at once (numeric, unix, cached) `done` is called before this

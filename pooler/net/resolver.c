@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: ISC */
+/* A name lives in one Entry: asked for (pending), answered or failed, each until its `until`.
+ *
+ *      lookup ---> [entry, pending] ---c-ares---> [entry with addrs or err] --until--> asked again
+ *                     queries: q1 q2 q3 (each is called back once, in the order of asking)
+ *
+ * Queries wait only at pending entries. A pending entry is never freed; resolver_destroy ends the
+ * channel first, and c-ares then calls back for everything under way. */
+#include "pooler/net/resolver.h"
+
+#include "poolwise/mem.h"
+
+#include <ares.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <uthash.h>
+
+#define DEFAULT_TIMEOUT_MS 2000
+#define DEFAULT_TRIES      3
+#define DEFAULT_MAX_NAMES  1024
+/* RFC 1035: 253 characters and a final dot. */
+#define NAME_MAX_LEN 254
+
+typedef struct Entry {
+    Resolver *resolver;
+    char *name; /* key, lower case */
+    bool pending;
+    unsigned telling; /* tell_all() calls that are using this entry */
+    PwErr err;        /* of the last answer */
+    NetAddr *addrs;
+    size_t count;
+    PwUsec until; /* monotonic; 0: no answer yet, or forgotten */
+    TAILQ_HEAD(, ResolverQuery) queries;
+    UT_hash_handle hh;
+} Entry;
+
+struct ResolverQuery {
+    Entry *entry; /* NULL: the answer is here and tell_all() holds the query */
+    uint16_t port;
+    ResolverDone done; /* NULL: cancelled */
+    void *arg;
+    TAILQ_ENTRY(ResolverQuery) link;
+};
+
+/* One for each socket of c-ares. */
+typedef struct Watch {
+    Resolver *resolver;
+    ares_socket_t fd;
+    struct event *event;
+    LIST_ENTRY(Watch) link;
+} Watch;
+
+struct Resolver {
+    struct event_base *base;
+    ares_channel channel;
+    struct event *timer;
+    bool has_timer;
+    bool closing;
+    PwUsec max_ttl;
+    PwUsec nxdomain_ttl;
+    size_t max_names;
+    size_t pending;
+    Entry *entries; /* uthash, in order of insertion */
+    LIST_HEAD(, Watch) watches;
+};
+
+/* ---- c-ares on libevent ---- */
+
+static void arm_timer(Resolver *r)
+{
+    struct timeval left, *next = ares_timeout(r->channel, NULL, &left);
+    if (next != NULL)
+        (void)event_add(r->timer, next);
+    else
+        (void)event_del(r->timer);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    Resolver *r = arg;
+    ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    arm_timer(r);
+}
+
+static void on_socket(evutil_socket_t fd, short what, void *arg)
+{
+    const Watch *w = arg;
+    Resolver *r = w->resolver; /* the watch may go while c-ares works */
+    ares_process_fd(r->channel, what & EV_READ ? fd : ARES_SOCKET_BAD,
+                    what & EV_WRITE ? fd : ARES_SOCKET_BAD);
+    arm_timer(r);
+}
+
+/* c-ares wants to hear of this socket: of reading, writing, or (both 0) no more. */
+static void on_sock_state(void *arg, ares_socket_t fd, int readable, int writable)
+{
+    Resolver *r = arg;
+    Watch *w;
+    LIST_FOREACH (w, &r->watches, link)
+        if (w->fd == fd)
+            break;
+    if (!readable && !writable) {
+        if (w != NULL) {
+            LIST_REMOVE(w, link);
+            event_free(w->event);
+            free(w);
+        }
+        return;
+    }
+    short what = (short)(EV_PERSIST | (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0));
+    if (w == NULL) {
+        w = pw_xcalloc(1, sizeof(*w));
+        w->resolver = r;
+        w->fd = fd;
+        LIST_INSERT_HEAD(&r->watches, w, link);
+    } else {
+        event_free(w->event);
+    }
+    w->event = event_new(r->base, fd, what, on_socket, w);
+    if (w->event == NULL || event_add(w->event, NULL) < 0) {
+        /* The question then ends by its timeout. */
+        LIST_REMOVE(w, link);
+        if (w->event != NULL)
+            event_free(w->event);
+        free(w);
+    }
+}
+
+/* ---- entries ---- */
+
+static void set_answer(Entry *e, PwErr err, NetAddr *addrs, size_t count)
+{
+    free(e->addrs);
+    e->err = err;
+    e->addrs = addrs;
+    e->count = count;
+}
+
+static void free_entry(Entry *e)
+{
+    HASH_DEL(e->resolver->entries, e);
+    free(e->addrs);
+    free(e->name);
+    free(e);
+}
+
+/* With a full table the oldest names that nobody is asking for go. */
+static void make_room(Resolver *r)
+{
+    Entry *e, *next;
+    HASH_ITER (hh, r->entries, e, next) {
+        if (HASH_COUNT(r->entries) < r->max_names)
+            return;
+        if (!e->pending && e->telling == 0)
+            free_entry(e);
+    }
+}
+
+static Entry *entry_get(Resolver *r, const char *name)
+{
+    Entry *e;
+    size_t len = strlen(name);
+    HASH_FIND(hh, r->entries, name, len, e);
+    if (e != NULL)
+        return e;
+    make_room(r);
+    e = pw_xcalloc(1, sizeof(*e));
+    e->resolver = r;
+    e->name = pw_xstrdup(name);
+    TAILQ_INIT(&e->queries);
+    HASH_ADD_KEYPTR(hh, r->entries, e->name, len, e);
+    return e;
+}
+
+static void tell(ResolverDone done, void *arg, PwErr err, const NetAddr *addrs, size_t count,
+                 uint16_t port)
+{
+    if (err != PW_OK || count == 0) {
+        done(arg, err != PW_OK ? err : PW_ERR_NOT_FOUND, NULL, 0);
+        return;
+    }
+    /* A copy: the callback may ask, forget or reload, and each may change the entry. */
+    NetAddr *copy = malloc(count * sizeof(*copy));
+    if (copy == NULL) {
+        done(arg, PW_ERR_NOMEM, NULL, 0);
+        return;
+    }
+    memcpy(copy, addrs, count * sizeof(*copy));
+    for (size_t i = 0; i < count; i++)
+        net_addr_set_port(&copy[i], port);
+    done(arg, PW_OK, copy, count);
+    free(copy);
+}
+
+/* Calls back everyone who waits now; who asks during these callbacks is not among them. */
+static void tell_all(Entry *e)
+{
+    TAILQ_HEAD(, ResolverQuery) waiting = TAILQ_HEAD_INITIALIZER(waiting);
+    TAILQ_CONCAT(&waiting, &e->queries, link);
+    ResolverQuery *q;
+    TAILQ_FOREACH (q, &waiting, link)
+        q->entry = NULL; /* resolver_cancel from here on only marks it */
+    e->telling++;
+    while ((q = TAILQ_FIRST(&waiting)) != NULL) {
+        TAILQ_REMOVE(&waiting, q, link);
+        ResolverDone done = q->done;
+        void *arg = q->arg;
+        uint16_t port = q->port;
+        free(q);
+        if (done != NULL)
+            tell(done, arg, e->err, e->addrs, e->count, port);
+    }
+    e->telling--;
+}
+
+/* ---- answers ---- */
+
+static PwErr err_of_status(int status)
+{
+    switch (status) {
+    case ARES_SUCCESS:
+        return PW_OK;
+    case ARES_ENOTFOUND:
+    case ARES_ENODATA:
+    case ARES_EBADNAME:
+        return PW_ERR_NOT_FOUND;
+    case ARES_ETIMEOUT:
+        return PW_ERR_TIMEOUT;
+    case ARES_ENOMEM:
+        return PW_ERR_NOMEM;
+    case ARES_EDESTRUCTION:
+    case ARES_ECANCELLED:
+        return PW_ERR_SHUTDOWN;
+    }
+    /* SERVFAIL from all servers comes as ECONNREFUSED, the same as no server at the port. */
+    return PW_ERR_IO;
+}
+
+static bool has_addr(const NetAddr *addrs, size_t count, const NetAddr *one)
+{
+    for (size_t i = 0; i < count; i++)
+        if (net_addr_equal(&addrs[i], one))
+            return true;
+    return false;
+}
+
+/* The addresses in c-ares' order (RFC 6724: reachable and near ones first), each once. */
+static NetAddr *collect(const struct ares_addrinfo *info, size_t *ret_count, int *ret_ttl)
+{
+    const struct ares_addrinfo_node *node;
+    size_t most = 0, count = 0;
+    for (node = info->nodes; node != NULL; node = node->ai_next)
+        most++;
+    NetAddr *addrs = most > 0 ? calloc(most, sizeof(*addrs)) : NULL;
+    if (addrs == NULL) {
+        *ret_count = 0;
+        return NULL;
+    }
+    int ttl = INT32_MAX;
+    for (node = info->nodes; node != NULL; node = node->ai_next) {
+        NetAddr one;
+        if (node->ai_family != AF_INET && node->ai_family != AF_INET6)
+            continue;
+        net_addr_from_sockaddr(&one, node->ai_addr, (socklen_t)node->ai_addrlen);
+        if (node->ai_ttl < ttl)
+            ttl = node->ai_ttl;
+        if (!has_addr(addrs, count, &one))
+            addrs[count++] = one;
+    }
+    *ret_count = count;
+    *ret_ttl = ttl;
+    return addrs;
+}
+
+static PwUsec keep_for(const Resolver *r, PwErr err, int ttl_sec)
+{
+    if (err != PW_OK)
+        return r->nxdomain_ttl;
+    /* /etc/hosts has no TTL: c-ares shows 0, which no name server in its right mind sends. */
+    PwUsec ttl = ttl_sec > 0 ? (PwUsec)ttl_sec * PW_USEC_PER_SEC : r->max_ttl;
+    return ttl < r->max_ttl ? ttl : r->max_ttl;
+}
+
+static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info)
+{
+    (void)timeouts;
+    Entry *e = arg;
+    Resolver *r = e->resolver;
+    PwErr err = r->closing ? PW_ERR_SHUTDOWN : err_of_status(status);
+    NetAddr *addrs = NULL;
+    size_t count = 0;
+    int ttl = 0;
+    if (err == PW_OK) {
+        addrs = collect(info, &count, &ttl);
+        if (count == 0)
+            err = PW_ERR_NOT_FOUND;
+    }
+    if (info != NULL)
+        ares_freeaddrinfo(info);
+    e->pending = false;
+    r->pending--;
+    set_answer(e, err, addrs, count);
+    e->until = pw_time_mono() + keep_for(r, err, ttl);
+    tell_all(e);
+}
+
+/* ---- questions ---- */
+
+static bool normalize(const char *host, char *name)
+{
+    size_t len = strlen(host);
+    if (len == 0 || len > NAME_MAX_LEN)
+        return false;
+    for (size_t i = 0; i <= len; i++)
+        name[i] = host[i] >= 'A' && host[i] <= 'Z' ? (char)(host[i] + 32) : host[i];
+    return true;
+}
+
+static void ask(Entry *e)
+{
+    Resolver *r = e->resolver;
+    struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    e->pending = true;
+    r->pending++;
+    /* May answer at once (/etc/hosts, no name server): then e->pending is false again. */
+    ares_getaddrinfo(r->channel, e->name, NULL, &hints, on_answer, e);
+    arm_timer(r);
+}
+
+ResolverQuery *resolver_lookup(Resolver *r, const char *host, uint16_t port, ResolverDone done,
+                               void *arg)
+{
+    NetAddr addr;
+    char name[NAME_MAX_LEN + 1];
+    PwErr err;
+    if (net_addr_is_unix_name(host))
+        err = net_addr_in_unix_dir(host, port, &addr);
+    else
+        err = net_addr_parse_ip(host, port, &addr);
+    if (err == PW_OK) {
+        done(arg, PW_OK, &addr, 1);
+        return NULL;
+    }
+    if (r->closing) {
+        done(arg, PW_ERR_SHUTDOWN, NULL, 0);
+        return NULL;
+    }
+    if (net_addr_is_unix_name(host) || !normalize(host, name)) {
+        done(arg, PW_ERR_NOT_FOUND, NULL, 0);
+        return NULL;
+    }
+
+    Entry *e = entry_get(r, name);
+    if (!e->pending) {
+        if (e->until > pw_time_mono()) {
+            tell(done, arg, e->err, e->addrs, e->count, port);
+            return NULL;
+        }
+        ask(e);
+        if (!e->pending) {
+            tell(done, arg, e->err, e->addrs, e->count, port);
+            return NULL;
+        }
+    }
+    ResolverQuery *q = pw_xcalloc(1, sizeof(*q));
+    q->entry = e;
+    q->port = port;
+    q->done = done;
+    q->arg = arg;
+    TAILQ_INSERT_TAIL(&e->queries, q, link);
+    return q;
+}
+
+void resolver_cancel(ResolverQuery *q)
+{
+    if (q == NULL)
+        return;
+    if (q->entry == NULL) {
+        q->done = NULL; /* tell_all() holds it */
+        return;
+    }
+    TAILQ_REMOVE(&q->entry->queries, q, link);
+    free(q);
+}
+
+void resolver_set_ttl(Resolver *r, PwUsec max_ttl, PwUsec nxdomain_ttl)
+{
+    PwUsec now = pw_time_mono();
+    r->max_ttl = max_ttl;
+    r->nxdomain_ttl = nxdomain_ttl;
+    for (Entry *e = r->entries; e != NULL; e = e->hh.next) {
+        PwUsec limit = now + (e->err == PW_OK ? max_ttl : nxdomain_ttl);
+        if (e->until > limit)
+            e->until = limit;
+    }
+}
+
+void resolver_forget(Resolver *r, const char *host)
+{
+    char name[NAME_MAX_LEN + 1];
+    if (host != NULL && !normalize(host, name))
+        return;
+    for (Entry *e = r->entries; e != NULL; e = e->hh.next)
+        if (host == NULL || strcmp(e->name, name) == 0)
+            e->until = 0;
+}
+
+/* ---- what the console shows ---- */
+
+void resolver_each(const Resolver *r, ResolverVisit visit, void *arg)
+{
+    PwUsec now = pw_time_mono();
+    for (const Entry *e = r->entries; e != NULL; e = e->hh.next)
+        visit(arg, e->name, e->until - now, e->addrs, e->count);
+}
+
+size_t resolver_names(const Resolver *r)
+{
+    return HASH_COUNT(r->entries);
+}
+
+size_t resolver_pending(const Resolver *r)
+{
+    return r->pending;
+}
+
+/* ---- life ---- */
+
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+static int library_status;
+
+static void library_init(void)
+{
+    library_status = ares_library_init(ARES_LIB_INIT_ALL);
+}
+
+PwErr resolver_create(struct event_base *base, const ResolverOptions *o, Resolver **ret_resolver)
+{
+    (void)pthread_once(&library_once, library_init);
+    if (library_status != ARES_SUCCESS)
+        return PW_ERR_NOMEM;
+
+    Resolver *r = pw_xcalloc(1, sizeof(*r));
+    LIST_INIT(&r->watches);
+    r->base = base;
+    r->max_ttl = o->max_ttl;
+    r->nxdomain_ttl = o->nxdomain_ttl;
+    r->max_names = o->max_names > 0 ? o->max_names : DEFAULT_MAX_NAMES;
+
+    struct ares_options opts = {
+        .timeout = o->timeout_ms > 0 ? o->timeout_ms : DEFAULT_TIMEOUT_MS,
+        .tries = o->tries > 0 ? o->tries : DEFAULT_TRIES,
+        .sock_state_cb = on_sock_state,
+        .sock_state_cb_data = r,
+    };
+    int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+    char *resolv_conf = NULL;
+    if (o->resolv_conf != NULL && *o->resolv_conf != '\0') {
+        resolv_conf = pw_xstrdup(o->resolv_conf);
+        opts.resolvconf_path = resolv_conf;
+        mask |= ARES_OPT_RESOLVCONF;
+    }
+    int status = ares_init_options(&r->channel, &opts, mask);
+    free(resolv_conf);
+    if (status != ARES_SUCCESS) {
+        free(r);
+        return status == ARES_ENOMEM ? PW_ERR_NOMEM : PW_ERR_IO;
+    }
+    if (o->servers != NULL && ares_set_servers_ports_csv(r->channel, o->servers) != ARES_SUCCESS) {
+        ares_destroy(r->channel);
+        free(r);
+        return PW_ERR_SYNTAX;
+    }
+    r->timer = evtimer_new(base, on_timer, r);
+    if (r->timer == NULL) {
+        ares_destroy(r->channel);
+        free(r);
+        return PW_ERR_NOMEM;
+    }
+    *ret_resolver = r;
+    return PW_OK;
+}
+
+void resolver_destroy(Resolver *r)
+{
+    if (r == NULL)
+        return;
+    r->closing = true;
+    ares_destroy(r->channel); /* calls back what is under way, gives up its sockets */
+    event_free(r->timer);
+    Entry *e, *next;
+    HASH_ITER (hh, r->entries, e, next)
+        free_entry(e);
+    free(r);
+}
