@@ -30,6 +30,8 @@ void pw_buf_reserve(PwBuf *buf, size_t more) {
         size_t cap = buf->cap < BUF_FIRST_CAP ? BUF_FIRST_CAP : buf->cap;
         if (need < unread)
             need = SIZE_MAX; /* more than the address space: pw_xmalloc says so and ends */
+        if (need <= buf->cap) /* it would fit, but moving would not pay: double all the same */
+            need = buf->cap + 1;
         while (cap < need)
             cap = cap > SIZE_MAX / 2 ? need : cap * 2;
         /* Not realloc: it would copy the consumed bytes too. */

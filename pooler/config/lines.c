@@ -38,15 +38,17 @@ void config_unknown_key(PwDiag *diags, PwIniPlace at, const char *where, const c
     for (size_t i = 0; i < PW_ARRAY_LEN(known_elsewhere); i++)
         if (table != &config_params && strcmp(known_elsewhere[i].key, key) == 0)
             elsewhere = known_elsewhere[i].hint;
-    if (elsewhere == NULL && nearest != NULL)
-        (void)snprintf(hint, sizeof(hint), "did you mean \"%s\"?", nearest);
-    else if (elsewhere == NULL && table != &config_params && pw_param_find(&config_params, key) != NULL)
+    /* A name that is right in another place comes before one that is merely similar. */
+    if (elsewhere != NULL)
+        (void)snprintf(hint, sizeof(hint), "%s", elsewhere);
+    else if (table != &config_params && pw_param_find(&config_params, key) != NULL)
         (void)snprintf(hint, sizeof(hint), "\"%.60s\" is an option of [pgbouncer]", key);
-    else if (elsewhere == NULL && table == &config_params &&
-             pw_param_find(&config_database_params, key) != NULL)
+    else if (table != &config_database_params && pw_param_find(&config_database_params, key) != NULL)
         (void)snprintf(hint, sizeof(hint), "\"%.60s\" belongs into a line of [databases]", key);
+    else if (nearest != NULL)
+        (void)snprintf(hint, sizeof(hint), "did you mean \"%s\"?", nearest);
     else
-        (void)snprintf(hint, sizeof(hint), "%s", elsewhere != NULL ? elsewhere : "docs/options.md lists all");
+        (void)snprintf(hint, sizeof(hint), "docs/options.md lists all");
     pw_diag_add(diags, PW_DIAG_ERROR, at.file, at.line, hint, "%sunknown %s \"%.100s\"", where,
                 table == &config_params ? "option" : "key", key);
 }
