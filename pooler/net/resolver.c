@@ -242,7 +242,7 @@ static PwErr err_of_status(int status)
     case ARES_ECANCELLED:
         return PW_ERR_SHUTDOWN;
     }
-    /* SERVFAIL from all servers comes as ECONNREFUSED, the same as no server at the port. */
+    /* Among them ECONNREFUSED, which is what c-ares says when every server answered SERVFAIL. */
     return PW_ERR_IO;
 }
 

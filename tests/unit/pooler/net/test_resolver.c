@@ -319,7 +319,7 @@ static void test_nobody_at_the_port(void **state)
     snprintf(dead, sizeof(dead), "127.0.0.1:%d", ntohs(sin.sin_port));
     resolver_destroy(resolver);
     create(&(ResolverOptions){.servers = dead, .timeout_ms = 200});
-    ask("one.test", 1, PW_ERR_IO, "");
+    ask("one.test", 1, PW_ERR_TIMEOUT, "");
 }
 
 static void test_cache(void **state)
