@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: ISC
+"""Parameters of a session follow their client from server to server."""
+import pytest
+
+from support import wire
+from support.tap import fake_line
+
+TRACKED = [("client_encoding", "SET client_encoding = 'LATIN1'", "LATIN1"), ("DateStyle", "SET DateStyle = 'German, DMY'", "German, DMY"),
+           ("TimeZone", "SET TimeZone = 'Asia/Tokyo'", "Asia/Tokyo"),
+           ("standard_conforming_strings", "SET standard_conforming_strings = off", "off"),
+           # PgBouncer does not restore a value that the other client never set
+           pytest.param("application_name", "SET application_name = 'my app; \"quoted\" ''too'''", "my app; \"quoted\" 'too'",
+                        marks=pytest.mark.differs)]
+
+
+@pytest.mark.parametrize("name, command, value", TRACKED)
+def test_a_reported_parameter_follows_its_client(make_pooler, name, command, value, workers):
+    """Two clients on one server: each keeps its own value, and both are told."""
+    p = make_pooler(default_pool_size=1, **workers)
+    a, b = p.client(), p.client()
+    default = b.one(f"SHOW {name}")
+    a.ok(command)
+    assert a.params[name] == value
+    for _ in range(3):
+        assert b.one(f"SHOW {name}") == default
+        assert a.one(f"SHOW {name}") == value
+
+
+def test_set_in_a_transaction_that_rolls_back(make_pooler):
+    p = make_pooler(default_pool_size=1)
+    a, b = p.client(), p.client()
+    a.ok("BEGIN")
+    a.ok("SET TimeZone = 'Asia/Tokyo'")
+    a.ok("ROLLBACK")
+    assert b.one("SHOW TimeZone") == "UTC"
+    assert a.one("SHOW TimeZone") == "UTC"
+
+
+def test_set_in_a_transaction_that_commits(make_pooler):
+    p = make_pooler(default_pool_size=1)
+    a, b = p.client(), p.client()
+    a.ok("BEGIN")
+    a.ok("SET TimeZone = 'Asia/Tokyo'")
+    a.ok("COMMIT")
+    assert b.one("SHOW TimeZone") == "UTC"
+    assert a.one("SHOW TimeZone") == "Asia/Tokyo"
+
+
+def test_reset_goes_back_to_the_value_of_the_login(make_pooler):
+    p = make_pooler(default_pool_size=1)
+    a, b = p.client(), p.client()
+    a.ok("SET TimeZone = 'Asia/Tokyo'")
+    b.ok("SELECT 1")
+    a.ok("SET TimeZone = DEFAULT")
+    assert b.one("SHOW TimeZone") == "UTC" == a.one("SHOW TimeZone")
+
+
+def test_startup_parameters_are_applied(make_pooler):
+    p = make_pooler(default_pool_size=1)
+    a = p.client(client_encoding="LATIN1", DateStyle="German", TimeZone="Asia/Tokyo", application_name="one")
+    b = p.client(application_name="two")
+    for _ in range(2):
+        assert a.one("SHOW client_encoding") == "LATIN1"
+        assert a.one("SHOW TimeZone") == "Asia/Tokyo"
+        assert a.one("SHOW application_name") == "one"
+        assert b.one("SHOW application_name") == "two"
+        assert b.one("SHOW client_encoding") == "UTF8"
+    assert a.one("SELECT date '2020-02-01'") == "01.02.2020"
+
+
+def test_login_tells_what_the_server_reports(make_pooler, pg):
+    p = make_pooler()
+    direct = wire.Conn(pg.port).login("postgres", "p0")
+    through = p.client()
+    for name in ("server_version", "server_encoding", "client_encoding", "DateStyle", "TimeZone", "integer_datetimes",
+                 "standard_conforming_strings", "IntervalStyle"):
+        assert through.params[name] == direct.params[name], name
+    direct.close()
+
+
+def test_values_that_need_quoting(make_pooler):
+    p = make_pooler(default_pool_size=1)
+    evil = "x'; DROP TABLE users; --\\"
+    a, b = p.client(application_name=evil), p.client()
+    assert b.one("SHOW application_name") != evil
+    assert a.one("SHOW application_name") == evil
+
+
+def test_a_pipeline_right_after_a_switch_sees_its_own_parameters(make_pooler):
+    p = make_pooler(default_pool_size=1)
+    a, b = p.client(TimeZone="Asia/Tokyo"), p.client(TimeZone="Europe/Paris")
+    for _ in range(3):
+        for c, zone in ((a, "Asia/Tokyo"), (b, "Europe/Paris")):
+            c.send(wire.group("SHOW TimeZone"), wire.group("SELECT 2"))
+            assert c.until_ready().rows == [[zone]]
+            assert c.until_ready().rows == [["2"]]
+
+
+def test_replay_is_not_visible_to_the_client(make_pooler):
+    """The SET that the pooler sends brings messages of its own: none of them may pass."""
+    p = make_pooler(default_pool_size=1)
+    a, b = p.client(TimeZone="Asia/Tokyo"), p.client()
+    for _ in range(2):
+        assert "".join(t for t in b.query("SELECT 1").types if t != "S") == "TDCZ"
+        assert "".join(t for t in a.query("SELECT 1").types if t != "S") == "TDCZ"
+
+
+def test_no_replay_when_nothing_differs(make_pooler, fake):
+    p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1)
+    c = p.raw()
+    c.startup(user="postgres", database="p0")
+    session = fake.accept()
+    c.authenticate("postgres", None)
+    for _ in range(3):
+        c.send(wire.query("SELECT 1"))
+        msg = session.recv()
+        assert msg.body == b"SELECT 1\0"
+        session.answer()
+        c.until_ready()
+
+
+def test_a_replay_that_fails_ends_the_client_with_an_error(make_pooler, fake):
+    p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1)
+    c = p.raw()
+    c.startup(user="postgres", database="p0", TimeZone="Nowhere/Land")
+    session = fake.accept()
+    c.authenticate("postgres", None)
+    c.send(wire.query("SELECT 'secret'"))
+    msg = session.recv()
+    assert b"Nowhere/Land" in msg.body and b"secret" not in msg.body
+    session.error("invalid value for parameter \"TimeZone\"", "22023")
+    session.send(wire.message("Z", b"I"))
+    assert c.fatal()["M"] == "invalid server parameter"
+    assert b"secret" not in b"".join(m.body for m in session.until_closed().messages)
+
+
+def test_options_in_the_startup_packet(make_pooler, reference):
+    p = make_pooler(default_pool_size=1)
+    if reference:
+        pytest.skip("newer: not in the reference binary")
+    a, b = p.client(options="-c TimeZone=Asia/Tokyo --DateStyle=German"), p.client()
+    assert b.one("SHOW TimeZone") == "UTC"
+    assert a.one("SHOW TimeZone") == "Asia/Tokyo"
+    assert a.one("SELECT date '2020-02-01'") == "01.02.2020"
+
+
+@pytest.mark.newer
+@pytest.mark.parametrize("options, text", [
+    ("-c nosuch=1", "unsupported startup parameter in options: nosuch"),
+    ("gibberish", "unsupported options startup parameter: only '-c config=val' and '--config=val' are allowed")])
+def test_bad_options(make_pooler, options, text):
+    p = make_pooler()
+    c = p.raw()
+    c.startup(user="postgres", database="p0", options=options)
+    assert c.fatal()["M"] == text
+
+
+def test_application_name_add_host(make_pooler):
+    p = make_pooler(application_name_add_host=1)
+    c = p.client(application_name="tool")
+    port = c.sock.getsockname()[1]
+    assert c.one("SHOW application_name") == f"tool - 127.0.0.1:{port}"
+
+
+@pytest.mark.newer
+def test_track_extra_parameters_default(make_pooler):
+    p = make_pooler(default_pool_size=1)
+    a, b = p.client(), p.client()
+    a.ok("SET IntervalStyle = 'iso_8601'")
+    assert b.one("SHOW IntervalStyle") == "postgres"
+    assert a.one("SHOW IntervalStyle") == "iso_8601"
+
+
+def test_parameters_of_a_database_line(make_pooler, pg):
+    p = make_pooler(databases={"p0": pg.line(timezone="Asia/Tokyo", application_name="fixed", datestyle="German")})
+    c = p.client()
+    assert c.one("SHOW TimeZone") == "Asia/Tokyo"
+
+
+def test_connect_query(make_pooler, pg):
+    p = make_pooler(databases={"p0": pg.line(connect_query="'SET work_mem = ''9MB'''")})
+    assert p.client().one("SHOW work_mem") == "9MB"
