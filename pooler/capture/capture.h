@@ -63,6 +63,9 @@ void query_entry_done(QueryEntry *entry, PwUsec server_usec, PwUsec wait_usec, u
                       uint64_t bytes_out, const char *sqlstate);
 void query_entry_drop(QueryEntry *entry); /* it never reached a server: not counted */
 
+/* One more execution of a text that was observed already (Bind and Execute of a statement); ends like observe's. */
+QueryEntry *query_entry_ref(QueryEntry *entry);
+
 uint64_t query_entry_fingerprint(const QueryEntry *entry);
 
 /* ---- what the table itself did; on its worker ---- */

@@ -239,9 +239,11 @@ void client_setup_local(WorkerCtx *ctx, PoolLocal *local)
         pw_atomic_store(&e->db->servers.max, local->settings.max_db_connections);
         pw_atomic_store(&e->user->servers.max, local->settings.max_user_connections);
         pw_atomic_store(&e->db->is_auto, is_auto);
-        e->pool->lifo = !ctx->config->server_round_robin;
+        pw_atomic_store(&e->pool->lifo, !ctx->config->server_round_robin);
     }
-    local->shard->blocked = pw_atomic_load(&e->db->paused);
+    bool paused = pw_atomic_load(&e->db->paused) != 0;
+    if (local->shard->blocked != paused)
+        pool_block(local->shard, paused);
     if (!local->listed) {
         TAILQ_INSERT_TAIL(&ctx->pools, local, link);
         local->listed = true;

@@ -18,7 +18,6 @@ static Client *client_of_waiter(PoolWaiter *w)
 static void on_server(PoolWaiter *w, PoolServer *ps)
 {
     Client *c = client_of_waiter(w);
-    w->keep_ticket = false;
     c->notified = false;
     if (c->state == CLIENT_WELCOME) {
         /* only its parameters were wanted */
@@ -96,16 +95,16 @@ void client_wait_welcome(Client *c)
     ask(c);
 }
 
-static void need_server(Relay *r)
+static void need_server(Relay *r, bool again)
 {
     Client *c = client_of_relay(r);
-    if (!refuse_wait(c))
-        ask(c);
-}
-
-static void released(Relay *r)
-{
-    (void)r;
+    if (refuse_wait(c)) {
+        if (again) /* not called from a walk over requests: nobody else looks */
+            relay_check_close(r);
+        return;
+    }
+    c->waiter.keep_ticket = again;
+    ask(c);
 }
 
 static void close_relay(Relay *r, const char *text, const char *reason)
@@ -113,7 +112,7 @@ static void close_relay(Relay *r, const char *text, const char *reason)
     client_close(client_of_relay(r), text, reason);
 }
 
-const RelayOps client_relay_ops = {need_server, released, close_relay};
+const RelayOps client_relay_ops = {need_server, close_relay};
 
 /* ---- timeouts ---- */
 

@@ -160,7 +160,7 @@ static void on_server_gone(Server *s, const char *reason)
     if (r->hold & HOLD_SYNC) { /* nothing of the client's went out: it takes another server, in its old place */
         r->hold &= ~(unsigned)(HOLD_SYNC | HOLD_TURN | HOLD_FLOW);
         r->hold |= HOLD_SERVER;
-        r->ops->need_server(r);
+        r->ops->need_server(r, true);
         return;
     }
     if (r->pumping)
@@ -196,7 +196,6 @@ void relay_turn_over(Relay *r)
             r->server = NULL;
             relay_reset_unnamed(r);
             server_unlink(s, false);
-            r->ops->released(r);
         }
     } else if (r->local->settings.pool_mode == POOL_MODE_STATEMENT && !r->session_mode) {
         relay_fail(r, "transaction blocks not allowed in statement pooling mode",

@@ -35,10 +35,9 @@ typedef enum RelayHold {
 } RelayHold;
 
 typedef struct RelayOps {
-    /* The first request without a server: HOLD_SERVER is set. Ends in relay_linked, at once or later. */
-    void (*need_server)(Relay *r);
-    /* The server went back (between transactions); `r` may ask again at once. */
-    void (*released)(Relay *r);
+    /* The first request without a server: HOLD_SERVER is set. Ends in relay_linked, at once or later. `again`: the
+     * server it had was lost before anything was sent; it keeps its place in the queue. */
+    void (*need_server)(Relay *r, bool again);
     /* The client must go. `text` is for a FATAL message (sqlstate 08P01) or NULL when it is gone already; `reason` for
      * the log. Must call relay_finish. Called at most once, never from inside need_server. */
     void (*close)(Relay *r, const char *text, const char *reason);
@@ -61,7 +60,7 @@ struct Relay {
 
     ParamSet params; /* what this client wants */
     const char *close_text, *close_reason; /* set inside a loop, acted upon at its end */
-    char close_buf[128];
+    char close_buf[384];
 
     /* measured; times are worker_now's */
     PwUsec request_start; /* of the oldest unanswered request; 0: none */

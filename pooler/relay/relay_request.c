@@ -131,7 +131,7 @@ static bool handle_unlinked(Relay *r, uint8_t type)
     if (type == PW_F_FLUSH || type == PW_F_COPY_DATA || type == PW_F_COPY_DONE || type == PW_F_COPY_FAIL)
         return true; /* nothing is owed; a copy that failed is over (PostgreSQL ignores these too) */
     r->hold |= HOLD_SERVER;
-    r->ops->need_server(r);
+    r->ops->need_server(r, false);
     return false;
 }
 

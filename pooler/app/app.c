@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: ISC */
+#include "pooler/app/app.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pooler/admin/admin.h"
+#include "pooler/app/app_priv.h"
+#include "pooler/app/daemon.h"
+#include "pooler/app/notify.h"
+#include "pooler/app/pidfile.h"
+#include "pooler/app/signals.h"
+#include "pooler/client/client.h"
+#include "pooler/server/server.h"
+#include "poolwise/log.h"
+#include "poolwise/mem.h"
+#include "poolwise/version.h"
+
+/* Keys of this many logins are kept; an entry is about half a kilobyte. */
+#define SCRAM_CACHE_ENTRIES 1024
+
+App app = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* ---- configuration ---- */
+
+static void print_problems(const PwDiag *diags)
+{
+    for (size_t i = 0; i < diags->n; i++) {
+        char *line = pw_diag_format(&diags->items[i]);
+        fprintf(stderr, "%s\n", line);
+        free(line);
+    }
+}
+
+static bool load_users(const Config *config, UserList **ret_users, PwDiag *diags)
+{
+    if (!config->auth_file || !config->auth_file[0]) {
+        *ret_users = userlist_create_empty();
+        return true;
+    }
+    return userlist_load(config->auth_file, ret_users, diags) == PW_OK;
+}
+
+int app_check(const char *conffile)
+{
+    PwDiag diags;
+    Config *config = NULL;
+    UserList *users = NULL;
+    pw_diag_init(&diags);
+    bool ok = config_load(conffile, &config, &diags) == PW_OK;
+    if (ok && load_users(config, &users, &diags))
+        userlist_unref(users);
+    size_t errors = config_print_problems(&diags, stdout);
+    if (errors == 0 && ok)
+        printf("%s: ok%s\n", conffile, diags.n_warnings ? ", with warnings" : "");
+    else
+        printf("%s: %zu problem%s\n", conffile, errors, errors == 1 ? "" : "s");
+    pw_diag_finish(&diags);
+    config_unref(config);
+    return errors == 0 && ok ? 0 : 1;
+}
+
+static bool load(const AppOptions *o)
+{
+    PwDiag diags;
+    Config *config = NULL;
+    UserList *users = NULL;
+    pw_diag_init(&diags);
+    bool ok = config_load(o->conffile, &config, &diags) == PW_OK;
+    if (ok && !load_users(config, &users, &diags)) {
+        /* as PgBouncer: the process comes up, nobody can log in until RELOAD finds the file */
+        users = userlist_create_empty();
+    }
+    print_problems(&diags);
+    pw_diag_finish(&diags);
+    app.config = config;
+    app.users = users;
+    return ok;
+}
+
+/* ---- start, step by step ---- */
+
+static char *join(const PwStrList *list)
+{
+    PwBuf b;
+    pw_buf_init(&b);
+    for (size_t i = 0; i < list->n; i++) {
+        if (i)
+            pw_buf_append_u8(&b, ',');
+        pw_buf_append_str(&b, list->items[i]);
+    }
+    pw_buf_append_u8(&b, 0);
+    char *text = pw_xstrdup((const char *)pw_buf_head(&b));
+    pw_buf_finish(&b);
+    return text;
+}
+
+static bool open_listener(const Config *c)
+{
+    char why[300];
+    int inherited[16];
+    char *addrs = join(&c->listen_addr);
+    ListenerOptions o = {
+        .listen_addr = addrs,
+        .listen_port = (uint16_t)c->listen_port,
+        .unix_socket_dir = c->unix_socket_dir,
+        .unix_socket_mode = (unsigned)c->unix_socket_mode,
+        .unix_socket_group = c->unix_socket_group,
+        .listen_backlog = c->listen_backlog,
+        .so_reuseport = c->so_reuseport,
+        .tcp_defer_accept = c->tcp_defer_accept,
+        .tune = {c->tcp_keepalive, c->tcp_keepidle, c->tcp_keepintvl, c->tcp_keepcnt, c->tcp_user_timeout,
+                 c->tcp_socket_buffer},
+        .inherited = inherited,
+        .inherited_count = notify_listen_fds(inherited, PW_ARRAY_LEN(inherited)),
+    };
+    PwErr err = listener_open(&o, &app.listener, why, sizeof(why));
+    free(addrs);
+    if (err)
+        fprintf(stderr, "pooler: %s\n", why);
+    return err == PW_OK;
+}
+
+static bool check_pidfile(const Config *c)
+{
+    pid_t pid;
+    if (!c->pidfile || !c->pidfile[0])
+        return true;
+    PwErr err = pidfile_check(c->pidfile, &pid);
+    if (err == PW_ERR_EXISTS)
+        fprintf(stderr, "pooler: pidfile \"%s\" names process %ld, which is alive; stop it or remove the file\n", c->pidfile,
+                (long)pid);
+    else if (err)
+        fprintf(stderr, "pooler: cannot use pidfile \"%s\": %s\n", c->pidfile, err == PW_ERR_IO ? strerror(errno) : pw_err_text(err));
+    return err == PW_OK;
+}
+
+/* Nothing runs as root: without a user in the file or on the command line root becomes nobody. */
+static bool become_user(const AppOptions *o, const Config *c)
+{
+    char why[300];
+    const char *user = o->user ? o->user : c->user;
+    if (geteuid() == 0 && (!user || !user[0])) {
+        user = "nobody";
+        fprintf(stderr, "pooler: started as root without a user to become: runs as \"nobody\" (hint: set user in the "
+                        "configuration or give -u)\n");
+    }
+    if (daemon_drop_user(user, why, sizeof(why)) == PW_OK)
+        return true;
+    fprintf(stderr, "pooler: %s\n", why);
+    return false;
+}
+
+static bool go_background(const Config *c)
+{
+    char why[300];
+    if (!c->pidfile || !c->pidfile[0]) {
+        fprintf(stderr, "pooler: -d needs pidfile to be set in the configuration\n");
+        return false;
+    }
+    if ((!c->logfile || !c->logfile[0]) && !c->syslog) {
+        fprintf(stderr, "pooler: -d needs logfile or syslog to be set in the configuration\n");
+        return false;
+    }
+    if (daemon_fork(why, sizeof(why)) == PW_OK)
+        return true;
+    fprintf(stderr, "pooler: %s\n", why);
+    return false;
+}
+
+static bool write_pidfile(const Config *c)
+{
+    if (!c->pidfile || !c->pidfile[0])
+        return true;
+    PwErr err = pidfile_write(c->pidfile);
+    if (err)
+        fprintf(stderr, "pooler: cannot write pidfile \"%s\": %s\n", c->pidfile,
+                err == PW_ERR_IO ? strerror(errno) : pw_err_text(err));
+    return err == PW_OK;
+}
+
+static void warn_about_files(const Config *c)
+{
+    char why[300];
+    uint64_t limit = daemon_raise_nofile();
+    DaemonFdNeed need = {.clients = (uint64_t)c->max_client_conn, .servers = 0, .other = 64 + 8 * (uint64_t)c->worker_threads};
+    for (size_t i = 0; i < config_n_databases(c); i++) {
+        PoolSettings s;
+        config_effective(c, config_database_at(c, i), "", &s);
+        need.servers += (uint64_t)s.pool_size;
+    }
+    if (limit && !daemon_nofile_carries(limit, &need, why, sizeof(why)))
+        pw_log(PW_LOG_WARNING, "%s", why);
+}
+
+static bool init_ctx(WorkerCtx *ctx, unsigned i)
+{
+    const Config *c = app.config;
+    ctx->worker = worker_get(i);
+    ctx->worker->app = ctx;
+    ctx->config = config_ref(c);
+    ctx->users = userlist_ref((UserList *)(uintptr_t)app.users);
+    TAILQ_INIT(&ctx->pools);
+    TAILQ_INIT(&ctx->clients);
+    if (c->query_observation)
+        ctx->queries = query_table_create((unsigned)c->max_queries_observed, (unsigned)c->query_log_samples);
+    ResolverOptions ro = {.max_ttl = c->dns_max_ttl, .nxdomain_ttl = c->dns_nxdomain_ttl, .resolv_conf = c->resolv_conf};
+    if (resolver_create(ctx->worker->base, &ro, &ctx->resolver) != PW_OK) {
+        pw_log(PW_LOG_FATAL, "cannot set up name resolution");
+        return false;
+    }
+    app_tick_start(ctx);
+    return true;
+}
+
+static void on_accept(void *arg, int fd, const NetAddr *peer, bool is_unix)
+{
+    (void)arg;
+    client_accept(fd, peer, is_unix);
+}
+
+static bool start_workers(void)
+{
+    const Config *c = app.config;
+    ScramCache *cache;
+    if (scram_cache_create(SCRAM_CACHE_ENTRIES, &cache) != PW_OK) {
+        pw_log(PW_LOG_FATAL, "no random bytes from OpenSSL");
+        return false;
+    }
+    context_set_scram_cache(cache);
+    params_names_init(&c->track_extra_parameters);
+    unsigned n = (unsigned)c->worker_threads;
+    if (workers_create(n) != PW_OK) {
+        pw_log(PW_LOG_FATAL, "cannot create %u event loops: %s", n, strerror(errno));
+        return false;
+    }
+    app.ctxs = pw_xcalloc(n, sizeof(*app.ctxs));
+    app.active = pw_xcalloc(n, sizeof(*app.active));
+    registry_init(n, &server_pool_ops);
+    for (unsigned i = 0; i < n; i++)
+        if (!init_ctx(&app.ctxs[i], i))
+            return false;
+    if (query_log_start() != PW_OK) {
+        pw_log(PW_LOG_FATAL, "cannot start the query log's thread");
+        return false;
+    }
+    if (workers_start() != PW_OK) {
+        pw_log(PW_LOG_FATAL, "cannot start %u threads: %s", n, strerror(errno));
+        return false;
+    }
+    return listener_start(app.listener, worker_get(0)->base, on_accept, NULL) == PW_OK;
+}
+
+/* ---- signals ---- */
+
+static void on_hup(void *arg)
+{
+    (void)arg;
+    char why[200];
+    pw_log(PW_LOG_LOG, "got SIGHUP, re-reading config");
+    notify_reloading();
+    if (!app_reload(why, sizeof(why)))
+        pw_log(PW_LOG_ERROR, "RELOAD failed: %s", why);
+    notify_ready();
+}
+
+static void end_by_signal(const char *signal, ShutdownMode mode, const char *what)
+{
+    if (app_is_shutting_down()) {
+        pw_log(PW_LOG_LOG, "got %s while shutting down, exiting at once", signal);
+        mode = SHUTDOWN_NOW;
+    } else {
+        pw_log(PW_LOG_LOG, "got %s, %s", signal, what);
+    }
+    app_shutdown(mode);
+}
+
+static void on_int(void *arg)
+{
+    (void)arg;
+    end_by_signal("SIGINT", SHUTDOWN_WAIT_FOR_SERVERS, "shutting down, waiting for all servers connections to be released");
+}
+
+static void on_term(void *arg)
+{
+    (void)arg;
+    end_by_signal("SIGTERM", SHUTDOWN_WAIT_FOR_CLIENTS, "shutting down, waiting for all clients to disconnect");
+}
+
+static void on_quit(void *arg)
+{
+    (void)arg;
+    end_by_signal("SIGQUIT", SHUTDOWN_NOW, "fast exit");
+}
+
+static void on_usr1(void *arg)
+{
+    (void)arg;
+    pw_log(PW_LOG_LOG, "got SIGUSR1, pausing all activity");
+    admin_pause_all();
+}
+
+static void on_usr2(void *arg)
+{
+    (void)arg;
+    if (app_is_shutting_down()) {
+        pw_log(PW_LOG_LOG, "got SIGUSR2 while shutting down, ignoring");
+        return;
+    }
+    pw_log(PW_LOG_LOG, "got SIGUSR2, continuing from PAUSE/SUSPEND");
+    admin_resume_all();
+}
+
+/* ---- the run ---- */
+
+static void log_listening(void)
+{
+    char where[NET_ADDR_TEXT];
+    for (size_t i = 0; i < listener_count(app.listener); i++)
+        pw_log(PW_LOG_LOG, "listening on %s", net_addr_where(listener_addr(app.listener, i), where, sizeof(where)));
+}
+
+static const AdminProcessOps process_ops = {app_reload, app_set, app_shutdown, app_suspend};
+
+int app_run(const AppOptions *options)
+{
+    app.options = *options;
+    if (!load(options))
+        return 1;
+    const Config *c = app.config;
+    int verbose = options->verbose > c->verbose ? options->verbose : c->verbose;
+    pw_log_set_level(verbose >= 2 ? PW_LOG_NOISE : verbose == 1 ? PW_LOG_DEBUG : PW_LOG_LOG);
+    if (!become_user(options, c))
+        return 1;
+    if (app_log_configure(c) != PW_OK) {
+        fprintf(stderr, "pooler: cannot open logfile \"%s\": %s\n", c->logfile, strerror(errno));
+        return 1;
+    }
+    if (!check_pidfile(c) || (options->daemon && !go_background(c)) || !write_pidfile(c))
+        return 1;
+    int status = 1;
+    if (pw_log_start() != PW_OK || !open_listener(c))
+        goto fail;
+    warn_about_files(c);
+    admin_init(&process_ops);
+    if (!start_workers())
+        goto fail;
+    SignalHandlers handlers = {on_hup, on_int, on_term, on_quit, on_usr1, on_usr2, NULL};
+    Signals *signals;
+    if (signals_create(worker_get(0)->base, &handlers, &signals) != PW_OK)
+        goto fail;
+    log_listening();
+    pw_log(PW_LOG_LOG, "process up: Poolwise %s, libevent (epoll), %d worker%s", POOLWISE_VERSION, c->worker_threads,
+           c->worker_threads == 1 ? "" : "s");
+    daemon_ready();
+    notify_ready();
+    workers_run_main();
+    workers_join();
+    query_log_stop();
+    status = 0;
+fail:
+    notify_stopping();
+    listener_destroy(app.listener);
+    pidfile_remove();
+    pw_log_stop();
+    return status;
+}

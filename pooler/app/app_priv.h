@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: ISC */
+/* app_priv.h - between the files of pooler/app. */
+#ifndef POOLER_APP_APP_PRIV_H
+#define POOLER_APP_APP_PRIV_H
+
+#include <pthread.h>
+
+#include "pooler/app/app.h"
+
+typedef struct App {
+    AppOptions options;
+    Listener *listener;
+    WorkerCtx *ctxs;          /* [workers] */
+    pthread_mutex_t lock;     /* guards config and users: the newest snapshots */
+    const Config *config;
+    const UserList *users;
+    PW_ATOMIC(int) shutdown;  /* ShutdownMode */
+    PW_ATOMIC(int) *active;   /* [workers] servers in use, written by each worker's tick */
+    PW_ATOMIC(int) stopping;  /* workers leave their loops */
+} App;
+
+extern App app;
+
+/* app_log.c */
+PwErr app_log_configure(const Config *config);
+
+/* app_tick.c */
+void app_tick_start(WorkerCtx *ctx);
+
+/* app_query_log.c: one thread that writes an interval at a time */
+PwErr query_log_start(void);
+void query_log_stop(void); /* writes what is there */
+void query_log_tick(PwUsec now); /* main worker */
+void query_log_reopen(void);     /* any thread */
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: ISC */
+/* app_tick.c - what each worker does ten times a second, and the main worker besides. */
+#include <event2/event.h>
+
+#include "pooler/admin/admin.h"
+#include "pooler/admin/stats_period.h"
+#include "pooler/app/app_priv.h"
+#include "pooler/client/client.h"
+#include "pooler/server/server.h"
+#include "poolwise/log.h"
+
+#define TICK_USEC 100000
+
+/* A pool whose oldest waiter here waits long enough may use the reserve. */
+static void use_reserve(PoolLocal *local, PwUsec now)
+{
+    PoolWaiter *first = TAILQ_FIRST(&local->shard->waiting);
+    if (!first || local->settings.reserve_pool_timeout <= 0 || local->settings.reserve_pool_size <= 0 ||
+        now - first->since < local->settings.reserve_pool_timeout)
+        return;
+    if (pool_grow(local->shard, POOL_GROW_RESERVE))
+        pw_log(PW_LOG_WARNING, "%s/%s taking connection from reserve_pool", local->entry->db->name, local->entry->user->name);
+}
+
+static void tend_pool(WorkerCtx *ctx, PoolLocal *local, PwUsec now)
+{
+    server_maintain(local, now);
+    use_reserve(local, now);
+    PwUsec failed = pw_atomic_load(&local->entry->failed_at);
+    if (!TAILQ_EMPTY(&local->shard->waiting) && failed && now - failed >= ctx->config->server_login_retry)
+        pool_kick(local->shard);
+}
+
+/* min_pool_size: one new connection a tick, opened on the worker that has clients of the pool (a forced user's pool
+ * is kept warm without any). */
+static void keep_warm(PoolLocal *local)
+{
+    const PoolSettings *s = &local->settings;
+    if (s->min_pool_size <= 0 || !local->dbconf || pool_size_used(local->entry->pool) >= s->min_pool_size)
+        return;
+    if (local->n_clients > 0 || (local->dbconf->user && local->worker->index == 0))
+        pool_grow(local->shard, POOL_GROW_MIN);
+}
+
+/* Pools of databases with a forced user and min_pool_size exist before their first client. */
+static void warm_forced(WorkerCtx *ctx)
+{
+    for (size_t i = 0; i < config_n_databases(ctx->config); i++) {
+        const DatabaseConf *db = config_database_at(ctx->config, i);
+        PoolSettings s;
+        if (!db->user || db->is_auto)
+            continue;
+        config_effective(ctx->config, db, db->user, &s);
+        if (s.min_pool_size <= 0)
+            continue;
+        PoolEntry *e = registry_pool(registry_db(db->name), registry_user(db->user));
+        PoolLocal *local = &e->locals[ctx->worker->index];
+        if (!local->listed)
+            client_setup_local(ctx, local);
+        registry_unref(e);
+    }
+}
+
+static bool may_exit(void)
+{
+    int mode = pw_atomic_load(&app.shutdown);
+    if (mode == SHUTDOWN_NOW)
+        return true;
+    if (mode == SHUTDOWN_WAIT_FOR_CLIENTS)
+        return client_count_total() == 0;
+    if (mode != SHUTDOWN_WAIT_FOR_SERVERS)
+        return false;
+    int active = 0;
+    for (unsigned i = 0; i < workers_count(); i++)
+        active += pw_atomic_load(&app.active[i]);
+    return active == 0;
+}
+
+static void main_tick(WorkerCtx *ctx, PwUsec now)
+{
+    static PwUsec last_warm;
+    if (now - last_warm >= PW_USEC_PER_SEC) {
+        last_warm = now;
+        warm_forced(ctx);
+    }
+    stats_period_tick(ctx, now);
+    query_log_tick(now);
+    if (may_exit())
+        pw_atomic_store(&app.stopping, 1);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    WorkerCtx *ctx = arg;
+    PwUsec now = worker_now(ctx->worker);
+    int active = 0;
+    PoolLocal *local;
+    TAILQ_FOREACH(local, &ctx->pools, link) {
+        tend_pool(ctx, local, now);
+        keep_warm(local);
+        active += local->shard->n_active;
+    }
+    client_tick(ctx, now);
+    admin_tick(ctx, now);
+    /* The order matters to SHUTDOWN: this worker saw the mode before it counted. */
+    if (ctx->shutdown == SHUTDOWN_NONE && pw_atomic_load(&app.shutdown) == SHUTDOWN_WAIT_FOR_SERVERS)
+        active++;
+    pw_atomic_store(&app.active[ctx->worker->index], active);
+    if (ctx->worker->index == 0)
+        main_tick(ctx, now);
+    if (pw_atomic_load(&app.stopping))
+        worker_stop(ctx->worker);
+}
+
+void app_tick_start(WorkerCtx *ctx)
+{
+    struct timeval tv = {.tv_sec = 0, .tv_usec = TICK_USEC};
+    ctx->tick = event_new(ctx->worker->base, -1, EV_PERSIST, on_tick, ctx);
+    event_add(ctx->tick, &tv);
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: ISC */
+/* reload.c - RELOAD, SET, SUSPEND and SHUTDOWN: one worker decides, a tour tells all.
+ *
+ * A snapshot never changes; each worker swaps its reference when the tour visits it and resolves its pools' settings
+ * anew. Between the first and the last visit workers run with different snapshots; the shared limits are
+ * stored by each visit and end with the newest value. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pooler/app/app_priv.h"
+#include "pooler/client/client.h"
+#include "pooler/server/server.h"
+#include "poolwise/log.h"
+#include "poolwise/mem.h"
+
+typedef struct Swap {
+    const Config *config;
+    const UserList *users;
+} Swap;
+
+/* ---- one worker ---- */
+
+static void close_idle_retired(PoolLocal *local, PwUsec now)
+{
+    PoolServer *ps, *next;
+    for (ps = TAILQ_FIRST(&local->shard->idle); ps; ps = next) {
+        next = TAILQ_NEXT(ps, link);
+        const char *why = server_retire_reason(server_of(ps), now);
+        if (why)
+            server_close(server_of(ps), why);
+    }
+}
+
+static void drop_clients(WorkerCtx *ctx, const PoolLocal *local, const char *text)
+{
+    Client *c, *next;
+    for (c = TAILQ_FIRST(&ctx->clients); c; c = next) {
+        next = TAILQ_NEXT(c, link);
+        if (c->relay.local == local)
+            client_close(c, text, text);
+    }
+}
+
+static void refresh_pool(WorkerCtx *ctx, PoolLocal *local, const DatabaseConf *before)
+{
+    client_setup_local(ctx, local);
+    if (!local->dbconf) {
+        drop_clients(ctx, local, "database removed");
+    } else if (!before || config_database_needs_reconnect(before, local->dbconf)) {
+        local->reconnect_epoch++;
+        pool_entry_forget_welcome(local->entry);
+    }
+    close_idle_retired(local, worker_now(ctx->worker));
+    pool_kick(local->shard);
+}
+
+static void refresh_clients(WorkerCtx *ctx)
+{
+    Client *c;
+    TAILQ_FOREACH(c, &ctx->clients, link)
+        if ((c->state == CLIENT_READY || c->state == CLIENT_WELCOME) && c->relay.local->dbconf)
+            config_effective_client(ctx->config, c->relay.local->dbconf, c->user, &c->settings);
+}
+
+static void swap_visit(Worker *w, void *arg)
+{
+    Swap *swap = arg;
+    WorkerCtx *ctx = worker_ctx(w);
+    const Config *old = ctx->config;
+    const UserList *old_users = ctx->users;
+    ctx->config = config_ref(swap->config);
+    ctx->users = userlist_ref((UserList *)(uintptr_t)swap->users);
+    resolver_set_ttl(ctx->resolver, ctx->config->dns_max_ttl, ctx->config->dns_nxdomain_ttl);
+    if (ctx->queries)
+        query_table_set_samples(ctx->queries, (unsigned)ctx->config->query_log_samples);
+    PoolLocal *local, *next;
+    for (local = TAILQ_FIRST(&ctx->pools); local; local = next) {
+        next = TAILQ_NEXT(local, link);
+        refresh_pool(ctx, local, local->dbconf); /* still the old snapshot's line, alive until the unref below */
+    }
+    refresh_clients(ctx);
+    config_unref(old);
+    userlist_unref((UserList *)(uintptr_t)old_users);
+}
+
+static void swap_done(Worker *origin, void *arg)
+{
+    (void)origin;
+    Swap *swap = arg;
+    config_unref(swap->config);
+    userlist_unref((UserList *)(uintptr_t)swap->users);
+    free(swap);
+}
+
+static void start_swap(const Config *config, const UserList *users)
+{
+    Swap *swap = pw_xcalloc(1, sizeof(*swap));
+    swap->config = config_ref(config);
+    swap->users = userlist_ref((UserList *)(uintptr_t)users);
+    /* the tour begins on worker 0 whoever asks, so two tours never overtake each other */
+    worker_tour(worker_get(0), swap_visit, swap_done, swap);
+}
+
+/* ---- the process ---- */
+
+static void log_problems(const PwDiag *diags)
+{
+    for (size_t i = 0; i < diags->n; i++) {
+        char *line = pw_diag_format(&diags->items[i]);
+        pw_log(diags->items[i].level == PW_DIAG_ERROR ? PW_LOG_ERROR : PW_LOG_WARNING, "%s", line);
+        free(line);
+    }
+}
+
+static void on_fixed_option(void *arg, const char *key, const char *value, const char *def, bool changeable)
+{
+    (void)arg;
+    (void)value;
+    (void)def;
+    if (!changeable)
+        pw_log(PW_LOG_WARNING, "\"%s\" changed in the file: it takes a restart to take effect", key);
+}
+
+/* Both snapshots are new; takes them over. */
+static void install(const Config *config, const UserList *users)
+{
+    pthread_mutex_lock(&app.lock);
+    const Config *old = app.config;
+    const UserList *old_users = app.users;
+    app.config = config;
+    app.users = users;
+    config_diff(old, config, on_fixed_option, NULL);
+    start_swap(config, users);
+    pthread_mutex_unlock(&app.lock);
+    config_unref(old);
+    userlist_unref((UserList *)(uintptr_t)old_users);
+}
+
+bool app_reload(char *why, size_t why_size)
+{
+    PwDiag diags;
+    Config *config = NULL;
+    UserList *users = NULL;
+    pw_diag_init(&diags);
+    pthread_mutex_lock(&app.lock);
+    char *conffile = pw_xstrdup(app.config->conffile && app.config->conffile[0] ? app.config->conffile : app.options.conffile);
+    pthread_mutex_unlock(&app.lock);
+    bool ok = config_load(conffile, &config, &diags) == PW_OK;
+    free(conffile);
+    if (ok) {
+        ok = !config->auth_file || !config->auth_file[0] || userlist_load(config->auth_file, &users, &diags) == PW_OK;
+        if (ok && !users)
+            users = userlist_create_empty();
+    }
+    log_problems(&diags);
+    if (!ok) {
+        snprintf(why, why_size, "%zu problem%s in the configuration; the old one stays in use", diags.n_errors,
+                 diags.n_errors == 1 ? "" : "s");
+        config_unref(config);
+        pw_diag_finish(&diags);
+        return false;
+    }
+    pw_diag_finish(&diags);
+    if (app_log_configure(config) != PW_OK || pw_log_reopen() != PW_OK)
+        pw_log(PW_LOG_ERROR, "cannot open logfile \"%s\": %s", config->logfile, strerror(errno));
+    query_log_reopen();
+    install(config, users);
+    return true;
+}
+
+PwErr app_set(const char *key, const char *value, char *why)
+{
+    pthread_mutex_lock(&app.lock);
+    Config *config = NULL;
+    PwErr err = config_with(app.config, key, value, &config, why);
+    const UserList *users = userlist_ref((UserList *)(uintptr_t)app.users);
+    pthread_mutex_unlock(&app.lock);
+    if (err) {
+        userlist_unref((UserList *)(uintptr_t)users);
+        return err;
+    }
+    if (app_log_configure(config) != PW_OK)
+        pw_log(PW_LOG_ERROR, "cannot open logfile \"%s\": %s", config->logfile, strerror(errno));
+    install(config, users);
+    return PW_OK;
+}
+
+/* ---- SUSPEND ---- */
+
+static void suspend_visit(Worker *w, void *arg)
+{
+    WorkerCtx *ctx = worker_ctx(w);
+    bool on = arg != NULL;
+    if (w->index == 0) {
+        if (on)
+            listener_suspend(app.listener);
+        else
+            listener_resume(app.listener);
+    }
+    if (ctx->suspended == on)
+        return;
+    ctx->suspended = on;
+    Client *c, *next;
+    for (c = TAILQ_FIRST(&ctx->clients); c; c = next) {
+        next = TAILQ_NEXT(c, link);
+        if (c->state == CLIENT_CONSOLE || c->state == CLIENT_CANCEL)
+            continue;
+        if (on)
+            stream_read_stop(&c->relay.stream);
+        else if (!(c->relay.hold & HOLD_FLOW))
+            stream_read_start(&c->relay.stream);
+    }
+}
+
+void app_suspend(bool on)
+{
+    worker_tour(worker_get(0), suspend_visit, NULL, on ? &app : NULL);
+}
+
+/* ---- SHUTDOWN ---- */
+
+static void shutdown_visit(Worker *w, void *arg)
+{
+    (void)arg;
+    WorkerCtx *ctx = worker_ctx(w);
+    ctx->shutdown = (ShutdownMode)pw_atomic_load(&app.shutdown);
+    if (w->index == 0)
+        listener_close_tcp(app.listener);
+    if (ctx->shutdown != SHUTDOWN_WAIT_FOR_SERVERS)
+        return;
+    PoolLocal *local, *next;
+    for (local = TAILQ_FIRST(&ctx->pools); local; local = next) {
+        next = TAILQ_NEXT(local, link);
+        pool_block(local->shard, true);
+        pool_fail_waiters(local->shard, PW_ERR_SHUTDOWN);
+        PoolServer *ps;
+        while ((ps = TAILQ_FIRST(&local->shard->idle)))
+            server_close(server_of(ps), "server shutting down");
+    }
+}
+
+void app_shutdown(ShutdownMode mode)
+{
+    pw_atomic_store(&app.shutdown, (int)mode);
+    if (mode == SHUTDOWN_NOW)
+        pw_atomic_store(&app.stopping, 1); /* every worker sees it at its next tick */
+    else
+        worker_tour(worker_get(0), shutdown_visit, NULL, NULL);
+}
+
+bool app_is_shutting_down(void)
+{
+    return pw_atomic_load(&app.shutdown) != SHUTDOWN_NONE;
+}
