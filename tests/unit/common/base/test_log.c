@@ -88,6 +88,17 @@ static void assert_matches(const char *text, const char *pattern)
         fail_msg("'%s' does not match '%s'", text, pattern);
 }
 
+/* How many lost lines the text tells of. */
+static uint64_t told_in(const char *text)
+{
+    uint64_t sum = 0;
+    while ((text = strstr(text, "WARNING log lines dropped: ")) != NULL) {
+        text += strlen("WARNING log lines dropped: ");
+        sum += strtoull(text, NULL, 10);
+    }
+    return sum;
+}
+
 static void test_shape(void **state)
 {
     (void)state;
@@ -182,6 +193,24 @@ static void test_errno_is_kept(void **state)
     errno = EPIPE;
     pw_log(PW_LOG_LOG, "again");
     assert_int_equal(errno, EPIPE);
+    pw_log_stop();
+
+    /* Even when the line is lost (ENOSPC), which is counted. */
+    uint64_t before = pw_log_dropped();
+    log_to("/dev/full");
+    errno = ENOENT;
+    pw_log(PW_LOG_LOG, "no room");
+    assert_int_equal(errno, ENOENT);
+    assert_int_equal(pw_log_dropped() - before, 1);
+
+    /* And told when there is room again. */
+    log_to(path);
+    assert_int_equal(pw_log_start(), PW_OK);
+    pw_log(PW_LOG_LOG, "room");
+    pw_log_stop();
+    char *text = slurp(path, NULL);
+    assert_int_equal(told_in(text), 1);
+    free(text);
 }
 
 #define THREADS 4
@@ -280,17 +309,6 @@ static void read_some(int fd, char *into, size_t *len, size_t cap)
     assert_true(n > 0);
     *len += (size_t)n;
     into[*len] = '\0';
-}
-
-/* How many lost lines the text tells of. */
-static uint64_t told_in(const char *text)
-{
-    uint64_t sum = 0;
-    while ((text = strstr(text, "WARNING log lines dropped: ")) != NULL) {
-        text += strlen("WARNING log lines dropped: ");
-        sum += strtoull(text, NULL, 10);
-    }
-    return sum;
 }
 
 /* A reader that does not read: the queue fills, callers go on, each hole is told in its place. */

@@ -133,6 +133,9 @@ static int drop_to_nobody(void)
         return 1;
     uid_t uid = pw->pw_uid;
     gid_t gid = pw->pw_gid;
+    const gid_t roots[] = {0, 4321};
+    if (setgroups(2, roots) < 0)
+        return 9;
     if (daemon_drop_user("nobody", why, sizeof(why)) != PW_OK)
         return 2;
     uid_t r, e, s;
@@ -143,7 +146,7 @@ static int drop_to_nobody(void)
         return 4;
     int n = getgroups(64, groups);
     for (int i = 0; i < n; i++)
-        if (groups[i] == 0)
+        if (groups[i] == 0 || groups[i] == 4321)
             return 5; /* root's groups must be gone */
     if (setuid(0) == 0)
         return 6;

@@ -9,10 +9,14 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -80,6 +84,19 @@ static pid_t dead_pid(void)
     return pid;
 }
 
+/* One that lives until it is killed, or until this test ends. */
+static pid_t live_process(void)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;)
+            pause();
+    }
+    assert_true(pid > 0);
+    return pid;
+}
+
 static int files_in_dir(void)
 {
     int n = 0;
@@ -107,11 +124,7 @@ static void test_write_and_remove(void **state)
 static void test_live(void **state)
 {
     (void)state;
-    pid_t live = fork();
-    if (live == 0) {
-        pause();
-        _exit(0);
-    }
+    pid_t live = live_process();
     put_pid(live);
     pid_t pid = 0;
     assert_int_equal(pidfile_check(path, &pid), PW_ERR_EXISTS);
@@ -236,13 +249,47 @@ static void test_race(void **state)
     }
 }
 
+/* While one process decides about a stale file another must wait, and then see what was decided. */
+static void test_waits_for_the_other(void **state)
+{
+    (void)state;
+    int result[2];
+    pid_t live = live_process();
+    put_pid(dead_pid());
+    int stale = open(path, O_RDONLY);
+    assert_int_equal(flock(stale, LOCK_EX), 0);
+    assert_int_equal(pipe(result), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(stale); /* the lock stays with the parent's descriptor */
+        char err = (char)pidfile_write(path);
+        _exit(write(result[1], &err, 1) != 1);
+    }
+    struct pollfd early = {.fd = result[0], .events = POLLIN};
+    assert_int_equal(poll(&early, 1, 200), 0);
+    assert_int_equal(unlink(path), 0);
+    put_pid(live);
+    close(stale);
+    char err;
+    assert_int_equal(read(result[0], &err, 1), 1);
+    assert_int_equal(err, PW_ERR_EXISTS);
+    char expected[32];
+    snprintf(expected, sizeof(expected), "%d\n", (int)live);
+    assert_holds(expected);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    kill(live, SIGKILL);
+    waitpid(live, NULL, 0);
+    close(result[0]);
+    close(result[1]);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(test_write_and_remove), CASE(test_live),         CASE(test_stale),
         CASE(test_something_else),   CASE(test_not_writable), CASE(test_remove_only_ours),
-        CASE(test_relative),         CASE(test_race),
+        CASE(test_relative),         CASE(test_race),         CASE(test_waits_for_the_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

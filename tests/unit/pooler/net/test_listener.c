@@ -258,6 +258,17 @@ static void test_nowhere(void **state)
     assert_string_equal(why, "nowhere to listen on, set listen_addr or unix_socket_dir");
 }
 
+static bool kernel_has_v6(void)
+{
+    NetAddr addr;
+    assert_int_equal(net_addr_parse_ip("::1", 0, &addr), PW_OK);
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    bool has = fd >= 0 && bind(fd, net_addr_sa(&addr), addr.len) == 0;
+    if (fd >= 0)
+        close(fd);
+    return has;
+}
+
 /* '*' means both families where the kernel has both, on one port. */
 static void test_any(void **state)
 {
@@ -271,11 +282,13 @@ static void test_any(void **state)
     l = must_open(&o);
     Accepted a = {0};
     assert_int_equal(listener_start(l, base, on_accept, &a), PW_OK);
-    int v6 = socket(AF_INET6, SOCK_STREAM, 0);
-    bool has_v6 = v6 >= 0;
     NetAddr addr;
-    assert_int_equal(net_addr_parse_ip("::1", port, &addr), PW_OK);
-    has_v6 = has_v6 && connect(v6, net_addr_sa(&addr), addr.len) == 0;
+    bool has_v6 = kernel_has_v6();
+    int v6 = -1;
+    if (has_v6) {
+        assert_int_equal(net_addr_parse_ip("::1", port, &addr), PW_OK);
+        v6 = connect_to(&addr);
+    }
     assert_int_equal(net_addr_parse_ip("127.0.0.1", port, &addr), PW_OK);
     int v4 = connect_to(&addr);
     run_until(&a, has_v6 ? 2 : 1);
