@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: ISC
+"""Logins: of clients to the pooler, and of the pooler to servers."""
+import pytest
+
+from support import wire
+from support.pooler import Console
+from support.postgres import USERS
+from support.tap import fake_line
+from support.wire import md5_secret, scram_secret
+
+PASSWORD = "p@ss w\"ord' \\x ö"
+
+
+def refused(p, user, password, database="p0"):
+    with pytest.raises(wire.ServerError) as e:
+        p.client(database, user, password)
+    assert (e.value.severity, e.value.code) == ("FATAL", "08P01")
+    return e.value.message
+
+
+def trust_line(pg):
+    """The server lets everybody in as u_trust: only the client's side is under test."""
+    return {"p0": pg.line(user="u_trust")}
+
+
+STORED = {
+    "plain": PASSWORD,
+    "md5": md5_secret("someone", PASSWORD),
+    "scram": scram_secret(PASSWORD),
+}
+
+
+@pytest.mark.parametrize("auth_type, stored, asked", [
+    ("plain", "plain", [3]), ("plain", "md5", [3]), ("plain", "scram", [3]),
+    ("md5", "plain", [5]), ("md5", "md5", [5]), ("md5", "scram", [10, 11, 12]),
+    ("scram-sha-256", "plain", [10, 11, 12]), ("scram-sha-256", "scram", [10, 11, 12])])
+def test_client_login(make_pooler, pg, auth_type, stored, asked):
+    p = make_pooler(databases=trust_line(pg), auth_type=auth_type, auth_file={"someone": STORED[stored]})
+    c = p.client(user="someone", password=PASSWORD)
+    assert c.auth_methods == asked
+    assert c.one("SELECT 1") == "1"
+    want = "SASL authentication failed" if 10 in asked else "password authentication failed"
+    assert refused(p, "someone", "wrong") == want
+    assert refused(p, "someone", PASSWORD + " ") == want
+    p.client(user="someone", password=PASSWORD).ok("SELECT 1")
+
+
+def test_scram_with_a_stored_md5_secret_fails(make_pooler, pg):
+    p = make_pooler(databases=trust_line(pg), auth_type="scram-sha-256", auth_file={"someone": STORED["md5"]})
+    refused(p, "someone", PASSWORD)
+
+
+@pytest.mark.parametrize("auth_type", ["plain", "md5", "scram-sha-256"])
+def test_unknown_user_fails_as_a_wrong_password_does(make_pooler, pg, auth_type):
+    p = make_pooler(databases=trust_line(pg), auth_type=auth_type, auth_file={"someone": STORED["plain"]})
+    known, unknown = refused(p, "someone", "wrong"), refused(p, "nobody here", "wrong")
+    assert known == unknown
+
+
+@pytest.mark.parametrize("auth_type", ["plain", "md5", "scram-sha-256"])
+def test_unknown_database_is_told_only_to_whom_may_come_in(make_pooler, pg, auth_type, reference):
+    if reference:
+        pytest.skip("newer: not in the reference binary")
+    p = make_pooler(databases=trust_line(pg), auth_type=auth_type, auth_file={"someone": STORED["plain"]})
+    assert refused(p, "someone", PASSWORD, "nosuch") == "no such database: nosuch"
+    assert refused(p, "someone", "wrong", "nosuch") == refused(p, "someone", "wrong", "p0")
+
+
+@pytest.mark.parametrize("auth_type", ["plain", "md5", pytest.param("scram-sha-256", marks=pytest.mark.newer)])
+def test_an_empty_password_never_matches(make_pooler, pg, auth_type):
+    p = make_pooler(databases=trust_line(pg), auth_type=auth_type, auth_file={"someone": ""})
+    refused(p, "someone", "")
+
+
+def test_trust_wants_a_known_user(make_pooler, pg):
+    p = make_pooler(databases=trust_line(pg), auth_type="trust", auth_file={"someone": "x"})
+    assert p.client(user="someone").one("SELECT 1") == "1"
+    with pytest.raises(wire.ServerError) as e:
+        p.client(user="stranger")
+    assert e.value.code == "08P01"
+
+
+@pytest.mark.newer
+def test_trust_error_text(make_pooler, pg):
+    p = make_pooler(databases=trust_line(pg), auth_type="trust", auth_file={"someone": "x"})
+    assert refused(p, "stranger", None) == '"trust" authentication failed'
+
+
+def test_any_takes_everybody_to_the_forced_user(make_pooler, pg):
+    p = make_pooler(databases=trust_line(pg), auth_type="any", auth_file={})
+    assert p.client(user="who ever").one("SELECT current_user") == "u_trust"
+
+
+@pytest.mark.parametrize("user", ["u_plain", "u_md5", "u_scram"])
+def test_server_login_with_a_plain_stored_password(make_pooler, user):
+    p = make_pooler(auth_file={user: USERS[user][0]})
+    assert p.client(user=user).one("SELECT current_user") == user
+
+
+@pytest.mark.parametrize("user", ["u_plain", "u_md5", "u_scram"])
+def test_server_login_with_the_password_of_the_database_line(make_pooler, pg, user):
+    password = USERS[user][0]
+    p = make_pooler(databases={"p0": pg.line(user=user, password=f"'{password}'")}, auth_file={"someone": ""})
+    assert p.client(user="someone").one("SELECT current_user") == user
+
+
+def test_server_login_with_a_stored_md5_secret(make_pooler):
+    p = make_pooler(auth_file={"u_md5": md5_secret("u_md5", USERS["u_md5"][0])})
+    assert p.client(user="u_md5").one("SELECT current_user") == "u_md5"
+
+
+def test_server_login_with_a_wrong_password(make_pooler):
+    p = make_pooler(auth_file={"u_scram": "not it"})
+    c = p.raw()
+    c.startup(user="u_scram", database="p0")
+    err = c.fatal()
+    assert err["S"] == "FATAL" and 'password authentication failed for user "u_scram"' in err["M"]
+    p.wait_log('server login failed: FATAL password authentication failed for user "u_scram"')
+
+
+@pytest.mark.newer
+def test_server_login_error_keeps_its_sqlstate(make_pooler):
+    p = make_pooler(auth_file={"u_scram": "not it"})
+    c = p.raw()
+    c.startup(user="u_scram", database="p0")
+    assert c.fatal()["C"] == "28P01"
+
+
+def test_scram_pass_through(make_pooler, pg, workers):
+    """The same SCRAM secret in the server and in our file, the plain password nowhere."""
+    secret = pg.one("SELECT rolpassword FROM pg_authid WHERE rolname = 'u_scram'")
+    p = make_pooler(auth_type="scram-sha-256", auth_file={"u_scram": secret}, default_pool_size=3, **workers)
+    password = USERS["u_scram"][0]
+    clients = [p.client(user="u_scram", password=password) for _ in range(3)]
+    for c in clients:
+        assert c.query("BEGIN").status == "T"  # three server logins
+    assert clients[0].one("SELECT current_user") == "u_scram"
+    refused(p, "u_scram", "wrong")
+    with open(p.ini_path, encoding="utf-8") as f:
+        assert password not in f.read()
+    assert password not in p.log()
+
+
+def test_scram_pass_through_survives_reload(make_pooler, pg):
+    secret = pg.one("SELECT rolpassword FROM pg_authid WHERE rolname = 'u_scram'")
+    p = make_pooler(auth_type="scram-sha-256", auth_file={"u_scram": secret, "admin": "adm"}, default_pool_size=3)
+    c = p.client(user="u_scram", password=USERS["u_scram"][0])
+    c.ok("SELECT 1")
+    con = Console(p.client("pgbouncer", "admin", "adm"))
+    con.do("RELOAD")
+    con.do("RECONNECT")
+    assert c.one("SELECT 1") == "1"
+
+
+def test_scram_secret_without_the_clients_key_cannot_log_in(make_pooler, pg):
+    """auth_type trust: nobody ever showed the password."""
+    secret = pg.one("SELECT rolpassword FROM pg_authid WHERE rolname = 'u_scram'")
+    p = make_pooler(auth_type="trust", auth_file={"u_scram": secret}, query_wait_timeout=3)
+    c = p.raw()
+    c.startup(user="u_scram", database="p0")
+    assert c.fatal()["C"] == "08P01"
+
+
+def test_clear_text_password_to_the_server(make_pooler, fake):
+    p = make_pooler(databases={"p0": fake_line(fake, user="srv", password="'se cret'")})
+    c = p.raw()
+    c.startup(user="postgres", database="p0")
+    s = fake.accept_raw()
+    assert s.startup_params["user"] == "srv" and s.startup_params["database"] == "p0"
+    s.send(wire.message("R", b"\0\0\0\3"))
+    assert s.recv() == wire.Msg("p", b"se cret\0")
+    s.welcome()
+    c.authenticate("postgres", None)
+
+
+def test_server_that_proves_nothing_in_scram_is_refused(make_pooler, fake):
+    """A man in the middle who says AuthenticationOk after our proof without showing his signature."""
+    p = make_pooler(databases={"p0": fake_line(fake, user="srv", password="secret")}, query_wait_timeout=3)
+    c = p.raw()
+    c.startup(user="postgres", database="p0")
+    s = fake.accept_raw()
+    s.send(wire.message("R", b"\0\0\0\x0a" + b"SCRAM-SHA-256\0\0"))
+    first = s.recv().body
+    nonce = first.split(b"r=")[1]
+    s.send(wire.message("R", b"\0\0\0\x0b" + b"r=" + nonce + b"XYZ,s=MDEyMzQ1Njc4OWFiY2RlZg==,i=4096"))
+    assert s.recv().type == "p"
+    s.send(wire.message("R", b"\0\0\0\x0c" + b"v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="))
+    assert s.until_closed().types in ("", "X")
+    assert "Z" not in c.until_closed().types
+
+
+def test_auth_file_is_read_again_on_reload(make_pooler, pg):
+    p = make_pooler(databases=trust_line(pg), auth_type="plain", auth_file={"someone": "old", "admin": "adm"})
+    p.client(user="someone", password="old")
+    p.auth = {"someone": "new", "admin": "adm"}
+    p.write_auth()
+    Console(p.client("pgbouncer", "admin", "adm")).do("RELOAD")
+    refused(p, "someone", "old")
+    p.client(user="someone", password="new")
+
+
+def test_auth_file_syntax(make_pooler, pg):
+    text = ('; a comment\n"someone" "pass" rest is ignored\n"quo""ted" "pa""ss"\n\n"third" "x"\n')
+    p = make_pooler(databases=trust_line(pg), auth_type="plain", auth_file=text)
+    assert p.client(user="someone", password="pass").one("SELECT 1") == "1"
+    assert p.client(user='quo"ted', password='pa"ss').one("SELECT 1") == "1"
+    assert p.client(user="third", password="x").one("SELECT 1") == "1"
+
+
+def test_overlong_password_message(make_pooler, pg):
+    p = make_pooler(databases=trust_line(pg), auth_type="plain", auth_file={"someone": "x"})
+    c = p.raw()
+    c.startup(user="someone", database="p0")
+    c.expect("R")
+    try:
+        c.send(wire.message("p", b"x" * 3_000_000 + b"\0"))
+    except OSError:
+        pass  # closed while we were still sending
+    assert "Z" not in c.until_closed().types
+    p.client(user="someone", password="x").ok("SELECT 1")
+
+
+@pytest.mark.newer  # 1.18 crashes on the length -1
+@pytest.mark.parametrize("body", [b"", b"SCRAM-SHA-256\0", b"SCRAM-SHA-256\0\xff\xff\xff\xff", b"SCRAM-SHA-256\0\0\0\0\x7fn,,n=,r=x",
+                                  b"NOSUCH\0\0\0\0\x05n,,n=", b"SCRAM-SHA-256\0\0\0\0\x03n,,", b"\0" * 50])
+def test_malformed_sasl_messages(make_pooler, pg, body):
+    p = make_pooler(databases=trust_line(pg), auth_type="scram-sha-256", auth_file={"someone": "x"}, client_login_timeout=3)
+    c = p.raw()
+    c.startup(user="someone", database="p0")
+    c.expect("R")
+    c.send(wire.message("p", body))
+    assert "Z" not in c.until_closed().types
+    p.client(user="someone", password="x").ok("SELECT 1")
+
+
+def test_psycopg_logs_in_by_scram(make_pooler, pg):
+    """A real driver's SCRAM, not only the test's own."""
+    p = make_pooler(databases=trust_line(pg), auth_type="scram-sha-256", auth_file={"someone": STORED["scram"]})
+    assert p.psycopg(user="someone", password=PASSWORD).execute("SELECT 1").fetchone() == (1,)
+
+
+def test_nothing_before_the_login_is_over(make_pooler, pg):
+    p = make_pooler(databases=trust_line(pg), auth_type="plain", auth_file={"someone": "x"})
+    c = p.raw()
+    c.startup(user="someone", database="p0")
+    c.expect("R")
+    c.send(wire.query("SELECT 1"))
+    result = c.until_closed()
+    assert "D" not in result.types and "Z" not in result.types

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: ISC
+"""Command line, configuration file, daemon, pid file, privileges."""
+import os
+import signal
+import subprocess
+
+import pytest
+
+from support.util import run_as, server_user, wait_until
+
+
+def run(p, *args, timeout=20, as_root=False):
+    who = {} if as_root else run_as(p.user)
+    return subprocess.run([p.binary, *args], capture_output=True, text=True, timeout=timeout, cwd=p.dir, env=p.env(), check=False, **who)
+
+
+@pytest.fixture
+def cold(make_pooler):
+    """A pooler whose files are written and that does not run."""
+    def make(**settings):
+        p = make_pooler(start=False, **settings)
+        p.write()
+        return p
+    return make
+
+
+@pytest.mark.parametrize("flag", ["-V", "--version"])
+def test_version(cold, flag, reference):
+    out = run(cold(), flag)
+    assert out.returncode == 0
+    if not reference:
+        assert out.stdout.splitlines()[0].lower().startswith("poolwise")
+        assert "libevent" in out.stdout
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help(cold, flag):
+    out = run(cold(), flag)
+    assert out.returncode == 0
+    for option in ("--daemon", "--verbose", "--version", "--quiet", "--user", "--help"):
+        assert option in out.stdout
+
+
+@pytest.mark.parametrize("args", [[], ["a.ini", "b.ini"], ["--nosuch"], ["/nonexistent/file.ini"]])
+def test_wrong_usage(cold, args):
+    out = run(cold(), *args)
+    assert out.returncode == 1
+    assert out.stderr.strip() or out.stdout.strip()
+
+
+@pytest.mark.poolwise
+def test_check_a_good_file(cold):
+    p = cold()
+    out = run(p, "--check", p.ini_path)
+    assert out.returncode == 0, out.stderr
+
+
+@pytest.mark.poolwise
+def test_check_lists_all_problems_at_once(cold):
+    p = cold(defualt_pool_size=5, pool_mode="transactoin", query_wait_timeout="soon")
+    out = run(p, "--check", p.ini_path)
+    assert out.returncode == 1
+    text = out.stdout + out.stderr
+    for wanted in ("defualt_pool_size", "default_pool_size", "transactoin", "query_wait_timeout", "soon"):
+        assert wanted in text, text
+    lines = open(p.ini_path, encoding="utf-8").read().splitlines()
+    for key in ("defualt_pool_size", "pool_mode", "query_wait_timeout"):
+        number = 1 + [i for i, line in enumerate(lines) if line.startswith(key)][0]
+        assert f"pooler.ini:{number}" in text, text
+
+
+def test_unknown_key_is_fatal(cold):
+    p = cold(defualt_pool_size=5)
+    out = run(p, p.ini_path)
+    assert out.returncode == 1
+    text = out.stderr + p.log()
+    assert "defualt_pool_size" in text
+
+
+@pytest.mark.poolwise
+def test_unknown_key_names_the_nearest_one(cold):
+    p = cold(defualt_pool_size=5)
+    out = run(p, p.ini_path)
+    assert "default_pool_size" in (out.stderr + p.log()).replace("defualt_pool_size", "")
+
+
+@pytest.mark.parametrize("text", ["[nosuch]\nx = 1\n", "[databases]\np9 = host=127.0.0.1 nosuch=1\n", "[users]\nu = nosuch=1\n",
+                                  "no equals sign\n", "pool_mode = sometimes\n", "default_pool_size = -\n"])
+def test_bad_files_are_refused(make_pooler, text):
+    p = make_pooler(start=False, extra=text)
+    p.write()
+    out = run(p, p.ini_path)
+    assert out.returncode == 1
+    assert "pooler.ini" in out.stderr + p.log()
+
+
+def test_file_without_a_section_for_the_pooler(cold):
+    p = cold()
+    with open(p.ini_path, "w", encoding="utf-8") as f:
+        f.write("[databases]\np0 = host=127.0.0.1\n")
+    assert run(p, p.ini_path).returncode == 1
+
+
+@pytest.mark.newer
+def test_ini_syntax(make_pooler, pg):
+    """Comments, indented lines, repeated keys and sections, include, quoted names and values."""
+    p = make_pooler(start=False)
+    p.write()
+    include = os.path.join(p.dir, "more.ini")
+    with open(include, "w", encoding="utf-8") as f:
+        f.write("default_pool_size = 9\n")
+    text = open(p.ini_path, encoding="utf-8").read()
+    text += (f"; a comment\n# another\n   query_wait_timeout   =   44   \nquery_wait_timeout = 45\n%include {include}\n"
+             f"[databases]\n'odd name' = host=127.0.0.1 port={pg.port} dbname='p1'\n[pgbouncer]\nserver_lifetime = 0x10\n")
+    with open(p.ini_path, "w", encoding="utf-8") as f:
+        f.write(text)
+    p.spawn("-q", p.ini_path)
+    p.wait_up()
+    con = p.console()
+    assert con.config("query_wait_timeout") == "45" and con.config("default_pool_size") == "9"
+    assert p.client("odd name").one("SELECT current_database()") == "p1"
+
+
+@pytest.mark.poolwise
+def test_section_pooler_is_a_synonym(make_pooler):
+    p = make_pooler(start=False)
+    p.write()
+    text = open(p.ini_path, encoding="utf-8").read().replace("[pgbouncer]", "[pooler]")
+    with open(p.ini_path, "w", encoding="utf-8") as f:
+        f.write(text)
+    p.spawn("-q", p.ini_path)
+    p.wait_up()
+    assert p.client().one("SELECT 1") == "1"
+
+
+@pytest.mark.poolwise
+@pytest.mark.parametrize("form", ["postgresql://postgres@127.0.0.1:{port}/p1", "postgres://127.0.0.1:{port}/p1?user=postgres",
+                                  "host=127.0.0.1 port={port} dbname=p1 user=postgres"])
+def test_database_as_conninfo_or_uri(make_pooler, pg, form):
+    p = make_pooler(databases={"there": form.format(port=pg.port)})
+    assert p.client("there").one("SELECT current_database()") == "p1"
+
+
+@pytest.mark.poolwise
+def test_duration_suffixes(make_pooler):
+    p = make_pooler(query_wait_timeout="1500ms", server_lifetime="2h", client_idle_timeout="3min")
+    con = p.console()
+    assert con.config("server_lifetime") == "7200" and con.config("client_idle_timeout") == "180"
+    assert float(con.config("query_wait_timeout")) == 1.5
+
+
+def test_pidfile(make_pooler):
+    p = make_pooler(pidfile="pooler.pid")
+    path = os.path.join(p.dir, "pooler.pid")
+    assert int(open(path, encoding="utf-8").read()) == p.proc.pid
+    p.stop()
+    assert not os.path.exists(path)
+
+
+def test_pidfile_of_a_living_process(make_pooler):
+    first = make_pooler(pidfile="pooler.pid")
+    p = make_pooler(start=False, pidfile=os.path.join(first.dir, "pooler.pid"))
+    p.write()
+    assert run(p, p.ini_path).returncode == 1
+    assert first.client().one("SELECT 1") == "1"
+
+
+def test_stale_pidfile(make_pooler):
+    p = make_pooler(start=False, pidfile="pooler.pid")
+    path = os.path.join(p.dir, "pooler.pid")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("999999\n")
+    os.chown(path, p.user.pw_uid, p.user.pw_gid) if os.geteuid() == 0 else None
+    p.start()
+    assert int(open(path, encoding="utf-8").read()) == p.proc.pid
+
+
+def test_daemon(make_pooler):
+    p = make_pooler(start=False, pidfile="pooler.pid")
+    p.write()
+    path = os.path.join(p.dir, "pooler.pid")
+    assert run(p, "-d", p.ini_path).returncode == 0
+    pid = wait_until(lambda: os.path.exists(path) and open(path, encoding="utf-8").read().strip())
+    pid = int(pid)
+    try:
+        wait_until(p.try_connect)
+        assert p.client().one("SELECT 1") == "1"
+        status = open(f"/proc/{pid}/stat", encoding="utf-8").read().rsplit(")", 1)[1].split()
+        assert status[4] == "0", "a daemon has no terminal"
+        assert int(status[1]) != os.getpid()
+    finally:
+        for c in p.conns:
+            c.close()
+        os.kill(pid, signal.SIGINT)
+        wait_until(lambda: not os.path.exists(path))
+        wait_until(lambda: gone(pid))
+
+
+def gone(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_daemon_without_pidfile(cold):
+    p = cold()
+    assert run(p, "-d", p.ini_path).returncode == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_is_refused_without_a_user(cold):
+    p = cold()
+    out = run(p, p.ini_path, as_root=True)
+    assert out.returncode == 1
+    assert "root" in out.stderr + out.stdout + p.log()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("how", ["-u", "--user", "ini"])
+def test_privileges_are_dropped(make_pooler, how):
+    user = server_user()
+    p = make_pooler(start=False)
+    args = []
+    if how == "ini":
+        p.settings["user"] = user.pw_name
+    else:
+        args = ["-u", user.pw_name] if how == "-u" else [f"--user={user.pw_name}"]
+    p.write()
+    p.spawn("-q", *args, p.ini_path, as_root=True)
+    p.wait_up()
+    status = dict(line.split(":", 1) for line in open(f"/proc/{p.proc.pid}/status", encoding="utf-8").read().splitlines() if ":" in line)
+    assert set(status["Uid"].split()) == {str(user.pw_uid)}
+    assert set(status["Gid"].split()) == {str(user.pw_gid)}
+    assert "0" not in status["Groups"].split()
+    assert int(status["CapEff"], 16) == 0
+    assert p.client().one("SELECT 1") == "1"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_unknown_user_to_drop_to(cold):
+    p = cold()
+    assert run(p, "-u", "no-such-user", p.ini_path, as_root=True).returncode == 1
+
+
+def test_quiet_and_loud(make_pooler):
+    quiet = make_pooler()
+    quiet.client().ok("SELECT 1")
+    assert quiet.stderr() == ""
+    loud = make_pooler(start=False)
+    loud.write()
+    loud.spawn(loud.ini_path)
+    loud.wait_up()
+    wait_until(lambda: "process up" in loud.stderr())
+
+
+def test_more_clients_than_descriptors_is_a_warning_at_start(make_pooler):
+    p = make_pooler(max_client_conn=10_000_000)
+    p.wait_log("(?i)(descriptor|RLIMIT_NOFILE|max_client_conn)")
+    assert p.client().one("SELECT 1") == "1"
