@@ -13,6 +13,9 @@
 
 #include <string.h>
 #include <xxhash.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "common/workload/fingerprint_priv.h"
 #include "common/workload/lexer_priv.h"
@@ -20,7 +23,7 @@
 
 #define MAX_DEPTH 64      /* deeper parentheses are copied, not folded */
 #define ROOM 512          /* free bytes in the buffer whenever a token starts */
-#define PIECE (ROOM - 16) /* longest piece of a token written at once */
+#define PIECE (ROOM - 32) /* longest piece of a token written at once */
 #define NONE UINT32_MAX
 
 typedef enum ListKind { LIST_NONE, LIST_ELEMENTS, LIST_VALUES } ListKind;
@@ -64,7 +67,7 @@ typedef struct Canon {
 
 static bool is_text(const char *p, size_t n, const char *word)
 {
-    return strlen(word) == n && memcmp(p, word, n) == 0;
+    return p[0] == word[0] && strlen(word) == n && memcmp(p, word, n) == 0;
 }
 
 static bool is_among(const char *p, size_t n, const char *const *words, size_t n_words)
@@ -252,7 +255,42 @@ static void notice_word(Canon *c, const char *p, const char *end, Last before)
     }
 }
 
-static const char *put_word(Canon *c, const char *p, const char *end)
+/* Copies the bytes of a word from [p, stop) folded to *out, which has room for 16 bytes more than that; moves *out and returns
+ * where the word (or the piece) ends. Words are most of every text, so this is the loop that counts. */
+static inline const char *fold_bytes(const char *p, const char *stop, char **out)
+{
+    char *to = *out;
+#ifdef __SSE2__
+    const __m128i case_bit = _mm_set1_epi8(0x20);
+    while (stop - p >= 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+        /* signed comparisons: bytes from 0x80 up are negative, and always part of a word */
+        __m128i lower = _mm_or_si128(bytes, case_bit);
+        __m128i letter = _mm_and_si128(_mm_cmpgt_epi8(lower, _mm_set1_epi8('a' - 1)), _mm_cmplt_epi8(lower, _mm_set1_epi8('z' + 1)));
+        __m128i digit = _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8('0' - 1)), _mm_cmplt_epi8(bytes, _mm_set1_epi8('9' + 1)));
+        __m128i other = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('$')));
+        __m128i inside = _mm_or_si128(_mm_or_si128(letter, digit), _mm_or_si128(other, bytes));
+        _mm_storeu_si128((__m128i *)(void *)to, _mm_or_si128(bytes, _mm_and_si128(letter, case_bit)));
+        unsigned outside = ~(unsigned)_mm_movemask_epi8(inside) & 0xffff;
+        if (outside != 0) {
+            unsigned n = (unsigned)__builtin_ctz(outside);
+            *out = to + n;
+            return p + n;
+        }
+        p += 16;
+        to += 16;
+    }
+#endif
+    uint8_t folded;
+    while (p < stop && (folded = pw_lex_fold[(uint8_t)*p]) != 0) {
+        *to++ = (char)folded;
+        p++;
+    }
+    *out = to;
+    return p;
+}
+
+static inline const char *put_word(Canon *c, const char *p, const char *end)
 {
     Level *l = &c->level[c->depth];
     if (PW_UNLIKELY(l->list == LIST_VALUES && c->ignored == 0))
@@ -265,11 +303,7 @@ static const char *put_word(Canon *c, const char *p, const char *end)
         size_t room = (size_t)(end - p) < PIECE ? (size_t)(end - p) : PIECE;
         const char *stop = p + room;
         char *out = c->out + c->n;
-        uint8_t folded;
-        while (p < stop && (folded = pw_lex_fold[(uint8_t)*p]) != 0) {
-            *out++ = (char)folded;
-            p++;
-        }
+        p = fold_bytes(p, stop, &out);
         c->n = (uint32_t)(out - c->out);
         if (PW_LIKELY(p < stop || p == end))
             break;
@@ -302,7 +336,9 @@ static void put_operator(Canon *c, const PwToken *token)
     }
     if (c->last == LAST_OP || c->last == LAST_MINUS || (c->n > 0 && c->out[c->n - 1] == ':'))
         put(c, ' ');
-    if (token->len == 2 && token->text[0] == '!' && token->text[1] == '=')
+    if (token->len == 1)
+        put(c, token->text[0]);
+    else if (token->len == 2 && token->text[0] == '!' && token->text[1] == '=')
         put_bytes(c, "<>", 2);
     else
         put_bytes(c, token->text, token->len);
@@ -407,7 +443,7 @@ static void put_quoted(Canon *c, const PwToken *token)
 
 /* ---- the pass ---- */
 
-static void put_punct(Canon *c, char byte)
+static inline void put_punct(Canon *c, char byte)
 {
     if (byte == '(' || byte == '[') {
         open_bracket(c, byte);
@@ -466,6 +502,33 @@ static const char *put_token(Canon *c, const char *p, const char *end, unsigned 
     return lexer.p;
 }
 
+/* An integer that nothing may continue, an operator of one character, or a dot: 0 when p starts something else. */
+static inline size_t plain_length(unsigned kind, const char *p, const char *end)
+{
+    const char *q = p + 1;
+    if (kind == PW_LEX_DIG) {
+        while (q < end && *q >= '0' && *q <= '9')
+            q++;
+        return q < end && (*q == '.' || pw_lex_fold[(uint8_t)*q] != 0) ? 0 : (size_t)(q - p);
+    }
+    unsigned next = q < end ? pw_lex_class[(uint8_t)*q] : PW_LEX_SPC;
+    if (kind == PW_LEX_OPR)
+        return next == PW_LEX_OPR ? 0 : 1;
+    return kind == PW_LEX_DOT && next != PW_LEX_DIG && next != PW_LEX_DOT ? 1 : 0;
+}
+
+static inline const char *put_plain(Canon *c, unsigned kind, const char *p, size_t n, const char *end)
+{
+    PwToken token = {.text = p, .len = n};
+    if (kind == PW_LEX_DIG)
+        put_number(c, &token, p + n, end);
+    else if (kind == PW_LEX_OPR)
+        put_operator(c, &token);
+    else
+        put_punct(c, '.');
+    return p + n;
+}
+
 static void run(Canon *c, const char *p, const char *end, unsigned flags)
 {
     while (p < end) {
@@ -475,10 +538,13 @@ static void run(Canon *c, const char *p, const char *end, unsigned flags)
             continue;
         }
         make_room(c);
+        size_t n;
         if (kind == PW_LEX_WRD || (kind == PW_LEX_PFX && !(end - p >= 2 && (p[1] == '\'' || p[1] == '&'))))
             p = put_word(c, p, end);
         else if (kind == PW_LEX_PUN)
             put_punct(c, *p++);
+        else if ((n = plain_length(kind, p, end)) > 0)
+            p = put_plain(c, kind, p, n, end);
         else
             p = put_token(c, p, end, flags);
     }
