@@ -120,7 +120,7 @@ static bool open_listener(const Config *c)
     PwErr err = listener_open(&o, &app.listener, why, sizeof(why));
     free(addrs);
     if (err)
-        fprintf(stderr, "pooler: %s\n", why);
+        pw_log(PW_LOG_FATAL, "%s", why);
     return err == PW_OK;
 }
 
@@ -131,10 +131,10 @@ static bool check_pidfile(const Config *c)
         return true;
     PwErr err = pidfile_check(c->pidfile, &pid);
     if (err == PW_ERR_EXISTS)
-        fprintf(stderr, "pooler: pidfile \"%s\" names process %ld, which is alive; stop it or remove the file\n", c->pidfile,
-                (long)pid);
+        pw_log(PW_LOG_FATAL, "pidfile \"%s\" names process %ld, which is alive; stop it or remove the file", c->pidfile,
+               (long)pid);
     else if (err)
-        fprintf(stderr, "pooler: cannot use pidfile \"%s\": %s\n", c->pidfile, err == PW_ERR_IO ? strerror(errno) : pw_err_text(err));
+        pw_log(PW_LOG_FATAL, "cannot use pidfile \"%s\": %s", c->pidfile, err == PW_ERR_IO ? strerror(errno) : pw_err_text(err));
     return err == PW_OK;
 }
 
@@ -158,11 +158,11 @@ static bool go_background(const Config *c)
 {
     char why[300];
     if (!c->pidfile || !c->pidfile[0]) {
-        fprintf(stderr, "pooler: -d needs pidfile to be set in the configuration\n");
+        pw_log(PW_LOG_FATAL, "-d needs pidfile to be set in the configuration");
         return false;
     }
     if ((!c->logfile || !c->logfile[0]) && !c->syslog) {
-        fprintf(stderr, "pooler: -d needs logfile or syslog to be set in the configuration\n");
+        pw_log(PW_LOG_FATAL, "-d needs logfile or syslog to be set in the configuration");
         return false;
     }
     if (daemon_fork(why, sizeof(why)) == PW_OK)
@@ -177,8 +177,8 @@ static bool write_pidfile(const Config *c)
         return true;
     PwErr err = pidfile_write(c->pidfile);
     if (err)
-        fprintf(stderr, "pooler: cannot write pidfile \"%s\": %s\n", c->pidfile,
-                err == PW_ERR_IO ? strerror(errno) : pw_err_text(err));
+        pw_log(PW_LOG_FATAL, "cannot write pidfile \"%s\": %s", c->pidfile,
+               err == PW_ERR_IO ? strerror(errno) : pw_err_text(err));
     return err == PW_OK;
 }
 
@@ -316,13 +316,6 @@ static void on_usr2(void *arg)
 
 /* ---- the run ---- */
 
-static void log_listening(void)
-{
-    char where[NET_ADDR_TEXT];
-    for (size_t i = 0; i < listener_count(app.listener); i++)
-        pw_log(PW_LOG_LOG, "listening on %s", net_addr_where(listener_addr(app.listener, i), where, sizeof(where)));
-}
-
 static const AdminProcessOps process_ops = {app_reload, app_set, app_shutdown, app_suspend};
 
 int app_run(const AppOptions *options)
@@ -352,7 +345,6 @@ int app_run(const AppOptions *options)
     Signals *signals;
     if (signals_create(worker_get(0)->base, &handlers, &signals) != PW_OK)
         goto fail;
-    log_listening();
     pw_log(PW_LOG_LOG, "process up: Poolwise %s, libevent (epoll), %d worker%s", POOLWISE_VERSION, c->worker_threads,
            c->worker_threads == 1 ? "" : "s");
     daemon_ready();
