@@ -149,3 +149,23 @@ size_t config_print_problems(const PwDiag *diags, FILE *out) {
     }
     return diags->n_errors;
 }
+
+static const char *plural(size_t n) { return n == 1 ? "" : "s"; }
+
+bool config_check(const char *path, FILE *out) {
+    PwDiag diags;
+    Config *config = NULL;
+    pw_diag_init(&diags);
+    PwErr err = config_load(path, &config, &diags);
+    size_t errors = config_print_problems(&diags, out), warnings = diags.n_warnings;
+    if (err == PW_OK)
+        fprintf(out, "%s: ok: %zu database%s, %zu user line%s, %zu warning%s\n", path,
+                config_n_databases(config), plural(config_n_databases(config)), config_n_users(config),
+                plural(config_n_users(config)), warnings, plural(warnings));
+    else
+        fprintf(out, "%s: %zu error%s, %zu warning%s\n", path, errors, plural(errors), warnings,
+                plural(warnings));
+    pw_diag_finish(&diags);
+    config_unref(config);
+    return err == PW_OK;
+}

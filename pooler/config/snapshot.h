@@ -169,11 +169,14 @@ PW_MUSTCHECK PwErr config_load(const char *path, Config **ret_config, PwDiag *di
 Config *config_ref(const Config *config);   /* returns the same snapshot */
 void config_unref(const Config *config);    /* NULL is fine */
 
-/* One line a problem, errors first, to `out`; used by --check. Returns the number of errors. */
+/* One line a problem, errors first, to `out`. Returns the number of errors. */
 size_t config_print_problems(const PwDiag *diags, FILE *out);
 
+/* --check: loads the file, prints all problems and a closing line to `out`. True when it would start. */
+bool config_check(const char *path, FILE *out);
+
 /* Looks the name up in [databases]. *ret_auto tells that the '*' line answered. NULL: no such database.
- * The answer lives as long as the snapshot. "*" itself is never found by a client: it is only the fallback. */
+ * The answer lives as long as the snapshot. "*" is no name: it is answered like any unknown one. */
 const DatabaseConf *config_find_database(const Config *config, const char *name, bool *ret_auto);
 const UserConf *config_find_user(const Config *config, const char *name); /* NULL: no line */
 

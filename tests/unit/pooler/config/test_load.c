@@ -210,6 +210,41 @@ static void problems_print_errors_first(void **state) {
     pw_diag_finish(&diags);
 }
 
+static void check_says_all_and_closes(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *said;
+        bool ok;
+    } rows[] = {
+        {"[pgbouncer]\nauth_file = x\n[databases]\na =\nb =\n",
+         "PATH: ok: 2 databases, 0 user lines, 0 warnings\n", true},
+        {"[pgbouncer]\nauth_type = trust\nverbose = x\n",
+         "PATH:3: error: verbose must be a whole number, not \"x\"\n"
+         "PATH:2: warning: no auth_file: no user can log in (hint: set auth_file)\n"
+         "PATH: 1 error, 1 warning\n",
+         false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char path[] = "/tmp/test_check_XXXXXX", want[500] = "";
+        int fd = mkstemp(path);
+        assert_int_equal(write(fd, rows[i].text, strlen(rows[i].text)), strlen(rows[i].text));
+        close(fd);
+        for (const char *p = rows[i].said; *p != '\0';) {
+            bool here = strncmp(p, "PATH", 4) == 0;
+            strncat(want, here ? path : p, here ? strlen(path) : 1);
+            p += here ? 4 : 1;
+        }
+        char *text = NULL;
+        size_t size = 0;
+        FILE *out = open_memstream(&text, &size);
+        assert_int_equal(config_check(path, out), rows[i].ok);
+        fclose(out);
+        (void)unlink(path);
+        assert_string_equal(text, want);
+        free(text);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_problems_at_once),
@@ -219,6 +254,7 @@ int main(void) {
         cmocka_unit_test(needs_its_section_and_file),
         cmocka_unit_test(doubtful_settings_warn),
         cmocka_unit_test(problems_print_errors_first),
+        cmocka_unit_test(check_says_all_and_closes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
