@@ -62,8 +62,12 @@ typedef struct ClientConsoleOps {
     /* One whole message. May close the client. */
     void (*message)(Client *c, uint8_t type, const uint8_t *payload, size_t n);
     void (*close)(Client *c); /* the connection ends: forget it */
+    void (*cancel)(Client *c); /* a cancel request with the key of this console: ^C in psql */
 } ClientConsoleOps;
 void client_set_console(const ClientConsoleOps *ops);
+
+/* Makes c->cancel_key and enters it in WorkerCtx.by_cancel_id; client_close takes it out. */
+void client_cancel_register(Client *c);
 
 /* A socket was accepted: hands it to the worker with the fewest clients. Any worker (the acceptor's). */
 void client_accept(int fd, const NetAddr *peer, bool is_unix);

@@ -63,6 +63,8 @@ static void on_request(MailNode *node)
     Client *c;
     HASH_FIND(hh, ctx->by_cancel_id, m->key, sizeof(m->key), c);
     if (!c || c->state != CLIENT_READY) {
+        if (c && c->state == CLIENT_CONSOLE)
+            client_console->cancel(c);
         answer(m);
         return;
     }

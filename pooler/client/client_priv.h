@@ -36,7 +36,6 @@ void client_waiter_init(Client *c);
 
 /* client_cancel.c */
 void client_cancel_request(Client *c, const uint8_t key[8]);
-void client_cancel_register(Client *c); /* makes the key and enters it */
 
 /* client_close.c */
 void client_forget_auth(Client *c);

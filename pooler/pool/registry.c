@@ -12,6 +12,7 @@ static struct {
     unsigned n_workers;
     const PoolOps *ops;
     PoolDirectory *directory;
+    bool all_paused;
     DbState *dbs;
     UserState *users;
     PoolEntry *pools;
@@ -110,6 +111,7 @@ DbState *registry_db(const char *name)
         d->name = pw_xstrdup(name);
         limit_init(&d->servers);
         limit_init(&d->clients);
+        pw_atomic_init(&d->paused, registry.all_paused ? DB_PAUSED_ALL : 0);
         HASH_ADD_KEYPTR(hh, registry.dbs, d->name, strlen(d->name), d);
     }
     pthread_mutex_unlock(&registry.lock);
@@ -130,6 +132,29 @@ UserState *registry_user(const char *name)
     }
     pthread_mutex_unlock(&registry.lock);
     return u;
+}
+
+/* Under the lock: the only writers. */
+static void set_paused(DbState *db, int bit, bool on)
+{
+    int bits = pw_atomic_load(&db->paused);
+    pw_atomic_store(&db->paused, on ? bits | bit : bits & ~bit);
+}
+
+void registry_pause_db(DbState *db, bool on)
+{
+    pthread_mutex_lock(&registry.lock);
+    set_paused(db, DB_PAUSED_SELF, on);
+    pthread_mutex_unlock(&registry.lock);
+}
+
+void registry_pause_all(bool on)
+{
+    pthread_mutex_lock(&registry.lock);
+    registry.all_paused = on;
+    for (DbState *d = registry.dbs; d; d = d->hh.next)
+        set_paused(d, DB_PAUSED_ALL, on);
+    pthread_mutex_unlock(&registry.lock);
 }
 
 static PoolEntry *entry_new(const char *key, DbState *db, UserState *user)

@@ -34,12 +34,18 @@ typedef struct PoolStats {
 
 void pool_stats_add(PoolStats *to, const PoolStats *from);
 
+typedef enum DbPaused {
+    DB_PAUSED_SELF = 1 << 0, /* PAUSE db, KILL */
+    DB_PAUSED_ALL = 1 << 1,  /* PAUSE without a name, SIGUSR1; databases made later have it too */
+} DbPaused;
+
 typedef struct DbState {
     UT_hash_handle hh;
     char *name;           /* as clients ask for it */
     LimitCounter servers; /* max_db_connections */
     LimitCounter clients; /* max_db_client_connections; max kept by RELOAD */
-    PW_ATOMIC(int) paused, disabled;
+    PW_ATOMIC(int) paused; /* DbPaused bits, 0: not paused; written by registry_pause_* only */
+    PW_ATOMIC(int) disabled;
     PW_ATOMIC(int) is_auto; /* from the '*' line */
     PW_ATOMIC(int64_t) last_used; /* PwUsec; for autodb_idle_timeout */
     PoolStats past; /* of pools that are gone; registry lock */
@@ -106,6 +112,10 @@ DbState *registry_db(const char *name);
 UserState *registry_user(const char *name);
 DbState *registry_find_db(const char *name); /* NULL: never used */
 UserState *registry_find_user(const char *name);
+
+/* Set and clear the bits of DbState.paused; the caller then tours the workers. Any worker. */
+void registry_pause_db(DbState *db, bool on);
+void registry_pause_all(bool on);
 
 /* The pool of (db, user), made if need be, with one client reference taken (give it back with registry_unref). */
 PoolEntry *registry_pool(DbState *db, UserState *user);
