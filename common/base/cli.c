@@ -13,7 +13,8 @@
 /* getopt_long returns this plus the row's index for long options; letters stay below. */
 #define LONG_BASE 1000
 
-static const PwCliRow *row_of(const PwCli *cli, int code) {
+static const PwCliRow *row_of(const PwCli *cli, int code)
+{
     if (code >= LONG_BASE)
         return &cli->rows[code - LONG_BASE];
     for (size_t i = 0; i < cli->n_rows; i++)
@@ -23,7 +24,8 @@ static const PwCliRow *row_of(const PwCli *cli, int code) {
 }
 
 /* The name as typed, without "=value": "--listen" or "-x". */
-static void explain_unknown(const PwCli *cli, int argc, char **argv, char *why, size_t why_size) {
+static void explain_unknown(const PwCli *cli, int argc, char **argv, char *why, size_t why_size)
+{
     const char *word = optind > 0 && optind <= argc ? argv[optind - 1] : "";
     if (optopt > 0 && optopt < LONG_BASE) {
         (void)snprintf(why, why_size, "unknown option -%c; see --help", optopt);
@@ -39,18 +41,21 @@ static void explain_unknown(const PwCli *cli, int argc, char **argv, char *why, 
     if (optopt >= LONG_BASE)
         (void)snprintf(why, why_size, "option --%s takes no value", row_of(cli, optopt)->name);
     else if (best != NULL)
-        (void)snprintf(why, why_size, "unknown or ambiguous option \"%s\"; did you mean --%s?", name, best);
+        (void)snprintf(why, why_size, "unknown or ambiguous option \"%s\"; did you mean --%s?",
+                       name, best);
     else
         (void)snprintf(why, why_size, "unknown or ambiguous option \"%s\"; see --help", name);
     free(name);
 }
 
 PwErr pw_cli_parse(const PwCli *cli, int argc, char **argv, PwCliOption on_option, void *arg,
-                   int *ret_operand, char *why, size_t why_size) {
+                   int *ret_operand, char *why, size_t why_size)
+{
     struct option *longs = pw_xcalloc(cli->n_rows + 1, sizeof(*longs));
     char *letters = pw_xcalloc(1, 2 * cli->n_rows + 2);
     size_t n = 0;
-    letters[n++] = ':'; /* tells a missing argument from an unknown option, and keeps getopt quiet */
+    letters[n++] =
+        ':'; /* tells a missing argument from an unknown option, and keeps getopt quiet */
     for (size_t i = 0; i < cli->n_rows; i++) {
         const PwCliRow *row = &cli->rows[i];
         longs[i] = (struct option){.name = row->name,
@@ -78,7 +83,8 @@ PwErr pw_cli_parse(const PwCli *cli, int argc, char **argv, PwCliOption on_optio
             err = PW_ERR_SYNTAX;
         } else {
             row = row_of(cli, code);
-            err = on_option(arg, row->id, row->arg != NULL ? optarg : NULL, problem, sizeof(problem));
+            err =
+                on_option(arg, row->id, row->arg != NULL ? optarg : NULL, problem, sizeof(problem));
             if (err != PW_OK) {
                 (void)snprintf(why, why_size, "option --%s: %s", row->name,
                                problem[0] != '\0' ? problem : pw_err_text(err));
@@ -93,11 +99,13 @@ PwErr pw_cli_parse(const PwCli *cli, int argc, char **argv, PwCliOption on_optio
     return err;
 }
 
-static size_t left_width(const PwCliRow *row) {
+static size_t left_width(const PwCliRow *row)
+{
     return strlen(row->name) + (row->arg != NULL ? strlen(row->arg) + 1 : 0);
 }
 
-char *pw_cli_help(const PwCli *cli) {
+char *pw_cli_help(const PwCli *cli)
+{
     PwBuf out;
     pw_buf_init(&out);
     pw_buf_printf(&out, "Usage: %s %s\n%s\n\nOptions:\n", cli->program, cli->usage, cli->summary);
@@ -113,7 +121,8 @@ char *pw_cli_help(const PwCli *cli) {
         if (row->letter != 0)
             (void)snprintf(letter, sizeof(letter), "-%c, ", row->letter);
         pw_buf_printf(&out, "  %s--%s%s%s%*s  %s\n", letter, row->name, row->arg != NULL ? "=" : "",
-                      row->arg != NULL ? row->arg : "", (int)(width - left_width(row)), "", row->help);
+                      row->arg != NULL ? row->arg : "", (int)(width - left_width(row)), "",
+                      row->help);
     }
     if (cli->epilog != NULL)
         pw_buf_printf(&out, "\n%s", cli->epilog);

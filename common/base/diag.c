@@ -14,9 +14,13 @@ static const char *const level_names[] = {
 };
 static_assert(PW_ARRAY_LEN(level_names) == PW_DIAG_LEVEL_COUNT, "each level has a name");
 
-void pw_diag_init(PwDiag *diag) { *diag = (PwDiag){0}; }
+void pw_diag_init(PwDiag *diag)
+{
+    *diag = (PwDiag){0};
+}
 
-void pw_diag_finish(PwDiag *diag) {
+void pw_diag_finish(PwDiag *diag)
+{
     for (size_t i = 0; i < diag->n; i++) {
         free(diag->items[i].file);
         free(diag->items[i].text);
@@ -27,7 +31,8 @@ void pw_diag_finish(PwDiag *diag) {
 }
 
 void pw_diag_add(PwDiag *diag, PwDiagLevel level, const char *file, int line, const char *hint,
-                 const char *fmt, ...) {
+                 const char *fmt, ...)
+{
     char text[1024];
     va_list args;
     va_start(args, fmt);
@@ -47,7 +52,8 @@ void pw_diag_add(PwDiag *diag, PwDiagLevel level, const char *file, int line, co
         diag->n_warnings++;
 }
 
-char *pw_diag_format(const PwDiagItem *item) {
+char *pw_diag_format(const PwDiagItem *item)
+{
     char place[32] = "";
     if (item->line > 0)
         (void)snprintf(place, sizeof(place), "%d:", item->line);

@@ -24,7 +24,8 @@ static const char *const err_texts[] = {
 };
 static_assert(PW_ARRAY_LEN(err_texts) == PW_ERR_COUNT, "each PwErr has a text");
 
-const char *pw_err_text(PwErr err) {
+const char *pw_err_text(PwErr err)
+{
     if ((unsigned)err >= PW_ERR_COUNT)
         return "unknown error";
     return err_texts[err];

@@ -21,21 +21,27 @@ typedef struct IniReader {
 
 static void read_lines(IniReader *reader, const char *name, char *text, size_t len);
 
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f'; }
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
+}
 
-static bool is_key_byte(char c) {
+static bool is_key_byte(char c)
+{
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '.' || c == '*' || c == '-';
 }
 
-static void report(IniReader *reader, PwIniPlace at, const char *text) {
+static void report(IniReader *reader, PwIniPlace at, const char *text)
+{
     reader->failed = true;
     reader->handler->error(reader->handler->arg, at, text);
 }
 
 /* Turns 'it''s' at *p (on the opening quote) into "it's" in place and moves *p behind the closing quote.
  * Returns the start, or NULL without a closing quote. */
-static char *unquote(char **p) {
+static char *unquote(char **p)
+{
     char *start = *p + 1, *out = start;
     for (char *in = start; *in != '\0'; in++) {
         if (*in == '\'') {
@@ -51,7 +57,8 @@ static char *unquote(char **p) {
     return NULL;
 }
 
-static PwErr slurp(const char *path, PwBuf *buf, const char **ret_problem) {
+static PwErr slurp(const char *path, PwBuf *buf, const char **ret_problem)
+{
     FILE *file = fopen(path, "re");
     if (file == NULL)
         return PW_ERR_IO;
@@ -81,13 +88,15 @@ static PwErr slurp(const char *path, PwBuf *buf, const char **ret_problem) {
 }
 
 /* `at` is where to complain: the %include line, or the file itself. */
-static PwErr read_path(IniReader *reader, const char *path, PwIniPlace at) {
+static PwErr read_path(IniReader *reader, const char *path, PwIniPlace at)
+{
     PwBuf buf;
     pw_buf_init(&buf);
     const char *problem = NULL;
     PwErr err = slurp(path, &buf, &problem);
     if (err != PW_OK) {
-        char *text = pw_xasprintf("cannot read \"%s\": %s", path, problem ? problem : strerror(errno));
+        char *text =
+            pw_xasprintf("cannot read \"%s\": %s", path, problem ? problem : strerror(errno));
         report(reader, at, text);
         free(text);
     } else {
@@ -97,7 +106,8 @@ static PwErr read_path(IniReader *reader, const char *path, PwIniPlace at) {
     return err;
 }
 
-static void read_directive(IniReader *reader, PwIniPlace at, char *p) {
+static void read_directive(IniReader *reader, PwIniPlace at, char *p)
+{
     static const char word[] = "%include";
     size_t n = sizeof(word) - 1;
     if (strncmp(p, word, n) != 0 || !is_blank(p[n])) {
@@ -112,7 +122,8 @@ static void read_directive(IniReader *reader, PwIniPlace at, char *p) {
     } else if (!reader->may_include) {
         report(reader, at, "%include is not possible here");
     } else if (reader->depth >= PW_INI_MAX_DEPTH) {
-        report(reader, at, "%include is nested too deeply (10 levels); does a file include itself?");
+        report(reader, at,
+               "%include is nested too deeply (10 levels); does a file include itself?");
     } else {
         reader->depth++;
         (void)read_path(reader, p, at); /* already reported */
@@ -120,7 +131,8 @@ static void read_directive(IniReader *reader, PwIniPlace at, char *p) {
     }
 }
 
-static void read_key(IniReader *reader, PwIniPlace at, char *p) {
+static void read_key(IniReader *reader, PwIniPlace at, char *p)
+{
     char *key = p, *key_end;
     if (*p == '\'') {
         key = unquote(&p);
@@ -141,8 +153,9 @@ static void read_key(IniReader *reader, PwIniPlace at, char *p) {
     while (is_blank(*p))
         p++;
     if (*p != '=') {
-        report(reader, at, *p == '\0' ? "expected \"=\" and a value behind the key"
-                                      : "expected \"=\" behind the key; other names need single quotes");
+        report(reader, at,
+               *p == '\0' ? "expected \"=\" and a value behind the key"
+                          : "expected \"=\" behind the key; other names need single quotes");
         return;
     }
     p++;
@@ -163,7 +176,8 @@ static void read_key(IniReader *reader, PwIniPlace at, char *p) {
 }
 
 /* One line, cut at both ends. Behind "[section]" the rest counts as a line of its own, as in PgBouncer. */
-static void read_line(IniReader *reader, PwIniPlace at, char *p) {
+static void read_line(IniReader *reader, PwIniPlace at, char *p)
+{
     while (*p == '[') {
         char *end = strchr(p, ']');
         if (end == NULL) {
@@ -187,7 +201,8 @@ static void read_line(IniReader *reader, PwIniPlace at, char *p) {
 }
 
 /* `text` is writable and ends with a NUL behind its len bytes. */
-static void read_lines(IniReader *reader, const char *name, char *text, size_t len) {
+static void read_lines(IniReader *reader, const char *name, char *text, size_t len)
+{
     PwIniPlace at = {.file = name, .line = 0};
     char *p = text, *end = text + len;
     if (len >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
@@ -211,7 +226,8 @@ static void read_lines(IniReader *reader, const char *name, char *text, size_t l
     }
 }
 
-PwErr pw_ini_read_file(const char *path, const PwIniHandler *handler) {
+PwErr pw_ini_read_file(const char *path, const PwIniHandler *handler)
+{
     IniReader reader = {.handler = handler, .may_include = true};
     PwErr err = read_path(&reader, path, (PwIniPlace){.file = path, .line = 0});
     free(reader.section);
@@ -220,7 +236,8 @@ PwErr pw_ini_read_file(const char *path, const PwIniHandler *handler) {
     return reader.failed ? PW_ERR_SYNTAX : PW_OK;
 }
 
-PwErr pw_ini_read_text(const char *name, const char *text, size_t len, const PwIniHandler *handler) {
+PwErr pw_ini_read_text(const char *name, const char *text, size_t len, const PwIniHandler *handler)
+{
     IniReader reader = {.handler = handler};
     char *copy = pw_xmalloc(len + 1);
     if (len > 0)
@@ -233,7 +250,8 @@ PwErr pw_ini_read_text(const char *name, const char *text, size_t len, const PwI
 }
 
 /* One pair at *p, which is moved behind it. Returns NULL, or what is wrong. */
-static const char *read_pair(char **p, char **ret_key, char **ret_value) {
+static const char *read_pair(char **p, char **ret_key, char **ret_value)
+{
     char *q = *p, *key = q;
     while (*q != '\0' && *q != '=' && !is_blank(*q))
         q++;
@@ -241,7 +259,8 @@ static const char *read_pair(char **p, char **ret_key, char **ret_value) {
     while (is_blank(*q))
         q++;
     if (*q != '=')
-        return "expected key=value pairs separated by blanks; values with blanks need single quotes";
+        return "expected key=value pairs separated by blanks; values with blanks need single "
+               "quotes";
     if (key_end == key)
         return "a key is missing before \"=\"";
     *key_end = '\0';
@@ -271,7 +290,8 @@ static const char *read_pair(char **p, char **ret_key, char **ret_value) {
     return NULL;
 }
 
-PwErr pw_ini_read_pairs(const char *text, PwIniPair pair, void *arg, const char **ret_problem) {
+PwErr pw_ini_read_pairs(const char *text, PwIniPair pair, void *arg, const char **ret_problem)
+{
     size_t len = strlen(text);
     char *copy = pw_xstrdup(text);
     char *p = copy;

@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 /* Written with write(2): the log may itself need memory. abort() leaves a core that shows who asked. */
-static _Noreturn void die(size_t size) {
+static _Noreturn void die(size_t size)
+{
     char text[80];
     int n = snprintf(text, sizeof(text), "out of memory: cannot allocate %zu bytes\n", size);
     ssize_t ignored = write(STDERR_FILENO, text, (size_t)n);
@@ -17,30 +18,37 @@ static _Noreturn void die(size_t size) {
     abort();
 }
 
-void *pw_xmalloc(size_t size) {
+void *pw_xmalloc(size_t size)
+{
     void *p = malloc(size > 0 ? size : 1);
     if (p == NULL)
         die(size);
     return p;
 }
 
-void *pw_xcalloc(size_t count, size_t size) {
+void *pw_xcalloc(size_t count, size_t size)
+{
     void *p = calloc(count > 0 ? count : 1, size > 0 ? size : 1);
     if (p == NULL)
         die(size != 0 && count > SIZE_MAX / size ? SIZE_MAX : count * size);
     return p;
 }
 
-void *pw_xrealloc(void *p, size_t size) {
+void *pw_xrealloc(void *p, size_t size)
+{
     void *q = realloc(p, size > 0 ? size : 1);
     if (q == NULL)
         die(size);
     return q;
 }
 
-char *pw_xstrdup(const char *s) { return pw_xstrndup(s, strlen(s)); }
+char *pw_xstrdup(const char *s)
+{
+    return pw_xstrndup(s, strlen(s));
+}
 
-char *pw_xstrndup(const char *s, size_t n) {
+char *pw_xstrndup(const char *s, size_t n)
+{
     size_t len = strnlen(s, n);
     char *copy = pw_xmalloc(len + 1);
     memcpy(copy, s, len);
@@ -48,7 +56,8 @@ char *pw_xstrndup(const char *s, size_t n) {
     return copy;
 }
 
-char *pw_xasprintf(const char *fmt, ...) {
+char *pw_xasprintf(const char *fmt, ...)
+{
     va_list args;
     va_start(args, fmt);
     char *text;
@@ -59,7 +68,8 @@ char *pw_xasprintf(const char *fmt, ...) {
     return text;
 }
 
-void pw_wipe(void *p, size_t size) {
+void pw_wipe(void *p, size_t size)
+{
     if (p == NULL || size == 0)
         return;
     memset(p, 0, size);

@@ -20,22 +20,24 @@ typedef struct Unit {
 } Unit;
 
 static const Unit time_units[] = {
-    {"", PW_USEC_PER_SEC},         {"ms", PW_USEC_PER_MSEC},        {"s", PW_USEC_PER_SEC},
+    {"", PW_USEC_PER_SEC},         {"ms", PW_USEC_PER_MSEC},      {"s", PW_USEC_PER_SEC},
     {"min", 60 * PW_USEC_PER_SEC}, {"h", 3600 * PW_USEC_PER_SEC}, {"d", 86400 * PW_USEC_PER_SEC},
 };
 static const Unit size_units[] = {
-    {"", 1},           {"B", 1},          {"kB", 1 << 10},      {"KB", 1 << 10},
+    {"", 1},         {"B", 1},        {"kB", 1 << 10},          {"KB", 1 << 10},
     {"MB", 1 << 20}, {"GB", 1 << 30}, {"TB", INT64_C(1) << 40},
 };
 
-const PwParamRow *pw_param_find(const PwParamTable *table, const char *name) {
+const PwParamRow *pw_param_find(const PwParamTable *table, const char *name)
+{
     for (size_t i = 0; i < table->n; i++)
         if (strcmp(table->rows[i].name, name) == 0)
             return &table->rows[i];
     return NULL;
 }
 
-const char *pw_param_nearest(const PwParamTable *table, const char *name) {
+const char *pw_param_nearest(const PwParamTable *table, const char *name)
+{
     PwNearest nearest;
     pw_nearest_init(&nearest, name);
     for (size_t i = 0; i < table->n; i++)
@@ -47,12 +49,14 @@ const char *pw_param_nearest(const PwParamTable *table, const char *name) {
 
 /* Decimal number with a fraction, times the unit behind it; whole results only for what is dropped below one.
  * Integers throughout: 0.1 s is exactly 100000 us. */
-static PwErr parse_scaled(const char *text, const Unit *units, size_t n_units, int64_t *ret_value) {
+static PwErr parse_scaled(const char *text, const Unit *units, size_t n_units, int64_t *ret_value)
+{
     const char *p = text;
     int64_t whole = 0, fraction = 0, scale = 1;
     size_t digits = 0;
     for (; *p >= '0' && *p <= '9'; p++, digits++)
-        if (__builtin_mul_overflow(whole, 10, &whole) || __builtin_add_overflow(whole, *p - '0', &whole))
+        if (__builtin_mul_overflow(whole, 10, &whole) ||
+            __builtin_add_overflow(whole, *p - '0', &whole))
             return PW_ERR_RANGE;
     if (*p == '.') {
         for (p++; *p >= '0' && *p <= '9'; p++, digits++) {
@@ -80,15 +84,18 @@ static PwErr parse_scaled(const char *text, const Unit *units, size_t n_units, i
     return PW_ERR_SYNTAX;
 }
 
-PwErr pw_parse_time(const char *text, PwUsec *ret_usec) {
+PwErr pw_parse_time(const char *text, PwUsec *ret_usec)
+{
     return parse_scaled(text, time_units, PW_ARRAY_LEN(time_units), ret_usec);
 }
 
-PwErr pw_parse_size(const char *text, int64_t *ret_bytes) {
+PwErr pw_parse_size(const char *text, int64_t *ret_bytes)
+{
     return parse_scaled(text, size_units, PW_ARRAY_LEN(size_units), ret_bytes);
 }
 
-PwErr pw_parse_int(const char *text, int64_t *ret_value) {
+PwErr pw_parse_int(const char *text, int64_t *ret_value)
+{
     char *end;
     errno = 0;
     long long value = strtoll(text, &end, 0);
@@ -100,7 +107,8 @@ PwErr pw_parse_int(const char *text, int64_t *ret_value) {
     return PW_OK;
 }
 
-char *pw_print_time(PwUsec usec) {
+char *pw_print_time(PwUsec usec)
+{
     const char *sign = usec < 0 ? "-" : "";
     uint64_t abs = usec < 0 ? -(uint64_t)usec : (uint64_t)usec;
     unsigned rest = (unsigned)(abs % (uint64_t)PW_USEC_PER_SEC);
@@ -116,7 +124,8 @@ char *pw_print_time(PwUsec usec) {
 /* ---- storing --------------------------------------------------------------------------------
  * Values are copied with memcpy: the struct's field has exactly the type that params.h names. */
 
-static void store_int(const PwParamRow *row, void *base, int64_t value) {
+static void store_int(const PwParamRow *row, void *base, int64_t value)
+{
     char *at = (char *)base + row->offset;
     switch (row->type) {
     case PW_PARAM_BOOL: {
@@ -143,7 +152,8 @@ static void store_int(const PwParamRow *row, void *base, int64_t value) {
     assert(!"not a number");
 }
 
-static int64_t load_int(const PwParamRow *row, const void *base) {
+static int64_t load_int(const PwParamRow *row, const void *base)
+{
     const char *at = (const char *)base + row->offset;
     bool b;
     int i;
@@ -170,35 +180,41 @@ static int64_t load_int(const PwParamRow *row, const void *base) {
     return 0;
 }
 
-static bool is_text(const PwParamRow *row) {
+static bool is_text(const PwParamRow *row)
+{
     return row->type == PW_PARAM_STR || row->type == PW_PARAM_PATH;
 }
 
-static char *load_text(const PwParamRow *row, const void *base) {
+static char *load_text(const PwParamRow *row, const void *base)
+{
     char *text;
     memcpy(&text, (const char *)base + row->offset, sizeof(text));
     return text;
 }
 
-static void drop_text(const PwParamRow *row, char *text) {
+static void drop_text(const PwParamRow *row, char *text)
+{
     if (text != NULL && (row->flags & PW_PARAM_SECRET) != 0)
         pw_wipe(text, strlen(text));
     free(text);
 }
 
-static void store_text(const PwParamRow *row, void *base, const char *value) {
+static void store_text(const PwParamRow *row, void *base, const char *value)
+{
     char *copy = value != NULL ? pw_xstrdup(value) : NULL;
     drop_text(row, load_text(row, base));
     memcpy((char *)base + row->offset, &copy, sizeof(copy));
 }
 
-static PwStrList load_list(const PwParamRow *row, const void *base) {
+static PwStrList load_list(const PwParamRow *row, const void *base)
+{
     PwStrList list;
     memcpy(&list, (const char *)base + row->offset, sizeof(list));
     return list;
 }
 
-static void store_list(const PwParamRow *row, void *base, const char *value) {
+static void store_list(const PwParamRow *row, void *base, const char *value)
+{
     PwStrList old = load_list(row, base), list = {0};
     if (value != NULL)
         pw_str_list_split(&list, value);
@@ -209,7 +225,8 @@ static void store_list(const PwParamRow *row, void *base, const char *value) {
 /* ---- one value ------------------------------------------------------------------------------ */
 
 static PwErr explain(char *why, PwErr err, const char *fmt, ...) PW_PRINTF(3, 4);
-static PwErr explain(char *why, PwErr err, const char *fmt, ...) {
+static PwErr explain(char *why, PwErr err, const char *fmt, ...)
+{
     va_list args;
     va_start(args, fmt);
     (void)vsnprintf(why, PW_PARAM_WHY, fmt, args);
@@ -217,7 +234,8 @@ static PwErr explain(char *why, PwErr err, const char *fmt, ...) {
     return err;
 }
 
-static PwErr explain_words(const PwParamRow *row, const char *text, char *why) {
+static PwErr explain_words(const PwParamRow *row, const char *text, char *why)
+{
     char words[PW_PARAM_WHY] = "";
     size_t used = 0;
     for (const PwParamWord *w = row->words; w->word != NULL && used < sizeof(words); w++) {
@@ -227,7 +245,8 @@ static PwErr explain_words(const PwParamRow *row, const char *text, char *why) {
     return explain(why, PW_ERR_SYNTAX, "must be one of %s, not \"%.40s\"", words, text);
 }
 
-static PwErr check_range(const PwParamRow *row, int64_t value, char *why) {
+static PwErr check_range(const PwParamRow *row, int64_t value, char *why)
+{
     if (value >= row->min && value <= row->max)
         return PW_OK;
     bool time = row->type == PW_PARAM_TIME;
@@ -242,7 +261,8 @@ static PwErr check_range(const PwParamRow *row, int64_t value, char *why) {
     return PW_ERR_RANGE;
 }
 
-static PwErr parse_number(const PwParamRow *row, const char *text, int64_t *ret_value, char *why) {
+static PwErr parse_number(const PwParamRow *row, const char *text, int64_t *ret_value, char *why)
+{
     PwErr err = PW_OK;
     switch (row->type) {
     case PW_PARAM_BOOL:
@@ -259,14 +279,15 @@ static PwErr parse_number(const PwParamRow *row, const char *text, int64_t *ret_
     case PW_PARAM_TIME:
         err = pw_parse_time(text, ret_value);
         if (err == PW_ERR_SYNTAX)
-            return explain(why, err, "must be seconds or a number with ms, s, min, h or d, not \"%.40s\"",
+            return explain(why, err,
+                           "must be seconds or a number with ms, s, min, h or d, not \"%.40s\"",
                            text);
         break;
     case PW_PARAM_SIZE:
         err = pw_parse_size(text, ret_value);
         if (err == PW_ERR_SYNTAX)
-            return explain(why, err, "must be bytes or a number with kB, MB, GB or TB, not \"%.40s\"",
-                           text);
+            return explain(why, err,
+                           "must be bytes or a number with kB, MB, GB or TB, not \"%.40s\"", text);
         break;
     case PW_PARAM_ENUM:
         for (const PwParamWord *w = row->words; w->word != NULL; w++) {
@@ -287,7 +308,8 @@ static PwErr parse_number(const PwParamRow *row, const char *text, int64_t *ret_
     return check_range(row, *ret_value, why);
 }
 
-PwErr pw_param_set(const PwParamRow *row, void *base, const char *text, char *why) {
+PwErr pw_param_set(const PwParamRow *row, void *base, const char *text, char *why)
+{
     if (is_text(row)) {
         if ((int64_t)strlen(text) > row->max)
             return explain(why, PW_ERR_RANGE, "is longer than %" PRId64 " bytes", row->max);
@@ -307,7 +329,8 @@ PwErr pw_param_set(const PwParamRow *row, void *base, const char *text, char *wh
     return err;
 }
 
-char *pw_param_print(const PwParamRow *row, const void *base) {
+char *pw_param_print(const PwParamRow *row, const void *base)
+{
     if ((row->flags & PW_PARAM_SECRET) != 0)
         return NULL;
     if (is_text(row)) {
@@ -332,7 +355,8 @@ char *pw_param_print(const PwParamRow *row, const void *base) {
     return pw_xasprintf("%" PRId64, value);
 }
 
-static bool lists_equal(const PwStrList *a, const PwStrList *b) {
+static bool lists_equal(const PwStrList *a, const PwStrList *b)
+{
     if (a->n != b->n)
         return false;
     for (size_t i = 0; i < a->n; i++)
@@ -341,7 +365,8 @@ static bool lists_equal(const PwStrList *a, const PwStrList *b) {
     return true;
 }
 
-bool pw_param_equal(const PwParamRow *row, const void *a, const void *b) {
+bool pw_param_equal(const PwParamRow *row, const void *a, const void *b)
+{
     if (is_text(row))
         return pw_str_equal(load_text(row, a), load_text(row, b));
     if (row->type == PW_PARAM_LIST) {
@@ -353,7 +378,8 @@ bool pw_param_equal(const PwParamRow *row, const void *a, const void *b) {
 
 /* ---- whole structs -------------------------------------------------------------------------- */
 
-void pw_params_init(const PwParamTable *table, void *base) {
+void pw_params_init(const PwParamTable *table, void *base)
+{
     for (size_t i = 0; i < table->n; i++) {
         const PwParamRow *row = &table->rows[i];
         char why[PW_PARAM_WHY];
@@ -367,7 +393,8 @@ void pw_params_init(const PwParamTable *table, void *base) {
     }
 }
 
-void pw_params_copy(const PwParamTable *table, void *to_zeroed, const void *from) {
+void pw_params_copy(const PwParamTable *table, void *to_zeroed, const void *from)
+{
     for (size_t i = 0; i < table->n; i++) {
         const PwParamRow *row = &table->rows[i];
         if (is_text(row)) {
@@ -381,7 +408,8 @@ void pw_params_copy(const PwParamTable *table, void *to_zeroed, const void *from
     }
 }
 
-void pw_params_finish(const PwParamTable *table, void *base) {
+void pw_params_finish(const PwParamTable *table, void *base)
+{
     for (size_t i = 0; i < table->n; i++) {
         const PwParamRow *row = &table->rows[i];
         if (is_text(row))

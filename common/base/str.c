@@ -11,18 +11,24 @@
 /* Longer names are not typed by hand; the bound keeps the distance table on the stack. */
 #define NAME_MAX_BYTES 63
 
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
-static unsigned char lower(char c) {
+static unsigned char lower(char c)
+{
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
 }
 
-void pw_str_list_add(PwStrList *list, const char *text, size_t len) {
+void pw_str_list_add(PwStrList *list, const char *text, size_t len)
+{
     list->items = pw_xrealloc(list->items, (list->n + 1) * sizeof(*list->items));
     list->items[list->n++] = pw_xstrndup(text, len);
 }
 
-void pw_str_list_finish(PwStrList *list) {
+void pw_str_list_finish(PwStrList *list)
+{
     for (size_t i = 0; i < list->n; i++)
         free(list->items[i]);
     free(list->items);
@@ -30,21 +36,24 @@ void pw_str_list_finish(PwStrList *list) {
     *list = (PwStrList){0};
 }
 
-bool pw_str_list_has(const PwStrList *list, const char *text) {
+bool pw_str_list_has(const PwStrList *list, const char *text)
+{
     for (size_t i = 0; i < list->n; i++)
         if (strcmp(list->items[i], text) == 0)
             return true;
     return false;
 }
 
-bool pw_str_list_has_ci(const PwStrList *list, const char *text) {
+bool pw_str_list_has_ci(const PwStrList *list, const char *text)
+{
     for (size_t i = 0; i < list->n; i++)
         if (strcasecmp(list->items[i], text) == 0)
             return true;
     return false;
 }
 
-void pw_str_list_split(PwStrList *list, const char *text) {
+void pw_str_list_split(PwStrList *list, const char *text)
+{
     list->text = pw_xstrdup(text);
     for (const char *p = text; *p != '\0';) {
         const char *end = p + strcspn(p, ",");
@@ -59,16 +68,21 @@ void pw_str_list_split(PwStrList *list, const char *text) {
     }
 }
 
-bool pw_str_equal(const char *a, const char *b) {
+bool pw_str_equal(const char *a, const char *b)
+{
     if (a == NULL || b == NULL)
         return a == b;
     return strcmp(a, b) == 0;
 }
 
-static size_t min2(size_t a, size_t b) { return a < b ? a : b; }
+static size_t min2(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
 
 /* Three rows of the usual table are enough: the swap of neighbours looks two rows back. */
-size_t pw_str_distance(const char *a, const char *b) {
+size_t pw_str_distance(const char *a, const char *b)
+{
     size_t n = strlen(a), m = strlen(b);
     if (n > NAME_MAX_BYTES || m > NAME_MAX_BYTES)
         return SIZE_MAX;
@@ -81,18 +95,21 @@ size_t pw_str_distance(const char *a, const char *b) {
         for (size_t j = 1; j <= m; j++) {
             size_t same = lower(a[i - 1]) == lower(b[j - 1]) ? 0 : 1;
             row[j] = min2(min2(row[j - 1], up[j]) + 1, up[j - 1] + same);
-            if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1]))
+            if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) &&
+                lower(a[i - 2]) == lower(b[j - 1]))
                 row[j] = min2(row[j], up2[j - 2] + 1);
         }
     }
     return table[n % 3][m];
 }
 
-void pw_nearest_init(PwNearest *nearest, const char *wanted) {
+void pw_nearest_init(PwNearest *nearest, const char *wanted)
+{
     *nearest = (PwNearest){.wanted = wanted, .distance = SIZE_MAX};
 }
 
-void pw_nearest_offer(PwNearest *nearest, const char *name) {
+void pw_nearest_offer(PwNearest *nearest, const char *name)
+{
     size_t distance = pw_str_distance(nearest->wanted, name);
     if (distance < nearest->distance) {
         nearest->distance = distance;
@@ -100,7 +117,8 @@ void pw_nearest_offer(PwNearest *nearest, const char *name) {
     }
 }
 
-const char *pw_nearest_get(const PwNearest *nearest) {
+const char *pw_nearest_get(const PwNearest *nearest)
+{
     /* A third of the name may be wrong; a name that shares less is more likely another word. */
     size_t allowed = strlen(nearest->wanted) / 3;
     if (allowed < 1)

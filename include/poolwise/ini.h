@@ -18,7 +18,7 @@
 #include "poolwise/err.h"
 
 #define PW_INI_MAX_DEPTH 10
-#define PW_INI_MAX_FILE (64u << 20) /* bytes of one file */
+#define PW_INI_MAX_FILE  (64u << 20) /* bytes of one file */
 
 typedef struct PwIniPlace {
     const char *file;
@@ -45,6 +45,7 @@ PW_MUSTCHECK PwErr pw_ini_read_text(const char *name, const char *text, size_t l
  * single quotes with '' for a quote, empty values refused. Calls `pair` for each; stops at the first
  * mistake with PW_ERR_SYNTAX and a static text that never quotes the value. */
 typedef void (*PwIniPair)(void *arg, const char *key, const char *value);
-PW_MUSTCHECK PwErr pw_ini_read_pairs(const char *text, PwIniPair pair, void *arg, const char **ret_problem);
+PW_MUSTCHECK PwErr pw_ini_read_pairs(const char *text, PwIniPair pair, void *arg,
+                                     const char **ret_problem);
 
 #endif

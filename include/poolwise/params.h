@@ -40,17 +40,20 @@ typedef struct PwParamWord {
 typedef struct PwParamRow {
     const char *name;
     PwParamType type;
-    int64_t min, max; /* INT: as is; TIME: microseconds; SIZE: bytes; STR, PATH: bytes of the text */
-    const char *def;  /* as it would be written; NULL: unset (strings are NULL, lists empty, numbers 0) */
-    unsigned flags;   /* the caller's own; the PW_PARAM_* bits below are reserved */
+    int64_t min,
+        max; /* INT: as is; TIME: microseconds; SIZE: bytes; STR, PATH: bytes of the text */
+    const char
+        *def; /* as it would be written; NULL: unset (strings are NULL, lists empty, numbers 0) */
+    unsigned flags; /* the caller's own; the PW_PARAM_* bits below are reserved */
     size_t offset;
     const PwParamWord *words; /* ENUM only */
     const char *help;         /* one line, lower case */
 } PwParamRow;
 
-#define PW_PARAM_RUNTIME (1u << 0)      /* may change while the program runs */
-#define PW_PARAM_SECRET (1u << 1)       /* never printed, never quoted in an error */
-#define PW_PARAM_NEGATIVE_UNSET (1u << 2) /* INT, ENUM, TIME: -1 stands for "unset" and is printed as NULL */
+#define PW_PARAM_RUNTIME (1u << 0) /* may change while the program runs */
+#define PW_PARAM_SECRET  (1u << 1) /* never printed, never quoted in an error */
+#define PW_PARAM_NEGATIVE_UNSET \
+    (1u << 2) /* INT, ENUM, TIME: -1 stands for "unset" and is printed as NULL */
 #define PW_PARAM_FLAG_FIRST_FREE (1u << 8)
 
 typedef struct PwParamTable {
@@ -81,7 +84,8 @@ bool pw_param_equal(const PwParamRow *row, const void *a, const void *b);
 /* Fills a zeroed struct with the defaults. A default that does not parse is a bug: it aborts. */
 void pw_params_init(const PwParamTable *table, void *base);
 void pw_params_copy(const PwParamTable *table, void *to_zeroed, const void *from); /* deep */
-void pw_params_finish(const PwParamTable *table, void *base); /* frees strings and lists, wipes secrets */
+void pw_params_finish(const PwParamTable *table,
+                      void *base); /* frees strings and lists, wipes secrets */
 
 /* Parsers on their own. */
 PW_MUSTCHECK PwErr pw_parse_time(const char *text, PwUsec *ret_usec);

@@ -31,7 +31,7 @@ typedef struct ConfigLoader {
 /* The same place with a name that lives as long as the snapshot. */
 PwIniPlace config_keep_place(ConfigLoader *loader, PwIniPlace at);
 
-/* Checks one value of a PARAM_LATER option and adds the error. `subject` is "option" or "database \"x\": option". */
+/* Checks one value of a PARAM_LATER option; adds the error (then false) or the note. `subject` is "option" or "database \"x\": option". */
 bool config_check_later(PwDiag *diags, PwIniPlace at, const char *subject, const PwParamRow *row,
                         const void *base);
 

@@ -11,7 +11,8 @@
 
 #define DATABASE_NAME_MAX 63 /* PostgreSQL's NAMEDATALEN without the NUL */
 
-void config_database_destroy(DatabaseConf *db) {
+void config_database_destroy(DatabaseConf *db)
+{
     if (db == NULL)
         return;
     pw_params_finish(&config_database_params, db);
@@ -19,12 +20,14 @@ void config_database_destroy(DatabaseConf *db) {
     free(db);
 }
 
-static bool is_uri(const char *value) {
+static bool is_uri(const char *value)
+{
     return strncmp(value, "postgresql://", 13) == 0 || strncmp(value, "postgres://", 11) == 0;
 }
 
 /* "5432,5432": libpq has a port for each host, a line has one for all. */
-static bool single_port(const char *ports, char *ret_port, size_t size) {
+static bool single_port(const char *ports, char *ret_port, size_t size)
+{
     size_t n = strcspn(ports, ",");
     (void)snprintf(ret_port, size, "%.*s", (int)n, ports);
     for (const char *p = ports + n; *p == ','; p += n + 1)
@@ -34,9 +37,11 @@ static bool single_port(const char *ports, char *ret_port, size_t size) {
 }
 
 /* Settings of a URI that ask for no more than what happens anyway. */
-static bool is_harmless(const char *keyword, const char *value) {
+static bool is_harmless(const char *keyword, const char *value)
+{
     if (strcmp(keyword, "sslmode") == 0)
-        return strcmp(value, "disable") == 0 || strcmp(value, "allow") == 0 || strcmp(value, "prefer") == 0;
+        return strcmp(value, "disable") == 0 || strcmp(value, "allow") == 0 ||
+               strcmp(value, "prefer") == 0;
     if (strcmp(keyword, "target_session_attrs") == 0)
         return strcmp(value, "any") == 0;
     if (strcmp(keyword, "gssencmode") == 0)
@@ -44,8 +49,9 @@ static bool is_harmless(const char *keyword, const char *value) {
     return false;
 }
 
-static bool read_uri_option(ConfigLoader *loader, PwIniPlace at, const char *subject, DatabaseConf *db,
-                            const PQconninfoOption *option) {
+static bool read_uri_option(ConfigLoader *loader, PwIniPlace at, const char *subject,
+                            DatabaseConf *db, const PQconninfoOption *option)
+{
     const char *key = option->keyword, *value = option->val;
     char port[16];
     if (strcmp(key, "hostaddr") == 0)
@@ -65,15 +71,17 @@ static bool read_uri_option(ConfigLoader *loader, PwIniPlace at, const char *sub
 }
 
 static bool read_uri(ConfigLoader *loader, PwIniPlace at, const char *subject, const char *value,
-                     DatabaseConf *db) {
+                     DatabaseConf *db)
+{
     char *message = NULL;
     PQconninfoOption *options = PQconninfoParse(value, &message);
     if (options == NULL) {
         /* libpq's message may quote a piece of the URI, and so the password: it is not shown. */
-        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line,
-                    "the form is postgresql://user:password@host:port/dbname?key=value, special characters "
-                    "as %XX",
-                    "%s: not a valid connection URI", subject);
+        pw_diag_add(
+            loader->diags, PW_DIAG_ERROR, at.file, at.line,
+            "the form is postgresql://user:password@host:port/dbname?key=value, special characters "
+            "as %XX",
+            "%s: not a valid connection URI", subject);
         PQfreemem(message);
         return false;
     }
@@ -86,11 +94,14 @@ static bool read_uri(ConfigLoader *loader, PwIniPlace at, const char *subject, c
 }
 
 /* Rules that concern the line alone. */
-static bool check_database(ConfigLoader *loader, PwIniPlace at, const char *subject, const DatabaseConf *db) {
+static bool check_database(ConfigLoader *loader, PwIniPlace at, const char *subject,
+                           const DatabaseConf *db)
+{
     bool ok = true;
     if (pw_str_equal(db->auth_dbname, "pgbouncer")) {
         pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, NULL,
-                    "%s: cannot use the reserved \"pgbouncer\" database as an auth_dbname", subject);
+                    "%s: cannot use the reserved \"pgbouncer\" database as an auth_dbname",
+                    subject);
         ok = false;
     }
     if (db->password != NULL && db->user == NULL)
@@ -98,12 +109,13 @@ static bool check_database(ConfigLoader *loader, PwIniPlace at, const char *subj
                     "%s: password without user has no effect", subject);
     if (db->min_pool_size > 0 && db->pool_size > 0 && db->min_pool_size > db->pool_size)
         pw_diag_add(loader->diags, PW_DIAG_WARNING, at.file, at.line, NULL,
-                    "%s: min_pool_size (%d) is larger than pool_size (%d), which is the limit", subject,
-                    db->min_pool_size, db->pool_size);
+                    "%s: min_pool_size (%d) is larger than pool_size (%d), which is the limit",
+                    subject, db->min_pool_size, db->pool_size);
     return ok;
 }
 
-void config_read_database(ConfigLoader *loader, PwIniPlace at, const char *name, const char *value) {
+void config_read_database(ConfigLoader *loader, PwIniPlace at, const char *name, const char *value)
+{
     char subject[100];
     (void)snprintf(subject, sizeof(subject), "database \"%.*s\"", DATABASE_NAME_MAX, name);
     const char *problem = NULL;
@@ -112,7 +124,8 @@ void config_read_database(ConfigLoader *loader, PwIniPlace at, const char *name,
     else if (strcmp(name, "pgbouncer") == 0)
         problem = "the name is reserved for the admin console";
     if (problem != NULL) {
-        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, NULL, "%s: %s", subject, problem);
+        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, NULL, "%s: %s", subject,
+                    problem);
         return;
     }
     DatabaseConf *db = pw_xcalloc(1, sizeof(*db));

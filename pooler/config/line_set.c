@@ -6,14 +6,17 @@
 
 #include "poolwise/mem.h"
 
-void line_set_add(LineSet *set, const char *name, void *item) {
+void line_set_add(LineSet *set, const char *name, void *item)
+{
     if ((set->n & (set->n - 1)) == 0) /* at powers of two: room for twice as many */
-        set->entries = pw_xrealloc(set->entries, (set->n > 0 ? 2 * set->n : 1) * sizeof(*set->entries));
+        set->entries =
+            pw_xrealloc(set->entries, (set->n > 0 ? 2 * set->n : 1) * sizeof(*set->entries));
     set->entries[set->n] = (LineSetEntry){.name = name, .item = item, .order = set->n};
     set->n++;
 }
 
-static int compare(const void *a, const void *b) {
+static int compare(const void *a, const void *b)
+{
     const LineSetEntry *x = a, *y = b;
     int by_name = strcmp(x->name, y->name);
     if (by_name != 0)
@@ -21,7 +24,8 @@ static int compare(const void *a, const void *b) {
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
-void line_set_seal(LineSet *set, LineSetDropped dropped, void *arg) {
+void line_set_seal(LineSet *set, LineSetDropped dropped, void *arg)
+{
     LineSetEntry *sorted = pw_xcalloc(set->n, sizeof(*sorted));
     size_t n = 0;
     if (set->n > 0) {
@@ -47,18 +51,22 @@ void line_set_seal(LineSet *set, LineSetDropped dropped, void *arg) {
     set->n = n;
 }
 
-static int compare_name(const void *name, const void *entry) {
+static int compare_name(const void *name, const void *entry)
+{
     return strcmp(name, ((const LineSetEntry *)entry)->name);
 }
 
-void *line_set_find(const LineSet *set, const char *name) {
+void *line_set_find(const LineSet *set, const char *name)
+{
     if (set->n == 0)
         return NULL;
-    const LineSetEntry *found = bsearch(name, set->by_name, set->n, sizeof(*set->by_name), compare_name);
+    const LineSetEntry *found =
+        bsearch(name, set->by_name, set->n, sizeof(*set->by_name), compare_name);
     return found != NULL ? found->item : NULL;
 }
 
-void line_set_finish(LineSet *set) {
+void line_set_finish(LineSet *set)
+{
     free(set->entries);
     free(set->by_name);
     *set = (LineSet){0};

@@ -32,7 +32,8 @@ static const struct {
 };
 
 void config_unknown_key(PwDiag *diags, PwIniPlace at, const char *where, const char *key,
-                        const PwParamTable *table) {
+                        const PwParamTable *table)
+{
     char hint[200];
     const char *nearest = pw_param_nearest(table, key), *elsewhere = NULL;
     for (size_t i = 0; i < PW_ARRAY_LEN(known_elsewhere); i++)
@@ -43,7 +44,8 @@ void config_unknown_key(PwDiag *diags, PwIniPlace at, const char *where, const c
         (void)snprintf(hint, sizeof(hint), "%s", elsewhere);
     else if (table != &config_params && pw_param_find(&config_params, key) != NULL)
         (void)snprintf(hint, sizeof(hint), "\"%.60s\" is an option of [pgbouncer]", key);
-    else if (table != &config_database_params && pw_param_find(&config_database_params, key) != NULL)
+    else if (table != &config_database_params &&
+             pw_param_find(&config_database_params, key) != NULL)
         (void)snprintf(hint, sizeof(hint), "\"%.60s\" belongs into a line of [databases]", key);
     else if (nearest != NULL)
         (void)snprintf(hint, sizeof(hint), "did you mean \"%s\"?", nearest);
@@ -54,22 +56,19 @@ void config_unknown_key(PwDiag *diags, PwIniPlace at, const char *where, const c
 }
 
 bool config_check_later(PwDiag *diags, PwIniPlace at, const char *subject, const PwParamRow *row,
-                        const void *base) {
-    const ConfigLater *later = (row->flags & PARAM_LATER) != 0 ? config_later_find(row->name) : NULL;
+                        const void *base)
+{
+    const ConfigLater *later = config_later_objection(row, base);
     if (later == NULL)
         return true;
-    char *value = pw_param_print(row, base);
-    bool harmless = value == NULL || pw_str_equal(value, row->def);
-    for (size_t i = 0; !harmless && i < PW_ARRAY_LEN(later->accepted) && later->accepted[i] != NULL; i++)
-        harmless = strcmp(value, later->accepted[i]) == 0;
-    if (!harmless)
-        pw_diag_add(diags, PW_DIAG_ERROR, at.file, at.line, NULL, "%s: %s", subject, later->reason);
-    free(value);
-    return harmless;
+    pw_diag_add(diags, later->only_note ? PW_DIAG_WARNING : PW_DIAG_ERROR, at.file, at.line, NULL,
+                "%s: %s", subject, later->reason);
+    return later->only_note;
 }
 
 bool config_set_line_key(ConfigLoader *loader, PwIniPlace at, const char *subject, const char *key,
-                         const char *value, const PwParamTable *table, void *base) {
+                         const char *value, const PwParamTable *table, void *base)
+{
     char where[200], why[PW_PARAM_WHY];
     (void)snprintf(where, sizeof(where), "%s: ", subject);
     const PwParamRow *row =
@@ -79,42 +78,48 @@ bool config_set_line_key(ConfigLoader *loader, PwIniPlace at, const char *subjec
         return false;
     }
     if (pw_param_set(row, base, value, why) != PW_OK) {
-        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, NULL, "%s%s %s", where, row->name, why);
+        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, NULL, "%s%s %s", where,
+                    row->name, why);
         return false;
     }
     (void)snprintf(where, sizeof(where), "%s: %s", subject, row->name);
     return config_check_later(loader->diags, at, where, row, base);
 }
 
-static void on_pair(void *arg, const char *key, const char *value) {
+static void on_pair(void *arg, const char *key, const char *value)
+{
     PairReader *reader = arg;
     const PwParamRow *row = pw_param_find(reader->table, key);
     /* An unquoted password with a blank in it goes on as an "unknown key": that must not be printed. */
     if (row == NULL && reader->after_secret && strcmp(key, "reserve_pool") != 0) {
         pw_diag_add(reader->loader->diags, PW_DIAG_ERROR, reader->at.file, reader->at.line,
-                    "a password with blanks needs single quotes", "%s: unknown key after the password",
-                    reader->subject);
+                    "a password with blanks needs single quotes",
+                    "%s: unknown key after the password", reader->subject);
         reader->ok = false;
         return;
     }
     if (!config_set_line_key(reader->loader, reader->at, reader->subject, key, value, reader->table,
                              reader->base))
         reader->ok = false;
-    reader->after_secret = reader->after_secret || (row != NULL && (row->flags & PW_PARAM_SECRET) != 0);
+    reader->after_secret =
+        reader->after_secret || (row != NULL && (row->flags & PW_PARAM_SECRET) != 0);
 }
 
 bool config_read_pairs(ConfigLoader *loader, PwIniPlace at, const char *subject, const char *value,
-                       const PwParamTable *table, void *base) {
+                       const PwParamTable *table, void *base)
+{
     PairReader reader = {loader, at, subject, table, base, false, true};
     const char *problem;
     if (pw_ini_read_pairs(value, on_pair, &reader, &problem) != PW_OK) {
-        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, NULL, "%s: %s", subject, problem);
+        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, NULL, "%s: %s", subject,
+                    problem);
         return false;
     }
     return reader.ok;
 }
 
-void config_user_destroy(UserConf *user) {
+void config_user_destroy(UserConf *user)
+{
     if (user == NULL)
         return;
     pw_params_finish(&config_user_params, user);
@@ -122,7 +127,8 @@ void config_user_destroy(UserConf *user) {
     free(user);
 }
 
-void config_read_user(ConfigLoader *loader, PwIniPlace at, const char *name, const char *value) {
+void config_read_user(ConfigLoader *loader, PwIniPlace at, const char *name, const char *value)
+{
     char subject[160];
     (void)snprintf(subject, sizeof(subject), "user \"%.*s\"", USER_NAME_MAX, name);
     if (strlen(name) > USER_NAME_MAX) {

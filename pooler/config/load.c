@@ -13,7 +13,8 @@
 
 static const char *const sections[] = {"pgbouncer", "pooler", "databases", "users", "peers"};
 
-PwIniPlace config_keep_place(ConfigLoader *loader, PwIniPlace at) {
+PwIniPlace config_keep_place(ConfigLoader *loader, PwIniPlace at)
+{
     PwStrList *files = &loader->config->lines->files;
     if (!pw_str_list_has(files, at.file))
         pw_str_list_add(files, at.file, strlen(at.file));
@@ -23,11 +24,13 @@ PwIniPlace config_keep_place(ConfigLoader *loader, PwIniPlace at) {
     return at;
 }
 
-static bool is_main(const char *section) {
+static bool is_main(const char *section)
+{
     return strcmp(section, "pgbouncer") == 0 || strcmp(section, "pooler") == 0;
 }
 
-static void on_section(void *arg, PwIniPlace at, const char *section) {
+static void on_section(void *arg, PwIniPlace at, const char *section)
+{
     ConfigLoader *loader = arg;
     if (is_main(section))
         loader->has_main = true;
@@ -43,11 +46,14 @@ static void on_section(void *arg, PwIniPlace at, const char *section) {
     if (best != NULL)
         (void)snprintf(hint, sizeof(hint), "did you mean [%s]?", best);
     else
-        (void)snprintf(hint, sizeof(hint), "the sections are [pgbouncer], [databases], [users] and [peers]");
-    pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, hint, "unknown section [%.60s]", section);
+        (void)snprintf(hint, sizeof(hint),
+                       "the sections are [pgbouncer], [databases], [users] and [peers]");
+    pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, hint, "unknown section [%.60s]",
+                section);
 }
 
-static void read_option(ConfigLoader *loader, PwIniPlace at, const char *key, const char *value) {
+static void read_option(ConfigLoader *loader, PwIniPlace at, const char *key, const char *value)
+{
     const PwParamRow *row = pw_param_find(&config_params, key);
     if (row == NULL) {
         config_unknown_key(loader->diags, at, "", key, &config_params);
@@ -61,7 +67,9 @@ static void read_option(ConfigLoader *loader, PwIniPlace at, const char *key, co
     loader->places[row - config_params.rows] = at;
 }
 
-static void on_key(void *arg, PwIniPlace at, const char *section, const char *key, const char *value) {
+static void on_key(void *arg, PwIniPlace at, const char *section, const char *key,
+                   const char *value)
+{
     ConfigLoader *loader = arg;
     at = config_keep_place(loader, at);
     if (is_main(section))
@@ -77,31 +85,37 @@ static void on_key(void *arg, PwIniPlace at, const char *section, const char *ke
     /* keys of an unknown section are not judged: the section itself was reported */
 }
 
-static void on_error(void *arg, PwIniPlace at, const char *text) {
+static void on_error(void *arg, PwIniPlace at, const char *text)
+{
     ConfigLoader *loader = arg;
     pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, NULL, "%s", text);
 }
 
-static void drop_database(void *arg, void *loser, const void *winner) {
+static void drop_database(void *arg, void *loser, const void *winner)
+{
     ConfigLoader *loader = arg;
     DatabaseConf *old = loser;
     const DatabaseConf *db = winner;
     pw_diag_add(loader->diags, PW_DIAG_WARNING, old->file, old->line, NULL,
-                "database \"%s\" is given again in line %d, which is the one that counts", db->name, db->line);
+                "database \"%s\" is given again in line %d, which is the one that counts", db->name,
+                db->line);
     config_database_destroy(old);
 }
 
-static void drop_user(void *arg, void *loser, const void *winner) {
+static void drop_user(void *arg, void *loser, const void *winner)
+{
     ConfigLoader *loader = arg;
     UserConf *old = loser;
     const UserConf *user = winner;
     pw_diag_add(loader->diags, PW_DIAG_WARNING, old->file, old->line, NULL,
-                "user \"%s\" is given again in line %d, which is the one that counts", user->name, user->line);
+                "user \"%s\" is given again in line %d, which is the one that counts", user->name,
+                user->line);
     config_user_destroy(old);
 }
 
 /* The cores that this process may use: fewer than the machine has in a container with a cpuset. */
-static int count_cores(void) {
+static int count_cores(void)
+{
     cpu_set_t set;
     long n;
     if (sched_getaffinity(0, sizeof(set), &set) == 0)
@@ -111,7 +125,8 @@ static int count_cores(void) {
     return n < 1 ? 1 : n > 256 ? 256 : (int)n;
 }
 
-PwErr config_load(const char *path, Config **ret_config, PwDiag *diags) {
+PwErr config_load(const char *path, Config **ret_config, PwDiag *diags)
+{
     size_t errors_before = diags->n_errors;
     ConfigLoader loader = {.config = config_new(), .diags = diags};
     loader.places = pw_xcalloc(config_params.n, sizeof(*loader.places));
@@ -137,7 +152,8 @@ PwErr config_load(const char *path, Config **ret_config, PwDiag *diags) {
 }
 
 /* Stable order: errors first, each group as found. */
-size_t config_print_problems(const PwDiag *diags, FILE *out) {
+size_t config_print_problems(const PwDiag *diags, FILE *out)
+{
     for (int level = 0; level < PW_DIAG_LEVEL_COUNT; level++) {
         for (size_t i = 0; i < diags->n; i++) {
             if ((int)diags->items[i].level != level)
@@ -148,24 +164,4 @@ size_t config_print_problems(const PwDiag *diags, FILE *out) {
         }
     }
     return diags->n_errors;
-}
-
-static const char *plural(size_t n) { return n == 1 ? "" : "s"; }
-
-bool config_check(const char *path, FILE *out) {
-    PwDiag diags;
-    Config *config = NULL;
-    pw_diag_init(&diags);
-    PwErr err = config_load(path, &config, &diags);
-    size_t errors = config_print_problems(&diags, out), warnings = diags.n_warnings;
-    if (err == PW_OK)
-        fprintf(out, "%s: ok: %zu database%s, %zu user line%s, %zu warning%s\n", path,
-                config_n_databases(config), plural(config_n_databases(config)), config_n_users(config),
-                plural(config_n_users(config)), warnings, plural(warnings));
-    else
-        fprintf(out, "%s: %zu error%s, %zu warning%s\n", path, errors, plural(errors), warnings,
-                plural(warnings));
-    pw_diag_finish(&diags);
-    config_unref(config);
-    return err == PW_OK;
 }

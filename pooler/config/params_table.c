@@ -2,47 +2,72 @@
 #include "pooler/config/params_table.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pooler/config/snapshot.h"
 
 /* The offset of a field, and a compile error when its type is not the one that the row's kind stores. */
-#define FIELD(owner, field, type)                                                                        \
-    (offsetof(owner, field) +                                                                            \
-     0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((owner *)0)->field), type) ? 1 : -1]))
-#define ENUM_FIELD(owner, field)                                                                         \
+#define FIELD(owner, field, type) \
+    (offsetof(owner, field) +     \
+     0 * sizeof(                  \
+             char[__builtin_types_compatible_p(__typeof__(((owner *)0)->field), type) ? 1 : -1]))
+#define ENUM_FIELD(owner, field) \
     (offsetof(owner, field) + 0 * sizeof(char[sizeof(((owner *)0)->field) == sizeof(int) ? 1 : -1]))
 
-#define BOOL(name, def, flags, help)                                                                     \
-    {#name, PW_PARAM_BOOL, 0, 1, def, flags, FIELD(Config, name, bool), NULL, help}
-#define INT(name, min, max, def, flags, help)                                                            \
-    {#name, PW_PARAM_INT, min, max, def, flags, FIELD(Config, name, int), NULL, help}
-#define TIME(name, min, def, flags, help)                                                                \
-    {#name, PW_PARAM_TIME, min, PW_PARAM_NO_MAX, def, flags, FIELD(Config, name, PwUsec), NULL, help}
-#define STR(name, def, flags, help)                                                                      \
-    {#name, PW_PARAM_STR, 0, PW_PARAM_NO_MAX, def, flags, FIELD(Config, name, char *), NULL, help}
-#define PATH(name, def, flags, help)                                                                     \
-    {#name, PW_PARAM_PATH, 0, PATH_MAX - 1, def, flags, FIELD(Config, name, char *), NULL, help}
-#define LIST(name, def, flags, help)                                                                     \
-    {#name, PW_PARAM_LIST, 0, 0, def, flags, FIELD(Config, name, PwStrList), NULL, help}
-#define ENUM(name, words, def, flags, help)                                                              \
-    {#name, PW_PARAM_ENUM, 0, 0, def, flags, ENUM_FIELD(Config, name), words, help}
+#define BOOL(name, def, flags, help)                                                  \
+    {                                                                                 \
+#name, PW_PARAM_BOOL, 0, 1, def, flags, FIELD(Config, name, bool), NULL, help \
+    }
+#define INT(name, min, max, def, flags, help)                                           \
+    {                                                                                   \
+#name, PW_PARAM_INT, min, max, def, flags, FIELD(Config, name, int), NULL, help \
+    }
+#define TIME(name, min, def, flags, help)                                                          \
+    {                                                                                              \
+#name, PW_PARAM_TIME, min, PW_PARAM_NO_MAX, def, flags, FIELD(Config, name, PwUsec), NULL, \
+            help                                                                                   \
+    }
+#define STR(name, def, flags, help)                                                             \
+    {                                                                                           \
+#name, PW_PARAM_STR, 0, PW_PARAM_NO_MAX, def, flags, FIELD(Config, name, char *), NULL, \
+            help                                                                                \
+    }
+#define PATH(name, def, flags, help)                                                               \
+    {                                                                                              \
+#name, PW_PARAM_PATH, 0, PATH_MAX - 1, def, flags, FIELD(Config, name, char *), NULL, help \
+    }
+#define LIST(name, def, flags, help)                                                       \
+    {                                                                                      \
+#name, PW_PARAM_LIST, 0, 0, def, flags, FIELD(Config, name, PwStrList), NULL, help \
+    }
+#define ENUM(name, words, def, flags, help)                                           \
+    {                                                                                 \
+#name, PW_PARAM_ENUM, 0, 0, def, flags, ENUM_FIELD(Config, name), words, help \
+    }
 
-#define RT PARAM_RUNTIME
-#define LATER PARAM_LATER
-#define INERT PARAM_INERT
-#define OURS PARAM_OURS
+#define RT     PARAM_RUNTIME
+#define LATER  PARAM_LATER
+#define INERT  PARAM_INERT
+#define OURS   PARAM_OURS
 #define SECRET PW_PARAM_SECRET
-#define SEC PW_USEC_PER_SEC
+#define SEC    PW_USEC_PER_SEC
 
-#define AUTH_QUERY                                                                                       \
-    "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END FROM pg_authid "     \
+#define AUTH_QUERY                                                                         \
+    "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END FROM " \
+    "pg_authid "                                                                           \
     "WHERE rolname=$1 AND rolcanlogin"
 
 static const PwParamWord auth_types[] = {
-    {"any", AUTH_TYPE_ANY},   {"trust", AUTH_TYPE_TRUST}, {"plain", AUTH_TYPE_PLAIN},
-    {"md5", AUTH_TYPE_MD5},   {"cert", AUTH_TYPE_CERT},   {"hba", AUTH_TYPE_HBA},
-    {"ldap", AUTH_TYPE_LDAP}, {"pam", AUTH_TYPE_PAM},     {"scram-sha-256", AUTH_TYPE_SCRAM_SHA_256},
+    {"any", AUTH_TYPE_ANY},
+    {"trust", AUTH_TYPE_TRUST},
+    {"plain", AUTH_TYPE_PLAIN},
+    {"md5", AUTH_TYPE_MD5},
+    {"cert", AUTH_TYPE_CERT},
+    {"hba", AUTH_TYPE_HBA},
+    {"ldap", AUTH_TYPE_LDAP},
+    {"pam", AUTH_TYPE_PAM},
+    {"scram-sha-256", AUTH_TYPE_SCRAM_SHA_256},
     {NULL, 0},
 };
 static const PwParamWord pool_modes[] = {
@@ -52,9 +77,12 @@ static const PwParamWord pool_modes[] = {
     {NULL, 0},
 };
 static const PwParamWord ssl_modes[] = {
-    {"disable", SSL_MODE_DISABLE},     {"allow", SSL_MODE_ALLOW},
-    {"prefer", SSL_MODE_PREFER},       {"require", SSL_MODE_REQUIRE},
-    {"verify-ca", SSL_MODE_VERIFY_CA}, {"verify-full", SSL_MODE_VERIFY_FULL},
+    {"disable", SSL_MODE_DISABLE},
+    {"allow", SSL_MODE_ALLOW},
+    {"prefer", SSL_MODE_PREFER},
+    {"require", SSL_MODE_REQUIRE},
+    {"verify-ca", SSL_MODE_VERIFY_CA},
+    {"verify-full", SSL_MODE_VERIFY_FULL},
     {NULL, 0},
 };
 static const PwParamWord load_balance_words[] = {
@@ -75,7 +103,7 @@ static const PwParamRow rows[] = {
     STR(auth_query, AUTH_QUERY, RT | LATER, "query that looks up a user's secret as auth_user"),
     ENUM(auth_type, auth_types, "md5", RT | LATER, "how clients prove who they are"),
     STR(auth_user, NULL, RT | LATER, "user that runs auth_query for users who are not in auth_file"),
-    TIME(autodb_idle_timeout, 0, "3600", RT, "forget a database that came through the '*' line after this long unused"),
+    TIME(autodb_idle_timeout, 0, "3600", RT | LATER, "forget a database that came through the '*' line after this long unused"),
     TIME(cancel_wait_timeout, 0, "10", RT, "longest wait of a cancel request for a connection; 0 waits for ever"),
     TIME(client_idle_timeout, 0, "0", RT, "close a client that is idle for longer; 0 never"),
     TIME(client_login_timeout, 0, "60", RT, "close a client whose login takes longer; 0 never"),
@@ -105,12 +133,12 @@ static const PwParamRow rows[] = {
     BOOL(log_pooler_errors, "1", RT, "log each error that the pooler itself sends to a client"),
     BOOL(log_stats, "1", RT, "log a line of statistics each stats_period"),
     PATH(logfile, "", RT, "file of the log; opened again by RELOAD and SIGHUP"),
-    STR(login_notify_message, "", RT | LATER, "notice that every client gets at login"),
+    STR(login_notify_message, "", RT, "notice that every client gets at login"),
     INT(max_client_conn, 0, INT_MAX, "100", RT, "client connections in total"),
     INT(max_db_client_connections, 0, INT_MAX, "0", RT, "client connections of one database; 0 is no limit"),
     INT(max_db_connections, 0, INT_MAX, "0", RT, "server connections of one database over all its pools; 0 is no limit"),
     INT(max_packet_size, 1, INT_MAX, "2147483647", RT, "largest message that is let through"),
-    INT(max_prepared_statements, 0, INT_MAX, "200", RT, "named statements kept on each server connection; 0 switches the tracking off"),
+    INT(max_prepared_statements, 0, INT_MAX, "200", RT | LATER, "named statements kept on each server connection; 0 switches the tracking off"),
     INT(max_user_client_connections, 0, INT_MAX, "0", RT, "client connections of one user; 0 is no limit"),
     INT(max_user_connections, 0, INT_MAX, "0", RT, "server connections of one user over all pools; 0 is no limit"),
     INT(min_pool_size, 0, INT_MAX, "0", RT, "server connections that a pool keeps open"),
@@ -118,7 +146,7 @@ static const PwParamRow rows[] = {
     PATH(pidfile, "", 0, "file with the process id; needed with -d"),
     INT(pkt_buf, 64, INT_MAX, "4096", INERT, "PgBouncer's buffer for each connection; here buffers exist only while they hold something"),
     ENUM(pool_mode, pool_modes, "session", RT, "when a server goes back to its pool"),
-    TIME(pool_idle_timeout, 0, "0", RT, "free a pool without clients and servers after this long; 0 never"),
+    TIME(pool_idle_timeout, 0, "0", RT | LATER, "free a pool without clients and servers after this long; 0 never"),
     TIME(query_timeout, 0, "0", RT, "close client and server when a query takes longer; 0 never"),
     TIME(query_wait_notify, 0, "5", RT, "tell a client that has waited this long for a server; 0 never"),
     TIME(query_wait_timeout, 0, "120", RT, "longest wait for a server; 0 waits for ever"),
@@ -130,7 +158,7 @@ static const PwParamRow rows[] = {
     TIME(server_check_delay, 0, "30", RT, "a server idle for longer is checked before it is used; 0 always"),
     STR(server_check_query, "<empty>", RT, "the check; <empty> is an empty query, nothing is no check"),
     TIME(server_connect_timeout, 0, "15", RT, "longest time for connecting and login; 0 has no limit"),
-    BOOL(server_fast_close, "0", RT, "in session mode close a server that is due at the end of its transaction"),
+    BOOL(server_fast_close, "0", RT | LATER, "in session mode close a server that is due at the end of its transaction"),
     TIME(server_idle_timeout, 0, "600", RT, "close a server that is idle for longer; 0 never"),
     TIME(server_lifetime, 0, "3600", RT, "close an unused server that is older; 0 uses it once"),
     TIME(server_login_retry, 0, "15", RT, "pause after a failed connect or login"),
@@ -147,7 +175,7 @@ static const PwParamRow rows[] = {
     BOOL(so_reuseport, "0", 0, "let several processes listen on the same port"),
     TIME(stats_period, SEC, "60", RT, "time over which averages are taken"),
     LIST(stats_users, "", RT, "users who may run SHOW"),
-    TIME(suspend_timeout, 0, "10", RT, "close connections that SUSPEND cannot flush in time"),
+    TIME(suspend_timeout, 0, "10", RT | LATER, "close connections that SUSPEND cannot flush in time"),
     BOOL(syslog, "0", RT, "log to syslog"),
     STR(syslog_facility, "daemon", RT, "facility in syslog: auth, authpriv, daemon, user, local0 to local7"),
     STR(syslog_ident, "pgbouncer", RT, "name in syslog; PgBouncer's, so that filters of a log go on working"),
@@ -178,36 +206,60 @@ static const PwParamRow rows[] = {
 
 const PwParamTable config_params = {rows, PW_ARRAY_LEN(rows)};
 
+/* clang-format off */
 static const ConfigLater laters[] = {
-    {"auth_type",
-     {"any", "trust", "plain", "scram-sha-256"},
-     "this way to log in is not available in this version"},
-    {"auth_user", {""}, "auth_query is not available in this version"},
-    {"client_tls_sslmode", {NULL}, "TLS is not available in this version"},
-    {"dns_zone_check_period", {NULL}, "watching DNS zones is not available in this version"},
-    {"login_notify_message", {NULL}, "a notice at login is not available in this version"},
-    {"peer_id", {NULL}, "peering is not available in this version"},
-    {"server_tls_sslmode", {"disable", "allow"}, "TLS is not available in this version"},
+    {"auth_type", {"any", "trust", "plain", "scram-sha-256"}, "this way to log in is not available in this version", false},
+    {"auth_user", {""}, "auth_query is not available in this version", false},
+    {"autodb_idle_timeout", {NULL}, "databases that came through the '*' line are kept in this version", true},
+    {"client_tls_sslmode", {NULL}, "TLS is not available in this version", false},
+    {"dns_zone_check_period", {NULL}, "watching DNS zones is not available in this version", false},
+    {"max_prepared_statements", {"0"}, "named statements are not followed from server to server in this version", true},
+    {"peer_id", {NULL}, "peering is not available in this version", false},
+    {"pool_idle_timeout", {NULL}, "pools without clients and servers are kept in this version", true},
+    {"server_fast_close", {NULL}, "closing servers before their client goes is not available in this version", false},
+    {"server_tls_sslmode", {"disable", "allow"}, "TLS is not available in this version", false},
+    {"suspend_timeout", {NULL}, "SUSPEND has no time limit in this version", true},
 };
+/* clang-format on */
 
-const ConfigLater *config_later_find(const char *name) {
-    for (size_t i = 0; i < PW_ARRAY_LEN(laters); i++)
-        if (strcmp(laters[i].name, name) == 0)
-            return &laters[i];
-    return NULL;
+const ConfigLater *config_later_objection(const PwParamRow *row, const void *base)
+{
+    const ConfigLater *later = NULL;
+    for (size_t i = 0; i < PW_ARRAY_LEN(laters) && (row->flags & PARAM_LATER) != 0; i++)
+        if (strcmp(laters[i].name, row->name) == 0)
+            later = &laters[i];
+    if (later == NULL)
+        return NULL;
+    char *value = pw_param_print(row, base);
+    bool harmless = value == NULL || pw_str_equal(value, row->def);
+    for (size_t i = 0; !harmless && i < PW_ARRAY_LEN(later->accepted) && later->accepted[i] != NULL;
+         i++)
+        harmless = strcmp(value, later->accepted[i]) == 0;
+    free(value);
+    return harmless ? NULL : later;
 }
 
 /* ---- [databases] and [users]: a number that the line does not give is -1 ---------------------- */
 
 #define UNSET PW_PARAM_NEGATIVE_UNSET
-#define DB_STR(name, min, flags, help)                                                                   \
-    {#name, PW_PARAM_STR, min, PW_PARAM_NO_MAX, NULL, flags, FIELD(DatabaseConf, name, char *), NULL, help}
-#define LINE_INT(owner, name, help)                                                                      \
-    {#name, PW_PARAM_INT, 0, INT_MAX, NULL, UNSET, FIELD(owner, name, int), NULL, help}
-#define LINE_TIME(owner, name, help)                                                                     \
-    {#name, PW_PARAM_TIME, 0, PW_PARAM_NO_MAX, NULL, UNSET, FIELD(owner, name, PwUsec), NULL, help}
-#define LINE_ENUM(owner, name, words, help)                                                              \
-    {#name, PW_PARAM_ENUM, 0, 0, NULL, UNSET, ENUM_FIELD(owner, name), words, help}
+#define DB_STR(name, min, flags, help)                                                             \
+    {                                                                                              \
+#name, PW_PARAM_STR, min, PW_PARAM_NO_MAX, NULL, flags, FIELD(DatabaseConf, name, char *), \
+            NULL, help                                                                             \
+    }
+#define LINE_INT(owner, name, help)                                                       \
+    {                                                                                     \
+#name, PW_PARAM_INT, 0, INT_MAX, NULL, UNSET, FIELD(owner, name, int), NULL, help \
+    }
+#define LINE_TIME(owner, name, help)                                                             \
+    {                                                                                            \
+#name, PW_PARAM_TIME, 0, PW_PARAM_NO_MAX, NULL, UNSET, FIELD(owner, name, PwUsec), NULL, \
+            help                                                                                 \
+    }
+#define LINE_ENUM(owner, name, words, help)                                           \
+    {                                                                                 \
+#name, PW_PARAM_ENUM, 0, 0, NULL, UNSET, ENUM_FIELD(owner, name), words, help \
+    }
 
 /* clang-format off */
 static const PwParamRow database_rows[] = {

@@ -9,21 +9,26 @@
 #include "poolwise/params.h"
 
 #define PARAM_RUNTIME PW_PARAM_RUNTIME
-#define PARAM_LATER (PW_PARAM_FLAG_FIRST_FREE << 0) /* what it switches on is not built yet: see config_later */
-#define PARAM_INERT (PW_PARAM_FLAG_FIRST_FREE << 1) /* read so that files load; nothing here depends on it */
-#define PARAM_OURS (PW_PARAM_FLAG_FIRST_FREE << 2)  /* PgBouncer does not have it */
+#define PARAM_LATER \
+    (PW_PARAM_FLAG_FIRST_FREE << 0) /* what it switches on is not built yet: see config_later */
+#define PARAM_INERT \
+    (PW_PARAM_FLAG_FIRST_FREE << 1) /* read so that files load; nothing here depends on it */
+#define PARAM_OURS (PW_PARAM_FLAG_FIRST_FREE << 2) /* PgBouncer does not have it */
 
-extern const PwParamTable config_params;          /* [pgbouncer], into Config; in the order of SHOW CONFIG */
+extern const PwParamTable config_params; /* [pgbouncer], into Config; in the order of SHOW CONFIG */
 extern const PwParamTable config_database_params; /* one line of [databases], into DatabaseConf */
 extern const PwParamTable config_user_params;     /* one line of [users], into UserConf */
 
-/* Is this value of a PARAM_LATER option harmless? Rows without an entry in the table take any value: they only
- * matter together with another option that has one. On false *ret_reason says what is not available. */
+/* Which values of a PARAM_LATER option are harmless. Rows without an entry take any value: they only matter
+ * together with another option that has one. */
 typedef struct ConfigLater {
     const char *name;
     const char *accepted[4]; /* besides the default; as printed */
-    const char *reason;
+    const char *reason;      /* what is not available */
+    bool only_note; /* housekeeping: the file loads with a warning; SET is refused all the same */
 } ConfigLater;
-const ConfigLater *config_later_find(const char *name); /* NULL: no entry */
+
+/* The entry that speaks against the row's value in `base`; NULL when nothing does. */
+const ConfigLater *config_later_objection(const PwParamRow *row, const void *base);
 
 #endif

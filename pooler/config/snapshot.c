@@ -11,7 +11,8 @@
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-Config *config_new(void) {
+Config *config_new(void)
+{
     Config *config = pw_xcalloc(1, sizeof(*config));
     config->refs = 1;
     config->lines = pw_xcalloc(1, sizeof(*config->lines));
@@ -22,15 +23,20 @@ Config *config_new(void) {
 
 /* A reference count is the one thing of a snapshot that changes; going through an integer says so without
  * a cast that drops const unseen. */
-static Config *writable(const Config *config) { return (Config *)(uintptr_t)config; }
+static Config *writable(const Config *config)
+{
+    return (Config *)(uintptr_t)config;
+}
 
-Config *config_ref(const Config *config) {
+Config *config_ref(const Config *config)
+{
     Config *same = writable(config);
     __atomic_add_fetch(&same->refs, 1, __ATOMIC_RELAXED);
     return same;
 }
 
-static void lines_unref(ConfigLines *lines) {
+static void lines_unref(ConfigLines *lines)
+{
     if (__atomic_sub_fetch(&lines->refs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     for (size_t i = 0; i < lines->databases.n; i++)
@@ -43,7 +49,8 @@ static void lines_unref(ConfigLines *lines) {
     free(lines);
 }
 
-void config_unref(const Config *config) {
+void config_unref(const Config *config)
+{
     if (config == NULL)
         return;
     Config *gone = writable(config);
@@ -56,7 +63,8 @@ void config_unref(const Config *config) {
 
 /* ---- finding -------------------------------------------------------------------------------- */
 
-const DatabaseConf *config_find_database(const Config *config, const char *name, bool *ret_auto) {
+const DatabaseConf *config_find_database(const Config *config, const char *name, bool *ret_auto)
+{
     const DatabaseConf *db = line_set_find(&config->lines->databases, name);
     if (db != NULL && !db->is_auto) {
         *ret_auto = false;
@@ -66,28 +74,38 @@ const DatabaseConf *config_find_database(const Config *config, const char *name,
     return config->lines->fallback;
 }
 
-const UserConf *config_find_user(const Config *config, const char *name) {
+const UserConf *config_find_user(const Config *config, const char *name)
+{
     return line_set_find(&config->lines->users, name);
 }
 
-size_t config_n_databases(const Config *config) { return config->lines->databases.n; }
+size_t config_n_databases(const Config *config)
+{
+    return config->lines->databases.n;
+}
 
-const DatabaseConf *config_database_at(const Config *config, size_t i) {
+const DatabaseConf *config_database_at(const Config *config, size_t i)
+{
     return config->lines->databases.entries[i].item;
 }
 
-size_t config_n_users(const Config *config) { return config->lines->users.n; }
+size_t config_n_users(const Config *config)
+{
+    return config->lines->users.n;
+}
 
-const UserConf *config_user_at(const Config *config, size_t i) {
+const UserConf *config_user_at(const Config *config, size_t i)
+{
     return config->lines->users.entries[i].item;
 }
 
-bool config_database_needs_reconnect(const DatabaseConf *a, const DatabaseConf *b) {
+bool config_database_needs_reconnect(const DatabaseConf *a, const DatabaseConf *b)
+{
     return a->port != b->port || a->load_balance_hosts != b->load_balance_hosts ||
            !pw_str_equal(a->dbname, b->dbname) || !pw_str_equal(a->host, b->host) ||
-           !pw_str_equal(a->user, b->user) ||
-           !pw_str_equal(a->connect_query, b->connect_query) ||
-           !pw_str_equal(a->auth_dbname, b->auth_dbname) || !pw_str_equal(a->auth_query, b->auth_query) ||
+           !pw_str_equal(a->user, b->user) || !pw_str_equal(a->connect_query, b->connect_query) ||
+           !pw_str_equal(a->auth_dbname, b->auth_dbname) ||
+           !pw_str_equal(a->auth_query, b->auth_query) ||
            !pw_str_equal(a->client_encoding, b->client_encoding) ||
            !pw_str_equal(a->datestyle, b->datestyle) || !pw_str_equal(a->timezone, b->timezone) ||
            !pw_str_equal(a->application_name, b->application_name);
@@ -96,16 +114,23 @@ bool config_database_needs_reconnect(const DatabaseConf *a, const DatabaseConf *
 /* ---- what counts ---------------------------------------------------------------------------- */
 
 /* The first that is not unset (-1). */
-static int64_t first_set(int64_t user, int64_t db, int64_t global) {
+static int64_t first_set(int64_t user, int64_t db, int64_t global)
+{
     return user >= 0 ? user : db >= 0 ? db : global;
 }
 
 /* Caps of connections: 0 in a line means "as the global value", as in PgBouncer. */
-static int cap(int line, int global) { return line > 0 ? line : global; }
+static int cap(int line, int global)
+{
+    return line > 0 ? line : global;
+}
 
-void config_effective(const Config *config, const DatabaseConf *db, const char *user, PoolSettings *ret) {
+void config_effective(const Config *config, const DatabaseConf *db, const char *user,
+                      PoolSettings *ret)
+{
     const char *server_user = db->user != NULL ? db->user : user;
-    static const UserConf no_line = {.pool_size = -1, .reserve_pool_size = -1, .pool_mode = POOL_MODE_UNSET};
+    static const UserConf no_line = {
+        .pool_size = -1, .reserve_pool_size = -1, .pool_mode = POOL_MODE_UNSET};
     const UserConf *line = server_user != NULL ? config_find_user(config, server_user) : NULL;
     if (line == NULL)
         line = &no_line;
@@ -113,21 +138,23 @@ void config_effective(const Config *config, const DatabaseConf *db, const char *
         .pool_mode = (PoolMode)first_set(line->pool_mode, db->pool_mode, config->pool_mode),
         .pool_size = (int)first_set(line->pool_size, db->pool_size, config->default_pool_size),
         .min_pool_size = (int)first_set(-1, db->min_pool_size, config->min_pool_size),
-        .reserve_pool_size =
-            (int)first_set(line->reserve_pool_size, db->reserve_pool_size, config->reserve_pool_size),
+        .reserve_pool_size = (int)first_set(line->reserve_pool_size, db->reserve_pool_size,
+                                            config->reserve_pool_size),
         .max_db_connections = cap(db->max_db_connections, config->max_db_connections),
         .max_user_connections = cap(line->max_user_connections, config->max_user_connections),
         .reserve_pool_timeout = config->reserve_pool_timeout,
         .server_lifetime = db->server_lifetime > 0 ? db->server_lifetime : config->server_lifetime,
         .server_idle_timeout = config->server_idle_timeout,
-        .load_balance_hosts = db->load_balance_hosts != LOAD_BALANCE_UNSET ? db->load_balance_hosts
-                                                                           : LOAD_BALANCE_ROUND_ROBIN,
+        .load_balance_hosts = db->load_balance_hosts != LOAD_BALANCE_UNSET
+                                  ? db->load_balance_hosts
+                                  : LOAD_BALANCE_ROUND_ROBIN,
         .server_user = server_user,
     };
 }
 
 void config_effective_client(const Config *config, const DatabaseConf *db, const char *user,
-                             ClientSettings *ret) {
+                             ClientSettings *ret)
+{
     static const UserConf no_line = {.query_timeout = -1,
                                      .query_wait_timeout = -1,
                                      .idle_transaction_timeout = -1,
@@ -142,19 +169,26 @@ void config_effective_client(const Config *config, const DatabaseConf *db, const
             first_set(line->query_wait_timeout, db->query_wait_timeout, config->query_wait_timeout),
         .idle_transaction_timeout =
             first_set(line->idle_transaction_timeout, -1, config->idle_transaction_timeout),
-        .transaction_timeout = first_set(line->transaction_timeout, -1, config->transaction_timeout),
-        .client_idle_timeout = first_set(line->client_idle_timeout, -1, config->client_idle_timeout),
+        .transaction_timeout =
+            first_set(line->transaction_timeout, -1, config->transaction_timeout),
+        .client_idle_timeout =
+            first_set(line->client_idle_timeout, -1, config->client_idle_timeout),
         .max_user_client_connections =
             cap(line->max_user_client_connections, config->max_user_client_connections),
-        .max_db_client_connections = cap(db->max_db_client_connections, config->max_db_client_connections),
+        .max_db_client_connections =
+            cap(db->max_db_client_connections, config->max_db_client_connections),
     };
 }
 
 /* ---- SHOW CONFIG, SET, RELOAD ---------------------------------------------------------------- */
 
-static bool is_runtime(const PwParamRow *row) { return (row->flags & PARAM_RUNTIME) != 0; }
+static bool is_runtime(const PwParamRow *row)
+{
+    return (row->flags & PARAM_RUNTIME) != 0;
+}
 
-void config_show(const Config *config, ConfigShowRow row, void *arg) {
+void config_show(const Config *config, ConfigShowRow row, void *arg)
+{
     for (size_t i = 0; i < config_params.n; i++) {
         const PwParamRow *param = &config_params.rows[i];
         char *value = pw_param_print(param, config);
@@ -163,7 +197,8 @@ void config_show(const Config *config, ConfigShowRow row, void *arg) {
     }
 }
 
-void config_diff(const Config *old, const Config *new_config, ConfigShowRow row, void *arg) {
+void config_diff(const Config *old, const Config *new_config, ConfigShowRow row, void *arg)
+{
     for (size_t i = 0; i < config_params.n; i++) {
         const PwParamRow *param = &config_params.rows[i];
         if (pw_param_equal(param, old, new_config))
@@ -175,7 +210,8 @@ void config_diff(const Config *old, const Config *new_config, ConfigShowRow row,
     }
 }
 
-static void explain_first(const PwDiag *diags, char *why) {
+static void explain_first(const PwDiag *diags, char *why)
+{
     for (size_t i = 0; i < diags->n; i++) {
         if (diags->items[i].level == PW_DIAG_ERROR) {
             (void)snprintf(why, CONFIG_WHY, "%s", diags->items[i].text);
@@ -184,7 +220,9 @@ static void explain_first(const PwDiag *diags, char *why) {
     }
 }
 
-PwErr config_with(const Config *old, const char *key, const char *value, Config **ret_new, char *why) {
+PwErr config_with(const Config *old, const char *key, const char *value, Config **ret_new,
+                  char *why)
+{
     const PwParamRow *row = pw_param_find(&config_params, key);
     if (row == NULL) {
         const char *nearest = pw_param_nearest(&config_params, key);
@@ -206,11 +244,17 @@ PwErr config_with(const Config *old, const char *key, const char *value, Config 
     PwErr err = pw_param_set(row, config, value, problem);
     if (err != PW_OK)
         (void)snprintf(why, CONFIG_WHY, "%s %s", key, problem);
+    const ConfigLater *later = err == PW_OK ? config_later_objection(row, config) : NULL;
+    if (later != NULL) {
+        (void)snprintf(why, CONFIG_WHY, "%s: %s", key, later->reason);
+        err = PW_ERR_UNSUPPORTED;
+    }
     if (err == PW_OK) {
         PwDiag diags;
         pw_diag_init(&diags);
         PwIniPlace *places = pw_xcalloc(config_params.n, sizeof(*places));
-        ConfigLoader loader = {.config = config, .diags = &diags, .places = places, .has_main = true};
+        ConfigLoader loader = {
+            .config = config, .diags = &diags, .places = places, .has_main = true};
         config_validate(&loader);
         if (diags.n_errors > 0) {
             explain_first(&diags, why);
@@ -228,7 +272,8 @@ PwErr config_with(const Config *old, const char *key, const char *value, Config 
 
 /* ---- names ---------------------------------------------------------------------------------- */
 
-static const char *word_of(const char *option, int value) {
+static const char *word_of(const char *option, int value)
+{
     const PwParamRow *row = pw_param_find(&config_params, option);
     if (row == NULL)
         row = pw_param_find(&config_database_params, option);
@@ -239,8 +284,15 @@ static const char *word_of(const char *option, int value) {
     return NULL;
 }
 
-const char *config_pool_mode_name(PoolMode mode) { return word_of("pool_mode", (int)mode); }
-const char *config_auth_type_name(AuthType type) { return word_of("auth_type", (int)type); }
-const char *config_load_balance_name(LoadBalanceHosts how) {
+const char *config_pool_mode_name(PoolMode mode)
+{
+    return word_of("pool_mode", (int)mode);
+}
+const char *config_auth_type_name(AuthType type)
+{
+    return word_of("auth_type", (int)type);
+}
+const char *config_load_balance_name(LoadBalanceHosts how)
+{
     return word_of("load_balance_hosts", (int)how);
 }

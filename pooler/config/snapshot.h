@@ -60,9 +60,10 @@ typedef struct DatabaseConf {
     char *name;   /* "*" for the fallback */
     bool is_auto; /* this is the fallback line */
     char *dbname; /* NULL: the name the client asked for */
-    char *host;   /* as given: name, address, /dir, @abstract or a comma list; NULL: unix_socket_dir */
-    int port;     /* 5432 when not given */
-    char *user;   /* forced server user; NULL: the client's */
+    char
+        *host; /* as given: name, address, /dir, @abstract or a comma list; NULL: unix_socket_dir */
+    int port;  /* 5432 when not given */
+    char *user; /* forced server user; NULL: the client's */
     char *password;
     char *auth_user, *auth_query, *auth_dbname;
     int pool_size, min_pool_size, reserve_pool_size;
@@ -71,8 +72,9 @@ typedef struct DatabaseConf {
     PwUsec server_lifetime, query_wait_timeout;
     LoadBalanceHosts load_balance_hosts;
     char *connect_query;
-    char *client_encoding, *datestyle, *timezone, *application_name; /* start-up parameters for the server */
-    const char *file; /* where the line is, for messages */
+    char *client_encoding, *datestyle, *timezone,
+        *application_name; /* start-up parameters for the server */
+    const char *file;      /* where the line is, for messages */
     int line;
 } DatabaseConf;
 
@@ -94,7 +96,8 @@ typedef struct Config {
     /* [pgbouncer], in the order of SHOW CONFIG */
     PwStrList admin_users;
     bool application_name_add_host;
-    char *auth_dbname, *auth_file, *auth_hba_file, *auth_ident_file, *auth_ldap_options, *auth_query;
+    char *auth_dbname, *auth_file, *auth_hba_file, *auth_ident_file, *auth_ldap_options,
+        *auth_query;
     AuthType auth_type;
     char *auth_user;
     PwUsec autodb_idle_timeout, cancel_wait_timeout, client_idle_timeout, client_login_timeout;
@@ -166,27 +169,25 @@ typedef struct Config {
  * there was no error. *ret_config has one reference. Relative paths are relative to the working directory. */
 PW_MUSTCHECK PwErr config_load(const char *path, Config **ret_config, PwDiag *diags);
 
-Config *config_ref(const Config *config);   /* returns the same snapshot */
-void config_unref(const Config *config);    /* NULL is fine */
+Config *config_ref(const Config *config); /* returns the same snapshot */
+void config_unref(const Config *config);  /* NULL is fine */
 
 /* One line a problem, errors first, to `out`. Returns the number of errors. */
 size_t config_print_problems(const PwDiag *diags, FILE *out);
-
-/* --check: loads the file, prints all problems and a closing line to `out`. True when it would start. */
-bool config_check(const char *path, FILE *out);
 
 /* Looks the name up in [databases]. *ret_auto tells that the '*' line answered. NULL: no such database.
  * The answer lives as long as the snapshot. "*" is no name: it is answered like any unknown one. */
 const DatabaseConf *config_find_database(const Config *config, const char *name, bool *ret_auto);
 const UserConf *config_find_user(const Config *config, const char *name); /* NULL: no line */
 
-size_t config_n_databases(const Config *config); /* with '*' */
+size_t config_n_databases(const Config *config);                        /* with '*' */
 const DatabaseConf *config_database_at(const Config *config, size_t i); /* in file order */
 size_t config_n_users(const Config *config);
 const UserConf *config_user_at(const Config *config, size_t i);
 
 /* The name of the database on the server for a client that asked for `name`. */
-static inline const char *config_server_dbname(const DatabaseConf *db, const char *name) {
+static inline const char *config_server_dbname(const DatabaseConf *db, const char *name)
+{
     return db->dbname != NULL ? db->dbname : name;
 }
 
@@ -202,9 +203,10 @@ typedef struct PoolSettings {
     PwUsec reserve_pool_timeout;
     PwUsec server_lifetime, server_idle_timeout;
     LoadBalanceHosts load_balance_hosts; /* never UNSET */
-    const char *server_user; /* db->user or user; borrowed */
+    const char *server_user;             /* db->user or user; borrowed */
 } PoolSettings;
-void config_effective(const Config *config, const DatabaseConf *db, const char *user, PoolSettings *ret);
+void config_effective(const Config *config, const DatabaseConf *db, const char *user,
+                      PoolSettings *ret);
 
 /* What counts for one client: by the user it logged in as. Timeouts: 0 is "none". */
 typedef struct ClientSettings {
@@ -223,8 +225,8 @@ void config_show(const Config *config, ConfigShowRow row, void *arg);
 /* A copy with one option changed (the console's SET). PW_ERR_UNKNOWN_KEY, PW_ERR_UNSUPPORTED (cannot change while
  * running, or not built), PW_ERR_SYNTAX, PW_ERR_RANGE; why[CONFIG_WHY] then has a text. */
 #define CONFIG_WHY 300
-PW_MUSTCHECK PwErr config_with(const Config *old, const char *key, const char *value, Config **ret_new,
-                               char *why);
+PW_MUSTCHECK PwErr config_with(const Config *old, const char *key, const char *value,
+                               Config **ret_new, char *why);
 
 /* Does the option `key` differ between two snapshots? (After RELOAD: settings that cannot change while running.)
  * Calls `row` for each that differs; value is the old, def the new one. */

@@ -7,7 +7,8 @@
 #include "pooler/config/params_table.h"
 #include "poolwise/mem.h"
 
-static PwIniPlace place_of(const ConfigLoader *loader, const char *option) {
+static PwIniPlace place_of(const ConfigLoader *loader, const char *option)
+{
     const PwParamRow *row = pw_param_find(&config_params, option);
     PwIniPlace at = {.file = loader->config->conffile, .line = 0};
     if (row != NULL && loader->places[row - config_params.rows].line > 0)
@@ -15,59 +16,74 @@ static PwIniPlace place_of(const ConfigLoader *loader, const char *option) {
     return at;
 }
 
-#define PROBLEM(level, option, hint, ...)                                                                \
-    do {                                                                                                 \
-        PwIniPlace at_ = place_of(loader, option);                                                       \
-        pw_diag_add(loader->diags, level, at_.file, at_.line, hint, __VA_ARGS__);                        \
+#define PROBLEM(level, option, hint, ...)                                         \
+    do {                                                                          \
+        PwIniPlace at_ = place_of(loader, option);                                \
+        pw_diag_add(loader->diags, level, at_.file, at_.line, hint, __VA_ARGS__); \
     } while (0)
 #define ERROR(option, hint, ...) PROBLEM(PW_DIAG_ERROR, option, hint, __VA_ARGS__)
-#define WARN(option, hint, ...) PROBLEM(PW_DIAG_WARNING, option, hint, __VA_ARGS__)
+#define WARN(option, hint, ...)  PROBLEM(PW_DIAG_WARNING, option, hint, __VA_ARGS__)
 
-static bool is_empty(const char *text) { return text == NULL || text[0] == '\0'; }
+static bool is_empty(const char *text)
+{
+    return text == NULL || text[0] == '\0';
+}
 
-static void check_later(ConfigLoader *loader) {
+static void check_later(ConfigLoader *loader)
+{
     for (size_t i = 0; i < config_params.n; i++)
         (void)config_check_later(loader->diags, place_of(loader, config_params.rows[i].name),
-                                 config_params.rows[i].name, &config_params.rows[i], loader->config);
+                                 config_params.rows[i].name, &config_params.rows[i],
+                                 loader->config);
     if (place_of(loader, "server_tls_sslmode").line > 0 &&
         loader->config->server_tls_sslmode != SSL_MODE_DISABLE)
         WARN("server_tls_sslmode", "write server_tls_sslmode = disable if that is what you want",
              "server_tls_sslmode: connections to servers are not encrypted in this version");
 }
 
-static void check_auth(ConfigLoader *loader) {
+static void check_auth(ConfigLoader *loader)
+{
     const Config *config = loader->config;
     if (pw_str_equal(config->auth_dbname, "pgbouncer"))
-        ERROR("auth_dbname", NULL, "cannot use the reserved \"pgbouncer\" database as an auth_dbname");
-    if (config->auth_type != AUTH_TYPE_ANY && is_empty(config->auth_file) && is_empty(config->auth_user))
+        ERROR("auth_dbname", NULL,
+              "cannot use the reserved \"pgbouncer\" database as an auth_dbname");
+    if (config->auth_type != AUTH_TYPE_ANY && is_empty(config->auth_file) &&
+        is_empty(config->auth_user))
         WARN("auth_type", "set auth_file", "no auth_file: no user can log in");
     if (config->auth_type != AUTH_TYPE_ANY)
         return;
     for (size_t i = 0; i < config_n_databases(config); i++) {
         const DatabaseConf *db = config_database_at(config, i);
         if (db->user == NULL)
-            pw_diag_add(loader->diags, PW_DIAG_WARNING, db->file, db->line, "add user=NAME to the line",
-                        "database \"%s\": with auth_type = any it needs a user, or every login to it fails",
-                        db->name);
+            pw_diag_add(
+                loader->diags, PW_DIAG_WARNING, db->file, db->line, "add user=NAME to the line",
+                "database \"%s\": with auth_type = any it needs a user, or every login to it fails",
+                db->name);
     }
 }
 
-static void check_numbers(ConfigLoader *loader) {
+static void check_numbers(ConfigLoader *loader)
+{
     const Config *config = loader->config;
     if (config->default_pool_size > 0 && config->min_pool_size > config->default_pool_size)
-        WARN("min_pool_size", NULL, "min_pool_size (%d) is larger than default_pool_size (%d), which is the limit",
+        WARN("min_pool_size", NULL,
+             "min_pool_size (%d) is larger than default_pool_size (%d), which is the limit",
              config->min_pool_size, config->default_pool_size);
     if (config->reserve_pool_size > 0 && config->reserve_pool_timeout == 0)
-        WARN("reserve_pool_timeout", NULL, "reserve_pool_timeout = 0 switches the reserve pool off");
+        WARN("reserve_pool_timeout", NULL,
+             "reserve_pool_timeout = 0 switches the reserve pool off");
     if (config->query_log_samples > 0 && is_empty(config->query_log))
-        WARN("query_log_samples", "set query_log", "query_log_samples has no effect without query_log");
+        WARN("query_log_samples", "set query_log",
+             "query_log_samples has no effect without query_log");
     if (!is_empty(config->query_log) && !config->query_observation)
         WARN("query_observation", NULL, "query_log stays empty with query_observation = 0");
     if (config->max_client_conn == 0)
-        WARN("max_client_conn", NULL, "max_client_conn = 0 lets nobody in but to the admin console");
+        WARN("max_client_conn", NULL,
+             "max_client_conn = 0 lets nobody in but to the admin console");
 }
 
-static void check_names(ConfigLoader *loader) {
+static void check_names(ConfigLoader *loader)
+{
     static const char *const facilities[] = {"auth",   "authpriv", "daemon", "user",
                                              "local0", "local1",   "local2", "local3",
                                              "local4", "local5",   "local6", "local7"};
@@ -77,13 +93,15 @@ static void check_names(ConfigLoader *loader) {
         known = known || strcasecmp(config->syslog_facility, facilities[i]) == 0;
     if (!known)
         ERROR("syslog_facility", NULL,
-              "syslog_facility must be one of auth, authpriv, daemon, user, local0 to local7, not \"%.40s\"",
+              "syslog_facility must be one of auth, authpriv, daemon, user, local0 to local7, not "
+              "\"%.40s\"",
               config->syslog_facility);
     if (config->listen_addr.n == 0 && is_empty(config->unix_socket_dir))
         WARN("listen_addr", "set listen_addr or unix_socket_dir", "nothing to listen on");
 }
 
-void config_validate(ConfigLoader *loader) {
+void config_validate(ConfigLoader *loader)
+{
     if (!loader->has_main)
         pw_diag_add(loader->diags, PW_DIAG_ERROR, loader->config->conffile, 0,
                     "an empty one takes all defaults", "there is no section [pgbouncer]");

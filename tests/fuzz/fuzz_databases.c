@@ -8,14 +8,16 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void drop_any(void *arg, void *loser, const void *winner) {
+static void drop_any(void *arg, void *loser, const void *winner)
+{
     (void)arg;
     (void)loser;
     (void)winner;
     abort(); /* one line cannot be there twice */
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
     char *value = malloc(size + 1);
     if (value == NULL)
         abort();

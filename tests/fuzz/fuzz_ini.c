@@ -14,7 +14,8 @@ typedef struct Seen {
     int errors;
 } Seen;
 
-static void look(Seen *seen, PwIniPlace at, const char *text) {
+static void look(Seen *seen, PwIniPlace at, const char *text)
+{
     if (at.line < seen->last_line) /* without %include lines only go up */
         abort();
     seen->last_line = at.line;
@@ -22,9 +23,14 @@ static void look(Seen *seen, PwIniPlace at, const char *text) {
     seen->calls++;
 }
 
-static void on_section(void *arg, PwIniPlace at, const char *section) { look(arg, at, section); }
+static void on_section(void *arg, PwIniPlace at, const char *section)
+{
+    look(arg, at, section);
+}
 
-static void on_key(void *arg, PwIniPlace at, const char *section, const char *key, const char *value) {
+static void on_key(void *arg, PwIniPlace at, const char *section, const char *key,
+                   const char *value)
+{
     if (key[0] == '\0')
         abort();
     look(arg, at, section);
@@ -32,13 +38,15 @@ static void on_key(void *arg, PwIniPlace at, const char *section, const char *ke
     look(arg, at, value);
 }
 
-static void on_error(void *arg, PwIniPlace at, const char *text) {
+static void on_error(void *arg, PwIniPlace at, const char *text)
+{
     Seen *seen = arg;
     seen->errors++;
     look(seen, at, text);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
     Seen seen = {0};
     const PwIniHandler handler = {&seen, on_section, on_key, on_error};
     PwErr err = pw_ini_read_text("fuzz", (const char *)data, size, &handler);

@@ -92,9 +92,11 @@ def words():
     return result
 
 
-def later_names():
+def later_names(only_note=None):
+    """Names of the options whose feature is not built: refused ones, noted ones, or (None) both."""
     body = re.search(r"static const ConfigLater laters\[\] = \{(.*?)\n\};", read(TABLE), re.S).group(1)
-    return set(re.findall(r'^    \{"(\w+)"', body, re.M))
+    found = re.findall(r'^    \{"(\w+)",.*, (true|false)\},$', body, re.M)
+    return {name for name, note in found if only_note is None or (note == "true") == only_note}
 
 
 def scope(rows, name):

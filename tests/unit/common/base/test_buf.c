@@ -10,7 +10,8 @@
 
 #include <cmocka.h>
 
-static void appends_in_network_order(void **state) {
+static void appends_in_network_order(void **state)
+{
     (void)state;
     PwBuf buf;
     pw_buf_init(&buf);
@@ -28,7 +29,8 @@ static void appends_in_network_order(void **state) {
     assert_int_equal(buf.cap, 0);
 }
 
-static void consuming_all_starts_over(void **state) {
+static void consuming_all_starts_over(void **state)
+{
     (void)state;
     PwBuf buf;
     pw_buf_init(&buf);
@@ -46,7 +48,8 @@ static void consuming_all_starts_over(void **state) {
 }
 
 /* The bytes survive growth and the move to the front, whatever was consumed before. */
-static void keeps_the_stream(void **state) {
+static void keeps_the_stream(void **state)
+{
     (void)state;
     PwBuf buf;
     pw_buf_init(&buf);
@@ -70,7 +73,8 @@ static void keeps_the_stream(void **state) {
 
 /* A long queue that is read in small bites must not be moved or grown for each bite: between two
  * relocations at least as many bytes are appended as are moved. */
-static void growth_is_amortised(void **state) {
+static void growth_is_amortised(void **state)
+{
     (void)state;
     PwBuf buf;
     pw_buf_init(&buf);
@@ -96,7 +100,8 @@ static void growth_is_amortised(void **state) {
     pw_buf_finish(&buf);
 }
 
-static void reserve_leaves_room_without_changing_bytes(void **state) {
+static void reserve_leaves_room_without_changing_bytes(void **state)
+{
     (void)state;
     PwBuf buf;
     pw_buf_init(&buf);
@@ -109,7 +114,8 @@ static void reserve_leaves_room_without_changing_bytes(void **state) {
     pw_buf_finish(&buf);
 }
 
-static void prints_text_of_any_length(void **state) {
+static void prints_text_of_any_length(void **state)
+{
     (void)state;
     PwBuf buf;
     pw_buf_init(&buf);
@@ -125,7 +131,8 @@ static void prints_text_of_any_length(void **state) {
     pw_buf_finish(&buf);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(appends_in_network_order),
         cmocka_unit_test(consuming_all_starts_over),

@@ -17,11 +17,13 @@ static const PwCliRow rows[] = {
     {500, 0, "check", "FILE", "only check"},
     {501, 0, "dump", NULL, NULL},
 };
-static const PwCli cli = {"prog", "[OPTION]... FILE", "Does things.", rows, 4, "Example:\n  prog x.ini\n"};
+static const PwCli cli = {"prog", "[OPTION]... FILE",        "Does things.", rows,
+                          4,      "Example:\n  prog x.ini\n"};
 
 static char got[200];
 
-static PwErr on_option(void *arg, int id, const char *value, char *why, size_t why_size) {
+static PwErr on_option(void *arg, int id, const char *value, char *why, size_t why_size)
+{
     (void)arg;
     size_t n = strlen(got);
     (void)snprintf(got + n, sizeof(got) - n, "%d=%s;", id, value != NULL ? value : "-");
@@ -32,7 +34,8 @@ static PwErr on_option(void *arg, int id, const char *value, char *why, size_t w
     return PW_OK;
 }
 
-static PwErr parse(char *const *words, int n, int *operand, char *why) {
+static PwErr parse(char *const *words, int n, int *operand, char *why)
+{
     char *argv[8] = {0};
     for (int i = 0; i < n; i++)
         argv[i] = words[i];
@@ -40,16 +43,18 @@ static PwErr parse(char *const *words, int n, int *operand, char *why) {
     return pw_cli_parse(&cli, n, argv, on_option, NULL, operand, why, 200);
 }
 
-#define PARSE(operand, why, ...)                                                                         \
-    parse((char *[]){(char[]){"prog"}, __VA_ARGS__}, (int)(sizeof((char *[]){(char[]){"prog"}, __VA_ARGS__}) / sizeof(char *)), \
-          operand, why)
+#define PARSE(operand, why, ...)                     \
+    parse((char *[]){(char[]){"prog"}, __VA_ARGS__}, \
+          (int)(sizeof((char *[]){(char[]){"prog"}, __VA_ARGS__}) / sizeof(char *)), operand, why)
 #define W(text) ((char[]){text})
 
-static void options_come_in_order(void **state) {
+static void options_come_in_order(void **state)
+{
     (void)state;
     int operand = -1;
     char why[200];
-    assert_int_equal(PARSE(&operand, why, W("-d"), W("x.ini"), W("--user=bob"), W("--check"), W("f")), PW_OK);
+    assert_int_equal(
+        PARSE(&operand, why, W("-d"), W("x.ini"), W("--user=bob"), W("--check"), W("f")), PW_OK);
     assert_string_equal(got, "100=-;117=bob;500=f;");
     assert_int_equal(operand, 5); /* x.ini was moved to the end */
     assert_int_equal(PARSE(&operand, why, W("-du"), W("bob")), PW_OK);
@@ -59,7 +64,8 @@ static void options_come_in_order(void **state) {
     assert_int_equal(operand, 2);
 }
 
-static void mistakes_are_explained(void **state) {
+static void mistakes_are_explained(void **state)
+{
     (void)state;
     int operand = -1;
     char why[200];
@@ -78,7 +84,8 @@ static void mistakes_are_explained(void **state) {
     assert_int_equal(operand, -1);
 }
 
-static void help_has_every_shown_row(void **state) {
+static void help_has_every_shown_row(void **state)
+{
     (void)state;
     char *help = pw_cli_help(&cli);
     assert_string_equal(help, "Usage: prog [OPTION]... FILE\n"
@@ -91,7 +98,8 @@ static void help_has_every_shown_row(void **state) {
     free(help);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_come_in_order),
         cmocka_unit_test(mistakes_are_explained),

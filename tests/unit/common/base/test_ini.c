@@ -17,35 +17,42 @@
 /* Everything that the lexer said, one line each. */
 static PwBuf said;
 
-static void on_section(void *arg, PwIniPlace at, const char *section) {
+static void on_section(void *arg, PwIniPlace at, const char *section)
+{
     (void)arg;
     pw_buf_printf(&said, "%d [%s]\n", at.line, section);
 }
 
-static void on_key(void *arg, PwIniPlace at, const char *section, const char *key, const char *value) {
+static void on_key(void *arg, PwIniPlace at, const char *section, const char *key,
+                   const char *value)
+{
     (void)arg;
     pw_buf_printf(&said, "%d %s.%s=<%s>\n", at.line, section, key, value);
 }
 
-static void on_error(void *arg, PwIniPlace at, const char *text) {
+static void on_error(void *arg, PwIniPlace at, const char *text)
+{
     (void)arg;
     pw_buf_printf(&said, "%d ! %s\n", at.line, text);
 }
 
 static const PwIniHandler handler = {NULL, on_section, on_key, on_error};
 
-static void expect(const char *want) {
+static void expect(const char *want)
+{
     pw_buf_append_u8(&said, '\0');
     assert_string_equal((const char *)pw_buf_head(&said), want);
     pw_buf_finish(&said);
 }
 
-static PwErr read_text(const char *text) {
+static PwErr read_text(const char *text)
+{
     pw_buf_init(&said);
     return pw_ini_read_text("t", text, strlen(text), &handler);
 }
 
-static void grammar(void **state) {
+static void grammar(void **state)
+{
     (void)state;
     assert_int_equal(read_text("; comment\n"
                                "   # comment\n"
@@ -71,7 +78,8 @@ static void grammar(void **state) {
            "12 databases.a=<again>\n");
 }
 
-static void every_mistake_is_told(void **state) {
+static void every_mistake_is_told(void **state)
+{
     (void)state;
     assert_int_equal(read_text("early = 1\n"
                                "[s]\n"
@@ -100,7 +108,8 @@ static void every_mistake_is_told(void **state) {
            "12 s.good=<1>\n");
 }
 
-static void nul_bytes_are_refused(void **state) {
+static void nul_bytes_are_refused(void **state)
+{
     (void)state;
     pw_buf_init(&said);
     static const char text[] = "[s]\na = x\0y\nb = 1";
@@ -108,7 +117,8 @@ static void nul_bytes_are_refused(void **state) {
     expect("1 [s]\n2 ! a NUL byte in the line\n3 s.b=<1>\n");
 }
 
-static void long_values_come_whole(void **state) {
+static void long_values_come_whole(void **state)
+{
     (void)state;
     PwBuf text;
     pw_buf_init(&text);
@@ -122,14 +132,16 @@ static void long_values_come_whole(void **state) {
     pw_buf_finish(&said);
 }
 
-static void write_file(const char *path, const char *text) {
+static void write_file(const char *path, const char *text)
+{
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     assert_int_equal(fputs(text, file) >= 0, 1);
     assert_int_equal(fclose(file), 0);
 }
 
-static void includes_share_the_section(void **state) {
+static void includes_share_the_section(void **state)
+{
     (void)state;
     char dir[] = "/tmp/test_ini_XXXXXX", a[64], b[64], text[200];
     assert_non_null(mkdtemp(dir));
@@ -174,12 +186,14 @@ static void includes_share_the_section(void **state) {
     pw_buf_finish(&said);
 }
 
-static void on_pair(void *arg, const char *key, const char *value) {
+static void on_pair(void *arg, const char *key, const char *value)
+{
     (void)arg;
     pw_buf_printf(&said, "%s=<%s>\n", key, value);
 }
 
-static const char *pairs(const char *text) {
+static const char *pairs(const char *text)
+{
     const char *problem = NULL;
     pw_buf_init(&said);
     PwErr err = pw_ini_read_pairs(text, on_pair, NULL, &problem);
@@ -187,7 +201,8 @@ static const char *pairs(const char *text) {
     return problem;
 }
 
-static void pairs_follow_the_quoting(void **state) {
+static void pairs_follow_the_quoting(void **state)
+{
     (void)state;
     assert_null(pairs("  host=1.2.3.4   user = 'o''neill' q='a b'\tlast=it's"));
     expect("host=<1.2.3.4>\nuser=<o'neill>\nq=<a b>\nlast=<it's>\n");
@@ -195,7 +210,8 @@ static void pairs_follow_the_quoting(void **state) {
     expect("");
 }
 
-static void bad_pairs(void **state) {
+static void bad_pairs(void **state)
+{
     (void)state;
     static const struct {
         const char *text, *said, *problem;
@@ -216,7 +232,8 @@ static void bad_pairs(void **state) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grammar),
         cmocka_unit_test(every_mistake_is_told),

@@ -25,7 +25,8 @@ static const PwParamRow rows[] = {
     {"flag", PW_PARAM_BOOL, 0, 1, "1", 0, offsetof(Sample, flag), NULL, ""},
     {"number", PW_PARAM_INT, 0, 1000, "7", 0, offsetof(Sample, number), NULL, ""},
     {"colour", PW_PARAM_ENUM, 0, 0, "red", 0, offsetof(Sample, colour), colours, ""},
-    {"unset", PW_PARAM_INT, 0, INT_MAX, NULL, PW_PARAM_NEGATIVE_UNSET, offsetof(Sample, unset), NULL, ""},
+    {"unset", PW_PARAM_INT, 0, INT_MAX, NULL, PW_PARAM_NEGATIVE_UNSET, offsetof(Sample, unset),
+     NULL, ""},
     {"wait", PW_PARAM_TIME, 1000, PW_PARAM_NO_MAX, "0.5", 0, offsetof(Sample, wait), NULL, ""},
     {"budget", PW_PARAM_SIZE, 0, PW_PARAM_NO_MAX, "1GB", 0, offsetof(Sample, budget), NULL, ""},
     {"text", PW_PARAM_STR, 0, 10, NULL, 0, offsetof(Sample, text), NULL, ""},
@@ -35,7 +36,8 @@ static const PwParamRow rows[] = {
 };
 static const PwParamTable table = {rows, sizeof(rows) / sizeof(rows[0])};
 
-static void check_print(const Sample *sample, const char *name, const char *want) {
+static void check_print(const Sample *sample, const char *name, const char *want)
+{
     char *text = pw_param_print(pw_param_find(&table, name), sample);
     if (want == NULL)
         assert_null(text);
@@ -44,11 +46,13 @@ static void check_print(const Sample *sample, const char *name, const char *want
     free(text);
 }
 
-static PwErr set(Sample *sample, const char *name, const char *value, char *why) {
+static PwErr set(Sample *sample, const char *name, const char *value, char *why)
+{
     return pw_param_set(pw_param_find(&table, name), sample, value, why);
 }
 
-static void defaults_and_printing(void **state) {
+static void defaults_and_printing(void **state)
+{
     (void)state;
     Sample sample = {0};
     pw_params_init(&table, &sample);
@@ -73,7 +77,8 @@ static void defaults_and_printing(void **state) {
     assert_null(sample.path);
 }
 
-static void copies_are_deep_and_equal(void **state) {
+static void copies_are_deep_and_equal(void **state)
+{
     (void)state;
     Sample a = {0}, b = {0};
     char why[PW_PARAM_WHY];
@@ -83,10 +88,10 @@ static void copies_are_deep_and_equal(void **state) {
     for (size_t i = 0; i < table.n; i++)
         assert_true(pw_param_equal(&rows[i], &a, &b));
     assert_ptr_not_equal(a.text, b.text);
-    static const char *const other[][2] = {{"flag", "0"},     {"number", "8"},  {"colour", "dark-blue"},
-                                           {"unset", "3"},    {"wait", "1"},    {"budget", "5"},
-                                           {"text", "bye"},   {"path", "/x"},   {"secret", "xyz"},
-                                           {"list", "a,b,c"}};
+    static const char *const other[][2] = {
+        {"flag", "0"},     {"number", "8"},  {"colour", "dark-blue"}, {"unset", "3"},
+        {"wait", "1"},     {"budget", "5"},  {"text", "bye"},         {"path", "/x"},
+        {"secret", "xyz"}, {"list", "a,b,c"}};
     assert_int_equal(sizeof(other) / sizeof(other[0]), table.n);
     for (size_t i = 0; i < table.n; i++) {
         assert_int_equal(set(&b, other[i][0], other[i][1], why), PW_OK);
@@ -97,7 +102,8 @@ static void copies_are_deep_and_equal(void **state) {
     pw_params_finish(&table, &b);
 }
 
-static void bad_values_change_nothing(void **state) {
+static void bad_values_change_nothing(void **state)
+{
     (void)state;
     static const struct {
         const char *name, *value;
@@ -140,7 +146,8 @@ static void bad_values_change_nothing(void **state) {
     pw_params_finish(&table, &before);
 }
 
-static void numbers_as_c_writes_them(void **state) {
+static void numbers_as_c_writes_them(void **state)
+{
     (void)state;
     int64_t v = 0;
     assert_int_equal(pw_parse_int("0777", &v), PW_OK);
@@ -151,7 +158,8 @@ static void numbers_as_c_writes_them(void **state) {
     assert_int_equal(v, -5);
 }
 
-static void times(void **state) {
+static void times(void **state)
+{
     (void)state;
     static const struct {
         const char *text;
@@ -186,18 +194,23 @@ static void times(void **state) {
     assert_int_equal(pw_parse_size("9999999TB", &bytes), PW_ERR_RANGE);
 }
 
-static void nearest_name(void **state) {
+static void nearest_name(void **state)
+{
     (void)state;
     assert_string_equal(pw_param_nearest(&table, "color"), "colour");
     assert_null(pw_param_nearest(&table, "something"));
     assert_null(pw_param_find(&table, "COLOUR"));
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_and_printing),  cmocka_unit_test(copies_are_deep_and_equal),
-        cmocka_unit_test(bad_values_change_nothing), cmocka_unit_test(numbers_as_c_writes_them),
-        cmocka_unit_test(times),                  cmocka_unit_test(nearest_name),
+        cmocka_unit_test(defaults_and_printing),
+        cmocka_unit_test(copies_are_deep_and_equal),
+        cmocka_unit_test(bad_values_change_nothing),
+        cmocka_unit_test(numbers_as_c_writes_them),
+        cmocka_unit_test(times),
+        cmocka_unit_test(nearest_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,8 @@
 
 #include <cmocka.h>
 
-static void splits_lists(void **state) {
+static void splits_lists(void **state)
+{
     (void)state;
     PwStrList list = {0};
     pw_str_list_split(&list, " a ,b,, c d ,");
@@ -26,7 +27,8 @@ static void splits_lists(void **state) {
     assert_null(list.items);
 }
 
-static void null_equals_only_null(void **state) {
+static void null_equals_only_null(void **state)
+{
     (void)state;
     assert_true(pw_str_equal(NULL, NULL));
     assert_false(pw_str_equal(NULL, ""));
@@ -34,7 +36,8 @@ static void null_equals_only_null(void **state) {
     assert_true(pw_str_equal("x", "x"));
 }
 
-static void distances(void **state) {
+static void distances(void **state)
+{
     (void)state;
     assert_int_equal(pw_str_distance("abc", "abc"), 0);
     assert_int_equal(pw_str_distance("abc", "ABC"), 0);
@@ -50,7 +53,8 @@ static void distances(void **state) {
     assert_int_equal(pw_str_distance(name, "x"), 62);
 }
 
-static const char *nearest_of(const char *wanted) {
+static const char *nearest_of(const char *wanted)
+{
     static const char *const names[] = {"max_client_conn", "max_db_connections", "user", "verbose"};
     PwNearest nearest;
     pw_nearest_init(&nearest, wanted);
@@ -59,7 +63,8 @@ static const char *nearest_of(const char *wanted) {
     return pw_nearest_get(&nearest);
 }
 
-static void nearest_only_when_near(void **state) {
+static void nearest_only_when_near(void **state)
+{
     (void)state;
     assert_string_equal(nearest_of("max_clients_conn"), "max_client_conn");
     assert_string_equal(nearest_of("usr"), "user");
@@ -67,7 +72,8 @@ static void nearest_only_when_near(void **state) {
     assert_null(nearest_of("x"));
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(splits_lists),
         cmocka_unit_test(null_equals_only_null),

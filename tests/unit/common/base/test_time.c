@@ -11,12 +11,14 @@
 
 #include <cmocka.h>
 
-static void set_zone(const char *zone) {
+static void set_zone(const char *zone)
+{
     assert_int_equal(setenv("TZ", zone, 1), 0);
     tzset();
 }
 
-static void formats_the_two_shapes(void **state) {
+static void formats_the_two_shapes(void **state)
+{
     (void)state;
     char text[40];
     set_zone("UTC");
@@ -27,7 +29,8 @@ static void formats_the_two_shapes(void **state) {
     assert_string_equal(pw_time_format_sec(t, text, sizeof(text)), "2026-11-24 01:44:57 XYZ");
 }
 
-static void stays_within_forty_bytes(void **state) {
+static void stays_within_forty_bytes(void **state)
+{
     (void)state;
     char text[64];
     memset(text, '#', sizeof(text));
@@ -41,21 +44,24 @@ static void stays_within_forty_bytes(void **state) {
     assert_int_equal(strlen(small), 7);
 }
 
-static void times_before_1970_are_right(void **state) {
+static void times_before_1970_are_right(void **state)
+{
     (void)state;
     char text[40];
     set_zone("UTC");
     assert_string_equal(pw_time_format_log(-1, text, sizeof(text)), "1969-12-31 23:59:59.999 UTC");
 }
 
-static void clocks_run(void **state) {
+static void clocks_run(void **state)
+{
     (void)state;
     PwUsec a = pw_time_mono(), b = pw_time_mono();
     assert_true(a > 0 && b >= a);
     assert_true(llabs((long long)(pw_time_wall() / PW_USEC_PER_SEC - (PwUsec)time(NULL))) <= 1);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(formats_the_two_shapes),
         cmocka_unit_test(stays_within_forty_bytes),

@@ -17,7 +17,8 @@
 #include "pooler/config/snapshot.h"
 
 /* Loads the text from a file that is gone afterwards. NULL when there were errors. */
-static inline Config *load_text(const char *text, PwDiag *diags) {
+static inline Config *load_text(const char *text, PwDiag *diags)
+{
     char path[] = "/tmp/test_config_XXXXXX";
     int fd = mkstemp(path);
     assert_true(fd >= 0);
@@ -37,7 +38,8 @@ static inline Config *load_text(const char *text, PwDiag *diags) {
 }
 
 /* Loads a text that must be without errors; the warnings are dropped. */
-static inline Config *load_good(const char *text) {
+static inline Config *load_good(const char *text)
+{
     PwDiag diags;
     Config *config = load_text(text, &diags);
     if (config == NULL)
@@ -47,24 +49,29 @@ static inline Config *load_good(const char *text) {
 }
 
 /* Is there a problem at this line whose text or hint holds `part`? */
-static inline bool told(const PwDiag *diags, PwDiagLevel level, int line, const char *part) {
+static inline bool told(const PwDiag *diags, PwDiagLevel level, int line, const char *part)
+{
     for (size_t i = 0; i < diags->n; i++) {
         const PwDiagItem *item = &diags->items[i];
         if (item->level == level && item->line == line &&
-            (strstr(item->text, part) != NULL || (item->hint != NULL && strstr(item->hint, part) != NULL)))
+            (strstr(item->text, part) != NULL ||
+             (item->hint != NULL && strstr(item->hint, part) != NULL)))
             return true;
     }
     return false;
 }
 
-static inline void print_all(const PwDiag *diags) { (void)config_print_problems(diags, stderr); }
+static inline void print_all(const PwDiag *diags)
+{
+    (void)config_print_problems(diags, stderr);
+}
 
-#define ASSERT_TOLD(diags, level, line, part)                                                            \
-    do {                                                                                                 \
-        if (!told(diags, level, line, part)) {                                                           \
-            print_all(diags);                                                                            \
-            fail_msg("line %d does not tell \"%s\"", line, part);                                        \
-        }                                                                                                \
+#define ASSERT_TOLD(diags, level, line, part)                     \
+    do {                                                          \
+        if (!told(diags, level, line, part)) {                    \
+            print_all(diags);                                     \
+            fail_msg("line %d does not tell \"%s\"", line, part); \
+        }                                                         \
     } while (0)
 
 #endif

@@ -2,7 +2,8 @@
 /* The files that we ship load, and the defaults that conf/pooler.ini shows are the ones that hold. */
 #include "tests/unit/pooler/config/support.h"
 
-static char *slurp(const char *name) {
+static char *slurp(const char *name)
+{
     char path[500];
     (void)snprintf(path, sizeof(path), "%s/conf/%s", SOURCE_ROOT, name);
     FILE *file = fopen(path, "r");
@@ -15,7 +16,9 @@ static char *slurp(const char *name) {
     return text;
 }
 
-static void on_difference(void *arg, const char *key, const char *before, const char *after, bool changeable) {
+static void on_difference(void *arg, const char *key, const char *before, const char *after,
+                          bool changeable)
+{
     (void)changeable;
     if (strcmp(key, "conffile") == 0)
         return;
@@ -26,7 +29,8 @@ static void on_difference(void *arg, const char *key, const char *before, const 
     ++*(int *)arg;
 }
 
-static void the_full_file_shows_the_defaults(void **state) {
+static void the_full_file_shows_the_defaults(void **state)
+{
     (void)state;
     char *text = slurp("pooler.ini");
     Config *as_it_is = load_good(text), *empty = load_good("[pgbouncer]\n");
@@ -58,7 +62,8 @@ static void the_full_file_shows_the_defaults(void **state) {
     free(text);
 }
 
-static void the_minimal_file_is_without_warnings(void **state) {
+static void the_minimal_file_is_without_warnings(void **state)
+{
     (void)state;
     char *text = slurp("minimal.ini");
     PwDiag diags;
@@ -74,7 +79,8 @@ static void the_minimal_file_is_without_warnings(void **state) {
     pw_diag_finish(&diags);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_full_file_shows_the_defaults),
         cmocka_unit_test(the_minimal_file_is_without_warnings),

@@ -3,7 +3,8 @@
 
 #define SECRET "g3h31m"
 
-static const DatabaseConf *find(const Config *config, const char *name) {
+static const DatabaseConf *find(const Config *config, const char *name)
+{
     bool is_auto = true;
     const DatabaseConf *db = config_find_database(config, name, &is_auto);
     assert_non_null(db);
@@ -11,14 +12,17 @@ static const DatabaseConf *find(const Config *config, const char *name) {
     return db;
 }
 
-static void every_key(void **state) {
+static void every_key(void **state)
+{
     (void)state;
     Config *config = load_good(
         "[pgbouncer]\n[databases]\n"
         "p = dbname=real host=h1,h2 port=6000 user='o''neill' password='" SECRET " x' "
-        "auth_query='select 1' auth_dbname=other pool_size=1 min_pool_size=2 reserve_pool=3 pool_mode=statement "
+        "auth_query='select 1' auth_dbname=other pool_size=1 min_pool_size=2 reserve_pool=3 "
+        "pool_mode=statement "
         "max_db_connections=4 max_db_client_connections=5 server_lifetime=6 query_wait_timeout=0.5 "
-        "load_balance_hosts=disable connect_query='set x to ''y''' client_encoding=LATIN1 datestyle=ISO "
+        "load_balance_hosts=disable connect_query='set x to ''y''' client_encoding=LATIN1 "
+        "datestyle=ISO "
         "timezone=GMT application_name=app\n");
     const DatabaseConf *db = find(config, "p");
     assert_string_equal(db->dbname, "real");
@@ -45,7 +49,8 @@ static void every_key(void **state) {
     config_unref(config);
 }
 
-static void an_empty_line_takes_all_defaults(void **state) {
+static void an_empty_line_takes_all_defaults(void **state)
+{
     (void)state;
     Config *config = load_good("[pgbouncer]\n[databases]\n'my db' =\n* = port=7\n");
     const DatabaseConf *db = find(config, "my db");
@@ -71,7 +76,8 @@ static void an_empty_line_takes_all_defaults(void **state) {
     config_unref(config);
 }
 
-static void uris_go_through_libpq(void **state) {
+static void uris_go_through_libpq(void **state)
+{
     (void)state;
     Config *config = load_good(
         "[pgbouncer]\n[databases]\n"
@@ -101,7 +107,8 @@ static void uris_go_through_libpq(void **state) {
 }
 
 /* Each line has one mistake and a password, which no message may show. */
-static void passwords_stay_out_of_messages(void **state) {
+static void passwords_stay_out_of_messages(void **state)
+{
     (void)state;
     static const struct {
         const char *line, *told;
@@ -137,7 +144,8 @@ static void passwords_stay_out_of_messages(void **state) {
     }
 }
 
-static void names_have_limits(void **state) {
+static void names_have_limits(void **state)
+{
     (void)state;
     char text[200], name[65];
     PwDiag diags;
@@ -153,16 +161,19 @@ static void names_have_limits(void **state) {
     config_unref(config);
 }
 
-static DatabaseConf *copy_of(const DatabaseConf *db) {
+static DatabaseConf *copy_of(const DatabaseConf *db)
+{
     DatabaseConf *copy = malloc(sizeof(*copy));
     assert_non_null(copy);
     *copy = *db; /* strings are shared: only compared here */
     return copy;
 }
 
-static void reconnect_follows_what_a_server_was_made_of(void **state) {
+static void reconnect_follows_what_a_server_was_made_of(void **state)
+{
     (void)state;
-    Config *config = load_good("[pgbouncer]\n[databases]\np = host=a user=u password=x pool_size=3\n");
+    Config *config =
+        load_good("[pgbouncer]\n[databases]\np = host=a user=u password=x pool_size=3\n");
     const DatabaseConf *db = find(config, "p");
     DatabaseConf *other = copy_of(db);
     char text[] = "else";
@@ -182,7 +193,8 @@ static void reconnect_follows_what_a_server_was_made_of(void **state) {
     config_unref(config);
 }
 
-static void many_lines_are_found(void **state) {
+static void many_lines_are_found(void **state)
+{
     (void)state;
     enum { N = 3000 };
     char *text = NULL;
@@ -200,11 +212,13 @@ static void many_lines_are_found(void **state) {
         (void)snprintf(name, sizeof(name), "db%d", i);
         assert_int_equal(find(config, name)->port, i + 1);
     }
-    assert_string_equal(config_database_at(config, 1)->name, "db1919"); /* file order: 7919 mod 3000 */
+    assert_string_equal(config_database_at(config, 1)->name,
+                        "db1919"); /* file order: 7919 mod 3000 */
     config_unref(config);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key),
         cmocka_unit_test(an_empty_line_takes_all_defaults),

@@ -12,13 +12,16 @@
 
 static char dropped[200];
 
-static void on_dropped(void *arg, void *loser, const void *winner) {
+static void on_dropped(void *arg, void *loser, const void *winner)
+{
     (void)arg;
     size_t n = strlen(dropped);
-    (void)snprintf(dropped + n, sizeof(dropped) - n, "%s<%s ", (const char *)loser, (const char *)winner);
+    (void)snprintf(dropped + n, sizeof(dropped) - n, "%s<%s ", (const char *)loser,
+                   (const char *)winner);
 }
 
-static void the_last_of_a_name_wins(void **state) {
+static void the_last_of_a_name_wins(void **state)
+{
     (void)state;
     LineSet set = {0};
     char items[6][3] = {"b1", "a1", "b2", "c1", "b3", "a2"};
@@ -39,7 +42,8 @@ static void the_last_of_a_name_wins(void **state) {
     line_set_finish(&set);
 }
 
-static void an_empty_set_finds_nothing(void **state) {
+static void an_empty_set_finds_nothing(void **state)
+{
     (void)state;
     LineSet set = {0};
     assert_null(line_set_find(&set, "a"));
@@ -48,7 +52,8 @@ static void an_empty_set_finds_nothing(void **state) {
     line_set_finish(&set);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_of_a_name_wins),
         cmocka_unit_test(an_empty_set_finds_nothing),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "tests/unit/pooler/config/support.h"
 
-static void all_problems_at_once(void **state) {
+static void all_problems_at_once(void **state)
+{
     (void)state;
     PwDiag diags;
     Config *config = load_text("early = 1\n"                          /* 1 */
@@ -26,7 +27,8 @@ static void all_problems_at_once(void **state) {
     assert_null(config);
     ASSERT_TOLD(&diags, PW_DIAG_ERROR, 1, "before the first [section]");
     ASSERT_TOLD(&diags, PW_DIAG_ERROR, 3, "port must be a whole number, not \"abc\"");
-    ASSERT_TOLD(&diags, PW_DIAG_ERROR, 3, "pool_mode must be one of session, transaction, statement");
+    ASSERT_TOLD(&diags, PW_DIAG_ERROR, 3,
+                "pool_mode must be one of session, transaction, statement");
     ASSERT_TOLD(&diags, PW_DIAG_ERROR, 4, "did you mean \"host\"?");
     ASSERT_TOLD(&diags, PW_DIAG_ERROR, 5, "reserved");
     ASSERT_TOLD(&diags, PW_DIAG_ERROR, 7, "did you mean \"max_client_conn\"?");
@@ -42,7 +44,8 @@ static void all_problems_at_once(void **state) {
     pw_diag_finish(&diags);
 }
 
-static void later_features_are_refused_not_ignored(void **state) {
+static void later_features_are_refused_not_ignored(void **state)
+{
     (void)state;
     static const char *const refused[][2] = {
         {"client_tls_sslmode = require", "TLS is not available"},
@@ -55,7 +58,7 @@ static void later_features_are_refused_not_ignored(void **state) {
         {"auth_user = looker", "auth_query is not available"},
         {"peer_id = 3", "peering"},
         {"dns_zone_check_period = 5", "DNS zones"},
-        {"login_notify_message = hi", "notice at login"},
+        {"server_fast_close = 1", "server_fast_close: "},
     };
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
         char text[200];
@@ -72,41 +75,73 @@ static void later_features_are_refused_not_ignored(void **state) {
     pw_diag_finish(&diags);
 }
 
-static void a_pgbouncer_file_loads(void **state) {
+/* Housekeeping that does not happen yet: a file with it must load, but says so. SET refuses. */
+static void missing_housekeeping_is_noted(void **state)
+{
+    (void)state;
+    static const char *const noted[][2] = {
+        {"autodb_idle_timeout", "60"},
+        {"pool_idle_timeout", "60"},
+        {"suspend_timeout", "5"},
+        {"max_prepared_statements", "100"},
+    };
+    for (size_t i = 0; i < sizeof(noted) / sizeof(noted[0]); i++) {
+        char text[200], why[CONFIG_WHY] = "";
+        PwDiag diags;
+        (void)snprintf(text, sizeof(text), "[pgbouncer]\nauth_file = x\n%s = %s\n", noted[i][0],
+                       noted[i][1]);
+        Config *config = load_text(text, &diags), *changed = NULL;
+        assert_non_null(config);
+        ASSERT_TOLD(&diags, PW_DIAG_WARNING, 3, noted[i][0]);
+        assert_int_equal(diags.n, 1);
+        pw_diag_finish(&diags);
+        config_unref(config);
+        config = load_good("[pgbouncer]\n");
+        assert_int_equal(config_with(config, noted[i][0], noted[i][1], &changed, why),
+                         PW_ERR_UNSUPPORTED);
+        assert_null(changed);
+        assert_non_null(strstr(why, noted[i][0]));
+        config_unref(config);
+    }
+}
+
+static void a_pgbouncer_file_loads(void **state)
+{
     (void)state;
     PwDiag diags;
-    Config *config = load_text(";; settings as people have them\n"
-                               "[databases]\n"
-                               "foodb =\n"
-                               "bardb = host=127.0.0.1 dbname=bazdb pool_size=50 connect_query='SELECT 1'\n"
-                               "* = host=testserver\n"
-                               "[users]\n"
-                               "[peers]\n"
-                               "[pgbouncer]\n"
-                               "  listen_addr = 127.0.0.1, ::1\n"
-                               "listen_port = 6432\n"
-                               "auth_type = md5\n"
-                               "auth_file = userlist.txt\n"
-                               "auth_hba_file =\n"
-                               "auth_query = SELECT usename, passwd FROM pg_shadow WHERE usename=$1\n"
-                               "client_tls_sslmode = disable\n"
-                               "client_tls_key_file =\n"
-                               "client_tls_ca_file = /x\n"
-                               "server_tls_sslmode = prefer\n"
-                               "pkt_buf = 2048\n"
-                               "sbuf_loopcnt = 0\n"
-                               "peer_id = 0\n"
-                               "logfile = /tmp/x.log\n"
-                               "pidfile =\n"
-                               "unix_socket_mode = 0770\n"
-                               "pool_mode = Transaction\n"
-                               "pool_mode = SESSION\n"
-                               "default_pool_size = 0x10\n"
-                               "[databases]\n"
-                               "late = port=1\n"
-                               "[pooler]\n"
-                               "worker_threads = 3\n",
-                               &diags);
+    Config *config =
+        load_text(";; settings as people have them\n"
+                  "[databases]\n"
+                  "foodb =\n"
+                  "bardb = host=127.0.0.1 dbname=bazdb pool_size=50 connect_query='SELECT 1'\n"
+                  "* = host=testserver\n"
+                  "[users]\n"
+                  "[peers]\n"
+                  "[pgbouncer]\n"
+                  "  listen_addr = 127.0.0.1, ::1\n"
+                  "listen_port = 6432\n"
+                  "auth_type = md5\n"
+                  "auth_file = userlist.txt\n"
+                  "auth_hba_file =\n"
+                  "auth_query = SELECT usename, passwd FROM pg_shadow WHERE usename=$1\n"
+                  "client_tls_sslmode = disable\n"
+                  "client_tls_key_file =\n"
+                  "client_tls_ca_file = /x\n"
+                  "server_tls_sslmode = prefer\n"
+                  "pkt_buf = 2048\n"
+                  "sbuf_loopcnt = 0\n"
+                  "peer_id = 0\n"
+                  "logfile = /tmp/x.log\n"
+                  "pidfile =\n"
+                  "unix_socket_mode = 0770\n"
+                  "pool_mode = Transaction\n"
+                  "pool_mode = SESSION\n"
+                  "default_pool_size = 0x10\n"
+                  "[databases]\n"
+                  "late = port=1\n"
+                  "[pooler]\n"
+                  "worker_threads = 3\n",
+                  &diags);
     if (config == NULL)
         print_all(&diags);
     assert_non_null(config);
@@ -128,12 +163,14 @@ static void a_pgbouncer_file_loads(void **state) {
     pw_diag_finish(&diags);
 }
 
-static void the_last_line_counts_and_says_so(void **state) {
+static void the_last_line_counts_and_says_so(void **state)
+{
     (void)state;
     PwDiag diags;
-    Config *config = load_text("[databases]\na = host=1 user=x\nb = host=2\na = host=3\n[users]\nu = pool_size=1\n"
-                               "u = pool_size=2\n[pgbouncer]\nauth_file = x\n",
-                               &diags);
+    Config *config = load_text(
+        "[databases]\na = host=1 user=x\nb = host=2\na = host=3\n[users]\nu = pool_size=1\n"
+        "u = pool_size=2\n[pgbouncer]\nauth_file = x\n",
+        &diags);
     assert_non_null(config);
     ASSERT_TOLD(&diags, PW_DIAG_WARNING, 2, "line 4");
     ASSERT_TOLD(&diags, PW_DIAG_WARNING, 6, "line 7");
@@ -150,7 +187,8 @@ static void the_last_line_counts_and_says_so(void **state) {
     pw_diag_finish(&diags);
 }
 
-static void needs_its_section_and_file(void **state) {
+static void needs_its_section_and_file(void **state)
+{
     (void)state;
     PwDiag diags;
     assert_null(load_text("[databases]\n", &diags));
@@ -165,7 +203,8 @@ static void needs_its_section_and_file(void **state) {
     pw_diag_finish(&diags);
 }
 
-static void doubtful_settings_warn(void **state) {
+static void doubtful_settings_warn(void **state)
+{
     (void)state;
     PwDiag diags;
     Config *config = load_text("[databases]\n"
@@ -193,7 +232,8 @@ static void doubtful_settings_warn(void **state) {
     pw_diag_finish(&diags);
 }
 
-static void problems_print_errors_first(void **state) {
+static void problems_print_errors_first(void **state)
+{
     (void)state;
     PwDiag diags;
     pw_diag_init(&diags);
@@ -205,56 +245,23 @@ static void problems_print_errors_first(void **state) {
     FILE *out = open_memstream(&text, &size);
     assert_int_equal(config_print_problems(&diags, out), 2);
     fclose(out);
-    assert_string_equal(text, "f.ini: error: e (hint: do this)\nerror: plain\nf.ini:3: warning: w1\n");
+    assert_string_equal(text,
+                        "f.ini: error: e (hint: do this)\nerror: plain\nf.ini:3: warning: w1\n");
     free(text);
     pw_diag_finish(&diags);
 }
 
-static void check_says_all_and_closes(void **state) {
-    (void)state;
-    static const struct {
-        const char *text, *said;
-        bool ok;
-    } rows[] = {
-        {"[pgbouncer]\nauth_file = x\n[databases]\na =\nb =\n",
-         "PATH: ok: 2 databases, 0 user lines, 0 warnings\n", true},
-        {"[pgbouncer]\nauth_type = trust\nverbose = x\n",
-         "PATH:3: error: verbose must be a whole number, not \"x\"\n"
-         "PATH:2: warning: no auth_file: no user can log in (hint: set auth_file)\n"
-         "PATH: 1 error, 1 warning\n",
-         false},
-    };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        char path[] = "/tmp/test_check_XXXXXX", want[500] = "";
-        int fd = mkstemp(path);
-        assert_int_equal(write(fd, rows[i].text, strlen(rows[i].text)), strlen(rows[i].text));
-        close(fd);
-        for (const char *p = rows[i].said; *p != '\0';) {
-            bool here = strncmp(p, "PATH", 4) == 0;
-            strncat(want, here ? path : p, here ? strlen(path) : 1);
-            p += here ? 4 : 1;
-        }
-        char *text = NULL;
-        size_t size = 0;
-        FILE *out = open_memstream(&text, &size);
-        assert_int_equal(config_check(path, out), rows[i].ok);
-        fclose(out);
-        (void)unlink(path);
-        assert_string_equal(text, want);
-        free(text);
-    }
-}
-
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_problems_at_once),
         cmocka_unit_test(later_features_are_refused_not_ignored),
+        cmocka_unit_test(missing_housekeeping_is_noted),
         cmocka_unit_test(a_pgbouncer_file_loads),
         cmocka_unit_test(the_last_line_counts_and_says_so),
         cmocka_unit_test(needs_its_section_and_file),
         cmocka_unit_test(doubtful_settings_warn),
         cmocka_unit_test(problems_print_errors_first),
-        cmocka_unit_test(check_says_all_and_closes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
