@@ -22,10 +22,16 @@ static void append_text(PwBuf *buf, const char *name, const char *text)
     pw_json_append_string(buf, text, strlen(text));
 }
 
+/* JSON readers have signed integers of 64 bits: what would not fit stays at their largest. */
+static uint64_t bounded(uint64_t value)
+{
+    return value < INT64_MAX ? value : INT64_MAX;
+}
+
 static void append_number(PwBuf *buf, const char *name, uint64_t value)
 {
     append_name(buf, name);
-    pw_buf_printf(buf, "%" PRIu64, value);
+    pw_buf_printf(buf, "%" PRIu64, bounded(value));
 }
 
 static void append_time(PwBuf *buf, const char *name, PwUsec wall)
@@ -118,7 +124,7 @@ static void append_hist(PwBuf *buf, const PwHist *hist)
     for (unsigned i = 0; i < PW_HIST_BUCKETS; i++) {
         if (hist->buckets[i] == 0)
             continue;
-        pw_buf_printf(buf, "%c[%" PRId64 ",%" PRIu64 "]", separator, pw_hist_lower(i), hist->buckets[i]);
+        pw_buf_printf(buf, "%c[%" PRId64 ",%" PRIu64 "]", separator, pw_hist_lower(i), bounded(hist->buckets[i]));
         separator = ',';
     }
     pw_buf_append_str(buf, separator == '[' ? "[]" : "]");
@@ -132,10 +138,11 @@ static void append_errors(PwBuf *buf, const PwQueryCounts *counts)
         if (i > 0)
             pw_buf_append_u8(buf, ',');
         pw_json_append_string(buf, counts->errors[i].sqlstate, strlen(counts->errors[i].sqlstate));
-        pw_buf_printf(buf, ":%" PRIu64, counts->errors[i].count);
+        pw_buf_printf(buf, ":%" PRIu64, bounded(counts->errors[i].count));
     }
     if (counts->errors_other > 0)
-        pw_buf_printf(buf, "%s\"other\":%" PRIu64, counts->n_errors > 0 ? "," : "", counts->errors_other);
+        pw_buf_printf(buf, "%s\"other\":%" PRIu64, counts->n_errors > 0 ? "," : "",
+                      bounded(counts->errors_other));
     pw_buf_append_u8(buf, '}');
 }
 
