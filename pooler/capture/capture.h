@@ -115,7 +115,7 @@ PW_MUSTCHECK PwErr capture_writer_reopen(CaptureWriter *writer);
 
 /* Writes an interval merge (QUERY_COLLECT_INTERVAL, all workers) that began and ended at these wall clock times.
  * An interval without queries is written too (its first line shows that the pooler lived). On PW_ERR_IO (errno) the
- * interval is lost and counted; the file is opened anew by the next one. */
+ * interval is lost and counted. */
 PW_MUSTCHECK PwErr capture_write_interval(CaptureWriter *writer, QueryMerge *merge, PwUsec start, PwUsec end);
 uint64_t capture_writer_lost(const CaptureWriter *writer);
 const char *capture_writer_path(const CaptureWriter *writer);

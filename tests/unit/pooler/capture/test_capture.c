@@ -246,14 +246,21 @@ static void test_every_entry_in_use(void **state)
     assert_int_equal(query_entry_fingerprint(c), 0);
     query_entry_sample(table, c, "select c", 8, NULL, 0);
     query_entry_done(c, 5, 0, 0, 0, 0, NULL);
+    query_entry_ref(a);
+    query_entry_ref(b);
     query_entry_done(a, 1, 0, 0, 0, 0, NULL);
     query_entry_done(b, 1, 0, 0, 0, 0, NULL);
+    c = see(table, ident, "select c"); /* a and b are still referenced */
+    assert_int_equal(query_entry_fingerprint(c), 0);
+    query_entry_drop(c);
+    query_entry_drop(a);
+    query_entry_drop(b);
     QueryEntry *d = see(table, ident, "select d");
     assert_int_not_equal(query_entry_fingerprint(d), 0);
     query_entry_drop(d);
     QueryTableStats stats;
     query_table_stats(table, &stats);
-    assert_int_equal(stats.overflowed, 1);
+    assert_int_equal(stats.overflowed, 2);
     QueryMerge *merge = collect(table, QUERY_COLLECT_TOTALS);
     assert_int_equal(calls_of(merge), 3);
     query_merge_destroy(merge);
