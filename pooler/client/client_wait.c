@@ -112,7 +112,12 @@ static void close_relay(Relay *r, const char *text, const char *reason)
     client_close(client_of_relay(r), text, reason);
 }
 
-const RelayOps client_relay_ops = {need_server, close_relay};
+static void log_relay(Relay *r, int level, const char *text)
+{
+    client_log(client_of_relay(r), level, "%s", text);
+}
+
+const RelayOps client_relay_ops = {need_server, close_relay, log_relay};
 
 /* ---- timeouts ---- */
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
 #include "poolwise/wire.h"
 
@@ -19,9 +20,19 @@ void relay_init(Relay *r, const RelayOps *ops, PoolLocal *local, WorkerCtx *ctx)
 
 void relay_drop_entry(void *arg, const PipelineEntry *e)
 {
+    Relay *r = arg;
+    if (e->statement)
+        relay_prepared_dropped(r, e);
+    server_entry_dropped(r->server, e);
+}
+
+/* The client goes: what its requests would have counted is nobody's any more. */
+static void forget_query(void *arg, PipelineEntry *e)
+{
     (void)arg;
     if (e->query)
         query_entry_drop(e->query);
+    e->query = NULL;
 }
 
 void relay_reset_unnamed(Relay *r)
@@ -39,6 +50,10 @@ void relay_finish(Relay *r)
     Server *s = r->server;
     if (s) {
         r->server = NULL;
+        pipeline_visit(&s->pipeline, forget_query, NULL);
+        s->pipeline.on_drop = server_entry_dropped;
+        s->pipeline.arg = s;
+        s->let_finish = r->terminated;
         if (r->msg_left && !r->msg_discard)
             server_close(s, "client closed in the middle of a message");
         else
@@ -47,6 +62,7 @@ void relay_finish(Relay *r)
     relay_reset_unnamed(r);
     pw_buf_finish(&r->held);
     params_finish(&r->params);
+    client_statements_finish(&r->statements);
 }
 
 /* ---- closing ---- */
@@ -82,7 +98,7 @@ static void keep(Relay *r, const uint8_t *bytes, size_t n)
     if (n == 0)
         return;
     pw_buf_append(&r->held, bytes, n);
-    if (pw_buf_unread(&r->held) >= RELAY_HELD_MAX)
+    if (pw_buf_unread(&r->held) >= RELAY_HELD_MAX && pw_buf_unread(&r->held) >= r->want)
         stream_read_stop(&r->stream);
 }
 
@@ -130,7 +146,7 @@ void relay_pump(Relay *r)
     if (relay_check_close(r))
         return;
     pw_buf_release_if_empty(&r->held);
-    if (pw_buf_unread(&r->held) < RELAY_HELD_MAX && !(r->hold & HOLD_FLOW))
+    if ((pw_buf_unread(&r->held) < RELAY_HELD_MAX || pw_buf_unread(&r->held) < r->want) && !(r->hold & HOLD_FLOW))
         stream_read_start(&r->stream);
 }
 

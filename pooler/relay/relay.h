@@ -22,6 +22,7 @@
 #include "pooler/pool/registry.h"
 #include "pooler/server/server.h"
 #include "pooler/session/params.h"
+#include "pooler/session/prepared.h"
 #include "poolwise/buf.h"
 
 typedef struct Relay Relay;
@@ -41,6 +42,7 @@ typedef struct RelayOps {
     /* The client must go. `text` is for a FATAL message (sqlstate 08P01) or NULL when it is gone already; `reason` for
      * the log. Must call relay_finish. Called at most once, never from inside need_server. */
     void (*close)(Relay *r, const char *text, const char *reason);
+    void (*log)(Relay *r, int level, const char *text);
 } RelayOps;
 
 struct Relay {
@@ -50,15 +52,18 @@ struct Relay {
     WorkerCtx *ctx;
     Server *server;
     PwBuf held;        /* request bytes that could not go on yet */
+    size_t want;       /* bytes of the message at the head of `held` that must be there at once; 0: no such wish */
     uint32_t msg_left; /* of a request being streamed */
     bool msg_discard;
     bool discard_to_sync; /* an error was answered by the pooler itself: drop through the next Sync */
     bool pumping;
+    bool terminated; /* the client sent Terminate */
     bool session_mode; /* fixed at login */
     bool disable_pqexec;
     unsigned hold; /* RelayHold bits */
 
     ParamSet params; /* what this client wants */
+    ClientStatements statements; /* its named prepared statements */
     const char *close_text, *close_reason; /* set inside a loop, acted upon at its end */
     char close_buf[384];
 

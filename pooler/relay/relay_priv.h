@@ -31,6 +31,8 @@ void relay_drop_entry(void *arg, const PipelineEntry *e);
 void relay_reset_unnamed(Relay *r);
 void relay_turn_over(Relay *r); /* clean ReadyForQuery: release or go on */
 
+unsigned relay_lex_flags(const Relay *r);
+
 /* relay_request.c: walks requests, returns how many bytes were used */
 size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n);
 

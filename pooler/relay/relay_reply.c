@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
 #include "poolwise/log.h"
 #include "poolwise/wire.h"
@@ -35,6 +36,25 @@ static void skip_to(Walk *w, const uint8_t *next)
 {
     flush(w);
     w->cur = w->from = next;
+}
+
+/* Answers of our own that are due before the next message of the server: they are put right in front of it, where
+ * the bytes were sent already or are the scratch buffer's headroom. */
+static void insert_fakes(Walk *w)
+{
+    PwBuf out;
+    pw_buf_init(&out);
+    relay_prepared_fakes(w->r, &out);
+    flush(w);
+    size_t n = pw_buf_unread(&out);
+    if (n <= WORKER_SCRATCH_HEADROOM - SERVER_HOLD_MAX - 2 * PW_WIRE_HEADER) {
+        uint8_t *at = w->s->stream.worker->scratch + (w->cur - w->s->stream.worker->scratch) - n;
+        memcpy(at, pw_buf_head(&out), n);
+        w->from = at;
+    } else if (!w->client_dead) {
+        w->client_dead = !stream_send_buf(&w->r->stream, &out);
+    }
+    pw_buf_finish(&out);
 }
 
 /* ---- counting ---- */
@@ -106,6 +126,18 @@ static void note_error(Walk *w, const uint8_t *payload, size_t n)
     }
 }
 
+static void statement_done(Walk *w, PipelineEntry *e, uint8_t type)
+{
+    if (type != PW_B_ERROR) {
+        relay_prepared_done(w->r, e);
+        return;
+    }
+    relay_prepared_dropped(w->r, e);
+    PipelineEntry only = *e;
+    only.query = NULL; /* counted by count_done */
+    server_entry_dropped(w->s, &only);
+}
+
 /* Handles one message whose payload is `avail` bytes long so far. False: the walk is over. */
 static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail, const uint8_t *next)
 {
@@ -131,6 +163,8 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
         break;
     case PW_B_COMMAND_COMPLETE:
         r->rows += pw_tag_rows((const char *)payload, strnlen((const char *)payload, avail));
+        if (PW_UNLIKELY(payload[0] == 'D' && payload[avail - 1] == 0))
+            relay_prepared_tag(r, (const char *)payload);
         break;
     case PW_B_READY:
         if (avail == 1)
@@ -139,6 +173,8 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
     default:
         break;
     }
+    if (PW_UNLIKELY(pipeline_head(&s->pipeline) && pipeline_head(&s->pipeline)->action == PIPE_FAKE))
+        insert_fakes(w);
     PipelineEntry done;
     bool completed;
     PipelineVerdict verdict = pipeline_reply(&s->pipeline, type, &done, &completed);
@@ -149,8 +185,11 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
         return false;
     }
     swallow = verdict == PIPE_VERDICT_SWALLOW;
-    if (completed)
+    if (completed) {
+        if (PW_UNLIKELY(done.statement != NULL))
+            statement_done(w, &done, type);
         count_done(w, &done);
+    }
     w->ready = type == PW_B_READY && pipeline_is_clean(&s->pipeline);
     if (PW_UNLIKELY(swallow))
         skip_to(w, next);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
 #include "poolwise/fingerprint.h"
 #include "poolwise/wire.h"
@@ -26,7 +27,7 @@ static bool forward(Relay *r, const uint8_t *bytes, size_t n)
     return true;
 }
 
-static unsigned lex_flags(const Relay *r)
+unsigned relay_lex_flags(const Relay *r)
 {
     static int scs = -1; /* fixed after start: the list of tracked names does not change */
     if (scs < 0)
@@ -40,14 +41,12 @@ static QueryEntry *observe(Relay *r, const char *sql, size_t avail)
     if (!r->ctx->queries)
         return NULL;
     const char *nul = memchr(sql, 0, avail);
-    return query_table_observe(r->ctx->queries, r->ident, sql, nul ? (size_t)(nul - sql) : avail, lex_flags(r));
+    return query_table_observe(r->ctx->queries, r->ident, sql, nul ? (size_t)(nul - sql) : avail, relay_lex_flags(r));
 }
 
 /* Parse: name, text. The entry of the unnamed statement is kept for its Binds. */
 static void on_parse(Relay *r, const uint8_t *payload, size_t avail)
 {
-    r->local->stats.client_parse_count++;
-    r->local->stats.server_parse_count++;
     const uint8_t *nul = memchr(payload, 0, avail);
     if (!nul)
         return;
@@ -62,7 +61,6 @@ static void on_parse(Relay *r, const uint8_t *payload, size_t avail)
 /* Bind: portal, statement. */
 static void on_bind(Relay *r, const uint8_t *payload, size_t avail)
 {
-    r->local->stats.bind_count++;
     if (r->bound)
         query_entry_drop(r->bound);
     r->bound = NULL;
@@ -73,16 +71,20 @@ static void on_bind(Relay *r, const uint8_t *payload, size_t avail)
         r->bound = query_entry_ref(r->unnamed);
 }
 
+static void begin_request(Relay *r, PwUsec now)
+{
+    if (r->request_start)
+        return;
+    r->request_start = r->last_done = now;
+    if (r->xact_start == 0)
+        r->xact_start = now;
+}
+
 /* One request goes to the linked server: what does it owe? */
 static void owe(Relay *r, uint8_t type, const uint8_t *payload, size_t avail, PwUsec now)
 {
     Pipeline *p = &r->server->pipeline;
-    if (r->request_start == 0) {
-        r->request_start = r->last_done = now;
-        r->server->request_wall = 0; /* computed by SHOW from request_start */
-        if (r->xact_start == 0)
-            r->xact_start = now;
-    }
+    begin_request(r, now);
     switch (type) {
     case PW_F_QUERY:
         pipeline_push(p, PIPE_QUERY, PIPE_FORWARD, observe(r, (const char *)payload, avail), NULL, now);
@@ -155,19 +157,104 @@ static void bad_header(Relay *r, const uint8_t *p)
     relay_fail_later(r, r->close_buf, r->close_buf);
 }
 
+/* The stretch that goes out, and the worker's buffer for it once something in it was rewritten. */
+typedef struct Out {
+    const uint8_t *bytes;
+    size_t from;
+    PwBuf patch;
+    bool patched;
+} Out;
+
+static void start_patch(Relay *r, Out *o)
+{
+    if (o->patched)
+        return;
+    o->patch = r->ctx->patch; /* taken out: what we call may walk another client's requests */
+    pw_buf_init(&r->ctx->patch);
+    o->patched = true;
+}
+
+/* Leaves out bytes[pos..pos+skip). */
+static void leave_out(Relay *r, Out *o, size_t pos, size_t skip)
+{
+    if (pos > o->from) {
+        start_patch(r, o);
+        pw_buf_append(&o->patch, o->bytes + o->from, pos - o->from);
+    }
+    o->from = pos + skip;
+}
+
+static bool send_out(Relay *r, Out *o, size_t pos)
+{
+    if (!o->patched)
+        return forward(r, o->bytes + o->from, pos - o->from);
+    pw_buf_append(&o->patch, o->bytes + o->from, pos - o->from);
+    bool ok = forward(r, pw_buf_head(&o->patch), pw_buf_unread(&o->patch));
+    pw_buf_consume(&o->patch, pw_buf_unread(&o->patch));
+    if (o->patch.cap > RELAY_HELD_MAX)
+        pw_buf_finish(&o->patch);
+    if (r->ctx->patch.data)
+        pw_buf_finish(&o->patch);
+    else
+        r->ctx->patch = o->patch;
+    return ok;
+}
+
+/* Our own ParseComplete and CloseComplete would otherwise wait for the server's next message. */
+static void answer_flush(Relay *r)
+{
+    PwBuf out;
+    pw_buf_init(&out);
+    relay_prepared_fakes(r, &out);
+    if (pw_buf_unread(&out) && !stream_send_buf(&r->stream, &out))
+        relay_fail_later(r, NULL, "client unexpected eof");
+    pw_buf_finish(&out);
+}
+
+static bool is_statement_message(uint8_t type)
+{
+    return type == PW_F_PARSE || type == PW_F_BIND || type == PW_F_DESCRIBE || type == PW_F_CLOSE;
+}
+
+/* What the message at p must not be, whoever sends it. False: the client will be closed. */
+static bool is_acceptable(Relay *r, const uint8_t *p, uint32_t len)
+{
+    const PwMsgInfo *info = pw_msg_frontend(p[0]);
+    if (PW_UNLIKELY(!info->name || len < info->min_length || len > (uint32_t)r->ctx->config->max_packet_size))
+        bad_header(r, p);
+    else if (p[0] == PW_F_QUERY && PW_UNLIKELY(r->disable_pqexec))
+        relay_fail_later(r, "PQexec disallowed", "PQexec disallowed");
+    else if (PW_UNLIKELY(p[0] == PW_F_PASSWORD))
+        relay_fail_later(r, "unknown pkt", "unknown pkt");
+    else
+        return true;
+    return false;
+}
+
+/* After a request went to the server: may the next one be read before this one's ReadyForQuery? */
+static void maybe_hold(Relay *r, uint8_t type)
+{
+    const Pipeline *owed = &r->server->pipeline;
+    if (ends_turn(type) && pool_has_waiters(r->local->entry->pool) && !r->session_mode && owed->owed_ready && !owed->copy_in)
+        r->hold |= HOLD_TURN;
+    if (PW_UNLIKELY(owed->count >= RELAY_DEPTH_MAX)) {
+        r->hold |= HOLD_FLOW;
+        stream_read_stop(&r->stream);
+    }
+}
+
 size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
 {
-    size_t pos = 0, from = 0;
+    Out o = {.bytes = bytes};
+    size_t pos = 0;
     PwUsec now = worker_now(r->stream.worker);
+    r->want = 0;
     while (pos < n && !r->close_reason) {
         if (r->msg_left) {
             size_t k = n - pos < r->msg_left ? n - pos : r->msg_left;
             r->msg_left -= (uint32_t)k;
-            if (r->msg_discard) {
-                if (!forward(r, bytes + from, pos - from))
-                    return n;
-                from = pos + k;
-            }
+            if (r->msg_discard)
+                leave_out(r, &o, pos, k);
             pos += k;
             continue;
         }
@@ -177,61 +264,57 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
         const uint8_t *p = bytes + pos;
         uint8_t type = p[0];
         uint32_t len = pw_be32(p + 1);
-        const PwMsgInfo *info = pw_msg_frontend(type);
-        if (PW_UNLIKELY(!info->name || len < info->min_length || len > (uint32_t)r->ctx->config->max_packet_size)) {
-            bad_header(r, p);
+        if (!is_acceptable(r, p, len))
             break;
-        }
         size_t total = (size_t)len + 1, have = n - pos;
         if (have < total && total <= RELAY_WHOLE_MAX)
             break;
         if (type == PW_F_TERMINATE) {
-            if (forward(r, bytes + from, pos - from))
-                relay_fail_later(r, NULL, "client close request");
-            return n;
-        }
-        if (type == PW_F_QUERY && PW_UNLIKELY(r->disable_pqexec)) {
-            relay_fail_later(r, "PQexec disallowed", "PQexec disallowed");
+            r->terminated = true;
+            relay_fail_later(r, NULL, "client close request");
             break;
         }
-        if (type == PW_F_PASSWORD) {
-            relay_fail_later(r, "unknown pkt", "unknown pkt");
-            break;
-        }
+        size_t take = have < total ? have : total;
         bool drop = false;
         if (PW_UNLIKELY(r->discard_to_sync)) {
             discard_batch(r, type);
             drop = true;
         } else if (!r->server) {
             drop = handle_unlinked(r, type);
-            if (!drop) {
-                if (r->hold || !r->server)
-                    break; /* waits */
-            }
+            if (!drop && (r->hold || !r->server))
+                break; /* waits */
         }
-        size_t take = have < total ? have : total;
         if (drop) {
             r->msg_discard = true;
             r->msg_left = (uint32_t)(total - take);
-            if (!forward(r, bytes + from, pos - from))
-                return n;
+            leave_out(r, &o, pos, take);
             pos += take;
-            from = pos;
             continue;
         }
+        if (is_statement_message(type) && !r->session_mode && r->ctx->config->max_prepared_statements > 0) {
+            size_t used, before = pos;
+            leave_out(r, &o, pos, 0);
+            start_patch(r, &o);
+            begin_request(r, now);
+            PreparedStep step = relay_prepared_request(r, p, take, total, &o.patch, &used, now);
+            if (step == PREPARED_TAKEN) {
+                o.from = before + used;
+                r->msg_left = (uint32_t)(total - take);
+                pos += take;
+                maybe_hold(r, type);
+                continue;
+            }
+            if (step == PREPARED_MORE)
+                r->want = total;
+            if (step != PREPARED_PASS)
+                break;
+        }
         owe(r, type, p + PW_WIRE_HEADER, take - PW_WIRE_HEADER, now);
+        if (type == PW_F_FLUSH && r->server->pipeline.count)
+            answer_flush(r);
         r->msg_left = (uint32_t)(total - take);
         pos += take;
-        const Pipeline *owed = &r->server->pipeline;
-        if (ends_turn(type) && pool_has_waiters(r->local->entry->pool) && !r->session_mode && owed->owed_ready &&
-            !owed->copy_in)
-            r->hold |= HOLD_TURN;
-        if (PW_UNLIKELY(owed->count >= RELAY_DEPTH_MAX)) {
-            r->hold |= HOLD_FLOW;
-            stream_read_stop(&r->stream);
-        }
+        maybe_hold(r, type);
     }
-    if (!forward(r, bytes + from, pos - from))
-        return n;
-    return pos;
+    return send_out(r, &o, pos) ? pos : n;
 }

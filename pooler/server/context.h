@@ -35,6 +35,7 @@ typedef struct WorkerCtx {
     TAILQ_HEAD(PoolLocalList, PoolLocal) pools;
     TAILQ_HEAD(ClientList, Client) clients; /* all, login included */
     struct Client *by_cancel_id;            /* uthash */
+    PwBuf patch; /* relay_request: requests that were rewritten, until they are sent */
     struct event *tick;
     ShutdownMode shutdown;
     bool suspended;

@@ -68,6 +68,9 @@ static PoolServer *op_connect(PoolShard *shard)
     s->reconnect_epoch = local->reconnect_epoch;
     pipeline_init(&s->pipeline);
     params_init(&s->params);
+    server_statements_init(&s->statements);
+    s->pipeline.on_drop = server_entry_dropped;
+    s->pipeline.arg = s;
     server_connect_start(s);
     return &s->ps;
 }
@@ -84,6 +87,7 @@ static void server_free(WorkerDeferred *d)
     Server *s = (Server *)((char *)d - offsetof(Server, deferred));
     pipeline_finish(&s->pipeline);
     params_finish(&s->params);
+    server_statements_finish(&s->statements);
     pw_buf_finish(&s->held);
     pw_buf_finish(&s->welcome);
     server_login_finish(s);
@@ -294,6 +298,21 @@ static void on_write_error(Stream *st)
 }
 
 static const StreamOps stream_ops = {on_readable, on_drained, on_write_error};
+
+void server_entry_dropped(void *arg, const PipelineEntry *e)
+{
+    Server *s = arg;
+    Statement *st = e->statement;
+    if (e->query)
+        query_entry_drop(e->query);
+    if (!st)
+        return;
+    if (e->kind == PIPE_PARSE && e->action != PIPE_FAKE)
+        server_statements_remove(&s->statements, st); /* it never got it */
+    else if (e->kind == PIPE_CLOSE)
+        server_statements_add(&s->statements, st); /* it still has it */
+    statement_unref(st);
+}
 
 bool server_send_own(Server *s, const char *sql)
 {

@@ -22,6 +22,7 @@
 #include "pooler/server/context.h"
 #include "pooler/session/params.h"
 #include "pooler/session/pipeline.h"
+#include "pooler/session/prepared.h"
 
 typedef struct Server Server;
 struct ServerAuth;
@@ -61,6 +62,7 @@ struct Server {
     Pipeline pipeline;
     uint8_t txn_status; /* 'I', 'T' or 'E' of the last ReadyForQuery; 0 before the first */
     ParamSet params;
+    ServerStatements statements; /* prepared on this server */
     uint32_t backend_pid;
     uint8_t cancel_key[4];
     int cancels; /* cancel requests under way to this server: it is not released before they end */
@@ -82,6 +84,7 @@ struct Server {
     uint64_t reconnect_epoch;
     bool close_needed; /* RECONNECT, changed configuration: closed when next released */
     const char *close_why;
+    bool let_finish; /* CHORE: the client said Terminate, not just vanished: what runs is not cancelled */
     bool reset_due; /* CHORE: server_reset_query is still to run */
     LIST_HEAD(CancelList, CancelRequest) cancel_list;
 };
@@ -113,13 +116,17 @@ ssize_t server_fill(Server *s, const uint8_t **ret_bytes, size_t *ret_n);
 void server_hold(Server *s, const uint8_t *bytes, size_t n); /* a partial message, for the next server_fill */
 
 /* Largest message that is held whole to be looked at. */
-#define SERVER_HOLD_MAX (WORKER_SCRATCH_HEADROOM - 16)
+#define SERVER_HOLD_MAX (WORKER_SCRATCH_HEADROOM - 512)
 
 /* A ParameterStatus arrived after login. Returns its index if it is tracked, else -1. */
 int server_param_status(Server *s, const uint8_t *payload, size_t n);
 
 /* Sends one of the pooler's own statements; its replies are swallowed. False: the server was closed. */
 bool server_send_own(Server *s, const char *sql);
+
+/* An entry of its queue was dropped because of an error, or nobody waits for it any more: gives back what it
+ * refers to. The relay does the same for its client's part. */
+void server_entry_dropped(void *server, const PipelineEntry *e);
 
 /* True when it should not be reused although it is clean (old, RECONNECT, PAUSE): text of the reason, else NULL. */
 const char *server_retire_reason(Server *s, PwUsec now);

@@ -44,7 +44,7 @@ static bool wind_up(Server *s)
             return false;
         pipeline_push(p, PIPE_SYNC, PIPE_SWALLOW, NULL, NULL, now);
     }
-    if (busy)
+    if (busy && !s->let_finish)
         server_cancel_send(s, NULL, NULL);
     return true;
 }
@@ -55,6 +55,8 @@ void server_unlink(Server *s, bool session_ends)
     PoolLocal *local = server_local(s);
     s->user = NULL;
     s->user_arg = NULL;
+    s->pipeline.on_drop = server_entry_dropped;
+    s->pipeline.arg = s;
     bool reset = config->server_reset_query[0] &&
                  ((session_ends && local->settings.pool_mode == POOL_MODE_SESSION) || config->server_reset_query_always);
     if (PW_LIKELY(s->txn_status == 'I' && !reset && s->cancels == 0 && pipeline_is_clean(&s->pipeline))) {
@@ -125,6 +127,13 @@ static bool chore_message(Server *s, uint8_t type, const uint8_t *payload, size_
         server_close(s, "unexpected message from server");
         return false;
     }
+    if (completed && type == PW_B_ERROR)
+        server_entry_dropped(s, &done);
+    else if (completed)
+        statement_unref(done.statement);
+    if (type == PW_B_COMMAND_COMPLETE && n > 0 && payload[n - 1] == 0 &&
+        (strcmp((const char *)payload, "DISCARD ALL") == 0 || strcmp((const char *)payload, "DEALLOCATE ALL") == 0))
+        server_statements_finish(&s->statements);
     if (type == PW_B_ERROR && ours) {
         const char *text = pw_error_field(payload, n, 'M');
         server_log(s, PW_LOG_WARNING, "statement of the pooler failed: %s", text ? text : "?");

@@ -219,6 +219,12 @@ PipelineVerdict pipeline_reply(Pipeline *p, uint8_t type, PipelineEntry *ret_don
     return PIPE_VERDICT_MISMATCH;
 }
 
+void pipeline_visit(Pipeline *p, void (*visit)(void *arg, PipelineEntry *entry), void *arg)
+{
+    for (unsigned i = 0; i < p->count; i++)
+        visit(arg, at(p, i));
+}
+
 bool pipeline_take_fake(Pipeline *p, PipelineEntry *ret_entry)
 {
     pop_markers(p);

@@ -85,6 +85,9 @@ PipelineVerdict pipeline_reply(Pipeline *p, uint8_t type, PipelineEntry *ret_don
 /* The entry at the head if it is FAKE: taken off and copied to *ret_entry. */
 bool pipeline_take_fake(Pipeline *p, PipelineEntry *ret_entry);
 
+/* Calls `visit` for each entry, head first; it may change what the entry points to, nothing else. */
+void pipeline_visit(Pipeline *p, void (*visit)(void *arg, PipelineEntry *entry), void *arg);
+
 static inline const PipelineEntry *pipeline_head(const Pipeline *p)
 {
     return p->count ? &p->ring[p->head] : NULL;

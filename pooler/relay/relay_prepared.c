@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: ISC */
+#include "pooler/relay/relay_prepared.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "pooler/relay/relay_priv.h"
+#include "poolwise/log.h"
+#include "poolwise/wire.h"
+
+/* Every entry about a statement holds a reference to it until it is done or dropped. */
+static void push(Relay *r, PipelineKind kind, PipelineAction action, Statement *st, PwUsec now)
+{
+    pipeline_push(&r->server->pipeline, kind, action, NULL, st ? statement_ref(st) : NULL, now);
+}
+
+static void write_parse(PwBuf *out, const Statement *st)
+{
+    char name[STATEMENT_NAME_SIZE];
+    size_t mark = pw_msg_begin(out, PW_F_PARSE);
+    pw_buf_append_cstr(out, statement_name(st, name));
+    pw_buf_append(out, st->body, st->body_len);
+    pw_msg_end(out, mark);
+}
+
+/* The server's list is full: the least recently used goes. */
+static void make_room(Relay *r, PwBuf *out, PwUsec now)
+{
+    Statement *old;
+    char name[STATEMENT_NAME_SIZE];
+    while ((old = server_statements_evict(&r->server->statements, (unsigned)r->ctx->config->max_prepared_statements))) {
+        size_t mark = pw_msg_begin(out, PW_F_CLOSE);
+        pw_buf_append_u8(out, 'S');
+        pw_buf_append_cstr(out, statement_name(old, name));
+        pw_msg_end(out, mark);
+        push(r, PIPE_CLOSE, PIPE_SWALLOW, old, now);
+        statement_unref(old);
+    }
+}
+
+static void prepare_on_server(Relay *r, Statement *st, PipelineAction action, PwBuf *out, PwUsec now)
+{
+    write_parse(out, st);
+    r->local->stats.server_parse_count++;
+    push(r, PIPE_PARSE, action, st, now);
+    server_statements_add(&r->server->statements, st);
+    make_room(r, out, now);
+}
+
+/* ---- the four messages ---- */
+
+static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *out, PwUsec now)
+{
+    PwCursor c = pw_cursor(p + PW_WIRE_HEADER, total - PW_WIRE_HEADER);
+    const char *name = pw_cursor_cstr(&c);
+    if (c.bad) {
+        relay_fail_later(r, "broken Parse packet", "broken Parse packet");
+        return PREPARED_FAIL;
+    }
+    if (client_statements_find(&r->statements, name)) {
+        char text[160];
+        snprintf(text, sizeof(text), "prepared statement '%.100s' was already prepared", name);
+        r->ops->log(r, PW_LOG_WARNING, text);
+        relay_fail_later(r, "prepared statement name is already in use", "prepared statement name is already in use");
+        return PREPARED_FAIL;
+    }
+    Statement *st = statement_intern(c.p, pw_cursor_left(&c));
+    if (!st) {
+        relay_fail_later(r, "broken Parse packet", "broken Parse packet");
+        return PREPARED_FAIL;
+    }
+    r->local->stats.client_parse_count++;
+    client_statements_add(&r->statements, name, st);
+    if (server_statements_has(&r->server->statements, st))
+        push(r, PIPE_PARSE, PIPE_FAKE, st, now);
+    else
+        prepare_on_server(r, st, PIPE_FORWARD, out, now);
+    return PREPARED_TAKEN;
+}
+
+static ClientStatement *wanted(Relay *r, const char *name)
+{
+    ClientStatement *cs = client_statements_find(&r->statements, name);
+    if (!cs)
+        relay_fail_later(r, "prepared statement did not exist", "prepared statement did not exist");
+    return cs;
+}
+
+/* Bind: portal, statement, and then whatever; only the name is replaced, the rest follows as it comes. */
+static PreparedStep on_bind(Relay *r, const uint8_t *p, size_t have, size_t total, PwBuf *out, size_t *ret_used, PwUsec now)
+{
+    PwCursor c = pw_cursor(p + PW_WIRE_HEADER, have - PW_WIRE_HEADER);
+    const char *portal = pw_cursor_cstr(&c);
+    const char *name = pw_cursor_cstr(&c);
+    if (c.bad && have < total)
+        return PREPARED_MORE;
+    if (c.bad) {
+        relay_fail_later(r, "broken Bind packet", "broken Bind packet");
+        return PREPARED_FAIL;
+    }
+    if (!*name)
+        return PREPARED_PASS;
+    ClientStatement *cs = wanted(r, name);
+    if (!cs)
+        return PREPARED_FAIL;
+    Statement *st = cs->statement;
+    if (!server_statements_has(&r->server->statements, st))
+        prepare_on_server(r, st, PIPE_SWALLOW, out, now);
+    r->local->stats.bind_count++;
+    char shared[STATEMENT_NAME_SIZE];
+    statement_name(st, shared);
+    size_t used = (size_t)(c.p - p);
+    size_t length = total - 1 - strlen(name) + strlen(shared);
+    pw_buf_append_u8(out, PW_F_BIND);
+    pw_buf_append_be32(out, (uint32_t)length);
+    pw_buf_append_cstr(out, portal);
+    pw_buf_append_cstr(out, shared);
+    push(r, PIPE_BIND, PIPE_FORWARD, NULL, now);
+    if (r->bound)
+        query_entry_drop(r->bound);
+    r->bound = r->ctx->queries ? query_table_observe_hashed(r->ctx->queries, r->ident, st->text_hash, statement_text(st),
+                                                            st->text_len, relay_lex_flags(r))
+                               : NULL;
+    *ret_used = used;
+    return PREPARED_TAKEN;
+}
+
+static PreparedStep on_describe(Relay *r, const char *name, PwBuf *out, PwUsec now)
+{
+    ClientStatement *cs = wanted(r, name);
+    if (!cs)
+        return PREPARED_FAIL;
+    Statement *st = cs->statement;
+    if (!server_statements_has(&r->server->statements, st))
+        prepare_on_server(r, st, PIPE_SWALLOW, out, now);
+    char shared[STATEMENT_NAME_SIZE];
+    size_t mark = pw_msg_begin(out, PW_F_DESCRIBE);
+    pw_buf_append_u8(out, 'S');
+    pw_buf_append_cstr(out, statement_name(st, shared));
+    pw_msg_end(out, mark);
+    push(r, PIPE_DESCRIBE_STATEMENT, PIPE_FORWARD, NULL, now);
+    return PREPARED_TAKEN;
+}
+
+static PreparedStep on_close(Relay *r, const char *name, PwUsec now)
+{
+    ClientStatement *cs = client_statements_find(&r->statements, name);
+    if (cs)
+        client_statements_remove(&r->statements, cs);
+    push(r, PIPE_CLOSE, PIPE_FAKE, NULL, now);
+    return PREPARED_TAKEN;
+}
+
+PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, size_t total, PwBuf *out, size_t *ret_used,
+                                    PwUsec now)
+{
+    uint8_t type = p[0];
+    *ret_used = total;
+    if (have == PW_WIRE_HEADER)
+        return have < total ? PREPARED_MORE : PREPARED_PASS;
+    const uint8_t *payload = p + PW_WIRE_HEADER;
+    if (type == PW_F_BIND)
+        return on_bind(r, p, have, total, out, ret_used, now);
+    if (type == PW_F_PARSE) {
+        if (payload[0] == '\0')
+            return PREPARED_PASS;
+        return have < total ? PREPARED_MORE : on_parse(r, p, total, out, now);
+    }
+    if (have < total)
+        return PREPARED_MORE;
+    PwCursor c = pw_cursor(payload, total - PW_WIRE_HEADER);
+    uint8_t what = pw_cursor_u8(&c);
+    const char *name = pw_cursor_cstr(&c);
+    if (c.bad || what != 'S' || !*name)
+        return PREPARED_PASS; /* the server tells what is wrong with a malformed one */
+    return type == PW_F_DESCRIBE ? on_describe(r, name, out, now) : on_close(r, name, now);
+}
+
+/* ---- answers ---- */
+
+void relay_prepared_done(Relay *r, const PipelineEntry *e)
+{
+    Statement *st = e->statement;
+    if (e->kind == PIPE_PARSE && e->action != PIPE_SWALLOW)
+        client_statements_settle(&r->statements, st, true);
+    statement_unref(st);
+}
+
+void relay_prepared_dropped(Relay *r, const PipelineEntry *e)
+{
+    if (e->kind == PIPE_PARSE && e->action != PIPE_SWALLOW)
+        client_statements_settle(&r->statements, e->statement, false);
+}
+
+void relay_prepared_tag(Relay *r, const char *tag)
+{
+    if (strcmp(tag, "DEALLOCATE ALL") != 0 && strcmp(tag, "DISCARD ALL") != 0)
+        return;
+    client_statements_finish(&r->statements);
+    server_statements_finish(&r->server->statements);
+}
+
+void relay_prepared_fakes(Relay *r, PwBuf *out)
+{
+    PipelineEntry e;
+    while (pipeline_take_fake(&r->server->pipeline, &e)) {
+        size_t mark = pw_msg_begin(out, e.kind == PIPE_PARSE ? PW_B_PARSE_COMPLETE : PW_B_CLOSE_COMPLETE);
+        pw_msg_end(out, mark);
+        if (e.statement)
+            relay_prepared_done(r, &e);
+    }
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: ISC */
+#include "pooler/session/prepared.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "poolwise/mem.h"
+#include "poolwise/wire.h"
+
+static struct {
+    pthread_mutex_t lock;
+    Statement *table; /* by body */
+    uint64_t last_id, bytes;
+} store = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Text, NUL, 16 bits number of types, 32 bits each; nothing behind. */
+static bool body_is_sound(const uint8_t *body, size_t n, uint32_t *ret_text_len)
+{
+    PwCursor c = pw_cursor(body, n);
+    const char *text = pw_cursor_cstr(&c);
+    uint16_t types = pw_cursor_be16(&c);
+    pw_cursor_bytes(&c, (size_t)types * 4);
+    if (c.bad || pw_cursor_left(&c) != 0 || n > UINT32_MAX)
+        return false;
+    *ret_text_len = (uint32_t)strlen(text);
+    return true;
+}
+
+Statement *statement_intern(const uint8_t *body, size_t n)
+{
+    uint32_t text_len;
+    if (!body_is_sound(body, n, &text_len))
+        return NULL;
+    Statement *st;
+    pthread_mutex_lock(&store.lock);
+    HASH_FIND(hh, store.table, body, n, st);
+    if (st) {
+        st->refs++;
+    } else {
+        st = pw_xmalloc(sizeof(*st) + n);
+        memset(st, 0, sizeof(*st));
+        st->id = ++store.last_id;
+        st->refs = 1;
+        st->text_len = text_len;
+        st->body_len = (uint32_t)n;
+        memcpy(st->body, body, n);
+        st->text_hash = XXH3_64bits(body, text_len);
+        HASH_ADD_KEYPTR(hh, store.table, st->body, n, st);
+        store.bytes += sizeof(*st) + n;
+    }
+    pthread_mutex_unlock(&store.lock);
+    return st;
+}
+
+Statement *statement_ref(Statement *st)
+{
+    pthread_mutex_lock(&store.lock);
+    st->refs++;
+    pthread_mutex_unlock(&store.lock);
+    return st;
+}
+
+void statement_unref(Statement *st)
+{
+    if (!st)
+        return;
+    pthread_mutex_lock(&store.lock);
+    bool last = --st->refs == 0;
+    if (last) {
+        HASH_DEL(store.table, st);
+        store.bytes -= sizeof(*st) + st->body_len;
+    }
+    pthread_mutex_unlock(&store.lock);
+    if (last)
+        free(st);
+}
+
+const char *statement_name(const Statement *st, char buf[STATEMENT_NAME_SIZE])
+{
+    snprintf(buf, STATEMENT_NAME_SIZE, "POOLWISE_%llu", (unsigned long long)st->id);
+    return buf;
+}
+
+void statement_store_stats(uint64_t *ret_count, uint64_t *ret_bytes)
+{
+    pthread_mutex_lock(&store.lock);
+    *ret_count = HASH_COUNT(store.table);
+    *ret_bytes = store.bytes;
+    pthread_mutex_unlock(&store.lock);
+}
+
+/* ---- one client ---- */
+
+ClientStatement *client_statements_find(ClientStatements *cs, const char *name)
+{
+    ClientStatement *c;
+    HASH_FIND_STR(cs->table, name, c);
+    return c;
+}
+
+ClientStatement *client_statements_add(ClientStatements *cs, const char *name, Statement *st)
+{
+    size_t n = strlen(name);
+    ClientStatement *c = pw_xcalloc(1, sizeof(*c) + n + 1);
+    memcpy(c->name, name, n + 1);
+    c->statement = st;
+    c->pending = true;
+    HASH_ADD_KEYPTR(hh, cs->table, c->name, n, c);
+    return c;
+}
+
+void client_statements_remove(ClientStatements *cs, ClientStatement *c)
+{
+    HASH_DEL(cs->table, c);
+    statement_unref(c->statement);
+    free(c);
+}
+
+void client_statements_finish(ClientStatements *cs)
+{
+    ClientStatement *c, *next;
+    HASH_ITER(hh, cs->table, c, next)
+        client_statements_remove(cs, c);
+}
+
+void client_statements_settle(ClientStatements *cs, const Statement *st, bool prepared)
+{
+    ClientStatement *c, *next;
+    HASH_ITER(hh, cs->table, c, next) {
+        if (c->statement != st || !c->pending)
+            continue;
+        if (prepared)
+            c->pending = false;
+        else
+            client_statements_remove(cs, c);
+    }
+}
+
+unsigned client_statements_count(const ClientStatements *cs)
+{
+    return HASH_COUNT(cs->table);
+}
+
+/* ---- one server ---- */
+
+void server_statements_init(ServerStatements *ss)
+{
+    ss->table = NULL;
+    TAILQ_INIT(&ss->used);
+}
+
+static ServerStatement *find(ServerStatements *ss, const Statement *st)
+{
+    ServerStatement *s;
+    HASH_FIND(hh, ss->table, &st->id, sizeof(st->id), s);
+    return s;
+}
+
+static Statement *take_off(ServerStatements *ss, ServerStatement *s)
+{
+    Statement *st = s->statement;
+    HASH_DEL(ss->table, s);
+    TAILQ_REMOVE(&ss->used, s, lru);
+    free(s);
+    return st;
+}
+
+void server_statements_finish(ServerStatements *ss)
+{
+    ServerStatement *s;
+    while ((s = TAILQ_FIRST(&ss->used)))
+        statement_unref(take_off(ss, s));
+}
+
+bool server_statements_has(ServerStatements *ss, const Statement *st)
+{
+    ServerStatement *s = find(ss, st);
+    if (!s)
+        return false;
+    if (TAILQ_NEXT(s, lru)) {
+        TAILQ_REMOVE(&ss->used, s, lru);
+        TAILQ_INSERT_TAIL(&ss->used, s, lru);
+    }
+    return true;
+}
+
+void server_statements_add(ServerStatements *ss, Statement *st)
+{
+    if (find(ss, st))
+        return;
+    ServerStatement *s = pw_xcalloc(1, sizeof(*s));
+    s->id = st->id;
+    s->statement = statement_ref(st);
+    HASH_ADD(hh, ss->table, id, sizeof(s->id), s);
+    TAILQ_INSERT_TAIL(&ss->used, s, lru);
+}
+
+void server_statements_remove(ServerStatements *ss, const Statement *st)
+{
+    ServerStatement *s = find(ss, st);
+    if (s)
+        statement_unref(take_off(ss, s));
+}
+
+Statement *server_statements_evict(ServerStatements *ss, unsigned most)
+{
+    if (HASH_COUNT(ss->table) <= most)
+        return NULL;
+    return take_off(ss, TAILQ_FIRST(&ss->used));
+}
+
+unsigned server_statements_count(const ServerStatements *ss)
+{
+    return HASH_COUNT(ss->table);
+}

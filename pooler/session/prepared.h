@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: ISC */
+/* prepared.h - named protocol-level prepared statements that follow a client from server to server.
+ *
+ * A Statement is a text with its parameter types, shared by all clients of the process that prepared the same one and
+ * known to servers by one name (statement_name). A client maps its names to Statements; a server keeps which it has
+ * prepared, least recently used first, at most max_prepared_statements of them.
+ *
+ *   client A "s1" --\                       /-- server 1: POOLWISE_7
+ *   client B "q"  ---> Statement 7 (text) --
+ *                                           \-- server 2: not yet; prepared when a Bind needs it
+ *
+ * The store of Statements has one lock, taken when a name is prepared or forgotten, not when it is used.
+ * ClientStatements and ServerStatements belong to whoever embeds them. */
+#ifndef POOLER_SESSION_PREPARED_H
+#define POOLER_SESSION_PREPARED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#define STATEMENT_NAME_SIZE 32
+
+typedef struct Statement {
+    UT_hash_handle hh; /* the store's; its lock */
+    uint64_t id;
+    uint64_t text_hash; /* of the SQL text: query_text_hash */
+    int refs;           /* the store's lock */
+    uint32_t text_len;  /* without the NUL */
+    uint32_t body_len;
+    uint8_t body[]; /* as in Parse behind the name: text, NUL, number of types, types */
+} Statement;
+
+static inline const char *statement_text(const Statement *st)
+{
+    return (const char *)st->body;
+}
+
+/* The shared Statement of a Parse body (from the text on), with one reference. NULL: the body is malformed. Any thread. */
+Statement *statement_intern(const uint8_t *body, size_t n);
+Statement *statement_ref(Statement *st);
+void statement_unref(Statement *st); /* NULL is fine */
+
+/* Its name on servers, "POOLWISE_<id>". */
+const char *statement_name(const Statement *st, char buf[STATEMENT_NAME_SIZE]);
+
+/* Number and bytes of all Statements (SHOW MEM, SHOW LISTS). Any thread. */
+void statement_store_stats(uint64_t *ret_count, uint64_t *ret_bytes);
+
+/* ---- one client ---- */
+
+typedef struct ClientStatement {
+    UT_hash_handle hh;
+    Statement *statement; /* one reference */
+    bool pending;         /* its ParseComplete has not been seen: an error takes the name back */
+    char name[];
+} ClientStatement;
+
+typedef struct ClientStatements {
+    ClientStatement *table;
+} ClientStatements;
+
+void client_statements_finish(ClientStatements *cs); /* forgets all */
+ClientStatement *client_statements_find(ClientStatements *cs, const char *name);
+/* Takes over a reference to st; the name must be new. */
+ClientStatement *client_statements_add(ClientStatements *cs, const char *name, Statement *st);
+void client_statements_remove(ClientStatements *cs, ClientStatement *c);
+/* ParseComplete came (true) or will never come (false: the names are taken back) for pending names of st. */
+void client_statements_settle(ClientStatements *cs, const Statement *st, bool prepared);
+unsigned client_statements_count(const ClientStatements *cs);
+
+/* ---- one server ---- */
+
+typedef struct ServerStatement {
+    UT_hash_handle hh;
+    TAILQ_ENTRY(ServerStatement) lru;
+    uint64_t id;
+    Statement *statement; /* one reference */
+} ServerStatement;
+
+typedef struct ServerStatements {
+    ServerStatement *table;
+    TAILQ_HEAD(ServerStatementList, ServerStatement) used; /* oldest first */
+} ServerStatements;
+
+void server_statements_init(ServerStatements *ss);
+void server_statements_finish(ServerStatements *ss); /* forgets all; may be used again */
+/* True when the server has it; it is then the most recently used. */
+bool server_statements_has(ServerStatements *ss, const Statement *st);
+void server_statements_add(ServerStatements *ss, Statement *st);
+void server_statements_remove(ServerStatements *ss, const Statement *st);
+/* Takes the least recently used off, with its reference; NULL when there are at most `most`. */
+Statement *server_statements_evict(ServerStatements *ss, unsigned most);
+unsigned server_statements_count(const ServerStatements *ss);
+
+#endif
