@@ -102,6 +102,7 @@ static PwErr read_path(IniReader *reader, const char *path, PwIniPlace at)
     } else {
         read_lines(reader, path, (char *)buf.data, buf.len);
     }
+    pw_wipe(buf.data, buf.cap); /* lines of [databases] hold passwords */
     pw_buf_finish(&buf);
     return err;
 }

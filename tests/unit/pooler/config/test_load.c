@@ -50,6 +50,10 @@ static void later_features_are_refused_not_ignored(void **state)
     static const char *const refused[][2] = {
         {"client_tls_sslmode = require", "TLS is not available"},
         {"client_tls_sslmode = allow", "TLS is not available"},
+        {"client_tls_sslmode = prefer", "TLS is not available"},
+        {"client_tls_sslmode = verify-full", "TLS is not available"},
+        {"server_tls_sslmode = require", "TLS is not available"},
+        {"server_tls_sslmode = verify-ca", "TLS is not available"},
         {"server_tls_sslmode = verify-full", "TLS is not available"},
         {"auth_type = hba", "auth_type: this way"},
         {"auth_type = pam", "auth_type: this way"},
