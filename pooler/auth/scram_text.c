@@ -19,7 +19,7 @@ char scram_text_peek(const ScramText *t)
 
 ScramSpan scram_text_take(ScramText *t, char name)
 {
-    if (scram_text_peek(t) != name) {
+    if (name == 0 || scram_text_peek(t) != name) {
         t->bad = true;
         return (ScramSpan){.at = "", .n = 0};
     }

@@ -23,7 +23,8 @@ ScramText scram_text(const uint8_t *bytes, size_t n); /* bad when there is a NUL
 /* The name of the attribute that comes next, 0 at the end or when what follows is no attribute. */
 char scram_text_peek(const ScramText *t);
 
-/* The value of attribute `name`, which must come next; the comma behind it is eaten. */
+/* The value of attribute `name`, which must come next; the comma behind it is eaten. A name of 0, as peek gives
+ * it where there is no attribute, is bad too. */
 ScramSpan scram_text_take(ScramText *t, char name);
 
 /* A character that must come next. */
