@@ -27,6 +27,9 @@ PwErr app_log_configure(const Config *config);
 /* app_tick.c */
 void app_tick_start(WorkerCtx *ctx);
 
+/* retire.c */
+void retire_idle_pools(PwUsec now); /* main worker, once a second */
+
 /* app_query_log.c: one thread that writes an interval at a time */
 PwErr query_log_start(void);
 void query_log_stop(void); /* writes what is there */

@@ -82,6 +82,7 @@ static void main_tick(WorkerCtx *ctx, PwUsec now)
     if (now - last_warm >= PW_USEC_PER_SEC) {
         last_warm = now;
         warm_forced(ctx);
+        retire_idle_pools(now);
     }
     stats_period_tick(ctx, now);
     query_log_tick(now);

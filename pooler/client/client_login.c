@@ -45,7 +45,14 @@ void client_release_slots(Client *c)
 
 static bool is_console(const Client *c)
 {
-    return strcmp(c->database, "pgbouncer") == 0 || strcmp(c->database, "pooler") == 0;
+    bool is_auto;
+    if (strcmp(c->database, "pgbouncer") == 0)
+        return true;
+    if (strcmp(c->database, "pooler") != 0)
+        return false;
+    /* our own name yields to a database of that name */
+    const DatabaseConf *db = config_find_database(client_ctx(c)->config, "pooler", &is_auto);
+    return !db || is_auto;
 }
 
 static ClientAuthMethod method_of(AuthType type)
@@ -319,6 +326,7 @@ void client_login_finish(Client *c)
     pw_msg_ready(&out, 'I');
     c->state = CLIENT_READY;
     int app = params_index("application_name");
+    r->user = c->user;
     if (ctx->queries)
         r->ident = query_ident_acquire(ctx->queries, c->database, c->user, params_get(&r->params, (unsigned)app));
     bool ok = stream_send_buf(&r->stream, &out);

@@ -103,7 +103,7 @@ static const PwParamRow rows[] = {
     STR(auth_query, AUTH_QUERY, RT | LATER, "query that looks up a user's secret as auth_user"),
     ENUM(auth_type, auth_types, "md5", RT | LATER, "how clients prove who they are"),
     STR(auth_user, NULL, RT | LATER, "user that runs auth_query for users who are not in auth_file"),
-    TIME(autodb_idle_timeout, 0, "3600", RT | LATER, "forget a database that came through the '*' line after this long unused"),
+    TIME(autodb_idle_timeout, 0, "3600", RT, "forget a database that came through the '*' line after this long unused"),
     TIME(cancel_wait_timeout, 0, "10", RT, "longest wait of a cancel request for a connection; 0 waits for ever"),
     TIME(client_idle_timeout, 0, "0", RT, "close a client that is idle for longer; 0 never"),
     TIME(client_login_timeout, 0, "60", RT, "close a client whose login takes longer; 0 never"),
@@ -138,7 +138,7 @@ static const PwParamRow rows[] = {
     INT(max_db_client_connections, 0, INT_MAX, "0", RT, "client connections of one database; 0 is no limit"),
     INT(max_db_connections, 0, INT_MAX, "0", RT, "server connections of one database over all its pools; 0 is no limit"),
     INT(max_packet_size, 1, INT_MAX, "2147483647", RT, "largest message that is let through"),
-    INT(max_prepared_statements, 0, INT_MAX, "200", RT | LATER, "named statements kept on each server connection; 0 switches the tracking off"),
+    INT(max_prepared_statements, 0, INT_MAX, "200", RT, "named statements kept on each server connection; 0 switches the tracking off"),
     INT(max_user_client_connections, 0, INT_MAX, "0", RT, "client connections of one user; 0 is no limit"),
     INT(max_user_connections, 0, INT_MAX, "0", RT, "server connections of one user over all pools; 0 is no limit"),
     INT(min_pool_size, 0, INT_MAX, "0", RT, "server connections that a pool keeps open"),
@@ -146,7 +146,7 @@ static const PwParamRow rows[] = {
     PATH(pidfile, "", 0, "file with the process id; needed with -d"),
     INT(pkt_buf, 64, INT_MAX, "4096", INERT, "PgBouncer's buffer for each connection; here buffers exist only while they hold something"),
     ENUM(pool_mode, pool_modes, "session", RT, "when a server goes back to its pool"),
-    TIME(pool_idle_timeout, 0, "0", RT | LATER, "free a pool without clients and servers after this long; 0 never"),
+    TIME(pool_idle_timeout, 0, "0", RT, "free a pool without clients and servers after this long; 0 never"),
     TIME(query_timeout, 0, "0", RT, "close client and server when a query takes longer; 0 never"),
     TIME(query_wait_notify, 0, "5", RT, "tell a client that has waited this long for a server; 0 never"),
     TIME(query_wait_timeout, 0, "120", RT, "longest wait for a server; 0 waits for ever"),
@@ -200,7 +200,7 @@ static const PwParamRow rows[] = {
     INT(query_log_samples, 0, 1000, "0", RT | OURS, "values kept as samples for each query; 0 lets no value leave the process"),
     BOOL(query_observation, "1", RT | OURS, "count queries by their shape, for SHOW QUERIES and query_log"),
     TIME(server_recovery_timeout, 0, "10", RT | OURS, "longest time to bring a server back whose client died; then it is closed"),
-    INT(worker_threads, 0, 256, "0", OURS, "threads that serve clients; 0 is one for each core"),
+    INT(worker_threads, 0, 64, "0", OURS, "threads that serve clients; 0 is one for each core"),
 };
 /* clang-format on */
 
@@ -210,12 +210,9 @@ const PwParamTable config_params = {rows, PW_ARRAY_LEN(rows)};
 static const ConfigLater laters[] = {
     {"auth_type", {"any", "trust", "plain", "scram-sha-256"}, "this way to log in is not available in this version", false},
     {"auth_user", {""}, "auth_query is not available in this version", false},
-    {"autodb_idle_timeout", {NULL}, "databases that came through the '*' line are kept in this version", true},
     {"client_tls_sslmode", {NULL}, "TLS is not available in this version", false},
     {"dns_zone_check_period", {NULL}, "watching DNS zones is not available in this version", false},
-    {"max_prepared_statements", {"0"}, "named statements are not followed from server to server in this version", true},
     {"peer_id", {NULL}, "peering is not available in this version", false},
-    {"pool_idle_timeout", {NULL}, "pools without clients and servers are kept in this version", true},
     {"server_fast_close", {NULL}, "closing servers before their client goes is not available in this version", false},
     {"server_tls_sslmode", {"disable", "allow"}, "TLS is not available in this version", false},
     {"suspend_timeout", {NULL}, "SUSPEND has no time limit in this version", true},

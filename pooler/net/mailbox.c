@@ -39,7 +39,9 @@ static void signal_owner(Mailbox *mb)
 {
     if (mb->event_fd < 0)
         return;
-#ifndef PW_SCHEDULER_SHIM
+#ifdef PW_SCHEDULER_SHIM
+    shim_signal(mb->event_fd);
+#else
     /* Fails only when the counter is full, and then the owner's poll returns anyway. */
     uint64_t one = 1;
     ssize_t n = write(mb->event_fd, &one, sizeof(one));

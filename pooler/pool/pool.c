@@ -43,6 +43,7 @@ static void shard_init(PoolShard *shard, Pool *pool, unsigned worker)
     pw_atomic_init(&shard->idle_since, 0);
     pw_atomic_init(&shard->oldest, POOL_NO_TICKET);
     pw_atomic_init(&shard->oldest_since, 0);
+    pw_atomic_init(&shard->pass_mark, 0);
     pw_atomic_init(&shard->n_wait, 0);
     pw_atomic_init(&shard->inbound, 0);
     pw_atomic_init(&shard->starved, 0);

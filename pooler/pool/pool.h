@@ -33,7 +33,9 @@
 #include "poolwise/time.h"
 
 #define POOL_SLACK_USEC 1000
+#ifndef POOL_SLACK_TICKETS /* the interleaving checker uses a smaller one */
 #define POOL_SLACK_TICKETS 8
+#endif
 #define POOL_NO_TICKET UINT64_MAX
 
 typedef struct Pool Pool;
@@ -125,6 +127,7 @@ struct PoolShard {
     PW_ATOMIC(PwUsec) idle_since;       /* of the longest idle; a hint for evictions */
     alignas(64) PW_ATOMIC(uint64_t) oldest; /* ticket of the oldest waiter; NO_TICKET: none, or blocked */
     PW_ATOMIC(PwUsec) oldest_since;     /* and when it came; orders waiters of different pools */
+    PW_ATOMIC(uint64_t) pass_mark;      /* this shard may pass waiters with tickets from here on (pool_wait.c) */
     PW_ATOMIC(int) n_wait;              /* waiters that may be served; 0 while blocked */
     PW_ATOMIC(int) inbound;             /* servers posted to this shard; others add by CAS, the owner subtracts */
     PW_ATOMIC(int) starved;             /* PoolStarved bits: limits on which its waiters failed */

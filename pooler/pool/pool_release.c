@@ -70,12 +70,6 @@ bool pool_publish_idle(PoolShard *shard)
         return false;
     PoolServer *longest = TAILQ_LAST(&shard->idle, PoolServerList);
     pw_atomic_store_relaxed(&shard->idle_since, longest ? longest->idle_since : 0);
-#if PW_SEED_BUG == 1 /* lost wake-up: looks for waiters before its own state can be seen */
-    if (n > shown && pool_is_shared(shard->pool) && pw_atomic_load(&shard->pool->n_waiting) == 0) {
-        pw_atomic_store(&shard->n_idle, n);
-        return false;
-    }
-#endif
     /* Fewer: a reader of the old number asks in vain, and is told so. More: it must be seen by everybody who
      * does not see us look for waiters afterwards. */
     if (n < shown || !pool_is_shared(shard->pool))
@@ -136,6 +130,12 @@ void pool_release(PoolShard *shard, PoolServer *server)
     shard->n_idle_own++;
     /* Nobody waits: publish, look once more, done. */
     if (shard->n_waiting == 0 && !shard->settling) {
+#if PW_SEED_BUG == 1 /* lost wake-up: looks for waiters before its own state can be seen */
+        if (pw_atomic_load(&shard->pool->n_waiting) == 0) {
+            pool_publish_idle(shard);
+            return;
+        }
+#endif
         pool_publish_idle(shard);
         if (!pool_is_shared(shard->pool) || pw_atomic_load(&shard->pool->n_waiting) == 0) {
             pool_starved_idle(shard);
@@ -171,12 +171,8 @@ void pool_server_gone(PoolServer *server)
         shard->borrowed = NULL;
     server->state = POOL_SERVER_CLOSED;
     pool_slots_free(server);
-    /* Once the last slot of a retired pool is free its memory may be. */
-#if PW_SEED_BUG == 5 /* use after retire */
-    retired = false;
-#endif
     if (retired)
-        return;
+        return; /* with the last slot the memory may be gone */
     if (was_connecting)
         pool_wake_waiting(shard);
     pool_settle(shard);
@@ -192,7 +188,10 @@ bool pool_hand_over(PoolServer *server, const PoolRival *to)
         return false;
     pw_atomic_add(&from->pool->n_transit, 1);
     from->pool->ops->detach(server);
-    unlist(server);
+#if PW_SEED_BUG == 2 /* double grant: stays on the idle list, where an own waiter finds it */
+    if (from->n_waiting == 0)
+#endif
+        unlist(server);
     if (from->borrowed == server)
         from->borrowed = NULL;
     server->state = POOL_SERVER_TRANSIT;

@@ -3,10 +3,15 @@
  *
  * The rule. A shard with an idle server looks for the oldest uncovered waiter of the others ("rival";
  * uncovered: more waiters there than servers on their way). Its own oldest waiter comes first if its ticket is
- * older, or if it came at most POOL_SLACK_USEC later and this shard has not yet passed the rival
- * POOL_SLACK_TICKETS / (shards - 1) times. Passing is counted exactly: `passed` holds the latest tickets that
- * this shard granted, so the number of entries above the rival's ticket is the number of times that this shard
+ * older, or if it is not much later (POOL_SLACK_USEC, REACH_PASS tickets) and this shard has not yet passed the
+ * rival POOL_SLACK_TICKETS / (shards - 1) times. Passing is counted exactly: `passed` holds the latest tickets
+ * that this shard granted, so the number of entries above the rival's ticket is the number of times that this shard
  * passed it. Each other shard keeps within its share, so nobody is passed more than POOL_SLACK_TICKETS times.
+ *
+ * A server that had to leave its shard is only lent: it goes home as soon as the waiter there may be
+ * served, even a little early (REACH_HOME). That keeps the servers spread, and with them the tickets; without
+ * it the queue falls into long runs of one worker's clients, and every run drags all servers over
+ * (docs/decisions/pool-hand-over.md has the measurements).
  *
  * A covered rival counts as served. For the one behind it only a lower bound of the ticket is known
  * (the oldest + the number on their way), which errs towards handing over, never towards passing.
@@ -20,6 +25,10 @@
 #include <assert.h>
 
 #include "pooler/pool/pool_priv.h"
+
+/* A gap of more tickets than that is the end of a run: passing would use up the slack in one place. */
+#define REACH_PASS (2 * POOL_SLACK_TICKETS)
+#define REACH_HOME POOL_SLACK_TICKETS
 
 /* ---- the queue ---- */
 
@@ -110,33 +119,47 @@ static bool find_rival(PoolShard *shard, PoolRival *ret)
     return found;
 }
 
+/* How often one shard may pass a waiter of another; 0 with more than nine workers. */
+static unsigned pass_share(const Pool *pool)
+{
+    return POOL_SLACK_TICKETS / (pool->n_shards - 1);
+}
+
 /* Keeps `passed` sorted, latest ticket first. */
 static void note_grant(PoolShard *shard, uint64_t ticket)
 {
     int i = POOL_SLACK_TICKETS - 1;
-    if (ticket <= shard->passed[i])
+    if (!pool_is_shared(shard->pool) || ticket <= shard->passed[i])
         return;
     for (; i > 0 && shard->passed[i - 1] < ticket; i--)
         shard->passed[i] = shard->passed[i - 1];
     shard->passed[i] = ticket;
+    unsigned share = pass_share(shard->pool);
+    if (share > 0)
+        pw_atomic_store_relaxed(&shard->pass_mark, shard->passed[share - 1]);
 }
 
-static bool own_first(const PoolShard *shard, const PoolServer *server, const PoolWaiter *own,
-                      const PoolRival *rival)
+/* May the waiter at `late`, of the shard with that pass_mark, be served before the one at `early`? */
+static bool may_pass(const Pool *pool, uint64_t pass_mark, uint64_t late, uint64_t early, uint64_t reach)
 {
-    if (own->ticket <= rival->ticket)
-        return true;
+    if (late - early > reach)
+        return false;
+    return pass_share(pool) > 0 ? pass_mark <= early : late - early <= POOL_SLACK_TICKETS;
+}
+
+static bool own_first(PoolShard *shard, const PoolServer *server, const PoolWaiter *own, const PoolRival *rival)
+{
+    const Pool *pool = shard->pool;
 #if PW_SEED_BUG == 4 /* starvation: always prefers its own */
     return true;
 #endif
-    if (server->home == rival->shard)
-        return false; /* lent to us for being late; we are not any more */
-    if (own->since - rival->since > POOL_SLACK_USEC)
+    bool lent = server->home == rival->shard;
+    if (own->ticket <= rival->ticket)
+        return !lent || rival->since - own->since > POOL_SLACK_USEC ||
+               !may_pass(pool, pw_atomic_load_relaxed(&rival->shard->pass_mark), rival->ticket, own->ticket, REACH_HOME);
+    if (lent || own->since - rival->since > POOL_SLACK_USEC)
         return false;
-    unsigned share = POOL_SLACK_TICKETS / (shard->pool->n_shards - 1);
-    if (share == 0)
-        return own->ticket <= rival->ticket + POOL_SLACK_TICKETS;
-    return shard->passed[share - 1] <= rival->ticket;
+    return may_pass(pool, pw_atomic_load_relaxed(&shard->pass_mark), own->ticket, rival->ticket, REACH_PASS);
 }
 
 static void grant(PoolShard *shard, PoolServer *server, PoolWaiter *waiter)

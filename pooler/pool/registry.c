@@ -46,7 +46,6 @@ static void limit_init(LimitCounter *c)
 
 static void entry_free(PoolEntry *e)
 {
-    pool_directory_remove(registry.directory, e->pool);
     pool_destroy(e->pool);
     if (e->welcome)
         welcome_unref(e, e->welcome);
@@ -55,32 +54,6 @@ static void entry_free(PoolEntry *e)
     free(e->locals);
     free(e->key);
     free(e);
-}
-
-void registry_finish(void)
-{
-    PoolEntry *e, *enext;
-    HASH_ITER(hh, registry.pools, e, enext)
-    {
-        HASH_DEL(registry.pools, e);
-        entry_free(e);
-    }
-    DbState *d, *dnext;
-    HASH_ITER(hh, registry.dbs, d, dnext)
-    {
-        HASH_DEL(registry.dbs, d);
-        free(d->name);
-        free(d);
-    }
-    UserState *u, *unext;
-    HASH_ITER(hh, registry.users, u, unext)
-    {
-        HASH_DEL(registry.users, u);
-        free(u->name);
-        free(u);
-    }
-    pool_directory_destroy(registry.directory);
-    registry.directory = NULL;
 }
 
 DbState *registry_find_db(const char *name)
@@ -189,6 +162,27 @@ PoolEntry *registry_pool(DbState *db, UserState *user)
     pthread_mutex_unlock(&registry.lock);
     free(key);
     return e;
+}
+
+bool registry_take_off(PoolEntry *entry)
+{
+    pthread_mutex_lock(&registry.lock);
+    bool free_of_clients = pw_atomic_load(&entry->clients) == 0;
+    if (free_of_clients) {
+        HASH_DEL(registry.pools, entry);
+        pool_directory_remove(registry.directory, entry->pool);
+    }
+    pthread_mutex_unlock(&registry.lock);
+    return free_of_clients;
+}
+
+void registry_free_entry(PoolEntry *entry)
+{
+    pthread_mutex_lock(&registry.lock);
+    for (unsigned i = 0; i < registry.n_workers; i++)
+        pool_stats_add(&entry->db->past, &entry->locals[i].stats);
+    pthread_mutex_unlock(&registry.lock);
+    entry_free(entry);
 }
 
 void registry_unref(PoolEntry *entry)

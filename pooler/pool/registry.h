@@ -3,7 +3,7 @@
  *
  * A DbState or UserState is made on first use and stays for the life of the process, so that its limits
  * and its PAUSE or DISABLE outlive a RELOAD. A PoolEntry is made by the first login that needs it and is
- * destroyed by registry_retire_idle on the main worker after every worker agreed that its shard is empty.
+ * retired by the main worker (pooler/app/retire.c) when nobody uses it, and freed after every worker let go of it.
  *
  * Locks: `registry` (one mutex) guards the tables and is taken at login, in SHOW and in maintenance, never per
  * query and never over I/O. PoolEntry.lock guards the facts learnt from servers (welcome, last failure). */
@@ -104,7 +104,6 @@ struct PoolEntry {
 };
 
 void registry_init(unsigned n_workers, const PoolOps *ops);
-void registry_finish(void);
 PoolDirectory *registry_directory(void);
 
 /* Any worker. Never NULL. */
@@ -135,6 +134,11 @@ void welcome_unref(PoolEntry *entry, Welcome *w);
 
 void pool_entry_failed(PoolEntry *entry, PwUsec now, const char *sqlstate, const char *text);
 void pool_entry_worked(PoolEntry *entry);
+
+/* Retiring: registry_take_off (main worker) makes the entry unfindable unless somebody holds a reference; then each
+ * worker runs pool_shard_retire and takes its PoolLocal off its list; when pool_drained() registry_free_entry. */
+bool registry_take_off(PoolEntry *entry);
+void registry_free_entry(PoolEntry *entry); /* its statistics go on in DbState.past */
 
 static inline PoolLocal *pool_local(PoolShard *shard)
 {

@@ -75,7 +75,8 @@ struct Relay {
     uint64_t done_in, done_out; /* stream.bytes_in/out when the last query was counted */
     uint64_t rows;
     char sqlstate[6]; /* of the error in the current request, "" if none */
-    QueryIdent *ident;
+    QueryIdent *ident; /* database, user, application_name */
+    const char *user;  /* the login's, borrowed from the client */
     QueryEntry *unnamed, *bound; /* of the unnamed statement; of the last Bind */
 };
 

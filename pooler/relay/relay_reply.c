@@ -107,11 +107,22 @@ static void count_done(Walk *w, const PipelineEntry *e)
 
 /* ---- messages ---- */
 
+/* The client renamed itself: its queries count under the new application_name. */
+static void new_ident(Relay *r, const char *application_name)
+{
+    QueryIdent *old = r->ident;
+    r->ident = query_ident_acquire(r->ctx->queries, r->local->entry->db->name, r->user, application_name);
+    query_ident_release(r->ctx->queries, old);
+}
+
 static void on_param_status(Walk *w, const uint8_t *payload, size_t n)
 {
     int i = server_param_status(w->s, payload, n);
-    if (i >= 0 && !(w->r->hold & HOLD_SYNC))
-        params_set(&w->r->params, (unsigned)i, params_get(&w->s->params, (unsigned)i));
+    if (i < 0 || (w->r->hold & HOLD_SYNC))
+        return;
+    params_set(&w->r->params, (unsigned)i, params_get(&w->s->params, (unsigned)i));
+    if (w->r->ident && i == params_index("application_name"))
+        new_ident(w->r, params_get(&w->r->params, (unsigned)i));
 }
 
 /* What of an ErrorResponse is there (a very long one may be cut): its SQLSTATE. */

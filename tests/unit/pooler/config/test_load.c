@@ -84,10 +84,7 @@ static void missing_housekeeping_is_noted(void **state)
 {
     (void)state;
     static const char *const noted[][2] = {
-        {"autodb_idle_timeout", "60"},
-        {"pool_idle_timeout", "60"},
         {"suspend_timeout", "5"},
-        {"max_prepared_statements", "100"},
     };
     for (size_t i = 0; i < sizeof(noted) / sizeof(noted[0]); i++) {
         char text[200], why[CONFIG_WHY] = "";
