@@ -28,6 +28,10 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "differs: on purpose other than PgBouncer (the reason is given)")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--shard", default="1/1", help="I/N: run every N-th test, beginning with the I-th")
+
+
 def given_binary():
     path = os.environ.get("POOLER_BIN", str(ROOT / "build/asan/pooler/pooler"))
     if not os.path.exists(path):
@@ -41,6 +45,8 @@ def is_reference():
 
 
 def pytest_collection_modifyitems(config, items):
+    number, total = (int(n) for n in config.option.shard.split("/"))
+    items[:] = items[number - 1::total]
     if config.option.collectonly or not is_reference():
         return
     for item in items:

@@ -111,13 +111,14 @@ def test_ini_syntax(make_pooler, pg):
         f.write("default_pool_size = 9\n")
     text = open(p.ini_path, encoding="utf-8").read()
     text += (f"; a comment\n# another\n   query_wait_timeout   =   44   \nquery_wait_timeout = 45\n%include {include}\n"
-             f"[databases]\n'odd name' = host=127.0.0.1 port={pg.port} dbname='p1'\n[pgbouncer]\nserver_lifetime = 0x10\n")
+             f"[databases]\n'odd name' = host=127.0.0.1 port={pg.port} dbname='p1'\n[pgbouncer]\nmax_client_conn = 0x10\n")
     with open(p.ini_path, "w", encoding="utf-8") as f:
         f.write(text)
     p.spawn("-q", p.ini_path)
     p.wait_up()
     con = p.console()
     assert con.config("query_wait_timeout") == "45" and con.config("default_pool_size") == "9"
+    assert con.config("max_client_conn") == "16"
     assert p.client("odd name").one("SELECT current_database()") == "p1"
 
 

@@ -27,6 +27,8 @@ def test_start(make_pooler):
     p.wait_log("process up: ")
     p.wait_log(rf"listening on 127\.0\.0\.1:{p.port}")
     p.wait_log(rf"listening on unix:{p.socket_path()}")
+    p.client().ok("SELECT 1")
+    assert p.log().count("listening on") == 2, "one line for each address"
 
 
 def test_login_and_logout(make_pooler):

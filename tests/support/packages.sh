@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: ISC
+# Sourced by quickstart and tests/run: installs those of Debian's packages that are missing.
+
+PW_BUILD_PACKAGES="build-essential meson ninja-build pkg-config libevent-dev libpq-dev libssl-dev libpg-query-dev
+    libprotobuf-c-dev libcmocka-dev libxxhash-dev libjansson-dev uthash-dev libc-ares-dev libsystemd-dev"
+PW_SERVER_PACKAGES="postgresql-15 postgresql-client-15 postgresql-15-hypopg"
+PW_TEST_PACKAGES="python3-pytest python3-psycopg"
+
+pw_missing_packages() {
+    local p
+    for p in "$@"; do
+        dpkg-query -W -f '${Status}\n' "$p" 2>/dev/null | grep -q '^install ok installed$' || echo "$p"
+    done
+}
+
+# pw_install PACKAGE...: only what is missing. Returns 1 with a message when that is not possible.
+pw_install() {
+    local missing sudo="" marker=/etc/postgresql-common/createcluster.d/poolwise.conf
+    missing=$(pw_missing_packages "$@")
+    [ -z "$missing" ] && return 0
+    if [ "$(id -u)" -ne 0 ]; then
+        if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+            sudo="sudo -n"
+        else
+            echo "missing packages; as root: apt-get install -y" $missing >&2
+            return 1
+        fi
+    fi
+    echo "installing:" $missing
+    export DEBIAN_FRONTEND=noninteractive
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get -q update >/dev/null || { echo "apt-get update failed" >&2; return 1; }
+    # The server is wanted for its programs: no cluster of the system's own is made or started along the way.
+    case "$missing" in
+    *postgresql-15*)
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends postgresql-common >/dev/null || return 1
+        if [ ! -e "$marker" ]; then
+            $sudo mkdir -p "${marker%/*}"
+            echo "create_main_cluster = false" | $sudo tee "$marker" >/dev/null
+        else
+            marker=""
+        fi
+        ;;
+    *) marker="" ;;
+    esac
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
+    local status=$?
+    [ -n "$marker" ] && $sudo rm -f "$marker"
+    [ $status -eq 0 ] || echo "apt-get install failed:" $missing >&2
+    return $status
+}
