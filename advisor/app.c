@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: ISC */
+#include "advisor/app.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "advisor/candidate/generate.h"
+#include "advisor/catalog/load.h"
+#include "advisor/cost/hypopg.h"
+#include "advisor/cost/model.h"
+#include "advisor/cost/write_cost.h"
+#include "advisor/report/findings.h"
+#include "advisor/select/cover.h"
+#include "advisor/source/source.h"
+
+#define MIN_GAIN_DEFAULT 0.005
+#define MIN_GAIN_BUDGET 0.0002 /* under a budget the budget itself is the limit */
+#define SEARCH_SECONDS 120.0
+#define CLAMP 20.0             /* a statement's time per unit of cost is at most this far from the median */
+
+typedef struct App {
+    const AdvOptions *options;
+    AdvArena *arena;
+    AdvDb *db;
+    AdvCatalog *catalog;
+    AdvWorkload *workload;
+    AdvHypopg *hypopg;
+    AdvReport report;
+} App;
+
+static int fail(int code, const char *why)
+{
+    fprintf(stderr, "advisor: %s\n", why);
+    return code;
+}
+
+static int read_sources(App *app)
+{
+    const char *note, *why;
+    for (size_t i = 0; i < app->options->logs.n; i++) {
+        if (adv_source_pooler_log(app->workload, app->options->logs.items[i], &note, &why))
+            return fail(ADV_EXIT_INPUT, why);
+        if (note)
+            adv_report_note(&app->report, note);
+    }
+    for (size_t i = 0; i < app->options->sql_files.n; i++) {
+        if (adv_source_sql_file(app->workload, app->options->sql_files.items[i], &note, &why))
+            return fail(ADV_EXIT_INPUT, why);
+        if (note)
+            adv_report_note(&app->report, note);
+    }
+    return ADV_EXIT_OK;
+}
+
+static int read_database(App *app)
+{
+    const char *why;
+    if (adv_db_connect(app->arena, app->options->dsn, &app->db, &why))
+        return fail(ADV_EXIT_DATABASE, why);
+    if (adv_load_schema(app->db, app->catalog, &why))
+        return fail(ADV_EXIT_DATABASE, why);
+    adv_workload_analyse(app->workload, app->catalog);
+    adv_workload_add_fk_checks(app->workload, app->catalog);
+    if (adv_load_statistics(app->db, app->catalog, &why))
+        return fail(ADV_EXIT_DATABASE, why);
+    return ADV_EXIT_OK;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* With measured times the objective is milliseconds: a statement's weight turns its cost into the time it took.
+ * Lock waits and cold caches would make single statements look too heavy, hence the clamp. */
+static void set_weights(AdvWorkload *w)
+{
+    double *ratios = ADV_NEW_ARRAY(w->arena, double, w->n_queries + 1);
+    int n = 0;
+    for (int i = 0; i < w->n_queries; i++) {
+        const AdvQuery *q = w->queries[i];
+        if (q->bound && q->cost_today > 0 && q->total_ms > 0 && q->calls > 0)
+            ratios[n++] = q->total_ms / q->calls / q->cost_today;
+    }
+    w->unit = 1;
+    if (n > 0) {
+        qsort(ratios, (size_t)n, sizeof(*ratios), compare_doubles);
+        w->unit = ratios[n / 2];
+    }
+    for (int i = 0; i < w->n_queries; i++) {
+        AdvQuery *q = w->queries[i];
+        double ratio = w->unit;
+        if (!q->bound || q->cost_today <= 0)
+            continue;
+        if (q->total_ms > 0 && q->calls > 0)
+            ratio = fmin(fmax(q->total_ms / q->calls / q->cost_today, w->unit / CLAMP), w->unit * CLAMP);
+        q->weight = q->calls * ratio;
+    }
+}
+
+static void note_statistics(App *app)
+{
+    for (int i = 0; i < app->catalog->n_tables; i++) {
+        const AdvTable *t = app->catalog->tables[i];
+        if (!t->referenced || (t->kind != 'r' && t->kind != 'm'))
+            continue;
+        bool has = false;
+        for (int c = 0; c < t->n_columns; c++)
+            has = has || t->columns[c].has_stats;
+        if (!has && t->rows == 0)
+            adv_report_note(&app->report,
+                            adv_arena_printf(app->arena, "%s is empty or was never analysed: run ANALYZE %s and ask again",
+                                             t->name, adv_table_sql_name(app->catalog, t)));
+    }
+    if (app->workload->unparsed > 0)
+        adv_report_note(&app->report, adv_arena_printf(app->arena, "%.0f statements do not parse, the first: %s",
+                                                       app->workload->unparsed, app->workload->first_unparsed));
+    if (app->workload->unlogged_calls > 0)
+        adv_report_note(&app->report,
+                        adv_arena_printf(app->arena, "%.0f calls are in the log without their text and are not considered",
+                                         app->workload->unlogged_calls));
+}
+
+static const AdvCostBackend *choose_backend(App *app)
+{
+    const char *why;
+    if (!app->options->no_hypopg) {
+        if (!adv_hypopg_create(app->arena, app->db, app->catalog, &app->hypopg, &why))
+            return adv_hypopg_backend(app->hypopg);
+        adv_report_note(&app->report, adv_arena_printf(app->arena, "costs come from the advisor's own model: %s", why));
+    }
+    return adv_model_create(app->arena, app->catalog);
+}
+
+static void advise(App *app)
+{
+    AdvWorkload *w = app->workload;
+    AdvReport *report = &app->report;
+    const AdvOptions *options = app->options;
+    const AdvCostBackend *backend = choose_backend(app);
+    adv_plan_today(app->db, app->catalog, w);
+    set_weights(w);
+    AdvPool *pool = adv_pool_create(app->arena, app->catalog);
+    int **ids = ADV_NEW_ARRAY(app->arena, int *, w->n_queries + 1);
+    int *n_ids = ADV_NEW_ARRAY(app->arena, int, w->n_queries + 1);
+    for (int q = 0; q < w->n_queries; q++)
+        if (w->queries[q]->weight > 0)
+            adv_generate(pool, w, w->queries[q], &ids[q], &n_ids[q]);
+    for (int i = 0; i < pool->n; i++)
+        adv_price(app->catalog, w, w->unit, pool->items[i]);
+    AdvOracle *oracle = adv_oracle_create(app->arena, pool, w, backend);
+    AdvSearchLimits limits = {.budget = options->budget, .max_indexes = options->max_indexes,
+                              .max_seconds = SEARCH_SECONDS};
+    limits.min_gain = options->min_gain >= 0 ? options->min_gain
+                      : options->budget > 0  ? MIN_GAIN_BUDGET
+                                             : MIN_GAIN_DEFAULT;
+    AdvSelection *selection = ADV_NEW(app->arena, AdvSelection);
+    adv_search(app->arena, oracle, pool, w, ids, n_ids, &limits, selection);
+    adv_cover(app->arena, oracle, pool, w, &limits, selection);
+    if (selection->out_of_time)
+        adv_report_note(report, "the search for a better combination was stopped after 120 seconds");
+    const AdvCandidate **advised = ADV_NEW_ARRAY(app->arena, const AdvCandidate *, selection->n + 1);
+    for (int i = 0; i < selection->n; i++)
+        advised[i] = pool->items[selection->ids[i]];
+    AdvDropList drops;
+    adv_find_drops(app->arena, app->catalog, w, advised, selection->n, &drops);
+    note_statistics(app);
+    report->catalog = app->catalog;
+    report->workload = w;
+    report->selection = selection;
+    report->cost_source = backend->name;
+    report->budget = options->budget;
+    adv_report_build(report, oracle, pool, &drops);
+    report->questions = adv_oracle_questions(oracle);
+    report->plans = adv_oracle_backend_calls(oracle);
+}
+
+static int print(const App *app)
+{
+    const char *text = "";
+    switch (app->options->format) {
+    case ADV_FORMAT_TEXT:
+        text = adv_report_text(&app->report);
+        break;
+    case ADV_FORMAT_JSON:
+        text = adv_report_json(&app->report);
+        break;
+    case ADV_FORMAT_SQL:
+        text = adv_report_sql(&app->report);
+        break;
+    case ADV_FORMAT_COUNT:
+        break;
+    }
+    if (fputs(text, stdout) == EOF || fflush(stdout) == EOF)
+        return fail(ADV_EXIT_INTERNAL, "cannot write the report");
+    return ADV_EXIT_OK;
+}
+
+int adv_app_report(const AdvOptions *options)
+{
+    App app = {.options = options, .arena = adv_arena_create()};
+    app.catalog = adv_catalog_create(app.arena);
+    app.workload = adv_workload_create(app.arena);
+    app.report.arena = app.arena;
+    int code = read_sources(&app);
+    if (!code)
+        code = read_database(&app);
+    if (!code) {
+        advise(&app);
+        if (adv_db_lost(app.db))
+            code = fail(ADV_EXIT_DATABASE, "the connection to the database broke during the work\nhint: try again");
+    }
+    if (!code)
+        code = print(&app);
+    adv_hypopg_finish(app.hypopg);
+    adv_db_close(app.db);
+    adv_arena_destroy(app.arena);
+    return code;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: ISC */
+/* app.h - the pipeline: sources, catalog, facts, candidates, costs, selection, report. */
+#ifndef ADVISOR_APP_H
+#define ADVISOR_APP_H
+
+#include <stdbool.h>
+
+#include "advisor/arena.h"
+#include "poolwise/str.h"
+
+typedef enum AdvFormat { ADV_FORMAT_TEXT, ADV_FORMAT_JSON, ADV_FORMAT_SQL, ADV_FORMAT_COUNT } AdvFormat;
+
+typedef struct AdvOptions {
+    PwStrList logs;
+    PwStrList sql_files;
+    const char *dsn; /* "": libpq's defaults and environment */
+    AdvFormat format;
+    double budget;   /* bytes; 0: none */
+    int max_indexes; /* 0: no limit */
+    double min_gain; /* share; -1: the default */
+    bool no_hypopg;
+} AdvOptions;
+
+/* Exit codes of the program. */
+enum {
+    ADV_EXIT_OK = 0,
+    ADV_EXIT_USAGE = 2,    /* wrong options */
+    ADV_EXIT_INPUT = 3,    /* a log or script cannot be read, or holds nothing to advise on */
+    ADV_EXIT_DATABASE = 4, /* the database cannot be reached or read */
+    ADV_EXIT_INTERNAL = 70
+};
+
+/* Prints the report to stdout and problems to stderr; returns the exit code. */
+int adv_app_report(const AdvOptions *options);
+
+#endif

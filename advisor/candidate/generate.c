@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: ISC */
+#include "advisor/candidate/generate.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "advisor/candidate/roles.h"
+#include "advisor/catalog/stats.h"
+#include "advisor/text.h"
+
+#define KEYS_MAX 5
+#define INCLUDE_MAX 10
+#define INCLUDE_WIDTH_MAX 160.0
+#define WIDE_COLUMN 100.0
+#define SMALL_PAGES 10
+#define SMALL_ROWS 500
+#define COARSE 0.05         /* one value in twenty or fewer */
+#define PARTIAL_MAX 0.20    /* a partial index must leave out most of the table */
+#define VISIBLE_MIN 0.20    /* below this the planner sees no use in index-only scans */
+#define COVER_ROWS 5000.0   /* an existing index already finds the rows: covering pays only for many of them */
+#define COVER_FRACTION 0.02
+
+typedef struct Gen {
+    AdvPool *pool;
+    const AdvWorkload *workload;
+    const AdvQuery *query;
+    const AdvRel *rel;
+    AdvRoles roles;
+    const char *predicate; /* of the partial indexes being made; NULL */
+    double fraction;
+    int **ids;
+    int *n_ids;
+} Gen;
+
+/* A key list being put together. */
+typedef struct Keys {
+    int n;
+    const AdvRole *items[KEYS_MAX];
+} Keys;
+
+bool adv_table_is_small(const AdvTable *table)
+{
+    return table->pages < SMALL_PAGES || table->rows < SMALL_ROWS;
+}
+
+bool adv_column_is_coarse(const AdvTable *table, int column)
+{
+    return 1 / adv_column_distinct(table, column) >= COARSE;
+}
+
+static void keep_id(Gen *g, int id)
+{
+    for (int i = 0; i < *g->n_ids; i++)
+        if ((*g->ids)[i] == id)
+            return;
+    ADV_ROOM(g->pool->arena, *g->ids, *g->n_ids);
+    (*g->ids)[(*g->n_ids)++] = id;
+}
+
+static bool add_to(Keys *keys, const AdvRole *role)
+{
+    for (int i = 0; i < keys->n; i++)
+        if (keys->items[i]->key.column == role->key.column && !keys->items[i]->key.expr == !role->key.expr)
+            return true; /* already there */
+    if (keys->n == KEYS_MAX)
+        return false;
+    keys->items[keys->n++] = role;
+    return true;
+}
+
+/* A low-cardinality column must not lead alone, nor several of them that together still leave many rows. */
+static bool too_coarse(const Gen *g, const Keys *keys)
+{
+    if (g->predicate)
+        return false;
+    double selectivity = 1;
+    for (int i = 0; i < keys->n; i++) {
+        const AdvRole *role = keys->items[i];
+        if (role->key.expr || !adv_column_is_coarse(g->rel->table, role->key.column))
+            return false;
+        selectivity /= adv_column_distinct(g->rel->table, role->key.column);
+    }
+    return keys->n == 1 || selectivity >= COARSE;
+}
+
+/* Share of the table that the constant conditions on the keys leave; joins count as one row of many. */
+static double matched(const Keys *keys, bool *ret_constant)
+{
+    double s = 1;
+    *ret_constant = true;
+    for (int i = 0; i < keys->n; i++) {
+        const AdvRole *role = keys->items[i];
+        if (role->kind == ADV_ROLE_JOIN || role->kind == ADV_ROLE_ORDER || role->kind == ADV_ROLE_GROUP)
+            *ret_constant = false;
+        else
+            s *= role->selectivity;
+    }
+    return s;
+}
+
+static bool add_include(const Gen *g, const Keys *keys, AdvIndex *def)
+{
+    const AdvTable *table = g->rel->table;
+    double width = 0;
+    for (int i = 0; i < keys->n; i++)
+        if (keys->items[i]->key.expr)
+            return false; /* an index-only scan needs the column itself */
+    for (int c = 0; c < table->n_columns; c++) {
+        if (!g->rel->used[c] || adv_index_has_column(def, c + 1))
+            continue;
+        const AdvColumn *column = &table->columns[c];
+        if (column->avg_width > WIDE_COLUMN || def->n_include == INCLUDE_MAX)
+            return false;
+        width += column->avg_width;
+        ADV_ROOM(g->pool->arena, def->include, def->n_include);
+        def->include[def->n_include++] = c + 1;
+    }
+    return def->n_include > 0 && width <= INCLUDE_WIDTH_MAX;
+}
+
+static void emit(Gen *g, const Keys *keys)
+{
+    AdvIndexKey list[KEYS_MAX];
+    AdvIndex def = {.table = g->rel->table, .method = "btree", .keys = list, .predicate = g->predicate};
+    if (keys->n == 0 || too_coarse(g, keys))
+        return;
+    for (int i = 0; i < keys->n; i++) {
+        list[i] = keys->items[i]->key;
+        if (list[i].column && !adv_column(g->rel->table, list[i].column)->btree && !list[i].expr)
+            return;
+    }
+    for (int i = 0; i < keys->n; i++)
+        if (list[i].expr)
+            list[i].column = 0;
+    def.n_keys = keys->n;
+    const AdvIndex *existing = adv_index_served_by_existing(&def);
+    if (!existing) {
+        int id = adv_pool_add(g->pool, &def);
+        g->pool->items[id]->fraction = g->fraction;
+        keep_id(g, id);
+    }
+    if (g->rel->table->pages > 0 && g->rel->table->all_visible / g->rel->table->pages < VISIBLE_MIN)
+        return;
+    if (existing) {
+        bool constant;
+        double rows = matched(keys, &constant) * g->rel->table->rows;
+        if (constant && rows < fmax(COVER_ROWS, COVER_FRACTION * g->rel->table->rows))
+            return;
+    }
+    if (add_include(g, keys, &def) && !adv_index_served_by_existing(&def)) {
+        int id = adv_pool_add(g->pool, &def);
+        g->pool->items[id]->fraction = g->fraction;
+        keep_id(g, id);
+    }
+}
+
+static void emit_with_order(Gen *g, const Keys *keys)
+{
+    const AdvRoles *r = &g->roles;
+    if (r->n_order > 0) {
+        Keys more = *keys;
+        bool fits = true;
+        for (int i = 0; i < r->n_order && fits; i++)
+            fits = add_to(&more, &r->order[i]);
+        if (fits)
+            emit(g, &more);
+    }
+    for (int i = 0; i < r->n_minmax; i++) {
+        Keys more = *keys;
+        if (add_to(&more, &r->minmax[i]))
+            emit(g, &more);
+    }
+    if (r->n_group > 0) {
+        Keys more = *keys;
+        bool fits = true;
+        for (int i = 0; i < r->n_group && fits; i++)
+            fits = add_to(&more, &r->group[i]);
+        if (fits)
+            emit(g, &more);
+    }
+}
+
+/* The key list, and with each thing that may follow equality columns. */
+static void emit_with_tails(Gen *g, const Keys *keys)
+{
+    const AdvRoles *r = &g->roles;
+    emit(g, keys);
+    for (int i = 0; i < r->n_range; i++) {
+        Keys more = *keys;
+        if (add_to(&more, &r->range[i]))
+            emit(g, &more);
+    }
+    for (int i = 0; i < r->n_join; i++) {
+        Keys more = *keys;
+        if (add_to(&more, &r->join[i]))
+            emit(g, &more);
+    }
+    emit_with_order(g, keys);
+}
+
+static void permute(Gen *g, const AdvRole **roles, int n, int at, bool tails)
+{
+    if (at == n) {
+        Keys keys = {0};
+        for (int i = 0; i < n; i++)
+            if (!add_to(&keys, roles[i]))
+                return;
+        if (tails)
+            emit_with_tails(g, &keys);
+        else
+            emit(g, &keys);
+        return;
+    }
+    for (int i = at; i < n; i++) {
+        const AdvRole *t = roles[at];
+        roles[at] = roles[i];
+        roles[i] = t;
+        permute(g, roles, n, at + 1, tails);
+        roles[i] = roles[at];
+        roles[at] = t;
+    }
+}
+
+static void emit_equalities(Gen *g)
+{
+    const AdvRoles *r = &g->roles;
+    const AdvRole *list[KEYS_MAX];
+    int top = r->n_eq < 3 ? r->n_eq : 3;
+    for (int i = 0; i < top; i++)
+        list[i] = &r->eq[i]; /* the most selective first */
+    if (top > 0)
+        permute(g, list, top, 0, true);
+    if (r->n_eq > 3) {
+        Keys keys = {0};
+        for (int i = 0; i < r->n_eq && i < KEYS_MAX - 1; i++)
+            add_to(&keys, &r->eq[i]);
+        emit_with_tails(g, &keys);
+    }
+    for (int i = 0; i < r->n_eq && top > 1; i++) {
+        Keys keys = {0};
+        add_to(&keys, &r->eq[i]);
+        emit_with_tails(g, &keys);
+    }
+    for (int i = 0; i < top && top == 3; i++) {
+        const AdvRole *pair[2] = {&r->eq[i], &r->eq[(i + 1) % 3]};
+        permute(g, pair, 2, 0, false);
+    }
+}
+
+static void emit_joins(Gen *g)
+{
+    const AdvRoles *r = &g->roles;
+    for (int i = 0; i < r->n_join; i++) {
+        Keys keys = {0};
+        add_to(&keys, &r->join[i]);
+        emit_with_tails(g, &keys);
+        for (int k = 0; k < r->n_eq && k < 3; k++) {
+            /* join column, then a condition on the same table; and the other way round */
+            Keys more = keys, turned = {0};
+            add_to(&more, &r->eq[k]);
+            add_to(&turned, &r->eq[k]);
+            emit(g, &more);
+            add_to(&turned, &r->join[i]);
+            emit_with_order(g, &turned);
+            for (int x = 0; x < r->n_range; x++) {
+                Keys tail = turned;
+                if (add_to(&tail, &r->range[x]))
+                    emit(g, &tail);
+            }
+        }
+        if (r->n_eq > 1) {
+            Keys all = keys;
+            for (int k = 0; k < r->n_eq && k < 3; k++)
+                add_to(&all, &r->eq[k]);
+            emit(g, &all);
+        }
+    }
+}
+
+static void emit_ranges(Gen *g)
+{
+    const AdvRoles *r = &g->roles;
+    for (int i = 0; i < r->n_range; i++) {
+        Keys keys = {0};
+        add_to(&keys, &r->range[i]);
+        emit(g, &keys);
+        for (int k = 0; k < r->n_join; k++) {
+            Keys more = keys;
+            if (add_to(&more, &r->join[k]))
+                emit(g, &more);
+        }
+        for (int k = 0; k < r->n_range; k++) {
+            Keys more = keys;
+            if (k != i && add_to(&more, &r->range[k]))
+                emit(g, &more);
+        }
+    }
+}
+
+static void emit_single(Gen *g, const AdvRole *roles, int n)
+{
+    for (int i = 0; i < n; i++) {
+        Keys keys = {0};
+        add_to(&keys, &roles[i]);
+        emit(g, &keys);
+    }
+}
+
+static void emit_orders(Gen *g)
+{
+    Keys none = {0};
+    emit_with_order(g, &none);
+    if (g->roles.n_group > 1)
+        emit_single(g, g->roles.group, g->roles.n_group);
+    if (g->roles.n_order > 1)
+        emit_single(g, g->roles.order, 1);
+}
+
+static bool same_constant_everywhere(const Gen *g, const AdvPred *pred)
+{
+    int place = (int)(pred - g->query->facts->preds);
+    for (int i = 0; i < g->workload->n_queries; i++) {
+        const AdvQuery *other = g->workload->queries[i];
+        if (other == g->query || other->group != g->query->group || !other->facts)
+            continue;
+        if (place >= other->facts->n_preds)
+            return false;
+        const AdvPred *p = &other->facts->preds[place];
+        if (p->kind != pred->kind || p->column != pred->column || p->lo.kind != pred->lo.kind ||
+            (pred->lo.text && p->lo.text && strcmp(p->lo.text, pred->lo.text) != 0))
+            return false;
+    }
+    return true;
+}
+
+static const char *partial_predicate(const Gen *g, const AdvPred *pred)
+{
+    const AdvTable *table = g->rel->table;
+    if (pred->or_group || adv_pred_selectivity(table, pred) > PARTIAL_MAX)
+        return NULL;
+    /* A constant of a column with many values serves only this one; a coarse column's rare value is worth it. */
+    if (pred->kind == ADV_PRED_EQ && (!adv_column_is_coarse(table, pred->column) || !same_constant_everywhere(g, pred)))
+        return NULL;
+    return adv_pred_sql(g->pool->arena, table, pred);
+}
+
+/* WHERE status = 'pending' on a column where that is rare: an index that holds only those rows. */
+static void emit_partial(Gen *g)
+{
+    const AdvFacts *facts = g->query->facts;
+    AdvRoles whole = g->roles;
+    for (int i = 0; i < facts->n_preds; i++) {
+        const AdvPred *pred = &facts->preds[i];
+        if (&facts->rels[pred->rel] != g->rel)
+            continue;
+        g->predicate = partial_predicate(g, pred);
+        if (!g->predicate)
+            continue;
+        g->fraction = adv_pred_selectivity(g->rel->table, pred);
+        adv_roles_without(&g->roles, &whole, pred->column);
+        if (g->roles.n_eq + g->roles.n_range + g->roles.n_order + g->roles.n_join + g->roles.n_group == 0) {
+            AdvRole self = {.kind = ADV_ROLE_EQ, .key = {.column = pred->column}, .selectivity = 1};
+            Keys keys = {0};
+            add_to(&keys, &self);
+            emit(g, &keys);
+        } else {
+            emit_equalities(g);
+            emit_joins(g);
+            emit_ranges(g);
+            emit_orders(g);
+        }
+        g->roles = whole;
+        g->predicate = NULL;
+        g->fraction = 1;
+    }
+}
+
+void adv_generate(AdvPool *pool, const AdvWorkload *workload, const AdvQuery *query, int **ids, int *n_ids)
+{
+    const AdvFacts *facts = query->facts;
+    for (int r = 0; r < facts->n_rels; r++) {
+        const AdvRel *rel = &facts->rels[r];
+        if (rel->kind != ADV_REL_TABLE || (rel->table->kind != 'r' && rel->table->kind != 'm' && rel->table->kind != 'p') ||
+            (rel->table->kind != 'p' && adv_table_is_small(rel->table)))
+            continue;
+        Gen g = {.pool = pool, .workload = workload, .query = query, .rel = rel, .fraction = 1, .ids = ids, .n_ids = n_ids};
+        adv_roles_find(&g.roles, pool->arena, facts, r);
+        emit_equalities(&g);
+        emit_joins(&g);
+        emit_ranges(&g);
+        emit_orders(&g);
+        emit_single(&g, g.roles.or_arms, g.roles.n_or_arms);
+        emit_partial(&g);
+    }
+}

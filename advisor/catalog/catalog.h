@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: ISC */
+/* catalog.h - what the advisor knows about the database: tables, columns with statistics, indexes, keys.
+ *
+ * Plain data on the arena, filled by catalog/load.c (or by a test), read by everyone. No I/O. */
+#ifndef ADVISOR_CATALOG_CATALOG_H
+#define ADVISOR_CATALOG_CATALOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "advisor/arena.h"
+
+#define ADV_BLOCK_SIZE 8192.0
+
+typedef struct AdvTable AdvTable;
+
+typedef struct AdvColumn {
+    const char *name;
+    const char *type;     /* format_type(): "character varying(20)" */
+    const char *base_type; /* pg_type.typname, domains resolved: "varchar" */
+    int len;              /* pg_type.typlen; -1: varlena */
+    int align;            /* 1, 2, 4 or 8 */
+    char category;        /* pg_type.typcategory: N number, S string, D date/time, B boolean */
+    bool dropped;
+    bool not_null;
+    bool btree;           /* has a default b-tree operator class */
+    bool dedup;           /* equal values are identical, so that b-trees store them once */
+    bool collation_c;     /* sorts by bytes: LIKE 'x%' can use an ordinary index */
+    bool expression_only; /* generated or system column: not writable */
+
+    bool has_stats;
+    double null_frac;
+    double avg_width;
+    double n_distinct;    /* as in pg_stats: negative is a fraction of the rows */
+    double correlation;
+    int n_mcv;
+    const char **mcv;
+    double *mcf;
+    int n_hist;
+    const char **hist;
+} AdvColumn;
+
+typedef struct AdvIndexKey {
+    int column;          /* 1-based index into columns; 0: an expression */
+    const char *expr;    /* text of an expression, else NULL */
+    bool desc;
+    bool nulls_first;
+    const char *opclass; /* NULL: the type's default */
+    const char *collation; /* NULL: the column's own */
+} AdvIndexKey;
+
+typedef struct AdvIndex {
+    uint32_t oid;
+    const char *schema;
+    const char *name;
+    AdvTable *table;
+    const char *method; /* "btree" */
+    int n_keys;
+    AdvIndexKey *keys;
+    int n_include;
+    int *include;          /* 1-based columns */
+    const char *predicate; /* NULL: whole table */
+    const char *definition;
+    bool unique;
+    bool nulls_not_distinct;
+    bool primary;
+    bool exclusion;
+    bool constraint;       /* backs a constraint, or a foreign key points at it */
+    bool replica_identity;
+    bool clustered;
+    bool valid;
+    double bytes;
+    double pages;
+    double scans;          /* pg_stat_user_indexes.idx_scan; -1 unknown */
+} AdvIndex;
+
+typedef struct AdvForeignKey {
+    const char *name;
+    AdvTable *child;
+    AdvTable *parent;
+    int n_columns;
+    int *columns; /* of the child, 1-based */
+    int *parent_columns;
+} AdvForeignKey;
+
+struct AdvTable {
+    uint32_t oid;
+    const char *schema;
+    const char *name;
+    char kind;             /* r table, p partitioned, m materialised view, v view, f foreign */
+    bool is_partition;
+    int path_rank;         /* place of the schema in search_path; -1: not on it */
+    const char *view_text; /* of a view; NULL until loaded */
+    double rows;
+    double pages;
+    double all_visible;    /* pages */
+    double inserted, updated, hot_updated, deleted, live;
+    double seq_scans, idx_scans;
+    int n_columns;
+    AdvColumn *columns;    /* columns[i] has attnum i + 1 */
+    int n_indexes;
+    AdvIndex **indexes;
+    int n_fks;             /* where this table is the child */
+    AdvForeignKey **fks;
+    int n_referrers;       /* where this table is the parent */
+    AdvForeignKey **referrers;
+    bool referenced;       /* some statement of the workload uses it */
+};
+
+typedef struct AdvSettings {
+    double seq_page_cost, random_page_cost;
+    double cpu_tuple_cost, cpu_index_tuple_cost, cpu_operator_cost;
+    double effective_cache_size; /* pages */
+    double work_mem;             /* bytes */
+} AdvSettings;
+
+typedef struct AdvCatalog {
+    AdvArena *arena;
+    int n_tables;
+    AdvTable **tables;
+    AdvSettings settings;
+    const char *server_version;
+    const char *database;
+    int server_version_num;
+    double stats_age_days; /* since the statistics were reset; -1 unknown */
+    bool has_hypopg;
+    const char *hypopg_schema;
+    const char *hypopg_version;
+    bool is_standby;
+} AdvCatalog;
+
+AdvCatalog *adv_catalog_create(AdvArena *arena); /* empty, with PostgreSQL's default cost settings */
+
+/* The table a statement means: schema may be NULL (search_path decides). NULL when there is none. */
+AdvTable *adv_catalog_find(const AdvCatalog *catalog, const char *schema, const char *name);
+/* 1-based, 0 when the table has no such column. */
+int adv_table_column(const AdvTable *table, const char *name);
+AdvTable *adv_catalog_add_table(AdvCatalog *catalog, const char *schema, const char *name, int n_columns);
+void adv_table_add_index(AdvCatalog *catalog, AdvTable *table, AdvIndex *index);
+
+/* "schema.table" as it must be written: the schema is left out when search_path finds the same table. */
+const char *adv_table_sql_name(const AdvCatalog *catalog, const AdvTable *table);
+
+const AdvColumn *adv_column(const AdvTable *table, int column);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: ISC */
+#include "advisor/catalog/stats.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Where statistics say nothing, PostgreSQL's own defaults. */
+#define DEFAULT_EQ 0.005
+#define DEFAULT_RANGE (1.0 / 3)
+#define DEFAULT_BETWEEN 0.005
+#define DEFAULT_PREFIX 0.005
+#define DEFAULT_EXPR_DISTINCT 200.0
+
+double adv_column_distinct(const AdvTable *table, int column)
+{
+    const AdvColumn *c = adv_column(table, column);
+    double distinct = c->n_distinct < 0 ? -c->n_distinct * table->rows : c->n_distinct;
+    return distinct < 1 ? 1 : distinct;
+}
+
+static double clamp(double x)
+{
+    return x < 0 ? 0 : x > 1 ? 1 : x;
+}
+
+int adv_compare_values(const AdvColumn *column, const char *a, const char *b)
+{
+    if (column->category == 'N') {
+        double x = strtod(a, NULL), y = strtod(b, NULL);
+        return x < y ? -1 : x > y;
+    }
+    int c = strcmp(a, b);
+    return c < 0 ? -1 : c > 0;
+}
+
+double adv_value_selectivity(const AdvTable *table, int column, const char *value)
+{
+    const AdvColumn *c = adv_column(table, column);
+    if (!c->has_stats)
+        return table->rows > 0 ? fmax(DEFAULT_EQ, 1 / table->rows) : DEFAULT_EQ;
+    double common = 0;
+    for (int i = 0; i < c->n_mcv; i++) {
+        if (value && strcmp(c->mcv[i], value) == 0)
+            return c->mcf[i];
+        common += c->mcf[i];
+    }
+    double distinct = adv_column_distinct(table, column);
+    if (!value)
+        return clamp((1 - c->null_frac) / distinct);
+    double others = distinct - c->n_mcv;
+    double rest = 1 - common - c->null_frac;
+    if (others < 1)
+        return c->n_mcv && rest < 0.001 ? clamp(rest) : clamp((1 - c->null_frac) / distinct);
+    return clamp(rest / others);
+}
+
+/* Share of the rows below `value`, from histogram and common values together. */
+static double below(const AdvColumn *c, const char *value)
+{
+    double sum = 0, common = 0;
+    for (int i = 0; i < c->n_mcv; i++) {
+        if (adv_compare_values(c, c->mcv[i], value) < 0)
+            sum += c->mcf[i];
+        common += c->mcf[i];
+    }
+    double rest = clamp(1 - common - c->null_frac);
+    if (c->n_hist < 2)
+        return sum;
+    int i = 0;
+    while (i < c->n_hist && adv_compare_values(c, c->hist[i], value) < 0)
+        i++;
+    double f = (double)i;
+    if (i > 0 && i < c->n_hist && c->category == 'N') {
+        double lo = strtod(c->hist[i - 1], NULL), hi = strtod(c->hist[i], NULL), v = strtod(value, NULL);
+        f = i - 1 + (hi > lo ? (v - lo) / (hi - lo) : 0.5);
+    } else if (i > 0 && i < c->n_hist) {
+        f = i - 0.5;
+    } else if (i == c->n_hist) {
+        f = c->n_hist - 1;
+    }
+    return sum + rest * f / (c->n_hist - 1);
+}
+
+static double range_selectivity(const AdvTable *table, const AdvPred *pred)
+{
+    const AdvColumn *c = adv_column(table, pred->column);
+    bool lo = pred->has_lo && pred->lo.kind == ADV_VALUE_LITERAL, hi = pred->has_hi && pred->hi.kind == ADV_VALUE_LITERAL;
+    if (!c->has_stats || (!lo && !hi) || (!c->n_hist && !c->n_mcv))
+        return pred->has_lo && pred->has_hi ? DEFAULT_BETWEEN : DEFAULT_RANGE;
+    double from = lo ? below(c, pred->lo.text) : 0;
+    double to = hi ? below(c, pred->hi.text) : 1 - c->null_frac;
+    if ((pred->has_lo && !lo) || (pred->has_hi && !hi))
+        return DEFAULT_BETWEEN;
+    /* A range inside one histogram bucket is narrow, not empty. */
+    return clamp(fmax(to - from, 1.0 / fmax(adv_column_distinct(table, pred->column), 1)));
+}
+
+static double eq_selectivity(const AdvTable *table, const AdvPred *pred, const AdvValue *value)
+{
+    if (pred->expr) {
+        double distinct = fmin(DEFAULT_EXPR_DISTINCT, adv_column_distinct(table, pred->column));
+        /* lower(email) is about as distinctive as email itself. */
+        if (strncmp(pred->expr, "lower(", 6) == 0 || strncmp(pred->expr, "upper(", 6) == 0 ||
+            strncmp(pred->expr, "md5(", 4) == 0)
+            distinct = adv_column_distinct(table, pred->column);
+        return clamp(1 / distinct);
+    }
+    return adv_value_selectivity(table, pred->column, value->kind == ADV_VALUE_LITERAL ? value->text : NULL);
+}
+
+double adv_pred_selectivity(const AdvTable *table, const AdvPred *pred)
+{
+    const AdvColumn *c = adv_column(table, pred->column);
+    double s = 0;
+    switch (pred->kind) {
+    case ADV_PRED_EQ:
+        return eq_selectivity(table, pred, &pred->lo);
+    case ADV_PRED_IN:
+        for (int i = 0; i < pred->n_values; i++)
+            s += eq_selectivity(table, pred, &pred->values[i]);
+        if (pred->n_values == 0 || (pred->n_values == 1 && pred->values[0].kind == ADV_VALUE_PARAM))
+            s = 3 * eq_selectivity(table, pred, &(AdvValue){.kind = ADV_VALUE_UNKNOWN});
+        return clamp(s);
+    case ADV_PRED_RANGE:
+        return range_selectivity(table, pred);
+    case ADV_PRED_PREFIX:
+        return fmax(DEFAULT_PREFIX, 1 / fmax(1, adv_column_distinct(table, pred->column)));
+    case ADV_PRED_IS_NULL:
+        return c->has_stats ? clamp(c->null_frac) : c->not_null ? 0 : DEFAULT_EQ;
+    case ADV_PRED_NOT_NULL:
+        return c->has_stats ? clamp(1 - c->null_frac) : 0.995;
+    case ADV_PRED_TRUE:
+        return c->has_stats ? adv_value_selectivity(table, pred->column, "t") : 0.5;
+    case ADV_PRED_FALSE:
+        return c->has_stats ? adv_value_selectivity(table, pred->column, "f") : 0.5;
+    case ADV_PRED_NE:
+        return c->has_stats ? clamp(1 - c->null_frac - 1 / adv_column_distinct(table, pred->column)) : 0.995;
+    case ADV_PRED_INFIX:
+        return 0.02;
+    case ADV_PRED_OPAQUE:
+        return 0.1;
+    case ADV_PRED_COUNT:
+        break;
+    }
+    return 1;
+}
+
+const char *adv_column_quantile(const AdvColumn *c, double f)
+{
+    if (c->n_hist >= 2)
+        return c->hist[(int)(f * (c->n_hist - 1) + 0.5)];
+    if (c->n_mcv == 0)
+        return NULL;
+    /* The common values are sorted by frequency; find the one with the right share below it. */
+    const char *best = c->mcv[0];
+    double best_distance = 2;
+    for (int i = 0; i < c->n_mcv; i++) {
+        double share = 0;
+        for (int k = 0; k < c->n_mcv; k++)
+            if (adv_compare_values(c, c->mcv[k], c->mcv[i]) < 0)
+                share += c->mcf[k];
+        if (fabs(share - f) < best_distance) {
+            best_distance = fabs(share - f);
+            best = c->mcv[i];
+        }
+    }
+    return best;
+}
+
+const char *adv_column_typical(const AdvTable *table, int column, int nth)
+{
+    const AdvColumn *c = adv_column(table, column);
+    double common = 0;
+    for (int i = 0; i < c->n_mcv; i++)
+        common += c->mcf[i];
+    /* Mostly rare values: one out of the histogram. */
+    if (c->n_hist >= 2 && common < 0.5)
+        return c->hist[(c->n_hist / 2 + nth * 7) % c->n_hist];
+    if (c->n_mcv == 0)
+        return c->n_hist ? c->hist[0] : NULL;
+    double average = common / c->n_mcv;
+    int first = 0;
+    for (int i = 0; i < c->n_mcv; i++)
+        if (fabs(c->mcf[i] - average) < fabs(c->mcf[first] - average))
+            first = i;
+    return c->mcv[(first + nth) % c->n_mcv];
+}

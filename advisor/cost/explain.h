@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: ISC */
+/* explain.h - the answer of EXPLAIN (FORMAT JSON): its cost and the indexes it uses. Pure functions. */
+#ifndef ADVISOR_COST_EXPLAIN_H
+#define ADVISOR_COST_EXPLAIN_H
+
+#include "advisor/arena.h"
+
+typedef struct AdvPlan {
+    double cost;
+    double rows;
+    int n_indexes;
+    const char **indexes; /* names, each once; hypothetical ones as HypoPG calls them */
+    int n_seq_scans;
+    const char **seq_scans; /* tables read whole */
+} AdvPlan;
+
+PW_MUSTCHECK PwErr adv_plan_parse(AdvArena *arena, const char *json, AdvPlan *ret_plan);
+
+#endif

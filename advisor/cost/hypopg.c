@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: ISC */
+#include "advisor/cost/hypopg.h"
+
+#include <stdlib.h>
+
+#include "advisor/text.h"
+
+typedef struct Hypothetical {
+    const AdvCandidate *candidate;
+    uint32_t oid;
+} Hypothetical;
+
+struct AdvHypopg {
+    AdvArena *arena;
+    AdvArena *scratch; /* of one question */
+    AdvDb *db;
+    const char *schema; /* quoted */
+    const char *reset_sql;
+    AdvCostBackend backend;
+    int n;
+    Hypothetical *created; /* in the order of creation, ascending candidate ids */
+    int n_refused;
+    const AdvCandidate **refused; /* the server cannot build such an index */
+};
+
+PwErr adv_explain(AdvDb *db, AdvArena *arena, const char *sql, AdvPlan *ret_plan)
+{
+    AdvRows rows;
+    const char *statement = adv_arena_printf(arena, "EXPLAIN (FORMAT JSON) %s", sql);
+    PwErr err = adv_db_query(db, statement, 0, NULL, &rows);
+    if (err)
+        return err;
+    const char *json = rows.n_rows > 0 && rows.n_columns > 0 ? adv_db_cell(&rows, 0, 0) : NULL;
+    err = json ? adv_plan_parse(arena, json, ret_plan) : PW_ERR_SYNTAX;
+    adv_db_free_rows(&rows);
+    return err;
+}
+
+static PwErr run(AdvHypopg *h, const char *sql, AdvRows *ret_rows)
+{
+    return adv_db_query(h->db, sql, 0, NULL, ret_rows);
+}
+
+static PwErr reset(AdvHypopg *h)
+{
+    AdvRows rows;
+    PwErr err = run(h, h->reset_sql, &rows);
+    if (!err)
+        adv_db_free_rows(&rows);
+    h->n = 0;
+    return err;
+}
+
+static bool is_refused(const AdvHypopg *h, const AdvCandidate *candidate)
+{
+    for (int i = 0; i < h->n_refused; i++)
+        if (h->refused[i] == candidate)
+            return true;
+    return false;
+}
+
+/* Creates candidates[0..n) in order with one statement. */
+static PwErr create_batch(AdvHypopg *h, AdvCandidate *const *candidates, int n)
+{
+    AdvText sql;
+    adv_text_init(&sql, h->scratch);
+    for (int i = 0; i < n; i++) {
+        adv_text_addf(&sql, "%s(SELECT indexrelid FROM %s.hypopg_create_index(", i ? ", " : "SELECT ", h->schema);
+        adv_text_add_literal(&sql, candidates[i]->create);
+        adv_text_add(&sql, "))");
+    }
+    AdvRows rows;
+    PwErr err = run(h, adv_text_get(&sql), &rows);
+    if (err)
+        return err;
+    for (int i = 0; i < n; i++) {
+        const char *oid = adv_db_cell(&rows, 0, i);
+        ADV_ROOM(h->arena, h->created, h->n);
+        h->created[h->n++] =
+            (Hypothetical){.candidate = candidates[i], .oid = oid ? (uint32_t)strtoul(oid, NULL, 10) : 0};
+    }
+    adv_db_free_rows(&rows);
+    return PW_OK;
+}
+
+static PwErr create(AdvHypopg *h, AdvCandidate *const *candidates, int n)
+{
+    if (n == 0)
+        return PW_OK;
+    if (!create_batch(h, candidates, n))
+        return PW_OK;
+    if (adv_db_lost(h->db))
+        return PW_ERR_IO;
+    /* One of them is impossible (a type without ordering, say): find it, and leave it out from now on. What the
+     * failed statement created before the error is still there, so start over. */
+    int n_before = h->n;
+    AdvCandidate **all = ADV_NEW_ARRAY(h->scratch, AdvCandidate *, n_before + n + 1);
+    for (int i = 0; i < n_before; i++) {
+        union { const AdvCandidate *in; AdvCandidate *out; } u = {.in = h->created[i].candidate};
+        all[i] = u.out;
+    }
+    memcpy(all + n_before, candidates, (size_t)n * sizeof(*all));
+    PwErr err = reset(h);
+    for (int i = 0; !err && i < n_before + n; i++) {
+        if (!create_batch(h, &all[i], 1))
+            continue;
+        if (adv_db_lost(h->db))
+            return PW_ERR_IO;
+        ADV_ROOM(h->arena, h->refused, h->n_refused);
+        h->refused[h->n_refused++] = all[i];
+    }
+    return err;
+}
+
+static PwErr drop(AdvHypopg *h, const bool *keep)
+{
+    AdvText sql;
+    adv_text_init(&sql, h->scratch);
+    int kept = 0, dropped = 0;
+    for (int i = 0; i < h->n; i++) {
+        if (keep[i])
+            h->created[kept++] = h->created[i];
+        else
+            adv_text_addf(&sql, "%s%s.hypopg_drop_index(%u)", dropped++ ? ", " : "SELECT ", h->schema,
+                          h->created[i].oid);
+    }
+    h->n = kept;
+    if (!dropped)
+        return PW_OK;
+    AdvRows rows;
+    PwErr err = run(h, adv_text_get(&sql), &rows);
+    if (!err)
+        adv_db_free_rows(&rows);
+    return err;
+}
+
+/* Makes exactly `set` (ascending ids) exist, always created in ascending order: among plans of nearly equal
+ * cost the planner prefers by order, and the same set must always get the same answer. */
+static PwErr synchronise(AdvHypopg *h, AdvCandidate *const *set, int n)
+{
+    bool *keep = ADV_NEW_ARRAY(h->scratch, bool, h->n + 1);
+    AdvCandidate **missing = ADV_NEW_ARRAY(h->scratch, AdvCandidate *, n + 1);
+    int n_missing = 0, last_kept = -1;
+    for (int i = 0; i < n; i++) {
+        int k = 0;
+        while (k < h->n && h->created[k].candidate != set[i])
+            k++;
+        if (k < h->n) {
+            keep[k] = true;
+            last_kept = set[i]->id;
+        } else if (!is_refused(h, set[i])) {
+            missing[n_missing++] = set[i];
+        }
+    }
+    PwErr err;
+    if (n_missing && missing[0]->id < last_kept) {
+        n_missing = 0;
+        for (int i = 0; i < n; i++)
+            if (!is_refused(h, set[i]))
+                missing[n_missing++] = set[i];
+        err = reset(h);
+    } else {
+        err = drop(h, keep);
+    }
+    return err ? err : create(h, missing, n_missing);
+}
+
+/* HypoPG names its indexes "<oid>btree_table_columns". */
+static uint32_t hypothetical_oid(const char *name)
+{
+    return name[0] == '<' ? (uint32_t)strtoul(name + 1, NULL, 10) : 0;
+}
+
+static void find_used(const AdvHypopg *h, const AdvPlan *plan, AdvCandidate *const *set, int n, bool *used)
+{
+    for (int i = 0; i < plan->n_indexes; i++) {
+        uint32_t oid = hypothetical_oid(plan->indexes[i]);
+        for (int k = 0; oid && k < h->n; k++) {
+            if (h->created[k].oid != oid)
+                continue;
+            for (int s = 0; s < n; s++)
+                if (set[s] == h->created[k].candidate)
+                    used[s] = true;
+        }
+    }
+}
+
+static PwErr hypopg_cost(void *self, const AdvQuery *query, AdvCandidate *const *set, int n, double *ret_cost,
+                         bool *used)
+{
+    AdvHypopg *h = self;
+    if (!query->bound)
+        return PW_ERR_UNSUPPORTED;
+    /* Statements and plans of one question are forgotten with it: there may be tens of thousands. */
+    AdvArena *scratch = adv_arena_create();
+    h->scratch = scratch;
+    AdvPlan plan = {0};
+    PwErr err = synchronise(h, set, n);
+    if (!err)
+        err = adv_explain(h->db, scratch, query->bound, &plan);
+    if (!err)
+        find_used(h, &plan, set, n, used);
+    if (!err)
+        *ret_cost = plan.cost;
+    h->scratch = NULL;
+    adv_arena_destroy(scratch);
+    return err;
+}
+
+PwErr adv_hypopg_create(AdvArena *arena, AdvDb *db, AdvCatalog *catalog, AdvHypopg **ret_hypopg, const char **ret_why)
+{
+    if (!catalog->has_hypopg) {
+        *ret_why = "the extension hypopg is not installed in this database";
+        return PW_ERR_NOT_FOUND;
+    }
+    AdvHypopg *h = ADV_NEW(arena, AdvHypopg);
+    h->arena = arena;
+    h->db = db;
+    h->schema = adv_quote_ident(arena, catalog->hypopg_schema);
+    h->reset_sql = adv_arena_printf(arena, "SELECT %s.hypopg_reset()", h->schema);
+    h->backend = (AdvCostBackend){.self = h, .name = "hypopg", .cost = hypopg_cost};
+    if (reset(h)) {
+        *ret_why = adv_arena_printf(arena, "hypopg cannot be used: %s", adv_db_error(db)->message);
+        return PW_ERR_UNSUPPORTED;
+    }
+    *ret_hypopg = h;
+    return PW_OK;
+}
+
+const AdvCostBackend *adv_hypopg_backend(AdvHypopg *h)
+{
+    return &h->backend;
+}
+
+void adv_hypopg_finish(AdvHypopg *h)
+{
+    if (h && !adv_db_lost(h->db) && reset(h))
+        h->n = 0; /* the session ends anyway, and its hypothetical indexes with it */
+}

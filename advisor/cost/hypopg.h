@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+/* hypopg.h - costs from the server's own planner: today's plans, and plans with hypothetical indexes (HypoPG).
+ *
+ * HypoPG keeps its indexes in the memory of our session; nothing is written. One thread. */
+#ifndef ADVISOR_COST_HYPOPG_H
+#define ADVISOR_COST_HYPOPG_H
+
+#include "advisor/catalog/db.h"
+#include "advisor/cost/explain.h"
+#include "advisor/cost/oracle.h"
+
+/* Plans each statement as the database is today: finds values for its parameters, sets bound and cost_today, or
+ * why_not. */
+void adv_plan_today(AdvDb *db, AdvCatalog *catalog, AdvWorkload *workload);
+
+/* One EXPLAIN. PW_ERR_IO: the server refused (adv_db_error). */
+PW_MUSTCHECK PwErr adv_explain(AdvDb *db, AdvArena *arena, const char *sql, AdvPlan *ret_plan);
+
+typedef struct AdvHypopg AdvHypopg;
+
+/* Fails when the extension cannot be used by this user; *ret_why says why. */
+PW_MUSTCHECK PwErr adv_hypopg_create(AdvArena *arena, AdvDb *db, AdvCatalog *catalog, AdvHypopg **ret_hypopg,
+                                     const char **ret_why);
+const AdvCostBackend *adv_hypopg_backend(AdvHypopg *hypopg);
+void adv_hypopg_finish(AdvHypopg *hypopg); /* forgets the hypothetical indexes */
+
+#endif

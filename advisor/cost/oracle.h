@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: ISC */
+/* oracle.h - "what would this statement cost with these indexes?", asked as rarely as possible.
+ *
+ * A backend answers (the planner with HypoPG, or our own model); the oracle remembers. A plan that used only the
+ * indexes U out of C is also the plan for every set between U and C: such questions are not asked again.
+ * One thread. */
+#ifndef ADVISOR_COST_ORACLE_H
+#define ADVISOR_COST_ORACLE_H
+
+#include "advisor/candidate/candidate.h"
+
+typedef struct AdvCostBackend {
+    void *self;
+    const char *name;
+    /* The cost of one execution when exactly these candidates exist besides the real indexes; set used[i] when the plan
+     * uses set[i]. PW_ERR_UNSUPPORTED: this statement cannot be costed. */
+    PwErr (*cost)(void *self, const AdvQuery *query, AdvCandidate *const *set, int n, double *ret_cost, bool *used);
+} AdvCostBackend;
+
+typedef struct AdvIdSet {
+    int n;
+    const int *ids; /* ascending */
+} AdvIdSet;
+
+typedef struct AdvAnswer {
+    AdvIdSet asked; /* reduced to what the statement could use */
+    AdvIdSet used;
+    double cost;
+} AdvAnswer;
+
+typedef struct AdvOracle AdvOracle;
+
+AdvOracle *adv_oracle_create(AdvArena *arena, AdvPool *pool, AdvWorkload *workload, const AdvCostBackend *backend);
+
+/* Cost of one execution of query q under the set (ascending ids). The answer lives as long as the oracle. */
+const AdvAnswer *adv_oracle_ask(AdvOracle *oracle, int q, const int *ids, int n);
+
+/* Whether the candidate could change the plan of query q at all. */
+bool adv_oracle_relevant(AdvOracle *oracle, int q, int candidate);
+
+uint64_t adv_oracle_questions(const AdvOracle *oracle);
+uint64_t adv_oracle_backend_calls(const AdvOracle *oracle);
+
+#endif

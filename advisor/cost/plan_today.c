@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: ISC */
+#include "advisor/cost/bind.h"
+#include "advisor/cost/hypopg.h"
+
+#define REPAIRS_MAX 24
+
+static bool nothing_to_plan(const AdvFacts *facts)
+{
+    return facts->kind == ADV_STMT_INSERT && facts->insert_rows > 0;
+}
+
+static void plan_one(AdvDb *db, AdvCatalog *catalog, AdvWorkload *w, AdvQuery *q)
+{
+    AdvBinding binding;
+    adv_binding_init(&binding, w->arena, catalog, q);
+    AdvPlan plan;
+    for (int attempt = 0; attempt < REPAIRS_MAX; attempt++) {
+        if (!adv_explain(db, w->arena, binding.text, &plan)) {
+            q->bound = binding.text;
+            q->cost_today = plan.cost;
+            q->indexes_today = plan.indexes;
+            q->n_indexes_today = plan.n_indexes;
+            q->seq_scans_today = plan.seq_scans;
+            q->n_seq_scans_today = plan.n_seq_scans;
+            return;
+        }
+        const AdvDbError *error = adv_db_error(db);
+        /* Positions count from the start of the EXPLAIN. */
+        int position = error->position - (int)strlen("EXPLAIN (FORMAT JSON) ");
+        if (adv_db_lost(db) || strcmp(error->sqlstate, "57014") == 0 || strncmp(error->sqlstate, "42501", 5) == 0 ||
+            !adv_binding_repair(&binding, error->sqlstate, error->message, position > 0 ? position : 0))
+            break;
+    }
+    q->why_not = adv_arena_printf(w->arena, "the server does not plan it: %s", adv_db_error(db)->message);
+}
+
+void adv_plan_today(AdvDb *db, AdvCatalog *catalog, AdvWorkload *w)
+{
+    for (int i = 0; i < w->n_queries; i++) {
+        AdvQuery *q = w->queries[i];
+        if (q->facts && !q->why_not && !nothing_to_plan(q->facts))
+            plan_one(db, catalog, w, q);
+    }
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: ISC */
+#include "advisor/report/findings.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "advisor/cost/write_cost.h"
+#include "advisor/report/reason.h"
+#include "advisor/text.h"
+
+#define UNHELPED_SHARE 0.01 /* of the workload's cost; cheaper statements are not worth a line */
+#define UNHELPED_MAX 20
+
+void adv_report_note(AdvReport *report, const char *note)
+{
+    ADV_ROOM(report->arena, report->notes, report->n_notes);
+    report->notes[report->n_notes++] = note;
+}
+
+const char *adv_one_line(AdvArena *arena, const char *sql, size_t max)
+{
+    AdvText text;
+    adv_text_init(&text, arena);
+    bool blank = false;
+    for (const char *p = sql; *p; p++) {
+        if (isspace((unsigned char)*p)) {
+            blank = true;
+            continue;
+        }
+        if (blank && text.len > 0)
+            adv_text_add(&text, " ");
+        blank = false;
+        if (text.len >= max && ((unsigned char)*p & 0xc0) != 0x80) {
+            adv_text_add(&text, "...");
+            break;
+        }
+        adv_text_add_n(&text, p, 1);
+    }
+    return adv_text_get(&text);
+}
+
+static bool in_set(const AdvIdSet *set, int id)
+{
+    for (int i = 0; i < set->n; i++)
+        if (set->ids[i] == id)
+            return true;
+    return false;
+}
+
+static int by_saving(const void *a, const void *b)
+{
+    const AdvEvidence *x = a, *y = b;
+    double sx = x->query->weight * (x->before - x->after), sy = y->query->weight * (y->before - y->after);
+    return sx > sy ? -1 : sx < sy;
+}
+
+static void collect_evidence(AdvReport *r, AdvOracle *oracle, AdvFinding *finding, int id)
+{
+    const AdvSelection *s = r->selection;
+    int *others = ADV_NEW_ARRAY(r->arena, int, s->n + 1);
+    int n_others = 0;
+    for (int i = 0; i < s->n; i++)
+        if (s->ids[i] != id)
+            others[n_others++] = s->ids[i];
+    double saved = 0;
+    for (int q = 0; q < r->workload->n_queries; q++) {
+        const AdvQuery *query = r->workload->queries[q];
+        if (query->weight <= 0)
+            continue;
+        const AdvAnswer *with = adv_oracle_ask(oracle, q, s->ids, s->n);
+        double after = with->cost;
+        bool uses = in_set(&with->used, id);
+        double without = adv_oracle_ask(oracle, q, others, n_others)->cost;
+        saved += query->weight * (without - after);
+        if (!uses || after >= query->cost_today)
+            continue;
+        ADV_ROOM(r->arena, finding->evidence, finding->n_evidence);
+        finding->evidence[finding->n_evidence++] =
+            (AdvEvidence){.query = query, .before = query->cost_today, .after = after, .without = without};
+        finding->calls += query->calls;
+    }
+    finding->gain = s->cost_before > 0 ? saved / s->cost_before : 0;
+    if (finding->n_evidence > 1)
+        qsort(finding->evidence, (size_t)finding->n_evidence, sizeof(*finding->evidence), by_saving);
+}
+
+static AdvFinding *add_finding(AdvReport *r)
+{
+    ADV_ROOM(r->arena, r->findings, r->n_findings);
+    return &r->findings[r->n_findings++];
+}
+
+static const char *create_ddl(const AdvReport *r, const AdvIndex *def, const char *name)
+{
+    if (def->table->kind != 'p')
+        return adv_arena_printf(r->arena, "%s;", adv_index_create_text(r->catalog, def, name, true));
+    /* CONCURRENTLY does not work on a partitioned parent: an invalid shell first, then each partition. */
+    const char *plain = adv_index_create_text(r->catalog, def, name, false);
+    const char *on = strstr(plain, " ON ");
+    return adv_arena_printf(r->arena,
+                            "%.*s ON ONLY %s;\n-- then, for each partition: CREATE INDEX CONCURRENTLY on it, and\n"
+                            "-- ALTER INDEX %s ATTACH PARTITION that_index;",
+                            (int)(on - plain), plain, on + 4, adv_quote_ident(r->arena, name));
+}
+
+static const char *index_sql_name(const AdvReport *r, const AdvIndex *index)
+{
+    const char *table = adv_table_sql_name(r->catalog, index->table);
+    const char *name = adv_quote_ident(r->arena, index->name);
+    /* Written with its schema exactly when its table must be. */
+    if (strcmp(table, adv_quote_ident(r->arena, index->table->name)) == 0)
+        return name;
+    return adv_arena_printf(r->arena, "%s.%s", adv_quote_ident(r->arena, index->schema), name);
+}
+
+static void add_creations(AdvReport *r, AdvOracle *oracle, AdvPool *pool)
+{
+    char **taken = ADV_NEW_ARRAY(r->arena, char *, r->selection->n + 1);
+    for (int i = 0; i < r->selection->n; i++) {
+        const AdvCandidate *c = pool->items[r->selection->ids[i]];
+        AdvFinding *f = add_finding(r);
+        f->create = c;
+        f->name = adv_index_new_name(r->catalog, &c->def, taken, i);
+        taken[i] = adv_arena_strdup(r->arena, f->name);
+        f->table = adv_table_sql_name(r->catalog, c->def.table);
+        f->bytes = c->bytes;
+        f->entries = adv_entries_written(r->workload, &c->def, c->fraction, &f->hot_lost);
+        collect_evidence(r, oracle, f, c->id);
+        f->ddl = create_ddl(r, &c->def, f->name);
+        AdvIndex named = {.table = c->def.table, .name = f->name, .schema = c->def.table->schema};
+        f->undo = adv_arena_printf(r->arena, "DROP INDEX CONCURRENTLY IF EXISTS %s;", index_sql_name(r, &named));
+        f->reason = adv_reason_create(r, f);
+        f->wrong_if = adv_caveat_create(r, f);
+    }
+}
+
+static int by_gain(const void *a, const void *b)
+{
+    const AdvFinding *x = a, *y = b;
+    if (x->gain != y->gain)
+        return x->gain > y->gain ? -1 : 1;
+    return x->create->id - y->create->id;
+}
+
+static void add_drops(AdvReport *r, const AdvDropList *drops)
+{
+    for (int i = 0; i < drops->n; i++) {
+        const AdvDrop *drop = &drops->drops[i];
+        AdvFinding *f = add_finding(r);
+        f->drop = drop;
+        f->name = drop->index->name;
+        f->table = adv_table_sql_name(r->catalog, drop->index->table);
+        f->bytes = drop->index->bytes;
+        f->entries = adv_entries_written(r->workload, drop->index, 1, NULL);
+        f->ddl = adv_arena_printf(r->arena, "DROP INDEX CONCURRENTLY IF EXISTS %s;", index_sql_name(r, drop->index));
+        f->undo = adv_undo_drop(r->arena, drop->index);
+        f->reason = adv_reason_drop(r, drop);
+        f->wrong_if = adv_caveat_drop(r, drop);
+    }
+}
+
+static void add_unhelped(AdvReport *r, AdvOracle *oracle)
+{
+    const AdvSelection *s = r->selection;
+    for (int q = 0; q < r->workload->n_queries && r->n_unhelped < UNHELPED_MAX; q++) {
+        const AdvQuery *query = r->workload->queries[q];
+        if (query->why_not) {
+            ADV_ROOM(r->arena, r->skipped, r->n_skipped);
+            r->skipped[r->n_skipped++] = query;
+            continue;
+        }
+        if (query->weight <= 0 || query->weight * query->cost_today < UNHELPED_SHARE * s->cost_before)
+            continue;
+        double after = adv_oracle_ask(oracle, q, s->ids, s->n)->cost;
+        const char *why = after > 0.9 * query->cost_today ? adv_reason_unhelped(r, query) : NULL;
+        if (!why)
+            continue;
+        ADV_ROOM(r->arena, r->unhelped, r->n_unhelped);
+        r->unhelped[r->n_unhelped++] = (AdvUnhelped){.query = query, .why = why};
+    }
+}
+
+void adv_report_build(AdvReport *r, AdvOracle *oracle, AdvPool *pool, const AdvDropList *drops)
+{
+    add_creations(r, oracle, pool);
+    if (r->n_findings > 1)
+        qsort(r->findings, (size_t)r->n_findings, sizeof(*r->findings), by_gain);
+    add_drops(r, drops);
+    for (int i = 0; i < r->n_findings; i++)
+        r->findings[i].number = i + 1;
+    add_unhelped(r, oracle);
+}

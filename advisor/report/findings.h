@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: ISC */
+/* findings.h - what the advisor says: each finding with its evidence, ready to be printed in any form. */
+#ifndef ADVISOR_REPORT_FINDINGS_H
+#define ADVISOR_REPORT_FINDINGS_H
+
+#include "advisor/select/redundant.h"
+#include "advisor/select/search.h"
+
+typedef struct AdvEvidence {
+    const AdvQuery *query;
+    double before;  /* planner cost of one call */
+    double after;   /* with everything advised */
+    double without; /* with everything advised but this */
+} AdvEvidence;
+
+typedef struct AdvFinding {
+    int number; /* 1, 2, ... in the order to act */
+    const AdvCandidate *create; /* a new index, or NULL */
+    const AdvDrop *drop;        /* an index to remove, or NULL */
+    const char *name;
+    const char *table;
+    int n_evidence;
+    AdvEvidence *evidence; /* most saved first */
+    double calls;
+    double gain;        /* share of the workload's cost that it saves, given the others */
+    double bytes;       /* needed, or freed */
+    double entries;     /* index entries that the workload writes for it */
+    double hot_lost;    /* rows whose updates stop being heap-only */
+    const char *reason; /* one plain sentence */
+    const char *wrong_if; /* what would make it wrong */
+    const char *ddl;
+    const char *undo;
+} AdvFinding;
+
+typedef struct AdvUnhelped {
+    const AdvQuery *query;
+    const char *why;
+} AdvUnhelped;
+
+typedef struct AdvReport {
+    AdvArena *arena;
+    const AdvCatalog *catalog;
+    const AdvWorkload *workload;
+    const AdvSelection *selection;
+    const char *cost_source; /* "hypopg", "model" */
+    double budget;
+    uint64_t questions, plans;
+    int n_findings;
+    AdvFinding *findings;
+    int n_unhelped;
+    AdvUnhelped *unhelped; /* expensive, and no index can help: why */
+    int n_skipped;
+    const AdvQuery **skipped; /* not costed; why_not says why */
+    int n_notes;
+    const char **notes;
+} AdvReport;
+
+void adv_report_build(AdvReport *report, AdvOracle *oracle, AdvPool *pool, const AdvDropList *drops);
+void adv_report_note(AdvReport *report, const char *note);
+
+/* The three forms. The text is complete, with a final newline. */
+const char *adv_report_text(const AdvReport *report);
+const char *adv_report_json(const AdvReport *report);
+const char *adv_report_sql(const AdvReport *report);
+
+/* The statement on one line, at most `max` bytes, cut with "...". */
+const char *adv_one_line(AdvArena *arena, const char *sql, size_t max);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: ISC */
+/* json.c - the report for programs; docs/advisor.md describes each field. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "advisor/report/findings.h"
+
+#define REPORT_VERSION 1
+
+static json_t *number(double x)
+{
+    return json_real(isfinite(x) ? x : 0);
+}
+
+static json_t *text_or_null(const char *text)
+{
+    json_t *value = text ? json_string(text) : NULL;
+    return value ? value : json_null();
+}
+
+static json_t *query_json(const AdvQuery *q)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "query", text_or_null(q->text));
+    json_object_set_new(o, "origin", text_or_null(q->origin));
+    json_object_set_new(o, "calls", number(q->calls));
+    if (q->total_ms > 0)
+        json_object_set_new(o, "measured_ms", number(q->total_ms));
+    return o;
+}
+
+static json_t *keys_json(const AdvIndex *index)
+{
+    json_t *keys = json_array();
+    for (int i = 0; i < index->n_keys; i++) {
+        const AdvIndexKey *key = &index->keys[i];
+        json_t *o = json_object();
+        if (key->column)
+            json_object_set_new(o, "column", json_string(adv_column(index->table, key->column)->name));
+        else
+            json_object_set_new(o, "expression", text_or_null(key->expr));
+        json_object_set_new(o, "descending", json_boolean(key->desc));
+        json_object_set_new(o, "nulls_first", json_boolean(key->nulls_first));
+        if (key->opclass)
+            json_object_set_new(o, "operator_class", json_string(key->opclass));
+        json_array_append_new(keys, o);
+    }
+    return keys;
+}
+
+static json_t *include_json(const AdvIndex *index)
+{
+    json_t *include = json_array();
+    for (int i = 0; i < index->n_include; i++)
+        json_array_append_new(include, json_string(adv_column(index->table, index->include[i])->name));
+    return include;
+}
+
+static json_t *finding_json(const AdvFinding *f)
+{
+    const AdvIndex *index = f->create ? &f->create->def : f->drop->index;
+    json_t *o = json_object();
+    json_object_set_new(o, "number", json_integer(f->number));
+    json_object_set_new(o, "kind", json_string(f->create ? "create" : adv_drop_kind_name(f->drop->kind)));
+    json_object_set_new(o, "schema", text_or_null(index->table->schema));
+    json_object_set_new(o, "table", text_or_null(index->table->name));
+    json_object_set_new(o, "index", text_or_null(f->name));
+    json_object_set_new(o, "method", text_or_null(index->method));
+    json_object_set_new(o, "keys", keys_json(index));
+    json_object_set_new(o, "include", include_json(index));
+    json_object_set_new(o, "where", text_or_null(index->predicate));
+    json_object_set_new(o, "reason", text_or_null(f->reason));
+    json_object_set_new(o, "wrong_if", text_or_null(f->wrong_if));
+    json_object_set_new(o, "ddl", text_or_null(f->ddl));
+    json_object_set_new(o, "undo", text_or_null(f->undo));
+    json_object_set_new(o, "bytes", number(f->bytes));
+    json_object_set_new(o, "entries_written", number(f->entries));
+    if (f->drop) {
+        json_object_set_new(o, "served_by", text_or_null(f->drop->by ? f->drop->by->name : NULL));
+        json_object_set_new(o, "scans", number(f->drop->index->scans));
+        return o;
+    }
+    json_object_set_new(o, "hot_updates_lost", number(f->hot_lost));
+    json_object_set_new(o, "calls", number(f->calls));
+    json_object_set_new(o, "gain", number(f->gain));
+    json_t *queries = json_array();
+    for (int i = 0; i < f->n_evidence; i++) {
+        json_t *q = query_json(f->evidence[i].query);
+        json_object_set_new(q, "cost_before", number(f->evidence[i].before));
+        json_object_set_new(q, "cost_after", number(f->evidence[i].after));
+        json_object_set_new(q, "cost_without_this", number(f->evidence[i].without));
+        json_array_append_new(queries, q);
+    }
+    json_object_set_new(o, "queries", queries);
+    return o;
+}
+
+static json_t *workload_json(const AdvReport *r)
+{
+    const AdvSelection *s = r->selection;
+    json_t *o = json_object();
+    json_object_set_new(o, "calls", number(r->workload->statements - r->workload->utility));
+    json_object_set_new(o, "statements", json_integer(r->workload->n_queries));
+    json_object_set_new(o, "measured", json_boolean(r->workload->measured));
+    json_object_set_new(o, "cost_before", number(s->cost_before));
+    json_object_set_new(o, "cost_after", number(s->cost_after));
+    json_object_set_new(o, "write_cost", number(s->write_cost));
+    json_object_set_new(o, "bytes", number(s->bytes));
+    json_object_set_new(o, "budget", r->budget > 0 ? number(r->budget) : json_null());
+    return o;
+}
+
+const char *adv_report_json(const AdvReport *r)
+{
+    json_t *root = json_object();
+    json_object_set_new(root, "version", json_integer(REPORT_VERSION));
+    json_object_set_new(root, "database", text_or_null(r->catalog->database));
+    json_object_set_new(root, "server_version", text_or_null(r->catalog->server_version));
+    json_object_set_new(root, "cost_source", text_or_null(r->cost_source));
+    json_object_set_new(root, "plans", json_integer((json_int_t)r->plans));
+    json_object_set_new(root, "workload", workload_json(r));
+    json_t *findings = json_array(), *unhelped = json_array(), *skipped = json_array(), *notes = json_array();
+    for (int i = 0; i < r->n_findings; i++)
+        json_array_append_new(findings, finding_json(&r->findings[i]));
+    for (int i = 0; i < r->n_unhelped; i++) {
+        json_t *q = query_json(r->unhelped[i].query);
+        json_object_set_new(q, "cost", number(r->unhelped[i].query->cost_today));
+        json_object_set_new(q, "why", text_or_null(r->unhelped[i].why));
+        json_array_append_new(unhelped, q);
+    }
+    for (int i = 0; i < r->n_skipped; i++) {
+        json_t *q = query_json(r->skipped[i]);
+        json_object_set_new(q, "why", text_or_null(r->skipped[i]->why_not));
+        json_array_append_new(skipped, q);
+    }
+    for (int i = 0; i < r->n_notes; i++)
+        json_array_append_new(notes, text_or_null(r->notes[i]));
+    json_object_set_new(root, "findings", findings);
+    json_object_set_new(root, "unhelped", unhelped);
+    json_object_set_new(root, "skipped", skipped);
+    json_object_set_new(root, "notes", notes);
+    char *dump = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+    const char *text = adv_arena_printf(r->arena, "%s\n", dump ? dump : "{}");
+    free(dump);
+    json_decref(root);
+    return text;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: ISC */
+#include "advisor/report/reason.h"
+
+#include <math.h>
+
+#include "advisor/candidate/generate.h"
+#include "advisor/catalog/stats.h"
+#include "advisor/text.h"
+
+static const char *key_name(const AdvReport *r, const AdvIndex *index, int k)
+{
+    const AdvIndexKey *key = &index->keys[k];
+    return key->column ? adv_quote_ident(r->arena, adv_column(index->table, key->column)->name) : key->expr;
+}
+
+/* What the statement does with a key of the index; the strongest role counts. */
+static const char *key_role(const AdvFacts *facts, const AdvIndex *index, int k)
+{
+    const AdvIndexKey *key = &index->keys[k];
+    const char *role = NULL;
+    for (int r = 0; r < facts->n_rels; r++) {
+        if (facts->rels[r].table != index->table)
+            continue;
+        for (int i = 0; i < facts->n_preds; i++) {
+            const AdvPred *p = &facts->preds[i];
+            bool same = key->expr ? p->expr && strcmp(p->expr, key->expr) == 0 : !p->expr && p->column == key->column;
+            if (p->rel != r || !same)
+                continue;
+            if (p->kind == ADV_PRED_EQ || p->kind == ADV_PRED_IN || p->kind == ADV_PRED_IS_NULL ||
+                p->kind == ADV_PRED_TRUE || p->kind == ADV_PRED_FALSE)
+                return "finds the rows by equality on";
+            if (p->kind == ADV_PRED_RANGE)
+                role = "reads only the wanted range of";
+            if (p->kind == ADV_PRED_PREFIX)
+                role = "finds the LIKE prefix in";
+        }
+        if (key->expr)
+            continue;
+        for (int i = 0; i < facts->n_joins && !role; i++)
+            if ((facts->joins[i].rel_a == r && facts->joins[i].column_a == key->column) ||
+                (facts->joins[i].rel_b == r && facts->joins[i].column_b == key->column))
+                role = "looks up the joined rows by";
+        for (int b = 0; b < facts->n_blocks && !role; b++) {
+            const AdvBlock *block = &facts->blocks[b];
+            for (int i = 0; i < block->n_order; i++)
+                if (block->order[i].rel == r && block->order[i].column == key->column)
+                    role = "delivers the order of";
+            for (int i = 0; i < block->n_group && !role; i++)
+                if (block->group[i].rel == r && block->group[i].column == key->column)
+                    role = "delivers the groups of";
+            for (int i = 0; i < block->n_minmax && !role; i++)
+                if (block->minmax[i].rel == r && block->minmax[i].column == key->column)
+                    role = "ends at the least or greatest";
+        }
+    }
+    return role;
+}
+
+static bool is_read_whole(const AdvQuery *query, const AdvTable *table)
+{
+    for (int i = 0; i < query->n_seq_scans_today; i++)
+        if (strcmp(query->seq_scans_today[i], table->name) == 0)
+            return true;
+    return false;
+}
+
+const char *adv_reason_create(const AdvReport *r, const AdvFinding *f)
+{
+    const AdvIndex *index = &f->create->def;
+    AdvText text;
+    adv_text_init(&text, r->arena);
+    if (f->n_evidence == 0)
+        return "It lowers the cost of the statements together with the other indexes.";
+    const AdvQuery *top = f->evidence[0].query;
+    if (top->foreign_key_check)
+        adv_text_addf(&text, "Each row removed from the referenced table makes the server look for its rows in %s, ",
+                      f->table);
+    else if (is_read_whole(top, index->table))
+        adv_text_addf(&text, "Today the server reads all %.0f rows of %s; this index ", index->table->rows, f->table);
+    else
+        adv_text_addf(&text, "Compared with today's plan this index ");
+    if (top->foreign_key_check)
+        adv_text_add(&text, "and this index ");
+    const char *last = NULL;
+    for (int k = 0; k < index->n_keys; k++) {
+        const char *role = key_role(top->facts, index, k);
+        if (!role)
+            role = "also holds";
+        if (last && strcmp(role, last) == 0)
+            adv_text_addf(&text, " and %s", key_name(r, index, k));
+        else
+            adv_text_addf(&text, "%s%s %s", last ? ", " : "", role, key_name(r, index, k));
+        last = role;
+    }
+    if (index->n_include)
+        adv_text_add(&text, ", and includes the other columns read, so that the table itself need not be visited");
+    if (index->predicate)
+        adv_text_addf(&text, "; it holds only the %.1f %% of the rows where %s", 100 * f->create->fraction,
+                      index->predicate);
+    adv_text_add(&text, ".");
+    return adv_text_get(&text);
+}
+
+const char *adv_caveat_create(const AdvReport *r, const AdvFinding *f)
+{
+    const AdvIndex *index = &f->create->def;
+    AdvText text;
+    adv_text_init(&text, r->arena);
+    if (index->predicate)
+        adv_text_addf(&text, "statements that do not contain the condition %s cannot use it; ", index->predicate);
+    if (index->n_include) {
+        double visible = index->table->pages > 0 ? index->table->all_visible / index->table->pages : 1;
+        if (visible < 0.5)
+            adv_text_addf(&text,
+                          "the INCLUDE columns pay only after a VACUUM (now %.0f %% of the pages are marked all-visible); ",
+                          100 * visible);
+        else
+            adv_text_add(&text, "many updates without VACUUM take away the gain of the INCLUDE columns; ");
+    }
+    if (f->hot_lost > 0)
+        adv_text_addf(&text, "%.0f updated rows of this workload stop being heap-only updates; ", f->hot_lost);
+    bool values_unknown = false;
+    for (int i = 0; i < f->n_evidence; i++)
+        values_unknown = values_unknown || f->evidence[i].query->facts->n_params > 0;
+    if (values_unknown)
+        adv_text_add(&text, "the values of the parameters were drawn from the statistics: very common values gain less; ");
+    for (int i = 0; i < f->n_evidence; i++)
+        if (f->evidence[i].query->foreign_key_check) {
+            adv_text_add(&text, "rows of the referenced table may rarely be removed in other times; ");
+            break;
+        }
+    if (text.len == 0)
+        adv_text_add(&text, "the workload given is not typical of this database; ");
+    /* The list ends without its last separator. */
+    return adv_arena_strndup(r->arena, adv_text_get(&text), text.len - 2);
+}
+
+const char *adv_reason_drop(const AdvReport *r, const AdvDrop *drop)
+{
+    const AdvIndex *index = drop->index;
+    const char *columns = adv_index_columns_text(r->arena, index);
+    switch (drop->kind) {
+    case ADV_DROP_DUPLICATE:
+        return adv_arena_printf(r->arena, "It is the same index as %s: %s.", drop->by->name, columns);
+    case ADV_DROP_PREFIX:
+        return adv_arena_printf(r->arena, "Every search in its columns %s is served by %s, which begins with them: %s.",
+                                columns, drop->by->name, adv_index_columns_text(r->arena, drop->by));
+    case ADV_DROP_REPLACED:
+        return adv_arena_printf(r->arena, "The new index %s begins with its columns %s and does its work as well.",
+                                adv_index_columns_text(r->arena, &drop->by_new->def), columns);
+    case ADV_DROP_UNUSED:
+        if (r->catalog->stats_age_days >= 0)
+            return adv_arena_printf(r->arena,
+                                    "No scan has used it since the statistics began %.1f days ago, and no statement of this "
+                                    "workload needs it.",
+                                    r->catalog->stats_age_days);
+        return "No scan has used it since the statistics began, and no statement of this workload needs it.";
+    case ADV_DROP_INVALID:
+        return "It is invalid, the remains of a CREATE INDEX CONCURRENTLY that failed: never read, but written to.";
+    case ADV_DROP_COUNT:
+        break;
+    }
+    return "";
+}
+
+const char *adv_caveat_drop(const AdvReport *r, const AdvDrop *drop)
+{
+    switch (drop->kind) {
+    case ADV_DROP_DUPLICATE:
+    case ADV_DROP_INVALID:
+        return "a statement or a tool names this index (pg_hint_plan, CLUSTER, an ON CONFLICT ON CONSTRAINT)";
+    case ADV_DROP_PREFIX:
+        if (drop->by->bytes > 3 * drop->index->bytes && drop->index->bytes > 0)
+            return adv_arena_printf(r->arena, "many long range scans run on it: %s is %.1f times as large",
+                                    drop->by->name, drop->by->bytes / drop->index->bytes);
+        return "a statement or a tool names this index";
+    case ADV_DROP_REPLACED:
+        return "the new index was not built first";
+    case ADV_DROP_UNUSED:
+        if (r->catalog->is_standby || r->catalog->stats_age_days < 0)
+            return "it is used on another server, or by work that runs rarely (month end, restore checks)";
+        return adv_arena_printf(r->arena,
+                                "it is used on a standby, or by work that runs less often than every %.1f days",
+                                r->catalog->stats_age_days);
+    case ADV_DROP_COUNT:
+        break;
+    }
+    return "";
+}
+
+const char *adv_undo_drop(AdvArena *arena, const AdvIndex *index)
+{
+    static const char head[] = "CREATE INDEX ";
+    if (index->definition && strncmp(index->definition, head, strlen(head)) == 0)
+        return adv_arena_printf(arena, "CREATE INDEX CONCURRENTLY %s;", index->definition + strlen(head));
+    return index->definition ? adv_arena_printf(arena, "%s;", index->definition) : "";
+}
+
+const char *adv_reason_unhelped(const AdvReport *r, const AdvQuery *query)
+{
+    const AdvFacts *facts = query->facts;
+    for (int i = 0; i < facts->n_preds; i++) {
+        const AdvPred *p = &facts->preds[i];
+        if (p->kind != ADV_PRED_OPAQUE && p->kind != ADV_PRED_INFIX)
+            continue;
+        const AdvTable *table = facts->rels[p->rel].table;
+        if (adv_table_is_small(table) || !p->why)
+            continue;
+        return adv_arena_printf(r->arena, "%s.%s: %s keeps b-tree indexes from being used", table->name,
+                                adv_column(table, p->column)->name, p->why);
+    }
+    for (int i = 0; i < facts->n_preds; i++) {
+        const AdvPred *p = &facts->preds[i];
+        const AdvTable *table = facts->rels[p->rel].table;
+        double share = adv_pred_selectivity(table, p);
+        if (adv_table_is_small(table) || share < 0.2 || p->or_group)
+            continue;
+        if (p->kind == ADV_PRED_EQ || p->kind == ADV_PRED_TRUE || p->kind == ADV_PRED_FALSE || p->kind == ADV_PRED_RANGE)
+            return adv_arena_printf(r->arena,
+                                    "the condition on %s.%s leaves about %.0f %% of the rows: reading the whole table is "
+                                    "cheaper than an index",
+                                    table->name, adv_column(table, p->column)->name, 100 * share);
+        if (p->kind == ADV_PRED_NE)
+            return adv_arena_printf(r->arena, "the inequality on %s.%s leaves most of the rows", table->name,
+                                    adv_column(table, p->column)->name);
+    }
+    bool condition = facts->n_joins > 0;
+    for (int i = 0; i < facts->n_preds; i++)
+        condition = condition || facts->preds[i].kind != ADV_PRED_NOT_NULL;
+    if (!condition)
+        return "it has no condition: all rows are read";
+    return NULL;
+}

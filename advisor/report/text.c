@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: ISC */
+#include <math.h>
+
+#include "advisor/report/findings.h"
+#include "advisor/text.h"
+
+#define QUERIES_SHOWN 5
+#define LINE 110
+
+static double percent(double part, double whole)
+{
+    return whole > 0 ? 100 * part / whole : 0;
+}
+
+static void add_wrapped(AdvText *text, const char *label, const char *value)
+{
+    /* Breaks at blanks, continuation lines aligned with the text. */
+    size_t indent = 14, column = indent;
+    adv_text_addf(text, "    %-10s", label);
+    const char *p = value;
+    while (*p) {
+        size_t n = strcspn(p, " ");
+        if (column > indent && column + n + 1 > LINE) {
+            adv_text_addf(text, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (column > indent) {
+            adv_text_add(text, " ");
+            column++;
+        }
+        adv_text_add_n(text, p, n);
+        column += n;
+        p += n;
+        while (*p == ' ')
+            p++;
+    }
+    adv_text_add(text, "\n");
+}
+
+static void add_head(AdvText *text, const AdvReport *r)
+{
+    const AdvWorkload *w = r->workload;
+    int costed = 0;
+    for (int i = 0; i < w->n_queries; i++)
+        costed += w->queries[i]->weight > 0;
+    adv_text_addf(text, "Index advice for database %s (PostgreSQL %s)\n", r->catalog->database,
+                  r->catalog->server_version);
+    adv_text_addf(text, "  workload  %.0f calls of %d statements; %d costed, %d left out\n", w->statements - w->utility,
+                  w->n_queries, costed, r->n_skipped);
+    adv_text_addf(text, "  costs     %s; %llu plans for %llu questions\n",
+                  strcmp(r->cost_source, "hypopg") == 0 ? "the server's planner with hypothetical indexes (HypoPG)"
+                                                        : "own model on the server's statistics (HypoPG is not installed)",
+                  (unsigned long long)r->plans, (unsigned long long)r->questions);
+    const AdvSelection *s = r->selection;
+    if (s->n > 0)
+        adv_text_addf(text, "  advice    %d new index%s, %s, estimated cost %.1f %% of today's\n", s->n,
+                      s->n == 1 ? "" : "es", adv_format_bytes(r->arena, s->bytes),
+                      percent(s->cost_after, s->cost_before));
+    else
+        adv_text_add(text, "  advice    no new index\n");
+    if (r->budget > 0)
+        adv_text_addf(text, "  budget    %s\n", adv_format_bytes(r->arena, r->budget));
+    adv_text_add(text, "\n");
+}
+
+static void add_evidence(AdvText *text, const AdvReport *r, const AdvFinding *f)
+{
+    for (int i = 0; i < f->n_evidence && i < QUERIES_SHOWN; i++) {
+        const AdvEvidence *e = &f->evidence[i];
+        adv_text_addf(text, "    %-10s%.0f x %s\n", i ? "" : "serves", e->query->calls,
+                      adv_one_line(r->arena, e->query->text, LINE));
+        adv_text_addf(text, "              cost %.1f -> %.1f (%.1f without this index)", e->before, e->after, e->without);
+        if (e->query->total_ms > 0)
+            adv_text_addf(text, ", measured %.2f ms a call", e->query->total_ms / e->query->calls);
+        adv_text_addf(text, "  [%s]\n", e->query->origin);
+    }
+    if (f->n_evidence > QUERIES_SHOWN)
+        adv_text_addf(text, "              and %d more\n", f->n_evidence - QUERIES_SHOWN);
+}
+
+static void add_finding(AdvText *text, const AdvReport *r, const AdvFinding *f)
+{
+    if (f->create) {
+        adv_text_addf(text, "%d. CREATE an index on %s %s\n", f->number, f->table,
+                      adv_index_columns_text(r->arena, &f->create->def));
+        add_wrapped(text, "why", f->reason);
+        add_evidence(text, r, f);
+        adv_text_addf(text, "    %-10s%.1f %% of the workload's cost, given the other advice\n", "saves", 100 * f->gain);
+        adv_text_addf(text, "    %-10sabout %s\n", "size", adv_format_bytes(r->arena, f->bytes));
+        adv_text_addf(text, "    %-10s%.0f index entries in this workload\n", "writes", f->entries);
+    } else {
+        adv_text_addf(text, "%d. DROP index %s on %s %s\n", f->number, f->name, f->table,
+                      adv_index_columns_text(r->arena, f->drop->index));
+        add_wrapped(text, "why", f->reason);
+        adv_text_addf(text, "    %-10s%s, and %.0f index entries in this workload\n", "frees",
+                      adv_format_bytes(r->arena, f->bytes), f->entries);
+    }
+    add_wrapped(text, "wrong if", f->wrong_if);
+    adv_text_addf(text, "    %-10s%s\n", "do", f->ddl);
+    adv_text_addf(text, "    %-10s%s\n\n", "undo", f->undo);
+}
+
+const char *adv_report_text(const AdvReport *r)
+{
+    AdvText text;
+    adv_text_init(&text, r->arena);
+    add_head(&text, r);
+    for (int i = 0; i < r->n_findings; i++)
+        add_finding(&text, r, &r->findings[i]);
+    if (r->n_unhelped > 0) {
+        adv_text_add(&text, "Expensive statements that no index helps:\n");
+        for (int i = 0; i < r->n_unhelped; i++) {
+            adv_text_addf(&text, "  - %.0f x %s\n", r->unhelped[i].query->calls,
+                          adv_one_line(r->arena, r->unhelped[i].query->text, LINE));
+            adv_text_addf(&text, "    %s\n", r->unhelped[i].why);
+        }
+        adv_text_add(&text, "\n");
+    }
+    if (r->n_skipped > 0) {
+        adv_text_add(&text, "Left out of the costs:\n");
+        for (int i = 0; i < r->n_skipped && i < 10; i++)
+            adv_text_addf(&text, "  - %s\n    %s  [%s]\n", adv_one_line(r->arena, r->skipped[i]->text, LINE),
+                          r->skipped[i]->why_not, r->skipped[i]->origin);
+        if (r->n_skipped > 10)
+            adv_text_addf(&text, "  and %d more\n", r->n_skipped - 10);
+        adv_text_add(&text, "\n");
+    }
+    for (int i = 0; i < r->n_notes; i++)
+        adv_text_addf(&text, "note: %s\n", r->notes[i]);
+    if (r->n_findings > 0)
+        adv_text_add(&text, "Nothing was changed. \"--format sql\" prints a script of the above.\n");
+    else
+        adv_text_add(&text, "Nothing to do: the indexes fit this workload.\n");
+    return adv_text_get(&text);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: ISC */
+/* filter.h - the first cut: of all candidates of a statement keep those that its plans really choose.
+ *
+ * All at once, then without the winners, and so on; then only narrow ones, so that a small budget finds cheap
+ * alternatives. One thread. */
+#ifndef ADVISOR_SELECT_FILTER_H
+#define ADVISOR_SELECT_FILTER_H
+
+#include "advisor/cost/oracle.h"
+
+typedef struct AdvShortlist {
+    int n;
+    int *ids;         /* ascending */
+    int n_joint;
+    AdvIdSet *joint;  /* sets of two and more that one plan used together */
+    double *best;     /* by statement: the lowest cost seen */
+} AdvShortlist;
+
+void adv_filter(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWorkload *workload, int *const *ids,
+                const int *n_ids, AdvShortlist *ret_list);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: ISC */
+#include "advisor/select/redundant.h"
+
+#include <assert.h>
+
+#include "poolwise/str.h"
+
+/* Smaller ones are not worth a finding: an empty b-tree has one page, a tiny one two. */
+#define UNUSED_MIN_BYTES (3 * 8192.0)
+
+static const char *const kind_names[] = {
+    [ADV_DROP_DUPLICATE] = "drop_duplicate", [ADV_DROP_PREFIX] = "drop_prefix",   [ADV_DROP_REPLACED] = "drop_replaced",
+    [ADV_DROP_UNUSED] = "drop_unused",       [ADV_DROP_INVALID] = "drop_invalid",
+};
+static_assert(PW_ARRAY_LEN(kind_names) == ADV_DROP_COUNT, "one name per kind");
+
+const char *adv_drop_kind_name(AdvDropKind kind)
+{
+    return kind_names[kind];
+}
+
+bool adv_index_is_protected(const AdvIndex *index)
+{
+    return index->unique || index->primary || index->exclusion || index->constraint || index->replica_identity ||
+           index->clustered || index->table->is_partition || index->table->kind == 'p';
+}
+
+static bool begins_with_fk(const AdvIndex *index, const AdvForeignKey *fk)
+{
+    if (index->n_keys < fk->n_columns || index->predicate)
+        return false;
+    for (int i = 0; i < fk->n_columns; i++) {
+        bool found = false;
+        for (int k = 0; k < fk->n_columns; k++)
+            found = found || index->keys[k].column == fk->columns[i];
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+/* The only thing that makes deletes on a parent table fast. */
+static bool supports_foreign_key(const AdvIndex *index)
+{
+    for (int i = 0; i < index->table->n_fks; i++)
+        if (begins_with_fk(index, index->table->fks[i]))
+            return true;
+    return false;
+}
+
+static bool used_by_workload(const AdvWorkload *w, const AdvIndex *index)
+{
+    for (int q = 0; q < w->n_queries; q++)
+        for (int i = 0; i < w->queries[q]->n_indexes_today; i++)
+            if (strcmp(w->queries[q]->indexes_today[i], index->name) == 0)
+                return true;
+    return false;
+}
+
+static bool is_dropped(const AdvDropList *list, const AdvIndex *index)
+{
+    for (int i = 0; i < list->n; i++)
+        if (list->drops[i].index == index)
+            return true;
+    return false;
+}
+
+static void add(AdvArena *arena, AdvDropList *list, AdvDrop drop)
+{
+    ADV_ROOM(arena, list->drops, list->n);
+    list->drops[list->n++] = drop;
+}
+
+/* Which of two equal ones stays: the protected one, then the more used, then the older. */
+static bool stays_before(const AdvIndex *a, const AdvIndex *b)
+{
+    if (adv_index_is_protected(a) != adv_index_is_protected(b))
+        return adv_index_is_protected(a);
+    if (a->scans != b->scans)
+        return a->scans > b->scans;
+    return a->oid < b->oid;
+}
+
+/* Other access methods only have duplicates: nothing is known of their prefixes. */
+static bool same_other_method(const AdvIndex *a, const AdvIndex *b)
+{
+    if (strcmp(a->method, "btree") == 0 || !adv_index_same(a, b))
+        return false;
+    for (int i = 0; i < a->n_keys; i++)
+        if (!pw_str_equal(a->keys[i].opclass, b->keys[i].opclass))
+            return false;
+    return true;
+}
+
+static void check_pair(AdvArena *arena, AdvDropList *list, const AdvIndex *x, const AdvIndex *y)
+{
+    if (x == y || !x->valid || !y->valid || adv_index_is_protected(x) || is_dropped(list, x) || is_dropped(list, y))
+        return;
+    bool same = adv_index_same(x, y) || same_other_method(x, y);
+    if (same && stays_before(y, x))
+        add(arena, list, (AdvDrop){.kind = ADV_DROP_DUPLICATE, .index = x, .by = y});
+    else if (!same && adv_index_serves(y, x))
+        add(arena, list, (AdvDrop){.kind = ADV_DROP_PREFIX, .index = x, .by = y});
+}
+
+void adv_find_drops(AdvArena *arena, const AdvCatalog *catalog, const AdvWorkload *workload,
+                    const AdvCandidate *const *advised, int n_advised, AdvDropList *ret_list)
+{
+    AdvDropList list = {0};
+    for (int t = 0; t < catalog->n_tables; t++) {
+        const AdvTable *table = catalog->tables[t];
+        for (int i = 0; i < table->n_indexes; i++) {
+            const AdvIndex *index = table->indexes[i];
+            if (!index->valid && !adv_index_is_protected(index))
+                add(arena, &list, (AdvDrop){.kind = ADV_DROP_INVALID, .index = index});
+        }
+        for (int i = 0; i < table->n_indexes; i++)
+            for (int k = 0; k < table->n_indexes; k++)
+                check_pair(arena, &list, table->indexes[i], table->indexes[k]);
+        for (int i = 0; i < table->n_indexes; i++) {
+            const AdvIndex *index = table->indexes[i];
+            if (!index->valid || adv_index_is_protected(index) || is_dropped(&list, index))
+                continue;
+            for (int a = 0; a < n_advised && !is_dropped(&list, index); a++)
+                if (adv_index_serves(&advised[a]->def, index))
+                    add(arena, &list, (AdvDrop){.kind = ADV_DROP_REPLACED, .index = index, .by_new = advised[a]});
+            if (!is_dropped(&list, index) && index->scans == 0 && index->bytes >= UNUSED_MIN_BYTES &&
+                !supports_foreign_key(index) && !used_by_workload(workload, index))
+                add(arena, &list, (AdvDrop){.kind = ADV_DROP_UNUSED, .index = index});
+        }
+    }
+    *ret_list = list;
+}

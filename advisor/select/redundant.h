@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: ISC */
+/* redundant.h - existing indexes that can go: duplicates, prefixes of others, unused and invalid ones.
+ *
+ * Never unique, primary key, exclusion, replica identity or constraint indexes, never one that a foreign key needs, and
+ * never both of two that replace each other. Pure functions. */
+#ifndef ADVISOR_SELECT_REDUNDANT_H
+#define ADVISOR_SELECT_REDUNDANT_H
+
+#include "advisor/candidate/candidate.h"
+
+typedef enum AdvDropKind {
+    ADV_DROP_DUPLICATE, /* another index is the same */
+    ADV_DROP_PREFIX,    /* another index begins with its columns */
+    ADV_DROP_REPLACED,  /* an advised index does its work too */
+    ADV_DROP_UNUSED,
+    ADV_DROP_INVALID,
+    ADV_DROP_COUNT
+} AdvDropKind;
+
+typedef struct AdvDrop {
+    AdvDropKind kind;
+    const AdvIndex *index;
+    const AdvIndex *by;           /* the one that does its work; NULL */
+    const AdvCandidate *by_new;   /* REPLACED */
+} AdvDrop;
+
+typedef struct AdvDropList {
+    int n;
+    AdvDrop *drops;
+} AdvDropList;
+
+const char *adv_drop_kind_name(AdvDropKind kind); /* "drop_duplicate", ... */
+
+/* An index that must stay whatever the statistics say. */
+bool adv_index_is_protected(const AdvIndex *index);
+
+void adv_find_drops(AdvArena *arena, const AdvCatalog *catalog, const AdvWorkload *workload,
+                    const AdvCandidate *const *advised, int n_advised, AdvDropList *ret_list);
+
+#endif

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: ISC */
+/* search.c - greedy from several starts, then swaps.
+ *
+ * A move adds one candidate, or several that only pay together (they were used by one plan). Greedy takes the move
+ * with the best gain for its price; what "price" means differs between the starts: bytes finds many small
+ * indexes, nothing at all finds the big ones, a floor on the bytes lies between. The swap phase then takes one
+ * index out (or merges two) and fills up again, as long as that helps. All questions go through the oracle's cache, so
+ * that later phases are cheap. */
+#include "advisor/select/search.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "advisor/cost/write_cost.h"
+#include "advisor/select/filter.h"
+#include "poolwise/time.h"
+
+#define EPSILON 1e-7
+/* Without a budget storage still has a price: indexes as large as all the tables cost this share of the workload. */
+#define STORAGE_PRICE 0.02
+#define STORAGE_FLOOR (64.0 * 1024 * 1024)
+#define TABLE_BYTES_PER_PAGE 8192.0
+
+typedef struct Move {
+    AdvIdSet add;
+    double bound; /* upper bound of the gain, or the gain itself */
+    int round;    /* in which `bound` was computed; -1: never */
+} Move;
+
+typedef struct State {
+    int n;
+    int *ids;       /* ascending */
+    double *costs;  /* by statement */
+    double total;   /* the objective */
+    double bytes;
+} State;
+
+typedef struct Search {
+    AdvArena *arena;
+    AdvOracle *oracle;
+    AdvPool *pool;
+    const AdvWorkload *workload;
+    const AdvSearchLimits *limits;
+    int n_moves;
+    Move *moves;
+    double byte_price;
+    PwUsec deadline;
+    double cost_before;
+} Search;
+
+static bool late(const Search *s)
+{
+    return pw_time_mono() > s->deadline;
+}
+
+static State state_copy(const Search *s, const State *from, int room)
+{
+    State copy = *from;
+    copy.ids = ADV_NEW_ARRAY(s->arena, int, from->n + room + 1);
+    if (from->n)
+        memcpy(copy.ids, from->ids, (size_t)from->n * sizeof(int));
+    copy.costs = ADV_NEW_ARRAY(s->arena, double, s->workload->n_queries + 1);
+    memcpy(copy.costs, from->costs, (size_t)s->workload->n_queries * sizeof(double));
+    return copy;
+}
+
+static bool has_id(const int *ids, int n, int id)
+{
+    for (int i = 0; i < n; i++)
+        if (ids[i] == id)
+            return true;
+    return false;
+}
+
+static void insert_id(State *state, int id)
+{
+    int at = state->n;
+    while (at > 0 && state->ids[at - 1] > id) {
+        state->ids[at] = state->ids[at - 1];
+        at--;
+    }
+    state->ids[at] = id;
+    state->n++;
+}
+
+static void remove_id(State *state, int id)
+{
+    int kept = 0;
+    for (int i = 0; i < state->n; i++)
+        if (state->ids[i] != id)
+            state->ids[kept++] = state->ids[i];
+    state->n = kept;
+}
+
+/* The state that results from `from` by adding and removing, with costs asked only where they can differ.
+ * Indexes that an added one serves as well leave on their own. */
+static State apply(const Search *s, const State *from, const int *add, int n_add, const int *remove, int n_remove)
+{
+    State to = state_copy(s, from, n_add);
+    for (int i = 0; i < n_remove; i++)
+        remove_id(&to, remove[i]);
+    for (int i = 0; i < n_add; i++)
+        if (!has_id(to.ids, to.n, add[i]))
+            insert_id(&to, add[i]);
+    for (int i = 0; i < n_add; i++)
+        for (int k = to.n - 1; k >= 0; k--)
+            if (to.ids[k] != add[i] &&
+                adv_index_serves(&s->pool->items[add[i]]->def, &s->pool->items[to.ids[k]]->def) &&
+                !has_id(add, n_add, to.ids[k]))
+                remove_id(&to, to.ids[k]);
+    to.bytes = 0;
+    to.total = 0;
+    for (int i = 0; i < to.n; i++) {
+        to.bytes += s->pool->items[to.ids[i]]->bytes;
+        to.total += s->pool->items[to.ids[i]]->write_cost;
+    }
+    to.total += to.bytes * s->byte_price;
+    for (int q = 0; q < s->workload->n_queries; q++) {
+        double weight = s->workload->queries[q]->weight;
+        if (weight <= 0)
+            continue;
+        bool differs = false;
+        for (int i = 0; !differs && i < from->n; i++)
+            differs = !has_id(to.ids, to.n, from->ids[i]) && adv_oracle_relevant(s->oracle, q, from->ids[i]);
+        for (int i = 0; !differs && i < n_add; i++)
+            differs = !has_id(from->ids, from->n, add[i]) && adv_oracle_relevant(s->oracle, q, add[i]);
+        if (differs)
+            to.costs[q] = adv_oracle_ask(s->oracle, q, to.ids, to.n)->cost;
+        to.total += weight * to.costs[q];
+    }
+    return to;
+}
+
+static bool allowed(const Search *s, const State *state)
+{
+    if (s->limits->budget > 0 && state->bytes > s->limits->budget)
+        return false;
+    return s->limits->max_indexes <= 0 || state->n <= s->limits->max_indexes;
+}
+
+static double price_of(const Search *s, double bytes, double floor_share)
+{
+    if (floor_share >= 1)
+        return 1; /* gain alone counts */
+    return fmax(bytes, fmax(s->limits->budget * floor_share, 8192));
+}
+
+static double move_bytes(const Search *s, const Move *move, const State *state)
+{
+    double bytes = 0;
+    for (int i = 0; i < move->add.n; i++)
+        if (!has_id(state->ids, state->n, move->add.ids[i]))
+            bytes += s->pool->items[move->add.ids[i]]->bytes;
+    return bytes;
+}
+
+/* Upper bound of a move's gain before anything was asked: all relevant statements at their best. */
+static void first_bounds(Search *s, const AdvShortlist *list)
+{
+    for (int m = 0; m < s->n_moves; m++) {
+        Move *move = &s->moves[m];
+        move->round = -1;
+        move->bound = 0;
+        for (int q = 0; q < s->workload->n_queries; q++) {
+            const AdvQuery *query = s->workload->queries[q];
+            if (query->weight <= 0)
+                continue;
+            for (int i = 0; i < move->add.n; i++)
+                if (adv_oracle_relevant(s->oracle, q, move->add.ids[i])) {
+                    move->bound += query->weight * fmax(query->cost_today - list->best[q], 0);
+                    break;
+                }
+        }
+    }
+}
+
+static void greedy(Search *s, State *state, double floor_share)
+{
+    double *bounds = ADV_NEW_ARRAY(s->arena, double, s->n_moves + 1);
+    int *rounds = ADV_NEW_ARRAY(s->arena, int, s->n_moves + 1);
+    for (int m = 0; m < s->n_moves; m++) {
+        bounds[m] = s->moves[m].bound;
+        rounds[m] = -1;
+    }
+    for (int round = 0; !late(s); round++) {
+        int winner = -1;
+        while (!late(s)) {
+            int best = -1;
+            double best_score = 0;
+            for (int m = 0; m < s->n_moves; m++) {
+                if (bounds[m] <= EPSILON * s->cost_before)
+                    continue;
+                double bytes = move_bytes(s, &s->moves[m], state);
+                double score = bytes > 0 ? bounds[m] / price_of(s, bytes, floor_share) : 0;
+                if (score > best_score) {
+                    best_score = score;
+                    best = m;
+                }
+            }
+            if (best < 0)
+                break;
+            if (rounds[best] == round) {
+                winner = best;
+                break;
+            }
+            State tried = apply(s, state, s->moves[best].add.ids, s->moves[best].add.n, NULL, 0);
+            rounds[best] = round;
+            bounds[best] = allowed(s, &tried) ? state->total - tried.total : 0;
+        }
+        if (winner < 0)
+            return;
+        State next = apply(s, state, s->moves[winner].add.ids, s->moves[winner].add.n, NULL, 0);
+        if (next.total >= state->total * (1 - EPSILON))
+            return;
+        *state = next;
+        bounds[winner] = 0;
+    }
+}
+
+/* Takes out what costs nothing to take out. */
+static void prune(Search *s, State *state)
+{
+    bool again = true;
+    while (again) {
+        again = false;
+        State best = {0};
+        for (int i = 0; i < state->n; i++) {
+            State without = apply(s, state, NULL, 0, &state->ids[i], 1);
+            if (without.total <= state->total * (1 + EPSILON) && (!again || without.total < best.total)) {
+                best = without;
+                again = true;
+            }
+        }
+        if (again)
+            *state = best;
+    }
+}
+
+/* One index that does the work of two of the same table: the longer keys, all other columns included. */
+static int merged(Search *s, int a, int b)
+{
+    const AdvIndex *x = &s->pool->items[a]->def, *y = &s->pool->items[b]->def;
+    if (x->table != y->table || x->keys[0].column != y->keys[0].column || x->keys[0].column == 0 || x->predicate ||
+        y->predicate)
+        return -1;
+    AdvIndex m = *x;
+    m.include = adv_arena_grow(s->arena, x->include, (size_t)x->n_include * sizeof(int),
+                               ((size_t)x->n_include + (size_t)y->n_keys + (size_t)y->n_include + 1) * sizeof(int));
+    for (int i = 0; i < y->n_keys + y->n_include; i++) {
+        int column = i < y->n_keys ? y->keys[i].column : y->include[i - y->n_keys];
+        if (column == 0)
+            return -1;
+        if (!adv_index_has_column(&m, column))
+            m.include[m.n_include++] = column;
+    }
+    if (m.n_include > 12)
+        return -1;
+    int known = s->pool->n;
+    int id = adv_pool_add(s->pool, &m);
+    if (id == known) {
+        double unit = s->workload->unit;
+        adv_price(s->pool->catalog, s->workload, unit, s->pool->items[id]);
+    }
+    return id;
+}
+
+static bool better(const Search *s, const State *candidate, const State *than)
+{
+    return allowed(s, candidate) && candidate->total < than->total * (1 - 1e-6);
+}
+
+static bool try_merges(Search *s, State *state)
+{
+    for (int i = 0; i < state->n; i++)
+        for (int k = 0; k < state->n && !late(s); k++) {
+            int id = i == k ? -1 : merged(s, state->ids[i], state->ids[k]);
+            if (id < 0 || id == state->ids[i] || id == state->ids[k])
+                continue;
+            int gone[2] = {state->ids[i], state->ids[k]};
+            State next = apply(s, state, &id, 1, gone, 2);
+            if (better(s, &next, state)) {
+                *state = next;
+                return true;
+            }
+        }
+    return false;
+}
+
+static bool try_replacements(Search *s, State *state, const AdvShortlist *list)
+{
+    for (int i = 0; i < state->n; i++)
+        for (int k = 0; k < list->n && !late(s); k++) {
+            int id = list->ids[k];
+            if (has_id(state->ids, state->n, id) ||
+                s->pool->items[id]->def.table != s->pool->items[state->ids[i]]->def.table)
+                continue;
+            State next = apply(s, state, &id, 1, &state->ids[i], 1);
+            if (better(s, &next, state)) {
+                *state = next;
+                return true;
+            }
+        }
+    return false;
+}
+
+static bool try_refills(Search *s, State *state)
+{
+    static const double floors[] = {0, 0.3};
+    for (int i = 0; i < state->n; i++)
+        for (size_t f = 0; f < PW_ARRAY_LEN(floors) && !late(s); f++) {
+            State next = apply(s, state, NULL, 0, &state->ids[i], 1);
+            greedy(s, &next, floors[f]);
+            if (better(s, &next, state)) {
+                *state = next;
+                return true;
+            }
+        }
+    return false;
+}
+
+static bool halves_a_statement(const Search *s, const State *with, const State *without)
+{
+    for (int q = 0; q < s->workload->n_queries; q++)
+        if (s->workload->queries[q]->weight > 0 && with->costs[q] <= 0.5 * without->costs[q])
+            return true;
+    return false;
+}
+
+/* The weakest index goes while it saves less than asked. */
+static void drop_weak(Search *s, State *state)
+{
+    for (;;) {
+        State best = {0};
+        double least = INFINITY;
+        for (int i = 0; i < state->n; i++) {
+            State without = apply(s, state, NULL, 0, &state->ids[i], 1);
+            double gain = without.total - state->total;
+            if (gain < s->limits->min_gain * s->cost_before && !halves_a_statement(s, state, &without) && gain < least) {
+                least = gain;
+                best = without;
+            }
+        }
+        if (least == INFINITY)
+            return;
+        *state = best;
+    }
+}
+
+static void make_moves(Search *s, const AdvShortlist *list)
+{
+    s->moves = ADV_NEW_ARRAY(s->arena, Move, list->n + list->n_joint + 1);
+    for (int i = 0; i < list->n; i++) {
+        int *id = ADV_NEW(s->arena, int);
+        *id = list->ids[i];
+        s->moves[s->n_moves++].add = (AdvIdSet){1, id};
+    }
+    for (int i = 0; i < list->n_joint; i++)
+        s->moves[s->n_moves++].add = list->joint[i];
+    first_bounds(s, list);
+}
+
+static double table_bytes(const AdvCatalog *catalog)
+{
+    double bytes = 0;
+    for (int i = 0; i < catalog->n_tables; i++)
+        if (catalog->tables[i]->referenced)
+            bytes += catalog->tables[i]->pages * TABLE_BYTES_PER_PAGE;
+    return bytes;
+}
+
+static State start_state(const Search *s)
+{
+    State state = {.ids = ADV_NEW(s->arena, int)};
+    state.costs = ADV_NEW_ARRAY(s->arena, double, s->workload->n_queries + 1);
+    for (int q = 0; q < s->workload->n_queries; q++) {
+        state.costs[q] = s->workload->queries[q]->cost_today;
+        state.total += s->workload->queries[q]->weight * state.costs[q];
+    }
+    return state;
+}
+
+static void improve(Search *s, State *state, const AdvShortlist *list)
+{
+    prune(s, state);
+    while (!late(s) && (try_merges(s, state) || try_replacements(s, state, list) || try_refills(s, state)))
+        prune(s, state);
+}
+
+static void finish(const Search *s, const State *state, AdvSelection *selection)
+{
+    selection->n = state->n;
+    selection->ids = state->ids;
+    selection->bytes = state->bytes;
+    selection->cost_before = s->cost_before;
+    for (int i = 0; i < state->n; i++)
+        selection->write_cost += s->pool->items[state->ids[i]]->write_cost;
+    for (int q = 0; q < s->workload->n_queries; q++)
+        selection->cost_after += s->workload->queries[q]->weight * state->costs[q];
+    selection->out_of_time = late(s);
+}
+
+void adv_search(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWorkload *workload, int *const *ids,
+                const int *n_ids, const AdvSearchLimits *limits, AdvSelection *ret_selection)
+{
+    memset(ret_selection, 0, sizeof(*ret_selection));
+    Search s = {.arena = arena, .oracle = oracle, .pool = pool, .workload = workload, .limits = limits};
+    s.deadline = pw_time_mono() + (PwUsec)(limits->max_seconds * 1e6);
+    AdvShortlist list;
+    adv_filter(arena, oracle, pool, workload, ids, n_ids, &list);
+    make_moves(&s, &list);
+    State empty = start_state(&s);
+    s.cost_before = empty.total;
+    if (limits->budget <= 0)
+        s.byte_price = STORAGE_PRICE * empty.total / fmax(table_bytes(pool->catalog), STORAGE_FLOOR);
+    static const double floors[] = {0, 0.1, 0.3, 1};
+    State best = empty;
+    for (size_t i = 0; i < PW_ARRAY_LEN(floors) && !late(&s); i++) {
+        State state = empty;
+        if (limits->budget <= 0 && floors[i] > 0 && floors[i] < 1)
+            continue; /* they are shares of the budget */
+        greedy(&s, &state, floors[i]);
+        prune(&s, &state);
+        if (state.total < best.total)
+            best = state;
+    }
+    improve(&s, &best, &list);
+    drop_weak(&s, &best);
+    finish(&s, &best, ret_selection);
+}

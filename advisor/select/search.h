@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ISC */
+/* search.h - which candidates together make the workload cheapest within a storage budget.
+ *
+ * Objective: sum of weight x cost over the statements + what keeping the indexes up to date costs. The search only asks
+ * the oracle; it knows nothing of SQL or servers. One thread. */
+#ifndef ADVISOR_SELECT_SEARCH_H
+#define ADVISOR_SELECT_SEARCH_H
+
+#include "advisor/cost/oracle.h"
+
+typedef struct AdvSearchLimits {
+    double budget;      /* bytes; 0: none */
+    int max_indexes;    /* 0: none */
+    double min_gain;    /* share of the workload's cost that an index must save, unless it halves one statement */
+    double max_seconds; /* the improving phases stop then; the answer so far stands */
+} AdvSearchLimits;
+
+typedef struct AdvSelection {
+    int n;
+    int *ids;          /* ascending */
+    double cost_before; /* of the workload; without write costs */
+    double cost_after;
+    double write_cost;
+    double bytes;
+    bool out_of_time;
+} AdvSelection;
+
+/* ids[q], n_ids[q]: the candidates of each statement, as generated. */
+void adv_search(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWorkload *workload, int *const *ids,
+                const int *n_ids, const AdvSearchLimits *limits, AdvSelection *ret_selection);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: ISC */
+/* analyse_priv.h - shared by the files that turn a parse tree into AdvFacts. */
+#ifndef ADVISOR_SQL_ANALYSE_PRIV_H
+#define ADVISOR_SQL_ANALYSE_PRIV_H
+
+#include <pg_query.h>
+#include <pg_query/pg_query.pb-c.h>
+
+#include "advisor/sql/facts.h"
+
+#define MAX_DEPTH 60     /* nested blocks; deeper ones are not looked into */
+#define MAX_EXPR_DEPTH 500
+
+typedef PgQuery__Node Node;
+
+typedef struct Cte {
+    struct Cte *next;
+    const char *name;
+    int rel; /* a SUBQUERY rel that holds the outputs; -1 while it is being analysed (recursion) */
+} Cte;
+
+typedef struct ScopeItem {
+    const char *name;
+    int rel;
+} ScopeItem;
+
+typedef struct Scope {
+    struct Scope *parent; /* the block around, for correlated columns */
+    int block;
+    int n_items;
+    ScopeItem *items;
+} Scope;
+
+typedef struct Analyser {
+    AdvArena *arena;
+    AdvCatalog *catalog;
+    AdvFacts *facts;
+    Cte *ctes;
+    int depth;
+    int expr_depth;
+    bool in_view;    /* parameters and locations of a view's text are not the statement's */
+    int or_group;    /* of the predicates being read; 0 outside of any OR */
+    int or_arm;
+    int n_or_groups;
+    bool outer_on;   /* reading the ON clause of an outer join */
+} Analyser;
+
+/* A column, or an immutable expression on one, as an index could hold it. */
+typedef struct KeyRef {
+    int rel;
+    int column;
+    const char *expr;
+} KeyRef;
+
+/* walk.c */
+typedef void (*ChildFn)(void *arg, const ProtobufCMessage *child);
+void adv_pb_children(const ProtobufCMessage *message, ChildFn fn, void *arg);
+void adv_walk_expr(Analyser *a, Scope *scope, const Node *node); /* marks columns, analyses subqueries */
+bool adv_has_column(const Node *node);
+
+/* scope.c */
+int adv_add_rel(Analyser *a, AdvRelKind kind, AdvTable *table, const char *alias, int block);
+void adv_from_item(Analyser *a, Scope *scope, const Node *node);
+void adv_from_table(Analyser *a, Scope *scope, const PgQuery__RangeVar *var, bool target);
+bool adv_resolve(Analyser *a, const Scope *scope, const PgQuery__ColumnRef *ref, int *ret_rel, int *ret_column);
+void adv_mark_all(Analyser *a, int rel);
+void adv_star(Analyser *a, const Scope *scope, const PgQuery__ColumnRef *ref, AdvOutput **outputs, int *n_outputs);
+
+/* keys.c */
+bool adv_as_key(Analyser *a, Scope *scope, const Node *node, KeyRef *ret_key);
+AdvValue adv_as_value(Analyser *a, const Node *node, const char **ret_type); /* texts are copied */
+const char *adv_string_value(const Node *node); /* of a String node; "" otherwise */
+const char *adv_type_name(const PgQuery__TypeName *type); /* last part; "" when there is none */
+bool adv_first_column(Analyser *a, Scope *scope, const Node *node, int *ret_rel, int *ret_column);
+
+/* predicates.c */
+void adv_analyse_qual(Analyser *a, Scope *scope, const Node *node, bool negated);
+void adv_note_param(Analyser *a, const Node *value, const AdvParam *context);
+
+/* analyse.c */
+void adv_analyse_select(Analyser *a, const PgQuery__SelectStmt *select, Scope *outer, AdvOutput **ret_outputs,
+                        int *ret_n, int *ret_block);
+void adv_analyse_query_node(Analyser *a, const Node *node, Scope *outer, AdvOutput **ret_outputs, int *ret_n,
+                            int *ret_block);
+
+#endif

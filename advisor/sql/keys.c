@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: ISC */
+/* keys.c - the two sides of a comparison: what an index could hold, and what it is compared with. */
+#include "advisor/sql/analyse_priv.h"
+#include "advisor/text.h"
+
+const char *adv_string_value(const Node *node)
+{
+    if (node && node->node_case == PG_QUERY__NODE__NODE_STRING && node->string && node->string->sval)
+        return node->string->sval;
+    return "";
+}
+
+const char *adv_type_name(const PgQuery__TypeName *type)
+{
+    if (!type || type->n_names == 0)
+        return "";
+    return adv_string_value(type->names[type->n_names - 1]);
+}
+
+AdvValue adv_as_value(Analyser *a, const Node *node, const char **ret_type)
+{
+    AdvValue value = {.kind = ADV_VALUE_UNKNOWN};
+    if (ret_type)
+        *ret_type = NULL;
+    while (node && node->node_case == PG_QUERY__NODE__NODE_TYPE_CAST) {
+        if (ret_type)
+            *ret_type = adv_arena_strdup(a->arena, adv_type_name(node->type_cast->type_name));
+        node = node->type_cast->arg;
+    }
+    if (!node)
+        return value;
+    if (node->node_case == PG_QUERY__NODE__NODE_PARAM_REF) {
+        value.kind = ADV_VALUE_PARAM;
+        value.param = node->param_ref->number;
+    } else if (node->node_case == PG_QUERY__NODE__NODE_A_CONST) {
+        const PgQuery__AConst *c = node->a_const;
+        if (c->isnull) {
+            value.kind = ADV_VALUE_NULL;
+            return value;
+        }
+        value.kind = ADV_VALUE_LITERAL;
+        value.number = c->val_case == PG_QUERY__A__CONST__VAL_IVAL || c->val_case == PG_QUERY__A__CONST__VAL_FVAL;
+        switch (c->val_case) {
+        case PG_QUERY__A__CONST__VAL_SVAL:
+            value.text = adv_arena_strdup(a->arena, c->sval->sval);
+            break;
+        case PG_QUERY__A__CONST__VAL_FVAL:
+            value.text = adv_arena_strdup(a->arena, c->fval->fval);
+            break;
+        case PG_QUERY__A__CONST__VAL_BOOLVAL:
+            value.text = c->boolval->boolval ? "true" : "false";
+            break;
+        case PG_QUERY__A__CONST__VAL_BSVAL:
+            value.text = adv_arena_strdup(a->arena, c->bsval->bsval);
+            break;
+        case PG_QUERY__A__CONST__VAL_IVAL:
+            value.text = adv_arena_printf(a->arena, "%d", c->ival->ival);
+            break;
+        case PG_QUERY__A__CONST__VAL__NOT_SET:
+        default: /* protobuf-c adds a member of its own to the enum */
+            value.kind = ADV_VALUE_UNKNOWN;
+            break;
+        }
+    } else if (node->node_case == PG_QUERY__NODE__NODE_A_EXPR && node->a_expr->n_name == 1 && !node->a_expr->lexpr &&
+               strcmp(adv_string_value(node->a_expr->name[0]), "-") == 0) {
+        AdvValue inner = adv_as_value(a, node->a_expr->rexpr, NULL);
+        if (inner.kind == ADV_VALUE_PARAM)
+            value = inner;
+    }
+    return value;
+}
+
+bool adv_first_column(Analyser *a, Scope *scope, const Node *node, int *ret_rel, int *ret_column)
+{
+    if (!node)
+        return false;
+    switch ((int)node->node_case) {
+    case PG_QUERY__NODE__NODE_COLUMN_REF:
+        return adv_resolve(a, scope, node->column_ref, ret_rel, ret_column);
+    case PG_QUERY__NODE__NODE_TYPE_CAST:
+        return adv_first_column(a, scope, node->type_cast->arg, ret_rel, ret_column);
+    case PG_QUERY__NODE__NODE_FUNC_CALL:
+        for (size_t i = 0; i < node->func_call->n_args; i++)
+            if (adv_first_column(a, scope, node->func_call->args[i], ret_rel, ret_column))
+                return true;
+        return false;
+    case PG_QUERY__NODE__NODE_COALESCE_EXPR:
+        for (size_t i = 0; i < node->coalesce_expr->n_args; i++)
+            if (adv_first_column(a, scope, node->coalesce_expr->args[i], ret_rel, ret_column))
+                return true;
+        return false;
+    case PG_QUERY__NODE__NODE_A_EXPR:
+        return adv_first_column(a, scope, node->a_expr->lexpr, ret_rel, ret_column) ||
+               adv_first_column(a, scope, node->a_expr->rexpr, ret_rel, ret_column);
+    case PG_QUERY__NODE__NODE_COLLATE_CLAUSE:
+        return adv_first_column(a, scope, node->collate_clause->arg, ret_rel, ret_column);
+    default:
+        return false;
+    }
+}
+
+/* Functions of pg_catalog that are immutable for every argument type they take, and that people filter by. */
+static const char *const immutable_functions[] = {
+    "abs", "btrim", "ceil", "floor", "left", "length", "lower", "ltrim", "md5", "replace", "reverse", "right",
+    "rtrim", "split_part", "substr", "substring", "upper",
+};
+
+static bool is_immutable(const char *name)
+{
+    for (size_t i = 0; i < PW_ARRAY_LEN(immutable_functions); i++)
+        if (strcmp(immutable_functions[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool add_constant(Analyser *a, AdvText *text, const Node *node)
+{
+    if (node->node_case != PG_QUERY__NODE__NODE_A_CONST || node->a_const->isnull)
+        return false;
+    AdvValue value = adv_as_value(a, node, NULL);
+    if (value.kind != ADV_VALUE_LITERAL)
+        return false;
+    if (value.number || node->a_const->val_case == PG_QUERY__A__CONST__VAL_BOOLVAL)
+        adv_text_add(text, value.text);
+    else
+        adv_text_add_literal(text, value.text);
+    return true;
+}
+
+/* lower(email), substr(code, 1, 3): one column, otherwise constants. A parameter among the arguments is no
+ * constant: the index would hold one value of it, the statement may bring another. */
+static bool function_key(Analyser *a, Scope *scope, const PgQuery__FuncCall *call, KeyRef *key)
+{
+    const char *name = adv_string_value(call->funcname[call->n_funcname - 1]);
+    bool date_trunc = strcmp(name, "date_trunc") == 0;
+    if (call->n_funcname > 2 || call->agg_star || call->agg_distinct || call->over || call->agg_filter ||
+        call->n_agg_order > 0 || (!date_trunc && !is_immutable(name)))
+        return false;
+    AdvText text;
+    adv_text_init(&text, a->arena);
+    /* "substring" and "trim" have a grammar of their own; their function forms do not. */
+    adv_text_addf(&text, "%s(", strcmp(name, "substring") == 0 ? "substr" : name);
+    int columns = 0;
+    for (size_t i = 0; i < call->n_args; i++) {
+        const Node *arg = call->args[i];
+        if (i > 0)
+            adv_text_add(&text, ", ");
+        if (arg->node_case == PG_QUERY__NODE__NODE_COLUMN_REF) {
+            if (columns++ || !adv_resolve(a, scope, arg->column_ref, &key->rel, &key->column))
+                return false;
+            const AdvTable *table = a->facts->rels[key->rel].table;
+            const AdvColumn *column = adv_column(table, key->column);
+            /* date_trunc of a timestamptz follows the session's time zone. */
+            if (date_trunc && strcmp(column->base_type, "timestamp") != 0)
+                return false;
+            adv_text_add_ident(&text, column->name);
+        } else if (!add_constant(a, &text, arg)) {
+            return false;
+        }
+    }
+    adv_text_add(&text, ")");
+    /* substring(x from 'regex') is another function than substr. */
+    if (strcmp(name, "substring") == 0 &&
+        (call->n_args < 2 || call->args[1]->node_case != PG_QUERY__NODE__NODE_A_CONST ||
+         call->args[1]->a_const->val_case != PG_QUERY__A__CONST__VAL_IVAL))
+        return false;
+    key->expr = adv_text_get(&text);
+    return columns == 1;
+}
+
+static bool cast_key(Analyser *a, Scope *scope, const PgQuery__TypeCast *cast, KeyRef *key)
+{
+    const char *type = adv_type_name(cast->type_name);
+    if (!cast->arg || cast->arg->node_case != PG_QUERY__NODE__NODE_COLUMN_REF ||
+        cast->type_name->n_array_bounds > 0 ||
+        !adv_resolve(a, scope, cast->arg->column_ref, &key->rel, &key->column))
+        return false;
+    const AdvColumn *column = adv_column(a->facts->rels[key->rel].table, key->column);
+    bool to_text = strcmp(type, "text") == 0 || strcmp(type, "varchar") == 0;
+    bool is_text = strcmp(column->base_type, "text") == 0 || strcmp(column->base_type, "varchar") == 0;
+    if ((to_text && is_text && cast->type_name->n_typmods == 0) || strcmp(type, column->base_type) == 0)
+        return true; /* the cast changes nothing an index would notice */
+    if (strcmp(type, "date") == 0 && strcmp(column->base_type, "timestamp") == 0) {
+        AdvText text;
+        adv_text_init(&text, a->arena);
+        adv_text_add(&text, "(");
+        adv_text_add_ident(&text, column->name);
+        adv_text_add(&text, "::date)");
+        key->expr = adv_text_get(&text);
+        return true;
+    }
+    return false;
+}
+
+/* doc ->> 'key' */
+static bool operator_key(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, KeyRef *key)
+{
+    if (expr->kind != PG_QUERY__A__EXPR__KIND__AEXPR_OP || expr->n_name != 1 || !expr->lexpr || !expr->rexpr ||
+        strcmp(adv_string_value(expr->name[0]), "->>") != 0 ||
+        expr->lexpr->node_case != PG_QUERY__NODE__NODE_COLUMN_REF ||
+        !adv_resolve(a, scope, expr->lexpr->column_ref, &key->rel, &key->column))
+        return false;
+    AdvText text;
+    adv_text_init(&text, a->arena);
+    adv_text_add(&text, "(");
+    adv_text_add_ident(&text, adv_column(a->facts->rels[key->rel].table, key->column)->name);
+    adv_text_add(&text, " ->> ");
+    if (!add_constant(a, &text, expr->rexpr))
+        return false;
+    adv_text_add(&text, ")");
+    key->expr = adv_text_get(&text);
+    return true;
+}
+
+bool adv_as_key(Analyser *a, Scope *scope, const Node *node, KeyRef *ret_key)
+{
+    KeyRef key = {.rel = -1};
+    bool found = false;
+    if (!node)
+        return false;
+    if (node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF)
+        found = adv_resolve(a, scope, node->column_ref, &key.rel, &key.column);
+    else if (node->node_case == PG_QUERY__NODE__NODE_FUNC_CALL && node->func_call->n_funcname > 0)
+        found = function_key(a, scope, node->func_call, &key);
+    else if (node->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
+        found = cast_key(a, scope, node->type_cast, &key);
+    else if (node->node_case == PG_QUERY__NODE__NODE_A_EXPR)
+        found = operator_key(a, scope, node->a_expr, &key);
+    if (found)
+        *ret_key = key;
+    return found;
+}

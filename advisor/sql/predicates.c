@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: ISC */
+/* predicates.c - WHERE, ON and HAVING conditions, taken apart into AdvPred and AdvJoin. */
+#include <assert.h>
+
+#include "advisor/sql/analyse_priv.h"
+
+static const char *const kind_names[] = {
+    [ADV_PRED_EQ] = "equality",     [ADV_PRED_IN] = "in list",      [ADV_PRED_RANGE] = "range",
+    [ADV_PRED_PREFIX] = "prefix",   [ADV_PRED_IS_NULL] = "is null", [ADV_PRED_NOT_NULL] = "is not null",
+    [ADV_PRED_TRUE] = "true",       [ADV_PRED_FALSE] = "false",     [ADV_PRED_NE] = "inequality",
+    [ADV_PRED_INFIX] = "pattern",   [ADV_PRED_OPAQUE] = "expression",
+};
+static_assert(PW_ARRAY_LEN(kind_names) == ADV_PRED_COUNT, "one name per kind");
+
+const char *adv_pred_kind_name(AdvPredKind kind)
+{
+    return kind_names[kind];
+}
+
+void adv_note_param(Analyser *a, const Node *value, const AdvParam *context)
+{
+    AdvParam param = *context;
+    while (value && value->node_case == PG_QUERY__NODE__NODE_TYPE_CAST) {
+        if (!param.type || !*param.type)
+            param.type = adv_arena_strdup(a->arena, adv_type_name(value->type_cast->type_name));
+        value = value->type_cast->arg;
+    }
+    if (!value || value->node_case != PG_QUERY__NODE__NODE_PARAM_REF || a->in_view)
+        return;
+    param.number = value->param_ref->number;
+    param.location = value->param_ref->location;
+    AdvFacts *facts = a->facts;
+    for (int i = 0; i < facts->n_params; i++) {
+        AdvParam *old = &facts->params[i];
+        if (old->location != param.location)
+            continue;
+        /* Seen before by the generic walk: the better-informed description stays. */
+        if (old->rel < 0 && !old->table && (param.rel >= 0 || param.table || param.type) && !old->is_limit)
+            *old = param;
+        return;
+    }
+    ADV_ROOM(a->arena, facts->params, facts->n_params);
+    facts->params[facts->n_params++] = param;
+}
+
+static AdvPred *add_pred(Analyser *a, AdvPredKind kind, const KeyRef *key)
+{
+    AdvFacts *facts = a->facts;
+    ADV_ROOM(a->arena, facts->preds, facts->n_preds);
+    AdvPred *pred = &facts->preds[facts->n_preds++];
+    memset(pred, 0, sizeof(*pred));
+    pred->kind = kind;
+    pred->rel = key->rel;
+    pred->column = key->column;
+    pred->expr = key->expr;
+    pred->or_group = a->or_group;
+    pred->or_arm = a->or_arm;
+    return pred;
+}
+
+static void add_join(Analyser *a, const KeyRef *x, int rel, int column)
+{
+    AdvFacts *facts = a->facts;
+    ADV_ROOM(a->arena, facts->joins, facts->n_joins);
+    facts->joins[facts->n_joins++] =
+        (AdvJoin){.rel_a = x->rel, .column_a = x->column, .rel_b = rel, .column_b = column, .outer = a->outer_on};
+}
+
+/* A side of a comparison that no index can hold as it is: remember the column inside and what wraps it. */
+static void add_opaque(Analyser *a, Scope *scope, const Node *node, const char *why)
+{
+    KeyRef key = {.rel = -1};
+    if (!adv_first_column(a, scope, node, &key.rel, &key.column))
+        return;
+    if (!why) {
+        why = "an expression around the column";
+        if (node->node_case == PG_QUERY__NODE__NODE_FUNC_CALL && node->func_call->n_funcname > 0)
+            why = adv_arena_printf(a->arena, "the function %s() around the column",
+                                   adv_string_value(node->func_call->funcname[node->func_call->n_funcname - 1]));
+        else if (node->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
+            why = adv_arena_printf(a->arena, "the cast of the column to %s",
+                                   adv_type_name(node->type_cast->type_name));
+        else if (node->node_case == PG_QUERY__NODE__NODE_A_EXPR)
+            why = "arithmetic on the column";
+    }
+    add_pred(a, ADV_PRED_OPAQUE, &key)->why = why;
+}
+
+static AdvPredKind operator_kind(const char *op, bool *ret_upper, bool *ret_known)
+{
+    *ret_upper = op[0] == '<';
+    *ret_known = true;
+    if (strcmp(op, "=") == 0)
+        return ADV_PRED_EQ;
+    if (strcmp(op, "<") == 0 || strcmp(op, "<=") == 0 || strcmp(op, ">") == 0 || strcmp(op, ">=") == 0)
+        return ADV_PRED_RANGE;
+    if (strcmp(op, "<>") == 0 || strcmp(op, "!=") == 0)
+        return ADV_PRED_NE;
+    *ret_known = false;
+    return ADV_PRED_OPAQUE;
+}
+
+/* key op value, with the value's parameter told what it is compared with. */
+static void compare_key(Analyser *a, const KeyRef *key, AdvPredKind kind, bool upper, const Node *value)
+{
+    AdvPred *pred = add_pred(a, kind, key);
+    const char *type;
+    AdvValue v = adv_as_value(a, value, &type);
+    if (kind == ADV_PRED_RANGE && upper) {
+        pred->hi = v;
+        pred->has_hi = true;
+    } else {
+        pred->lo = v;
+        pred->has_lo = kind == ADV_PRED_RANGE;
+    }
+    AdvParam context = {.rel = key->rel, .column = key->column, .pred = kind, .upper = upper, .type = type};
+    if (key->expr)
+        context.rel = -1;
+    adv_note_param(a, value, &context);
+}
+
+static void compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated)
+{
+    bool upper, known;
+    AdvPredKind kind = operator_kind(op, &upper, &known);
+    if (negated && kind == ADV_PRED_EQ)
+        kind = ADV_PRED_NE;
+    else if (negated && kind == ADV_PRED_RANGE)
+        upper = !upper;
+    else if (negated && kind == ADV_PRED_NE)
+        kind = ADV_PRED_EQ;
+    KeyRef l, r;
+    bool left_key = known && adv_as_key(a, scope, left, &l);
+    bool right_key = known && adv_as_key(a, scope, right, &r);
+    if (left_key && right_key) {
+        if (kind == ADV_PRED_EQ && l.rel != r.rel && !l.expr && !r.expr)
+            add_join(a, &l, r.rel, r.column);
+        return;
+    }
+    bool left_columns = adv_has_column(left), right_columns = adv_has_column(right);
+    if (!left_key && left_columns)
+        adv_walk_expr(a, scope, left);
+    if (!right_key)
+        adv_walk_expr(a, scope, right);
+    if (!left_columns)
+        adv_walk_expr(a, scope, left);
+    bool right_sublink = right && right->node_case == PG_QUERY__NODE__NODE_SUB_LINK;
+    bool left_sublink = left && left->node_case == PG_QUERY__NODE__NODE_SUB_LINK;
+    if (left_key && (!right_columns || right_sublink)) {
+        compare_key(a, &l, kind, upper, right);
+    } else if (right_key && (!left_columns || left_sublink)) {
+        compare_key(a, &r, kind, !upper, left);
+    } else if (left_key && kind == ADV_PRED_EQ && !l.expr) {
+        add_join(a, &l, -1, 0); /* a.x = f(b.y): x can be looked up for each row of b */
+    } else if (right_key && kind == ADV_PRED_EQ && !r.expr) {
+        add_join(a, &r, -1, 0);
+    } else {
+        if (left_columns && !left_sublink)
+            add_opaque(a, scope, left, known ? NULL : adv_arena_printf(a->arena, "the operator %s", op));
+        else if (right_columns && !right_sublink)
+            add_opaque(a, scope, right, NULL);
+    }
+}
+
+static void row_compare(Analyser *a, Scope *scope, const char *op, const PgQuery__RowExpr *left,
+                        const PgQuery__RowExpr *right, bool negated)
+{
+    bool equal = strcmp(op, "=") == 0;
+    for (size_t i = 0; i < left->n_args && i < right->n_args; i++) {
+        /* (a, b) > (x, y) bounds only its first column. */
+        if (equal || i == 0)
+            compare(a, scope, op, left->args[i], right->args[i], negated);
+        else {
+            adv_walk_expr(a, scope, left->args[i]);
+            adv_walk_expr(a, scope, right->args[i]);
+        }
+    }
+}
+
+static void in_list(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool negated)
+{
+    KeyRef key;
+    bool has_key = adv_as_key(a, scope, expr->lexpr, &key);
+    if (!has_key)
+        adv_walk_expr(a, scope, expr->lexpr);
+    bool not_in = strcmp(expr->n_name ? adv_string_value(expr->name[0]) : "", "<>") == 0;
+    const PgQuery__List *list =
+        expr->rexpr && expr->rexpr->node_case == PG_QUERY__NODE__NODE_LIST ? expr->rexpr->list : NULL;
+    size_t n = list ? list->n_items : 0;
+    if (!has_key) {
+        adv_walk_expr(a, scope, expr->rexpr);
+        add_opaque(a, scope, expr->lexpr, NULL);
+        return;
+    }
+    /* One parameter may stand for a longer list: logs fold IN lists. One literal is an equality. */
+    bool single = n == 1 && adv_as_value(a, list->items[0], NULL).kind == ADV_VALUE_LITERAL;
+    AdvPred *pred = add_pred(a, not_in != negated ? ADV_PRED_NE : single ? ADV_PRED_EQ : ADV_PRED_IN, &key);
+    AdvPredKind kind = pred->kind;
+    AdvValue *values = ADV_NEW_ARRAY(a->arena, AdvValue, n + 1);
+    pred->n_values = (int)n;
+    pred->values = values;
+    if (n == 1)
+        pred->lo = adv_as_value(a, list->items[0], NULL);
+    for (size_t i = 0; i < n; i++) {
+        const char *type;
+        values[i] = adv_as_value(a, list->items[i], &type);
+        AdvParam context = {.rel = key.expr ? -1 : key.rel, .column = key.column, .pred = kind, .type = type};
+        adv_note_param(a, list->items[i], &context);
+        if (values[i].kind == ADV_VALUE_UNKNOWN)
+            adv_walk_expr(a, scope, list->items[i]);
+    }
+}
+
+/* col = ANY (array) */
+static void any_array(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool negated)
+{
+    KeyRef key;
+    bool equal = strcmp(expr->n_name ? adv_string_value(expr->name[0]) : "", "=") == 0;
+    if (adv_has_column(expr->rexpr)) {
+        adv_walk_expr(a, scope, expr->lexpr);
+        adv_walk_expr(a, scope, expr->rexpr);
+        add_opaque(a, scope, expr->rexpr, "a search inside an array column");
+        return;
+    }
+    if (!adv_as_key(a, scope, expr->lexpr, &key)) {
+        adv_walk_expr(a, scope, expr->lexpr);
+        adv_walk_expr(a, scope, expr->rexpr);
+        return;
+    }
+    bool in = equal && expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY && !negated;
+    AdvPred *pred = add_pred(a, in ? ADV_PRED_IN : ADV_PRED_NE, &key);
+    const Node *array = expr->rexpr;
+    while (array && array->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
+        array = array->type_cast->arg;
+    if (array && array->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR) {
+        const PgQuery__AArrayExpr *elements = array->a_array_expr;
+        pred->n_values = (int)elements->n_elements;
+        pred->values = ADV_NEW_ARRAY(a->arena, AdvValue, elements->n_elements + 1);
+        AdvValue *values = pred->values;
+        for (size_t i = 0; i < elements->n_elements; i++) {
+            values[i] = adv_as_value(a, elements->elements[i], NULL);
+            AdvParam context = {.rel = key.expr ? -1 : key.rel, .column = key.column, .pred = ADV_PRED_IN};
+            adv_note_param(a, elements->elements[i], &context);
+        }
+        return;
+    }
+    AdvParam context = {.rel = key.expr ? -1 : key.rel, .column = key.column, .pred = ADV_PRED_IN, .is_list = true};
+    adv_note_param(a, array, &context);
+    adv_walk_expr(a, scope, expr->rexpr);
+}
+
+static void between(Analyser *a, Scope *scope, const PgQuery__AExpr *expr)
+{
+    KeyRef key;
+    const PgQuery__List *list =
+        expr->rexpr && expr->rexpr->node_case == PG_QUERY__NODE__NODE_LIST ? expr->rexpr->list : NULL;
+    if (!list || list->n_items != 2 || !adv_as_key(a, scope, expr->lexpr, &key)) {
+        adv_walk_expr(a, scope, expr->lexpr);
+        adv_walk_expr(a, scope, expr->rexpr);
+        if (adv_has_column(expr->lexpr))
+            add_opaque(a, scope, expr->lexpr, NULL);
+        return;
+    }
+    bool lo_columns = adv_has_column(list->items[0]), hi_columns = adv_has_column(list->items[1]);
+    adv_walk_expr(a, scope, list->items[0]);
+    adv_walk_expr(a, scope, list->items[1]);
+    if (lo_columns || hi_columns)
+        return;
+    AdvPred *pred = add_pred(a, ADV_PRED_RANGE, &key);
+    const char *lo_type, *hi_type;
+    pred->lo = adv_as_value(a, list->items[0], &lo_type);
+    pred->hi = adv_as_value(a, list->items[1], &hi_type);
+    pred->has_lo = pred->has_hi = true;
+    int rel = key.expr ? -1 : key.rel;
+    AdvParam lo = {.rel = rel, .column = key.column, .pred = ADV_PRED_RANGE, .type = lo_type};
+    AdvParam hi = {.rel = rel, .column = key.column, .pred = ADV_PRED_RANGE, .upper = true, .type = hi_type};
+    adv_note_param(a, list->items[0], &lo);
+    adv_note_param(a, list->items[1], &hi);
+}
+
+static void like(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool negated)
+{
+    KeyRef key;
+    adv_walk_expr(a, scope, expr->rexpr);
+    if (!adv_as_key(a, scope, expr->lexpr, &key)) {
+        adv_walk_expr(a, scope, expr->lexpr);
+        add_opaque(a, scope, expr->lexpr, NULL);
+        return;
+    }
+    const char *op = expr->n_name ? adv_string_value(expr->name[0]) : "";
+    if (negated || op[0] == '!') {
+        add_pred(a, ADV_PRED_NE, &key);
+        return;
+    }
+    AdvValue value = adv_as_value(a, expr->rexpr, NULL);
+    AdvPredKind kind = ADV_PRED_INFIX;
+    const char *why = "the pattern of LIKE is not a known prefix";
+    if (expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_ILIKE) {
+        why = "ILIKE ignores case";
+    } else if (expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_SIMILAR) {
+        why = "SIMILAR TO is a regular expression";
+    } else if (value.kind == ADV_VALUE_LITERAL && value.text) {
+        if (value.text[0] == '%' || value.text[0] == '_')
+            why = "the pattern of LIKE begins with a wildcard";
+        else if (value.text[0])
+            kind = ADV_PRED_PREFIX;
+    } else if (value.kind == ADV_VALUE_PARAM) {
+        /* The log did not keep the pattern; a prefix is what an index could serve, so that is assumed. */
+        kind = ADV_PRED_PREFIX;
+    }
+    AdvPred *pred = add_pred(a, kind, &key);
+    pred->lo = value;
+    pred->why = kind == ADV_PRED_INFIX ? why : NULL;
+    AdvParam context = {.rel = key.expr ? -1 : key.rel, .column = key.column, .pred = kind};
+    adv_note_param(a, expr->rexpr, &context);
+}
+
+static void a_expr(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool negated)
+{
+    const char *op = expr->n_name ? adv_string_value(expr->name[expr->n_name - 1]) : "";
+    const Node *left = expr->lexpr, *right = expr->rexpr;
+    switch ((int)expr->kind) {
+    case PG_QUERY__A__EXPR__KIND__AEXPR_OP:
+        if (!left || !right)
+            break;
+        if (left->node_case == PG_QUERY__NODE__NODE_ROW_EXPR && right->node_case == PG_QUERY__NODE__NODE_ROW_EXPR)
+            row_compare(a, scope, op, left->row_expr, right->row_expr, negated);
+        else
+            compare(a, scope, op, left, right, negated);
+        return;
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT:
+        compare(a, scope, "=", left, right, negated);
+        return;
+    case PG_QUERY__A__EXPR__KIND__AEXPR_IN:
+        in_list(a, scope, expr, negated);
+        return;
+    case PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY:
+        any_array(a, scope, expr, negated);
+        return;
+    case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM:
+        if (negated)
+            break;
+        between(a, scope, expr);
+        return;
+    case PG_QUERY__A__EXPR__KIND__AEXPR_LIKE:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_ILIKE:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_SIMILAR:
+        like(a, scope, expr, negated);
+        return;
+    default:
+        break;
+    }
+    adv_walk_expr(a, scope, left);
+    adv_walk_expr(a, scope, right);
+}
+
+/* col IN (SELECT x ...): the planner makes a join of it, in either direction. */
+static void sub_link(Analyser *a, Scope *scope, const PgQuery__SubLink *link)
+{
+    KeyRef key;
+    bool has_key = link->testexpr && adv_as_key(a, scope, link->testexpr, &key);
+    if (link->testexpr && !has_key)
+        adv_walk_expr(a, scope, link->testexpr);
+    AdvOutput *outputs = NULL;
+    int n = 0;
+    adv_analyse_query_node(a, link->subselect, scope, &outputs, &n, NULL);
+    bool any = link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ANY_SUBLINK;
+    if (!any)
+        return;
+    if (has_key && !key.expr && n == 1) {
+        add_join(a, &key, outputs[0].rel, outputs[0].column);
+    } else if (link->testexpr && link->testexpr->node_case == PG_QUERY__NODE__NODE_ROW_EXPR) {
+        const PgQuery__RowExpr *row = link->testexpr->row_expr;
+        for (size_t i = 0; i < row->n_args && (int)i < n; i++)
+            if (adv_as_key(a, scope, row->args[i], &key) && !key.expr)
+                add_join(a, &key, outputs[i].rel, outputs[i].column);
+    }
+}
+
+static void null_test(Analyser *a, Scope *scope, const PgQuery__NullTest *test, bool negated)
+{
+    KeyRef key;
+    if (!adv_as_key(a, scope, test->arg, &key)) {
+        adv_walk_expr(a, scope, test->arg);
+        return;
+    }
+    bool is_null = (test->nulltesttype == PG_QUERY__NULL_TEST_TYPE__IS_NULL) != negated;
+    add_pred(a, is_null ? ADV_PRED_IS_NULL : ADV_PRED_NOT_NULL, &key);
+}
+
+static void bool_test(Analyser *a, Scope *scope, const PgQuery__BooleanTest *test, bool negated)
+{
+    KeyRef key;
+    if (!adv_as_key(a, scope, test->arg, &key)) {
+        adv_walk_expr(a, scope, test->arg);
+        return;
+    }
+    AdvPredKind kind = ADV_PRED_NE;
+    if (test->booltesttype == PG_QUERY__BOOL_TEST_TYPE__IS_TRUE && !negated)
+        kind = ADV_PRED_TRUE;
+    else if (test->booltesttype == PG_QUERY__BOOL_TEST_TYPE__IS_FALSE && !negated)
+        kind = ADV_PRED_FALSE;
+    else if (test->booltesttype == PG_QUERY__BOOL_TEST_TYPE__IS_UNKNOWN && !negated)
+        kind = ADV_PRED_IS_NULL;
+    add_pred(a, kind, &key);
+}
+
+static void bool_expr(Analyser *a, Scope *scope, const PgQuery__BoolExpr *expr, bool negated)
+{
+    if (expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__NOT_EXPR) {
+        if (expr->n_args > 0)
+            adv_analyse_qual(a, scope, expr->args[0], !negated);
+        return;
+    }
+    bool is_or = (expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__OR_EXPR) != negated;
+    if (!is_or || a->or_group) {
+        /* An OR inside an arm of an OR: its parts count for that arm. */
+        for (size_t i = 0; i < expr->n_args; i++)
+            adv_analyse_qual(a, scope, expr->args[i], negated);
+        return;
+    }
+    a->or_group = ++a->n_or_groups;
+    for (size_t i = 0; i < expr->n_args; i++) {
+        a->or_arm = (int)i;
+        adv_analyse_qual(a, scope, expr->args[i], negated);
+    }
+    a->or_group = 0;
+    a->or_arm = 0;
+}
+
+void adv_analyse_qual(Analyser *a, Scope *scope, const Node *node, bool negated)
+{
+    if (!node || a->expr_depth > MAX_EXPR_DEPTH)
+        return;
+    a->expr_depth++;
+    KeyRef key;
+    switch ((int)node->node_case) {
+    case PG_QUERY__NODE__NODE_BOOL_EXPR:
+        bool_expr(a, scope, node->bool_expr, negated);
+        break;
+    case PG_QUERY__NODE__NODE_A_EXPR:
+        a_expr(a, scope, node->a_expr, negated);
+        break;
+    case PG_QUERY__NODE__NODE_NULL_TEST:
+        null_test(a, scope, node->null_test, negated);
+        break;
+    case PG_QUERY__NODE__NODE_BOOLEAN_TEST:
+        bool_test(a, scope, node->boolean_test, negated);
+        break;
+    case PG_QUERY__NODE__NODE_SUB_LINK:
+        sub_link(a, scope, node->sub_link);
+        break;
+    case PG_QUERY__NODE__NODE_COLUMN_REF:
+        if (adv_as_key(a, scope, node, &key))
+            add_pred(a, negated ? ADV_PRED_FALSE : ADV_PRED_TRUE, &key);
+        break;
+    default:
+        adv_walk_expr(a, scope, node);
+        break;
+    }
+    a->expr_depth--;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+/* workload.h - the statements to advise on, each with its weight, whatever source they came from. One thread. */
+#ifndef ADVISOR_WORKLOAD_H
+#define ADVISOR_WORKLOAD_H
+
+#include "advisor/sql/facts.h"
+
+typedef struct AdvQuery {
+    const char *text;     /* as found; may hold $n */
+    const char *origin;   /* "orders.sql:12", "query log" */
+    uint64_t group;       /* statements of one shape share it */
+    double calls;
+    double total_ms;      /* measured server time of all calls; 0: not measured */
+    double rows_per_call; /* -1: not known */
+    bool from_log;        /* normalised: IN ($1) may stand for a longer list */
+    bool foreign_key_check; /* not written by anyone: what a DELETE on the parent makes the server do */
+
+    AdvFacts *facts;      /* NULL: not understood */
+    const char *why_not;  /* why it is left out of the costs; NULL: it is in */
+    const char *bound;    /* text with every $n replaced by a value, as it was planned */
+    double cost_today;
+    int n_indexes_today;  /* names of the indexes in today's plan */
+    const char **indexes_today;
+    int n_seq_scans_today; /* tables that today's plan reads whole */
+    const char **seq_scans_today;
+    double weight;        /* of one unit of cost */
+} AdvQuery;
+
+typedef struct AdvWorkload {
+    AdvArena *arena;
+    int n_queries;
+    AdvQuery **queries;
+    int n_sources;
+    double statements;    /* read, before grouping */
+    double unparsed;      /* of them: not valid SQL */
+    const char *first_unparsed;
+    double utility;       /* of them: BEGIN, SET, DDL, ...; nothing to advise */
+    double unlogged_calls; /* calls whose text the pooler did not keep */
+    double unit;          /* weight of one unit of planner cost; 1, or milliseconds when times were measured */
+    bool measured;        /* at least one query has a measured time */
+} AdvWorkload;
+
+AdvWorkload *adv_workload_create(AdvArena *arena);
+
+/* Adds a statement, or its calls to an equal one. Of one shape (group) at most a few texts with different
+ * literals are kept; the calls of more of them are shared out. Returns the query that got the calls. */
+AdvQuery *adv_workload_add(AdvWorkload *workload, const char *text, const char *origin, uint64_t group, double calls);
+
+/* Parses all statements and fills facts; those that are no SELECT, INSERT, UPDATE or DELETE are dropped. */
+void adv_workload_analyse(AdvWorkload *workload, AdvCatalog *catalog);
+
+/* Adds what DELETEs and key UPDATEs make the server run for each foreign key that points at their table. */
+void adv_workload_add_fk_checks(AdvWorkload *workload, AdvCatalog *catalog);
+
+#endif
