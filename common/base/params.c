@@ -115,7 +115,7 @@ char *pw_print_time(PwUsec usec)
     char fraction[16] = "";
     if (rest != 0) {
         int n = snprintf(fraction, sizeof(fraction), ".%06u", rest);
-        while (fraction[n - 1] == '0')
+        while (n > 1 && fraction[n - 1] == '0')
             fraction[--n] = '\0';
     }
     return pw_xasprintf("%s%" PRIu64 "%s", sign, abs / (uint64_t)PW_USEC_PER_SEC, fraction);
@@ -322,7 +322,7 @@ PwErr pw_param_set(const PwParamRow *row, void *base, const char *text, char *wh
         store_list(row, base, text);
         return PW_OK;
     }
-    int64_t value;
+    int64_t value = 0;
     PwErr err = parse_number(row, text, &value, why);
     if (err == PW_OK)
         store_int(row, base, value);
