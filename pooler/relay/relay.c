@@ -93,6 +93,16 @@ bool relay_check_close(Relay *r)
 
 /* ---- client side ---- */
 
+/* The stray message (CopyData of a copy that had failed) has ended: nothing more will come from the server. */
+static void release_late(Relay *r)
+{
+    if (r->msg_left || !r->server)
+        return;
+    r->release_due = false;
+    if (r->server->txn_status == 'I' && pipeline_is_clean(&r->server->pipeline))
+        relay_turn_over(r);
+}
+
 static void keep(Relay *r, const uint8_t *bytes, size_t n)
 {
     if (n == 0)
@@ -126,8 +136,12 @@ void relay_client_input(Relay *r)
         return;
     if (PW_UNLIKELY(used < (size_t)got)) {
         keep(r, scratch + used, (size_t)got - used);
-        if (!r->hold) /* a hold was cleared while the rest was still in the scratch buffer */
+        if (r->release_due)
+            release_late(r);
+        else if (!r->hold) /* a hold was cleared while the rest was still in the scratch buffer */
             relay_pump(r);
+    } else if (PW_UNLIKELY(r->release_due)) {
+        release_late(r);
     }
 }
 
@@ -208,6 +222,7 @@ void relay_turn_over(Relay *r)
     r->idle_since = worker_now(r->stream.worker);
     r->request_start = 0;
     if (s->txn_status == 'I') {
+        r->release_due = !r->session_mode && r->msg_left > 0;
         if (!r->session_mode && r->msg_left == 0) {
             r->server = NULL;
             relay_reset_unnamed(r);

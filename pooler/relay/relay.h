@@ -57,6 +57,7 @@ struct Relay {
     bool msg_discard;
     bool discard_to_sync; /* an error was answered by the pooler itself: drop through the next Sync */
     bool pumping;
+    bool release_due; /* a clean ReadyForQuery came while a stray message was still being streamed */
     bool terminated; /* the client sent Terminate */
     bool session_mode; /* fixed at login */
     bool disable_pqexec;
