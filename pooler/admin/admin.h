@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: ISC */
+/* admin.h - the admin console: what a client of the database "pgbouncer" (or "pooler") talks to.
+ *
+ * Simple protocol, one command a query string (docs/admin.md). A console lives on its client's worker. What other
+ * workers know is gathered by tours; what takes long is looked at again on every tick. */
+#ifndef POOLER_ADMIN_ADMIN_H
+#define POOLER_ADMIN_ADMIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "pooler/server/context.h"
+#include "poolwise/err.h"
+
+/* What only the whole process can do (pooler/app). Called on the console's worker; may block for a moment. */
+typedef struct AdminProcessOps {
+    bool (*reload)(char *why, size_t why_size);                          /* false: nothing changed, see why */
+    PwErr (*set)(const char *key, const char *value, char *why);         /* why[CONFIG_WHY] */
+    void (*shutdown)(ShutdownMode mode);
+    void (*suspend)(bool on); /* by a tour: a later tour finds it done */
+} AdminProcessOps;
+
+/* Once, before the workers start. Registers the console with pooler/client. */
+void admin_init(const AdminProcessOps *ops);
+
+/* Every 100 ms on each worker. */
+void admin_tick(WorkerCtx *ctx, PwUsec now);
+
+/* PAUSE and RESUME without a name, for SIGUSR1 and SIGUSR2. Main worker. */
+void admin_pause_all(void);
+void admin_resume_all(void);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: ISC */
+/* admin_commands.c - one row a command; docs/admin.md follows these rows. */
+#include <string.h>
+#include <strings.h>
+
+#include "pooler/admin/admin_priv.h"
+
+static const AdminCommand commands[] = {
+    {"SHOW", ADMIN_ARG_REQUIRED, false, admin_cmd_show, "SHOW what", "one of the views below; SELECT does the same"},
+    {"SELECT", ADMIN_ARG_REQUIRED, false, admin_cmd_show, NULL, "another word for SHOW"},
+    {"SET", ADMIN_ARG_REQUIRED, false, admin_cmd_set, "SET key = value", "changes one setting until the next start or RELOAD"},
+    {"RELOAD", ADMIN_ARG_NONE, true, admin_cmd_reload, "RELOAD", "reads the configuration and the users' file again"},
+    {"PAUSE", ADMIN_ARG_OPTIONAL, true, admin_cmd_pause, "PAUSE [<db>]",
+     "gives no servers out, closes each when it is released, and answers when none is left"},
+    {"RESUME", ADMIN_ARG_OPTIONAL, true, admin_cmd_resume, "RESUME [<db>]", "ends PAUSE, KILL and SUSPEND"},
+    {"DISABLE", ADMIN_ARG_REQUIRED, true, admin_cmd_disable, "DISABLE <db>", "refuses new clients of a database"},
+    {"ENABLE", ADMIN_ARG_REQUIRED, true, admin_cmd_enable, "ENABLE <db>", "accepts them again"},
+    {"RECONNECT", ADMIN_ARG_OPTIONAL, true, admin_cmd_reconnect, "RECONNECT [<db>]",
+     "replaces every server connection: idle ones at once, the others when they are released"},
+    {"KILL", ADMIN_ARG_OPTIONAL, true, admin_cmd_kill, "KILL [<db>]",
+     "closes all clients and servers of a database and leaves it paused"},
+    {"KILL_CLIENT", ADMIN_ARG_REQUIRED, true, admin_cmd_kill_client, "KILL_CLIENT <client_id>",
+     "closes one client; its id is in SHOW CLIENTS"},
+    {"SUSPEND", ADMIN_ARG_NONE, true, admin_cmd_suspend, "SUSPEND",
+     "reads nothing more from clients and answers when all buffers are sent; ends with its console"},
+    {"SHUTDOWN", ADMIN_ARG_OPTIONAL, true, admin_cmd_shutdown, "SHUTDOWN [WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]",
+     "ends the process: at once, when no server is in use, or when the last client has gone"},
+    {"WAIT_CLOSE", ADMIN_ARG_OPTIONAL, true, admin_cmd_wait_close, "WAIT_CLOSE [<db>]",
+     "answers when no server connection is left that RECONNECT or RELOAD wants to be closed"},
+};
+
+size_t admin_command_count(void)
+{
+    return PW_ARRAY_LEN(commands);
+}
+
+const AdminCommand *admin_command_at(size_t i)
+{
+    return &commands[i];
+}
+
+const AdminCommand *admin_command_find(const char *word)
+{
+    for (size_t i = 0; i < PW_ARRAY_LEN(commands); i++)
+        if (strcasecmp(commands[i].word, word) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+void admin_execute(AdminSession *s, const char *sql)
+{
+    AdminRequest r;
+    PwErr err = admin_parse(sql, &r);
+    if (err == PW_ERR_TOO_LARGE) {
+        admin_error(s, "bad arguments");
+        return;
+    }
+    const AdminCommand *command = err ? NULL : admin_command_find(r.is_set ? "SET" : r.word);
+    bool shows = command && command->run == admin_cmd_show;
+    if (!command || (command->arg == ADMIN_ARG_NONE && r.arg[0]) || (r.extra[0] && !shows)) {
+        admin_error(s, "invalid command '%s', use SHOW HELP;", sql);
+        return;
+    }
+    if (command->needs_admin && !s->client->console_admin) {
+        admin_error(s, "admin access needed");
+        return;
+    }
+    command->run(s, &r); /* those that require an argument say what is missing */
+}

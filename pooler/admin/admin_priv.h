@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: ISC */
+/* admin_priv.h - between the files of pooler/admin: a console's session, its jobs, the rows of commands and views.
+ *
+ *   message --> AdminSession --> row of admin_commands --+-- answers at once
+ *                  ^                                     +-- AdminJob: tours the workers, may wait for ticks,
+ *                  +---------- answer -------------------+   outlives a console that goes away
+ *
+ * A session has at most one job; what the console sends meanwhile waits in `queued`. Session and job belong to the
+ * console's worker; during a tour the job belongs to the worker that it visits. */
+#ifndef POOLER_ADMIN_ADMIN_PRIV_H
+#define POOLER_ADMIN_ADMIN_PRIV_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "pooler/admin/admin.h"
+#include "pooler/admin/admin_parse.h"
+#include "pooler/admin/admin_result.h"
+#include "pooler/client/client.h"
+#include "pooler/pool/registry.h"
+#include "poolwise/buf.h"
+#include "poolwise/err.h"
+
+typedef struct AdminJob AdminJob;
+typedef struct AdminShow AdminShow;
+
+/* ---- the console ---- */
+
+typedef struct AdminSession {
+    Client *client;
+    AdminJob *job;  /* NULL: the next command may start */
+    PwBuf queued;   /* messages that came while a job runs: type byte, length (4 bytes, of the payload), payload */
+    PwUsec started; /* of the current command */
+    bool draining;  /* admin_session_next is on the stack */
+    bool owns_suspend; /* SUSPEND ends with this console */
+    bool closing;   /* said its last word; closed by the next tick */
+    TAILQ_ENTRY(AdminSession) link; /* AdminWorker.sessions */
+} AdminSession;
+
+/* What one worker keeps for its consoles; its own only. */
+typedef struct AdminWorker {
+    TAILQ_HEAD(AdminSessionList, AdminSession) sessions;
+    TAILQ_HEAD(AdminJobList, AdminJob) waiting; /* jobs that the tick looks at */
+    PoolStats stats; /* of the row "pgbouncer" in SHOW STATS */
+} AdminWorker;
+AdminWorker *admin_worker(unsigned index);
+
+const AdminProcessOps *admin_process(void);
+
+static inline WorkerCtx *admin_ctx(const AdminSession *s)
+{
+    return worker_ctx(s->client->relay.stream.worker);
+}
+
+/* Answers, each with ReadyForQuery; the session may be gone afterwards. */
+void admin_complete(AdminSession *s, const char *tag);
+void admin_error(AdminSession *s, const char *fmt, ...) PW_PRINTF(2, 3);
+void admin_error_state(AdminSession *s, const char *sqlstate, const char *detail, const char *text);
+void admin_answer(AdminSession *s, PwBuf *out); /* whole messages; adds ReadyForQuery */
+
+/* ---- jobs ---- */
+
+typedef enum AdminWait {
+    ADMIN_WAIT_NONE,
+    ADMIN_WAIT_PAUSE,   /* until no server is left */
+    ADMIN_WAIT_CLOSE,   /* until no server is to be closed */
+    ADMIN_WAIT_SUSPEND, /* until nothing is buffered */
+} AdminWait;
+
+struct AdminJob {
+    AdminSession *session; /* NULL: the console is gone */
+    unsigned worker;       /* the console's */
+    const char *tag;
+    char tag_text[ADMIN_ARG_MAX + ADMIN_VALUE_MAX + 8]; /* of a tag that is made up */
+    void (*visit)(WorkerCtx *ctx, AdminJob *job); /* on each worker in turn */
+    void (*done)(AdminJob *job); /* on the console's worker; ends in admin_job_end, _wait or another tour */
+    DbState *db;           /* NULL: all databases */
+    uint64_t id;           /* KILL_CLIENT */
+    int count;             /* what the visits counted */
+    bool touring;
+    bool undone; /* what it waits for was undone by somebody else */
+    AdminWait wait;
+    PwUsec deadline; /* SUSPEND: then what cannot be flushed is closed; 0: none */
+    bool force;      /* ... and this is that tour */
+    AdminShow *show;
+    TAILQ_ENTRY(AdminJob) link; /* AdminWorker.waiting */
+    bool listed;
+};
+
+AdminJob *admin_job_create(AdminSession *s, const char *tag);
+void admin_job_tour(AdminJob *job, void (*visit)(WorkerCtx *ctx, AdminJob *job), void (*done)(AdminJob *job));
+void admin_job_wait(AdminJob *job, AdminWait wait); /* looked at by the ticks of its worker */
+/* Answers with the tag, or with an error if `error` is not NULL, and frees the job. */
+void admin_job_end(AdminJob *job, const char *error);
+void admin_job_free(AdminJob *job); /* without an answer */
+void admin_session_next(AdminSession *s); /* what is queued */
+
+/* ---- commands ---- */
+
+typedef enum AdminArg { ADMIN_ARG_NONE, ADMIN_ARG_OPTIONAL, ADMIN_ARG_REQUIRED } AdminArg;
+
+typedef struct AdminCommand {
+    const char *word;
+    AdminArg arg;
+    bool needs_admin;
+    void (*run)(AdminSession *s, const AdminRequest *r);
+    const char *usage; /* as SHOW HELP prints it */
+    const char *help;  /* one line for docs/admin.md */
+} AdminCommand;
+
+const AdminCommand *admin_command_find(const char *word);
+void admin_execute(AdminSession *s, const char *sql);
+size_t admin_command_count(void);
+const AdminCommand *admin_command_at(size_t i);
+
+/* admin_control.c */
+void admin_cmd_pause(AdminSession *s, const AdminRequest *r);
+void admin_cmd_resume(AdminSession *s, const AdminRequest *r);
+void admin_cmd_disable(AdminSession *s, const AdminRequest *r);
+void admin_cmd_enable(AdminSession *s, const AdminRequest *r);
+void admin_cmd_kill(AdminSession *s, const AdminRequest *r);
+void admin_cmd_kill_client(AdminSession *s, const AdminRequest *r);
+void admin_cmd_suspend(AdminSession *s, const AdminRequest *r);
+void admin_cmd_reconnect(AdminSession *s, const AdminRequest *r);
+void admin_cmd_wait_close(AdminSession *s, const AdminRequest *r);
+void admin_control_tick(AdminJob *job, PwUsec now);   /* a waiting job */
+void admin_control_cancel(AdminJob *job);             /* ^C while it waits */
+void admin_control_console_gone(AdminSession *s);
+
+typedef enum AdminState { ADMIN_ACTIVE, ADMIN_PAUSED, ADMIN_SUSPENDED } AdminState;
+AdminState admin_state(void); /* of the process; any worker */
+
+/* admin_process.c: what only the process can do */
+void admin_cmd_reload(AdminSession *s, const AdminRequest *r);
+void admin_cmd_set(AdminSession *s, const AdminRequest *r);
+void admin_cmd_shutdown(AdminSession *s, const AdminRequest *r);
+
+/* admin_show.c */
+void admin_cmd_show(AdminSession *s, const AdminRequest *r);
+
+/* Settings of a PostgreSQL session that drivers ask for or set; NULL: not one of them. */
+const char *admin_fake_setting(const char *name, const char **ret_name);
+
+/* ---- views ---- */
+
+typedef struct AdminView {
+    const char *name;
+    const AdminColumn *columns;
+    unsigned n_columns;
+    size_t gather; /* bytes of AdminShow.gather, zeroed; 0: none */
+    unsigned limit; /* > 0: SHOW name n is possible, this is n when left out */
+    void (*visit)(WorkerCtx *ctx, AdminShow *show);  /* each worker in turn; NULL: nothing to gather */
+    void (*finish)(WorkerCtx *ctx, AdminShow *show); /* on the console's worker; may be NULL */
+    void (*drop)(AdminShow *show); /* frees what hangs on the gather; may be NULL */
+    const char *help;
+} AdminView;
+
+struct AdminShow {
+    const AdminView *view;
+    AdminResult result;
+    void *gather;
+    bool sort; /* by the rows' keys, after finish */
+    size_t limit;
+};
+
+extern const AdminView *const admin_views[]; /* ends with NULL */
+
+extern const AdminView admin_view_clients, admin_view_servers, admin_view_sockets, admin_view_active_sockets;
+extern const AdminView admin_view_pools, admin_view_peer_pools, admin_view_databases, admin_view_peers, admin_view_users;
+extern const AdminView admin_view_stats, admin_view_stats_totals, admin_view_stats_averages, admin_view_averages,
+    admin_view_totals;
+extern const AdminView admin_view_lists, admin_view_mem, admin_view_config, admin_view_state, admin_view_version;
+extern const AdminView admin_view_queries, admin_view_workers, admin_view_dns_hosts, admin_view_dns_zones;
+
+/* ---- shared by views ---- */
+
+/* The state in which SHOW SERVERS and SHOW POOLS count a server of a worker. */
+typedef enum AdminServerState {
+    ADMIN_SERVER_ACTIVE,
+    ADMIN_SERVER_IDLE,
+    ADMIN_SERVER_USED, /* idle for longer than server_check_delay: checked before it is used */
+    ADMIN_SERVER_TESTED,
+    ADMIN_SERVER_NEW,
+    ADMIN_SERVER_BEING_CANCELED,
+    ADMIN_SERVER_STATE_COUNT
+} AdminServerState;
+AdminServerState admin_server_state(const Server *s, const Config *config, PwUsec now);
+
+/* Calls `each` for all servers of a worker's part of a pool. */
+void admin_each_server(const PoolLocal *local, void (*each)(void *arg, Server *s), void *arg);
+
+/* A database that exists now: a line of the file, one made from "*" and still in use, or (last) the console. */
+typedef struct AdminDatabase {
+    const char *name;
+    const DatabaseConf *conf; /* NULL: the console */
+    DbState *db;              /* NULL: the console, or not used yet */
+    bool is_auto;
+} AdminDatabase;
+/* By name. The caller frees the array. `config` must outlive it. */
+AdminDatabase *admin_databases(const Config *config, PwUsec now, size_t *ret_n);
+
+/* All DbStates there are, with what their gone pools counted; the caller frees the array. */
+typedef struct AdminDbState {
+    DbState *db;
+    PoolStats past;
+} AdminDbState;
+AdminDbState *admin_db_states(size_t *ret_n);
+
+bool admin_is_console_name(const char *database);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: ISC */
+/* admin_result.h - rows of text for the wire: RowDescription, DataRow, CommandComplete.
+ *
+ * Columns are static rows; a value is added for each in order. Rows may carry a key and be sorted by it, for what
+ * several workers contributed. Belongs to whoever holds it; no threads. */
+#ifndef POOLER_ADMIN_ADMIN_RESULT_H
+#define POOLER_ADMIN_ADMIN_RESULT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "poolwise/buf.h"
+
+/* The OIDs of pg_type. */
+typedef enum AdminType {
+    ADMIN_BYTEA = 17,
+    ADMIN_INT8 = 20,
+    ADMIN_INT4 = 23,
+    ADMIN_TEXT = 25,
+    ADMIN_NUMERIC = 1700,
+} AdminType;
+
+typedef struct AdminColumn {
+    const char *name;
+    AdminType type;
+    const char *help; /* one line for docs/admin.md */
+} AdminColumn;
+
+typedef struct AdminRow {
+    size_t start, len; /* of its DataRow in bytes */
+    char *key;         /* NULL: none; such rows come first */
+} AdminRow;
+
+typedef struct AdminResult {
+    const AdminColumn *columns;
+    unsigned n_columns;
+    unsigned column; /* the next value's, while a row is open */
+    size_t mark; /* of the open row's length word */
+    PwBuf bytes;
+    AdminRow *rows;
+    size_t n_rows, size;
+} AdminResult;
+
+void admin_result_init(AdminResult *r, const AdminColumn *columns, unsigned n_columns);
+void admin_result_finish(AdminResult *r);
+
+/* One row: begin, a value for each column, end. `key` is copied; NULL: rows are not to be sorted. */
+void admin_row_begin(AdminResult *r, const char *key);
+void admin_row_text(AdminResult *r, const char *value); /* NULL is NULL */
+void admin_row_int(AdminResult *r, int64_t value);      /* in an int4 column out of range values are its bounds */
+void admin_row_count(AdminResult *r, uint64_t value);
+void admin_row_end(AdminResult *r);
+
+void admin_result_sort(AdminResult *r);
+
+/* Appends RowDescription, the first `limit` rows (0: all) and CommandComplete. */
+void admin_result_write(const AdminResult *r, size_t limit, const char *tag, PwBuf *out);
+
+#endif

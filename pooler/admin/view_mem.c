@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: ISC */
+/* view_mem.c - SHOW MEM: what objects and buffers take. */
+#include "pooler/admin/admin_priv.h"
+
+static const AdminColumn mem_columns[] = {
+    {"name", ADMIN_TEXT, "kind of object"},
+    {"size", ADMIN_INT4, "bytes of one"},
+    {"used", ADMIN_INT4, "how many are in use"},
+    {"free", ADMIN_INT4, "how many more fit into what is allocated"},
+    {"memtotal", ADMIN_INT4, "bytes of all"},
+};
+
+typedef struct Mem {
+    uint64_t clients, servers, workers, held, unsent, server_held;
+    uint64_t query_bytes, query_entries, query_max;
+} Mem;
+
+static void count_server(void *arg, Server *s)
+{
+    Mem *m = arg;
+    m->servers++;
+    m->server_held += s->held.cap + s->stream.out.cap + s->welcome.cap;
+}
+
+static void visit(WorkerCtx *ctx, AdminShow *show)
+{
+    Mem *m = show->gather;
+    m->workers++;
+    const Client *c;
+    TAILQ_FOREACH(c, &ctx->clients, link) {
+        m->clients++;
+        m->held += c->relay.held.cap;
+        m->unsent += c->relay.stream.out.cap;
+    }
+    const PoolLocal *local;
+    TAILQ_FOREACH(local, &ctx->pools, link)
+        admin_each_server(local, count_server, m);
+    if (ctx->queries) {
+        QueryTableStats stats;
+        query_table_stats(ctx->queries, &stats);
+        m->query_bytes += stats.bytes;
+        m->query_entries += stats.entries;
+        m->query_max += stats.max_queries;
+    }
+}
+
+static void put(AdminResult *r, const char *name, uint64_t size, uint64_t used, uint64_t unused, uint64_t total)
+{
+    admin_row_begin(r, NULL);
+    admin_row_text(r, name);
+    admin_row_count(r, size);
+    admin_row_count(r, used);
+    admin_row_count(r, unused);
+    admin_row_count(r, total);
+    admin_row_end(r);
+}
+
+static void put_objects(AdminResult *r, const char *name, size_t size, uint64_t used)
+{
+    put(r, name, size, used, 0, size * used);
+}
+
+static void count_user(void *arg, UserState *user)
+{
+    (void)user;
+    ++*(uint64_t *)arg;
+}
+
+static void count_db(void *arg, DbState *db)
+{
+    (void)db;
+    ++*(uint64_t *)arg;
+}
+
+static void finish(WorkerCtx *ctx, AdminShow *show)
+{
+    (void)ctx;
+    const Mem *m = show->gather;
+    AdminResult *r = &show->result;
+    uint64_t users = 0, dbs = 0;
+    registry_each_user(count_user, &users);
+    registry_each_db(count_db, &dbs);
+    put_objects(r, "user_cache", sizeof(UserState), users);
+    put_objects(r, "db_cache", sizeof(DbState), dbs);
+    put_objects(r, "pool_cache", sizeof(PoolEntry) + sizeof(Pool) + m->workers * (sizeof(PoolLocal) + sizeof(PoolShard)),
+                registry_n_pools());
+    put_objects(r, "server_cache", sizeof(Server), m->servers);
+    put_objects(r, "client_cache", sizeof(Client), m->clients);
+    /* one receive buffer a worker; connections have none of their own */
+    put_objects(r, "iobuf_cache", WORKER_SCRATCH_HEADROOM + WORKER_SCRATCH_SIZE, m->workers);
+    /* bytes: what connections hold beside it */
+    put_objects(r, "client_held_bytes", 1, m->held);
+    put_objects(r, "client_unsent_bytes", 1, m->unsent);
+    put_objects(r, "server_held_bytes", 1, m->server_held);
+    put(r, "query_table", m->query_entries ? m->query_bytes / m->query_entries : 0, m->query_entries,
+        m->query_max - m->query_entries, m->query_bytes);
+}
+
+const AdminView admin_view_mem = {
+    .name = "mem", .columns = mem_columns, .n_columns = PW_ARRAY_LEN(mem_columns), .gather = sizeof(Mem),
+    .visit = visit, .finish = finish, .help = "memory by kind of object; buffers by their bytes",
+};
