@@ -24,6 +24,7 @@
 #define MAX_DEPTH 64      /* deeper parentheses are copied, not folded */
 #define ROOM 512          /* free bytes in the buffer whenever a token starts */
 #define PIECE (ROOM - 32) /* longest piece of a token written at once */
+#define PADDED_MAX 1024   /* texts up to here are copied, see pw_canonicalise */
 #define NONE UINT32_MAX
 
 typedef enum ListKind { LIST_NONE, LIST_ELEMENTS, LIST_VALUES } ListKind;
@@ -40,9 +41,9 @@ typedef struct Level {
 
 /* What the last token was, as far as the next one must know. */
 typedef enum Last {
-    LAST_START,
     LAST_WORD,   /* at word_start .. */
     LAST_VALUE,  /* placeholder, number, "..." */
+    LAST_START,
     LAST_OP,     /* operators, also :: */
     LAST_MINUS,  /* a minus that has no left operand, at minus_start .. */
     LAST_OPEN,   /* ( [ , ; : */
@@ -55,7 +56,7 @@ typedef struct Canon {
     Last last, minus_last; /* minus_last: before the LAST_MINUS */
     uint32_t word_start;
     uint32_t minus_start;
-    unsigned depth;   /* index of the innermost level */
+    Level *top;       /* the innermost one open, in level[] */
     unsigned ignored; /* brackets open beyond MAX_DEPTH */
     uint64_t seed;
     bool flushed;
@@ -86,8 +87,8 @@ static void flush(Canon *c)
     c->seed = XXH3_64bits_withSeed(c->out, c->n, c->seed);
     c->n = 0;
     c->word_start = c->minus_start = NONE;
-    for (unsigned i = 0; i <= c->depth; i++)
-        c->level[i].prev_start = c->level[i].prev_end = c->level[i].elem_start = NONE;
+    for (Level *l = c->level; l <= c->top; l++)
+        l->prev_start = l->prev_end = l->elem_start = NONE;
 }
 
 static inline void make_room(Canon *c)
@@ -115,7 +116,7 @@ static void put_bytes(Canon *c, const char *p, size_t n)
 
 static inline void put_blank_after_word(Canon *c)
 {
-    if (c->last == LAST_WORD || c->last == LAST_VALUE)
+    if (c->last <= LAST_VALUE)
         put(c, ' ');
 }
 
@@ -166,7 +167,7 @@ static const char *const typmod_words[] = {"varchar", "char",    "character", "v
 
 static void open_bracket(Canon *c, char bracket)
 {
-    Level *outer = &c->level[c->depth];
+    Level *outer = c->top;
     ListKind kind = LIST_NONE;
     bool typmod = false;
     bool row = outer->list == LIST_VALUES && outer->elem_start == c->n;
@@ -184,11 +185,11 @@ static void open_bracket(Canon *c, char bracket)
     }
     put(c, bracket);
     c->last = LAST_OPEN;
-    if (PW_UNLIKELY(c->depth + 1 == MAX_DEPTH)) {
+    if (PW_UNLIKELY(c->top == &c->level[MAX_DEPTH - 1])) {
         c->ignored++;
         return;
     }
-    Level *l = &c->level[++c->depth];
+    Level *l = ++c->top;
     l->row = row;
     l->typmod = typmod;
     l->by = false;
@@ -200,9 +201,9 @@ static void close_bracket(Canon *c, char bracket)
     if (c->ignored > 0) {
         c->ignored--;
     } else {
-        end_list(c, &c->level[c->depth]);
-        if (c->depth > 0)
-            c->depth--;
+        end_list(c, c->top);
+        if (c->top > c->level)
+            c->top--;
     }
     put(c, bracket);
     c->last = LAST_CLOSE;
@@ -210,7 +211,7 @@ static void close_bracket(Canon *c, char bracket)
 
 static inline void put_comma(Canon *c)
 {
-    Level *l = &c->level[c->depth];
+    Level *l = c->top;
     bool list = l->list != LIST_NONE && c->ignored == 0;
     if (list)
         fold_element(c, l);
@@ -229,88 +230,98 @@ static bool ends_item(const char *p, const char *end)
     return look.p < end && (*look.p == ',' || *look.p == ')');
 }
 
-/* A word of 2 to 6 bytes was written; p is after it. `before` is what stood before it. */
-static void notice_word(Canon *c, const char *p, const char *end, Last before)
+/* A row of VALUES holds null, true or false at word_start: as good as a constant when it is a whole item. */
+static __attribute__((noinline)) void notice_row_word(Canon *c, const char *p, const char *end)
 {
-    Level *l = &c->level[c->depth];
     const char *word = c->out + c->word_start;
     size_t n = word_len(c);
-    if (n == 2) {
-        if (word[0] == 'b' && word[1] == 'y')
-            l->by = true;
-    } else if (n == 6) {
-        if (memcmp(word, "values", 6) == 0) {
-            l->by = false;
-            start_list(c, l, LIST_VALUES);
-        } else if (memcmp(word, "select", 6) == 0) {
+    if ((is_text(word, n, "null") || is_text(word, n, "true") || is_text(word, n, "false")) && ends_item(p, end)) {
+        c->n = c->word_start;
+        put(c, '$');
+        c->last = LAST_VALUE;
+    }
+}
+
+/* The word at c->word_start is written; p is after it. `before` is what stood before it. */
+static inline void notice_word(Canon *c, const char *p, const char *end, Last before)
+{
+    Level *l = c->top;
+    const char *word = c->out + c->word_start;
+    size_t n = c->n - c->word_start;
+    if (n == 6) {
+        if (word[0] == 's' && memcmp(word, "select", 6) == 0) {
             l->by = false;
             l->list = LIST_NONE;
+        } else if (word[0] == 'v' && memcmp(word, "values", 6) == 0) {
+            l->by = false;
+            start_list(c, l, LIST_VALUES);
         }
-    } else if (l->row && before == LAST_OPEN && (n == 4 || n == 5)) {
-        if ((is_text(word, n, "null") || is_text(word, n, "true") || is_text(word, n, "false")) && ends_item(p, end)) {
-            c->n = c->word_start;
-            put(c, '$');
-            c->last = LAST_VALUE;
-        }
+    } else if (n == 2) {
+        if (word[0] == 'b' && word[1] == 'y')
+            l->by = true;
+    } else if (PW_UNLIKELY(l->row) && before == LAST_OPEN && (n == 4 || n == 5)) {
+        notice_row_word(c, p, end);
     }
 }
 
-/* Copies the bytes of a word from [p, stop) folded to *out, which has room for 16 bytes more than that; moves *out and returns
- * where the word (or the piece) ends. Words are most of every text, so this is the loop that counts. */
-static inline const char *fold_bytes(const char *p, const char *stop, char **out)
+/* Words of any length, and those near the end of what may be read. */
+static __attribute__((noinline)) const char *put_word_slowly(Canon *c, const char *p, const char *end)
 {
-    char *to = *out;
+    for (;;) {
+        make_room(c);
+        char *out = c->out + c->n;
+        const char *stop = (size_t)(end - p) < PIECE ? end : p + PIECE;
+        uint8_t folded;
+        while (p < stop && (folded = pw_lex_fold[(uint8_t)*p]) != 0) {
+            *out++ = (char)folded;
+            p++;
+        }
+        c->n = (uint32_t)(out - c->out);
+        if (p < stop || p == end)
+            return p;
+    }
+}
+
 #ifdef __SSE2__
-    const __m128i case_bit = _mm_set1_epi8(0x20);
-    while (stop - p >= 16) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-        /* signed comparisons: bytes from 0x80 up are negative, and always part of a word */
-        __m128i lower = _mm_or_si128(bytes, case_bit);
-        __m128i letter = _mm_and_si128(_mm_cmpgt_epi8(lower, _mm_set1_epi8('a' - 1)), _mm_cmplt_epi8(lower, _mm_set1_epi8('z' + 1)));
-        __m128i digit = _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8('0' - 1)), _mm_cmplt_epi8(bytes, _mm_set1_epi8('9' + 1)));
-        __m128i other = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('$')));
-        __m128i inside = _mm_or_si128(_mm_or_si128(letter, digit), _mm_or_si128(other, bytes));
-        _mm_storeu_si128((__m128i *)(void *)to, _mm_or_si128(bytes, _mm_and_si128(letter, case_bit)));
-        unsigned outside = ~(unsigned)_mm_movemask_epi8(inside) & 0xffff;
-        if (outside != 0) {
-            unsigned n = (unsigned)__builtin_ctz(outside);
-            *out = to + n;
-            return p + n;
-        }
-        p += 16;
-        to += 16;
-    }
-#endif
-    uint8_t folded;
-    while (p < stop && (folded = pw_lex_fold[(uint8_t)*p]) != 0) {
-        *to++ = (char)folded;
-        p++;
-    }
-    *out = to;
-    return p;
-}
-
-static inline const char *put_word(Canon *c, const char *p, const char *end)
+/* Folds 16 bytes from p to `to`; returns how many of them, from the first, belong to a word. Words are most of every
+ * text, so this is what counts. */
+static inline unsigned fold_16(const char *p, char *to)
 {
-    Level *l = &c->level[c->depth];
-    if (PW_UNLIKELY(l->list == LIST_VALUES && c->ignored == 0))
-        end_list(c, l); /* values (1), (2) returning ... */
+    const __m128i case_bit = _mm_set1_epi8(0x20);
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i lower = _mm_or_si128(bytes, case_bit);
+    /* Comparisons are signed: bytes from 0x80 up are negative, and always part of a word. */
+    __m128i letter = _mm_and_si128(_mm_cmpgt_epi8(lower, _mm_set1_epi8('a' - 1)), _mm_cmplt_epi8(lower, _mm_set1_epi8('z' + 1)));
+    __m128i digit = _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8('0' - 1)), _mm_cmplt_epi8(bytes, _mm_set1_epi8('9' + 1)));
+    __m128i other = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('$')));
+    __m128i inside = _mm_or_si128(_mm_or_si128(letter, digit), _mm_or_si128(other, bytes));
+    _mm_storeu_si128((__m128i *)(void *)to, _mm_or_si128(bytes, _mm_and_si128(letter, case_bit)));
+    return (unsigned)__builtin_ctz(~(unsigned)_mm_movemask_epi8(inside));
+}
+#endif
+
+/* `readable` is `end` or, when bytes that belong to no word follow it, later. */
+static inline __attribute__((always_inline)) const char *put_word(Canon *c, const char *p, const char *end,
+                                                                 const char *readable)
+{
+    if (PW_UNLIKELY(c->top->list == LIST_VALUES && c->ignored == 0))
+        end_list(c, c->top); /* values (1), (2) returning ... */
     put_blank_after_word(c);
     Last before = c->last;
     c->last = LAST_WORD;
     c->word_start = c->n;
-    for (;;) {
-        size_t room = (size_t)(end - p) < PIECE ? (size_t)(end - p) : PIECE;
-        const char *stop = p + room;
-        char *out = c->out + c->n;
-        p = fold_bytes(p, stop, &out);
-        c->n = (uint32_t)(out - c->out);
-        if (PW_LIKELY(p < stop || p == end))
-            break;
-        make_room(c);
-    }
-    size_t n = word_len(c);
-    if (n >= 2 && n <= 6)
+#ifdef __SSE2__
+    if (PW_LIKELY(readable - p >= 16)) {
+        unsigned n = fold_16(p, c->out + c->n);
+        c->n += n;
+        p += n;
+        if (PW_UNLIKELY(n == 16))
+            p = put_word_slowly(c, p, end);
+    } else
+#endif
+        p = put_word_slowly(c, p, end);
+    (void)readable;
+    if (c->word_start != NONE)
         notice_word(c, p, end, before);
     return p;
 }
@@ -348,7 +359,7 @@ static void put_operator(Canon *c, const PwToken *token)
 /* Is this integer the name of a column (ORDER BY 1) or of a type's size? p is after it. */
 static bool keep_integer(const Canon *c, const PwToken *token, const char *p, const char *end)
 {
-    const Level *l = &c->level[c->depth];
+    const Level *l = c->top;
     if (!l->by && !l->typmod)
         return false;
     bool starts = c->last == LAST_OPEN;
@@ -435,7 +446,13 @@ static void put_quoted(Canon *c, const PwToken *token)
 {
     if (c->last != LAST_OPEN && c->last != LAST_DOT && c->last != LAST_START)
         put(c, ' ');
-    put_bytes(c, token->text, token->len);
+    const char *p = token->text, *end = p + token->len, *zero;
+    while ((zero = memchr(p, '\0', (size_t)(end - p))) != NULL) { /* no server accepts it; the text stays a C string */
+        put_bytes(c, p, (size_t)(zero - p));
+        put(c, '\\');
+        p = zero + 1;
+    }
+    put_bytes(c, p, (size_t)(end - p));
     if (token->open)
         put(c, '"');
     c->last = LAST_VALUE;
@@ -453,7 +470,7 @@ static inline void put_punct(Canon *c, char byte)
         put_comma(c);
     } else {
         if (byte == ';') {
-            Level *l = &c->level[c->depth];
+            Level *l = c->top;
             end_list(c, l);
             l->by = false;
         } else if (c->n > 0 && c->out[c->n - 1] == ':') {
@@ -472,7 +489,7 @@ static const char *put_token(Canon *c, const char *p, const char *end, unsigned 
     case PW_TOK_END:
         break;
     case PW_TOK_WORD:
-        return put_word(c, token.text, end);
+        return put_word(c, token.text, end, end);
     case PW_TOK_QUOTED:
         put_quoted(c, &token);
         break;
@@ -529,7 +546,7 @@ static inline const char *put_plain(Canon *c, unsigned kind, const char *p, size
     return p + n;
 }
 
-static void run(Canon *c, const char *p, const char *end, unsigned flags)
+static inline void run(Canon *c, const char *p, const char *end, const char *readable, unsigned flags)
 {
     while (p < end) {
         unsigned kind = pw_lex_class[(uint8_t)*p];
@@ -540,7 +557,7 @@ static void run(Canon *c, const char *p, const char *end, unsigned flags)
         make_room(c);
         size_t n;
         if (kind == PW_LEX_WRD || (kind == PW_LEX_PFX && !(end - p >= 2 && (p[1] == '\'' || p[1] == '&'))))
-            p = put_word(c, p, end);
+            p = put_word(c, p, end, readable);
         else if (kind == PW_LEX_PUN)
             put_punct(c, *p++);
         else if ((n = plain_length(kind, p, end)) > 0)
@@ -548,9 +565,9 @@ static void run(Canon *c, const char *p, const char *end, unsigned flags)
         else
             p = put_token(c, p, end, flags);
     }
-    while (c->depth > 0) /* brackets that the text leaves open */
-        end_list(c, &c->level[c->depth--]);
-    end_list(c, &c->level[0]);
+    for (; c->top > c->level; c->top--) /* brackets that the text leaves open */
+        end_list(c, c->top);
+    end_list(c, c->top);
     while (c->n > 0 && c->out[c->n - 1] == ';')
         c->n--;
 }
@@ -561,13 +578,23 @@ uint64_t pw_canonicalise(const char *sql, size_t len, unsigned flags, CanonSink 
     c.n = 0;
     c.last = c.minus_last = LAST_START;
     c.word_start = c.minus_start = NONE;
-    c.depth = c.ignored = 0;
+    c.ignored = 0;
+    c.top = c.level;
     c.seed = 0;
     c.flushed = false;
     c.sink = sink;
     c.sink_arg = arg;
     c.level[0] = (Level){.prev_start = NONE, .prev_end = NONE, .elem_start = NONE, .list = LIST_NONE};
-    run(&c, sql, sql + len, flags);
+    if (len <= PADDED_MAX) {
+        /* Most texts: with bytes of no word behind them they can be read 16 bytes at a time to their end. */
+        char padded[PADDED_MAX + 16];
+        if (len > 0)
+            memcpy(padded, sql, len);
+        memset(padded + len, 0, 16);
+        run(&c, padded, padded + len, padded + len + 16, flags);
+    } else {
+        run(&c, sql, sql + len, sql + len, flags);
+    }
     if (sink != NULL && !c.flushed)
         sink(arg, c.out, c.n, false);
     uint64_t hash = XXH3_64bits_withSeed(c.out, c.n, c.seed);

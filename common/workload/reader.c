@@ -430,6 +430,7 @@ PwWorkloadReader *pw_workload_reader_open_stream(FILE *file)
     PwWorkloadReader *reader = pw_xcalloc(1, sizeof(*reader));
     reader->file = file;
     pw_buf_init(&reader->buf);
+    pw_buf_reserve(&reader->buf, CHUNK); /* from here on it has memory: pointers into it are never NULL */
     return reader;
 }
 

@@ -26,7 +26,7 @@
 #define PW_SAMPLE_PARAMS_MAX 256
 #define PW_SAMPLE_VALUE_MAX 1024
 #define PW_SAMPLES_MAX 100 /* of one query and interval */
-/* A longer line is a bad line. Above what the writer can produce without samples, and enough for 100 of 16 KiB. */
+/* A longer line is a bad line. Far above what the writer produces with any sensible number of samples. */
 #define PW_WORKLOAD_LINE_MAX (16 * 1024 * 1024)
 
 typedef enum PwParamForm {
@@ -82,7 +82,7 @@ typedef struct PwWorkloadRecord {
     PwSqlKind kind;
     PwUsec start, end; /* of the interval, wall clock */
     char *database, *user, *application_name; /* "" when unknown; never NULL */
-    char *query;                              /* normalised text, valid UTF-8 */
+    char *query; /* normalised text; from the reader always valid UTF-8, from the pooler the client's own bytes */
     bool truncated;
     PwQueryCounts counts;
     PwSample *samples;

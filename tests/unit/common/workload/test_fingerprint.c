@@ -215,6 +215,59 @@ static void test_long_texts_are_cut_between_tokens(void **state)
     free(word);
 }
 
+/* Short texts are copied and read 16 bytes at a time to their end, long ones are not: blanks behind a text must
+ * change nothing, whatever its bytes and wherever its words end. */
+static void test_length_of_the_text_does_not_matter(void **state)
+{
+    (void)state;
+    static char sql[4096];
+    for (unsigned i = 0; i < 256 + 64; i++) {
+        char text[128];
+        size_t n;
+        if (i < 256) {
+            n = (size_t)snprintf(text, sizeof(text), "select A_b%cZ9$c from X_y", i != 0 ? (int)i : ' ');
+            text[10] = (char)i;
+        } else { /* words of every length, at every distance from the end */
+            n = (size_t)snprintf(text, sizeof(text), "select %.*s from T%.*s", (int)(i - 255),
+                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$abcdefghijklmnopqrstuvwxyz", (int)(i % 17), "aAaAaAaAaAaAaAaAaA");
+        }
+        char *exact = malloc(n);
+        memcpy(exact, text, n);
+        uint64_t fingerprint = pw_fingerprint(exact, n, 0);
+        free(exact);
+        if (i == '"' || i == '\'' || i == '-' || i == '/')
+            continue; /* what follows would be inside, or a comment */
+        memset(sql, ' ', sizeof(sql));
+        memcpy(sql, text, n);
+        for (size_t len = 1000; len < 1100; len++)
+            assert_true(pw_fingerprint(sql, len, 0) == fingerprint);
+        assert_true(pw_fingerprint(sql, sizeof(sql), 0) == fingerprint);
+    }
+}
+
+/* The fast way through a word and the lexer must fold alike. */
+static void test_words_are_folded_as_the_lexer_does(void **state)
+{
+    (void)state;
+    char out[PW_QUERY_TEXT_MAX + 1];
+    for (unsigned i = 1; i < 256; i++) {
+        char text[] = "select xXx, 1";
+        text[8] = (char)i;
+        PwLexer lexer = pw_lexer(text + 7, strlen(text + 7), 0);
+        PwToken token;
+        pw_lex_next(&lexer, &token);
+        normalise(text, 0, out);
+        if (token.len == 3) {
+            char word[4] = {'x', (char)(i >= 'A' && i <= 'Z' ? i + 32 : i), 'x', '\0'};
+            assert_memory_equal(out + 7, word, 3);
+            assert_string_equal(out + 10, ", $1");
+        } else if (i != '\'') { /* that one makes it a bit string */
+            assert_int_equal(out[7], 'x');
+            assert_non_null(strchr(" ,.:()[];", out[8]));
+        }
+    }
+}
+
 static void test_small_buffers(void **state)
 {
     (void)state;
@@ -262,6 +315,8 @@ int main(void)
         cmocka_unit_test(test_backslashes_follow_the_client),
         cmocka_unit_test(test_long_lists_are_one_element),
         cmocka_unit_test(test_long_texts_are_cut_between_tokens),
+        cmocka_unit_test(test_length_of_the_text_does_not_matter),
+        cmocka_unit_test(test_words_are_folded_as_the_lexer_does),
         cmocka_unit_test(test_small_buffers),
         cmocka_unit_test(test_deep_brackets),
         cmocka_unit_test(test_kind_names),
