@@ -43,5 +43,5 @@ def test_links_lead_somewhere(root, name):
 
 def test_every_option_of_tests_run_is_documented(root):
     doc = text(root, "docs/testing.md")
-    for option in re.findall(r"^\s+(--[a-z-]+)", text(root, "tests/run"), re.M):
+    for option in re.findall(r"^    (?:-h \| )?(--[a-z-]+)\)", text(root, "tests/run"), re.M):
         assert option in doc, option

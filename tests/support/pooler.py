@@ -166,7 +166,7 @@ class Pooler:
         def up():
             if self.proc.poll() is not None:
                 raise AssertionError(f"pooler exited with {self.proc.returncode}:\n{self.stderr()}\n{self.log()}")
-            return self.try_connect()
+            return self.try_connect() and (not self.settings.get("logfile") or "process up" in self.log())
         wait_until(up, what="pooler listens")
 
     def try_connect(self):

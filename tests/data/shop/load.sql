@@ -4,8 +4,9 @@
 CREATE FUNCTION pg_temp.pick(n bigint, salt int, upto int) RETURNS int LANGUAGE sql IMMUTABLE AS
 $$ SELECT (abs(hashint8extended(n, salt)) % upto)::int $$;
 
-INSERT INTO customers (email, full_name, country, newsletter, created_at)
-SELECT 'customer' || n || '@example.com',
+INSERT INTO customers (card_number, email, full_name, country, newsletter, created_at)
+SELECT 7000000000 + n * 37,
+       'customer' || n || '@example.com',
        'Customer ' || n,
        (ARRAY['DE', 'FR', 'US', 'JP', 'BR', 'IN', 'PL', 'SE'])[1 + pg_temp.pick(n, 1, 8)],
        pg_temp.pick(n, 2, 2) = 0,

@@ -1,3 +1,3 @@
 -- SPDX-License-Identifier: ISC
-\set customer random(1, 30000)
-SELECT id, full_name FROM customers WHERE email = 'customer' || :customer || '@example.com';
+\set card 7000000000 + random(1, 30000) * 37
+SELECT id, full_name FROM customers WHERE card_number = :card;

@@ -1,3 +1,3 @@
 -- SPDX-License-Identifier: ISC
-\set day random(1, 360)
-SELECT id, customer_id, total FROM orders WHERE status = 'open' AND created_at >= timestamptz '2025-01-01' + :day * interval '1 day' ORDER BY created_at LIMIT 20;
+\set since 1735689600 + random(1, 360) * 86400
+SELECT id, customer_id, total FROM orders WHERE status = 'open' AND created_at >= to_timestamp(:since) ORDER BY created_at LIMIT 20;

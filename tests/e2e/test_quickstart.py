@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: ISC
+"""./quickstart end to end, with the binaries of this run: the advice must help, and nothing may be left behind."""
+import glob
+import os
+import re
+import subprocess
+
+import pytest
+
+from conftest import ROOT
+
+pytestmark = pytest.mark.poolwise
+
+
+def quickstart(*args, timeout=400):
+    return subprocess.run([str(ROOT / "quickstart"), "--no-install", "--no-build", "--build-dir",
+                           os.environ.get("BUILD_DIR", str(ROOT / "build/asan")), *args],
+                          capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False)
+
+
+def test_quickstart():
+    before = set(glob.glob("/tmp/poolwise.*"))
+    out = quickstart("--seconds", "8")
+    text = out.stdout
+    assert out.returncode == 0, text[-3000:] + out.stderr[-3000:]
+    timings = re.findall(r"^    (\w+) +([\d.]+) +([\d.]+) +([\d.]+)x$", text, re.M)
+    assert len(timings) == 5, text[-2000:]
+    # The slowest become at least ten times faster; what was slow because of a scan is judged, not what was quick before.
+    slowest = sorted(timings, key=lambda t: -float(t[1]))[:3]
+    assert all(float(t[3]) >= 10 for t in slowest), timings
+    assert "customers_newsletter_idx" in text, "the useless index was not found"
+    assert re.search(r"DROP INDEX[^\n]*order_items_order_id(_again)?_idx", text), "the duplicate index was not found"
+    assert re.search(r"CREATE INDEX[^\n]*\((category, brand|brand, category), price", text)
+    assert "cl_active" in text and "total_xact_count" in text
+    assert " 0 failed" in text
+    assert set(glob.glob("/tmp/poolwise.*")) <= before, "something was left behind"
+
+
+def test_quickstart_on_a_given_server(pg):
+    out = quickstart("--seconds", "3", "--dsn", f"host=127.0.0.1 port={pg.port} user=postgres dbname=postgres")
+    assert out.returncode == 0, out.stdout[-3000:] + out.stderr[-3000:]
+    assert pg.one("SELECT count(*) FROM pg_database WHERE datname = 'poolwise_shop'") == 0
+
+
+def test_quickstart_says_what_is_wrong():
+    assert quickstart("--seconds", "soon").returncode == 2
+    assert quickstart("--nonsense").returncode == 2
+    out = quickstart("--dsn", "host=127.0.0.1 port=1 dbname=postgres user=nobody")
+    assert out.returncode == 1 and "cannot connect" in out.stderr
+    assert quickstart("--help").returncode == 0
