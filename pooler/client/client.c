@@ -93,6 +93,7 @@ static void early_input(Client *c)
     case CLIENT_CONSOLE:
         console_input(c);
         return;
+    case CLIENT_LOOKUP:
     case CLIENT_WELCOME: /* nothing to say yet: it waits in `held` */
     case CLIENT_CANCEL:
     case CLIENT_READY:
@@ -207,6 +208,7 @@ const char *client_state_name(const Client *c)
 {
     switch (c->state) {
     case CLIENT_STARTUP:
+    case CLIENT_LOOKUP:
     case CLIENT_AUTH:
         return "login";
     case CLIENT_WELCOME:

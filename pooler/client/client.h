@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* client.h - one client connection from accept to close. Belongs to one worker for life.
  *
- *   STARTUP -> AUTH -> WELCOME -> READY           an application
+ *   STARTUP [-> LOOKUP] -> AUTH -> WELCOME -> READY           an application
  *                   \-> CONSOLE                   the admin console
  *   STARTUP -> CANCEL                             a cancel request that is being carried out
  *   any -> CLOSED                                 freed at the end of the loop turn
@@ -20,6 +20,7 @@
 
 typedef enum ClientState {
     CLIENT_STARTUP, /* start-up packet expected */
+    CLIENT_LOOKUP,  /* auth_query is asked for its secret */
     CLIENT_AUTH,    /* password or SASL messages expected */
     CLIENT_WELCOME, /* logged in; waits for the pool's first server to learn its parameters */
     CLIENT_READY,
@@ -30,6 +31,7 @@ typedef enum ClientState {
 } ClientState;
 
 typedef struct Client Client;
+typedef struct ClientLookup ClientLookup;
 
 struct Client {
     Relay relay; /* first; its stream is the connection */
@@ -50,6 +52,8 @@ struct Client {
     const Config *config; /* AUTH: the snapshot that the login began with, one reference */
     ClientAuth *auth;
     UserList *users; /* AUTH: one reference */
+    ClientLookup *lookup; /* LOOKUP */
+    Secret *found;        /* AUTH: what auth_query answered */
     PwUsec connected_at, connected_wall;
     void *console; /* CONSOLE: the admin session */
     bool console_admin; /* may do more than SHOW */

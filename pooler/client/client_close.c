@@ -54,6 +54,7 @@ void client_close_with(Client *c, const char *sqlstate, const char *text, const 
     if (c->relay.ident)
         query_ident_release(ctx->queries, c->relay.ident);
     c->relay.ident = NULL;
+    client_lookup_abort(c);
     client_forget_auth(c);
     if (c->hashed)
         HASH_DELETE(hh, ctx->by_cancel_id, c);

@@ -85,6 +85,10 @@ void client_forget_auth(Client *c)
     c->auth = NULL;
     userlist_unref(c->users);
     c->users = NULL;
+    if (c->found)
+        secret_finish(c->found);
+    free(c->found);
+    c->found = NULL;
     config_unref(c->config);
     c->config = NULL;
 }
@@ -121,6 +125,8 @@ static bool is_own_console(const Client *c)
            net_addr_peer_cred(c->relay.stream.fd, &cred) == PW_OK && cred.uid == geteuid();
 }
 
+static void start_auth(Client *c, const Secret *secret);
+
 void client_login_start(Client *c)
 {
     WorkerCtx *ctx = client_ctx(c);
@@ -145,10 +151,27 @@ void client_login_start(Client *c)
         authenticated(c);
         return;
     }
+    const Secret *secret = userlist_find(c->users, c->user);
+    if (!secret && ctx->config->auth_type != AUTH_TYPE_ANY && !is_console(c) && client_lookup_configured(c))
+        client_lookup_start(c);
+    else
+        start_auth(c, secret);
+}
+
+void client_login_found(Client *c, Secret *secret)
+{
+    c->found = secret;
+    registry_user_set_secret(registry_user(c->user), secret->text, secret->len);
+    start_auth(c, secret);
+}
+
+static void start_auth(Client *c, const Secret *secret)
+{
+    WorkerCtx *ctx = client_ctx(c);
     ClientAuthSpec spec = {
         .method = method_of(ctx->config->auth_type),
         .user = c->user,
-        .secret = userlist_find(c->users, c->user),
+        .secret = secret,
         .scram_iterations = (uint32_t)ctx->config->scram_iterations,
         .cache = context_scram_cache(),
     };

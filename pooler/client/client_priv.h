@@ -30,6 +30,13 @@ void client_login_finish(Client *c); /* WELCOME: the pool's parameters are known
 
 void client_release_slots(Client *c);
 
+/* client_lookup.c */
+bool client_lookup_configured(const Client *c);
+void client_lookup_start(Client *c); /* ends in client_login_found or a close */
+void client_lookup_abort(Client *c);
+PwUsec client_lookup_since(const Client *c);
+void client_login_found(Client *c, Secret *secret); /* client_login.c; takes the secret over */
+
 /* client_wait.c */
 void client_wait_welcome(Client *c); /* asks the pool for a server to learn from */
 void client_waiter_init(Client *c);

@@ -219,6 +219,12 @@ void client_tick(WorkerCtx *ctx, PwUsec now)
             if (over(ctx->config->client_login_timeout, c->connected_at, now))
                 client_close(c, "client_login_timeout", "client_login_timeout");
             break;
+        case CLIENT_LOOKUP:
+            if (over(ctx->config->query_wait_timeout, client_lookup_since(c), now))
+                client_close(c, "query_wait_timeout", "query_wait_timeout");
+            else if (over(ctx->config->client_login_timeout, c->connected_at, now))
+                client_close(c, "client_login_timeout", "client_login_timeout");
+            break;
         case CLIENT_WELCOME:
             tick_waiting(c, now);
             break;

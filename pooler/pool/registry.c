@@ -130,6 +130,27 @@ void registry_pause_all(bool on)
     pthread_mutex_unlock(&registry.lock);
 }
 
+void registry_user_set_secret(UserState *user, const char *text, size_t len)
+{
+    pthread_mutex_lock(&registry.lock);
+    if (!user->secret || user->secret_len != len || memcmp(user->secret, text, len) != 0) {
+        if (user->secret)
+            pw_wipe(user->secret, user->secret_len);
+        free(user->secret);
+        user->secret = pw_xstrndup(text ? text : "", len);
+        user->secret_len = len;
+    }
+    pthread_mutex_unlock(&registry.lock);
+}
+
+bool registry_user_secret(UserState *user, Secret *ret_secret)
+{
+    pthread_mutex_lock(&registry.lock);
+    bool ok = user->secret && secret_init(ret_secret, user->secret, user->secret_len) == PW_OK;
+    pthread_mutex_unlock(&registry.lock);
+    return ok;
+}
+
 static PoolEntry *entry_new(const char *key, DbState *db, UserState *user)
 {
     PoolEntry *e = pw_xcalloc(1, sizeof(*e));

@@ -57,6 +57,8 @@ typedef struct UserState {
     char *name;
     LimitCounter servers; /* max_user_connections */
     LimitCounter clients; /* max_user_client_connections */
+    char *secret; /* what auth_query answered last; registry lock */
+    size_t secret_len;
 } UserState;
 
 /* What a new client of this pool is told: ParameterStatus messages, made from the first server's. Immutable,
@@ -115,6 +117,11 @@ UserState *registry_find_user(const char *name);
 /* Set and clear the bits of DbState.paused; the caller then tours the workers. Any worker. */
 void registry_pause_db(DbState *db, bool on);
 void registry_pause_all(bool on);
+
+/* The secret that auth_query found, for logins to servers as this user. */
+void registry_user_set_secret(UserState *user, const char *text, size_t len);
+/* False: none. *ret_secret is then the caller's (secret_finish). */
+bool registry_user_secret(UserState *user, Secret *ret_secret);
 
 /* The pool of (db, user), made if need be, with one client reference taken (give it back with registry_unref). */
 PoolEntry *registry_pool(DbState *db, UserState *user);

@@ -52,7 +52,10 @@ static bool make_auth(Server *s)
     PoolLocal *local = server_local(s);
     PoolEntry *entry = local->entry;
     ServerAuthSpec spec = {.user = entry->user->name, .cache = context_scram_cache()};
-    const char *password = local->dbconf->password;
+    const DatabaseConf *db = local->dbconf;
+    /* the line's password belongs to the line's user; auth_query's user has its own */
+    bool own_line = !db->user || strcmp(db->user, entry->user->name) == 0;
+    const char *password = own_line ? db->password : NULL;
     ScramKeys keys;
     if (password) {
         if (secret_init(&s->login_secret, password, strlen(password)) != PW_OK)
@@ -62,6 +65,8 @@ static bool make_auth(Server *s)
         UserList *users = (UserList *)(uintptr_t)worker_ctx(local->worker)->users;
         s->login_users = userlist_ref(users);
         spec.secret = userlist_find(users, entry->user->name);
+        if (!spec.secret && registry_user_secret(entry->user, &s->login_secret))
+            spec.secret = &s->login_secret;
         pthread_mutex_lock(&entry->lock);
         if (entry->has_scram_keys) {
             keys = entry->scram_keys;

@@ -59,7 +59,6 @@ static void later_features_are_refused_not_ignored(void **state)
         {"auth_type = pam", "auth_type: this way"},
         {"auth_type = ldap", "auth_type: this way"},
         {"auth_type = cert", "auth_type: this way"},
-        {"auth_user = looker", "auth_query is not available"},
         {"peer_id = 3", "peering"},
         {"dns_zone_check_period = 5", "DNS zones"},
         {"server_fast_close = 1", "server_fast_close: "},
@@ -73,10 +72,6 @@ static void later_features_are_refused_not_ignored(void **state)
         assert_int_equal(diags.n_errors, 1);
         pw_diag_finish(&diags);
     }
-    PwDiag diags;
-    assert_null(load_text("[databases]\np = host=a auth_user=x\n[pgbouncer]\n", &diags));
-    ASSERT_TOLD(&diags, PW_DIAG_ERROR, 2, "auth_query is not available");
-    pw_diag_finish(&diags);
 }
 
 /* Housekeeping that does not happen yet: a file with it must load, but says so. SET refuses. */

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: ISC */
+/* client_lookup.c - auth_query: asks a database for the secret of a user who is not in auth_file.
+ *
+ *   client_login -> pool of (auth_dbname, auth_user) -> RESET search_path; auth_query with the name bound to $1 -> client_login
+ *
+ * The query runs on a server of an ordinary pool. Nothing of the client reaches it but the bound name: none of its
+ * parameters are applied, and the search_path is put back to its default first, because the pool's other users
+ * may have changed it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pooler/client/client_priv.h"
+#include "poolwise/log.h"
+#include "poolwise/mem.h"
+#include "poolwise/wire.h"
+
+struct ClientLookup {
+    PoolWaiter waiter;
+    Client *client;
+    PoolEntry *entry; /* one reference */
+    PoolLocal *local;
+    Server *server; /* while it runs */
+    unsigned rows;
+    bool failed, null_secret;
+    Secret secret;
+};
+
+static void finish(ClientLookup *l)
+{
+    if (l->local)
+        pool_cancel(l->local->shard, &l->waiter);
+    if (l->server) {
+        Server *s = l->server;
+        l->server = NULL;
+        server_unlink(s, false);
+    }
+    if (l->entry)
+        registry_unref(l->entry);
+    secret_finish(&l->secret);
+    free(l);
+}
+
+void client_lookup_abort(Client *c)
+{
+    ClientLookup *l = c->lookup;
+    c->lookup = NULL;
+    if (l)
+        finish(l);
+}
+
+PwUsec client_lookup_since(const Client *c)
+{
+    return c->lookup->waiter.since;
+}
+
+/* ---- the conversation ---- */
+
+static void message(PwBuf *out, uint8_t type, const void *body, size_t n)
+{
+    size_t mark = pw_msg_begin(out, type);
+    pw_buf_append(out, body, n);
+    pw_msg_end(out, mark);
+}
+
+static void parse_bind_execute(Pipeline *p, PwBuf *out, const char *sql, const char *arg, PwUsec now)
+{
+    static const uint8_t execute[] = {0, 0, 0, 0, 0};
+    size_t mark = pw_msg_begin(out, PW_F_PARSE);
+    pw_buf_append_u8(out, 0);
+    pw_buf_append_cstr(out, sql);
+    pw_buf_append_be16(out, 0);
+    pw_msg_end(out, mark);
+    pipeline_push(p, PIPE_PARSE, PIPE_SWALLOW, NULL, NULL, now);
+    mark = pw_msg_begin(out, PW_F_BIND);
+    pw_buf_append_u8(out, 0);
+    pw_buf_append_u8(out, 0);
+    pw_buf_append_be16(out, 0); /* all parameters and results as text */
+    pw_buf_append_be16(out, arg ? 1 : 0);
+    if (arg) {
+        pw_buf_append_be32(out, (uint32_t)strlen(arg));
+        pw_buf_append(out, arg, strlen(arg));
+    }
+    pw_buf_append_be16(out, 0);
+    pw_msg_end(out, mark);
+    pipeline_push(p, PIPE_BIND, PIPE_SWALLOW, NULL, NULL, now);
+    message(out, PW_F_EXECUTE, execute, sizeof(execute));
+    pipeline_push(p, PIPE_EXECUTE, PIPE_SWALLOW, NULL, NULL, now);
+}
+
+static const char *query_of(const Client *c)
+{
+    bool is_auto;
+    const DatabaseConf *db = config_find_database(c->config, c->database, &is_auto);
+    return db && db->auth_query ? db->auth_query : c->config->auth_query;
+}
+
+static void on_gone(Server *s, const char *reason)
+{
+    ClientLookup *l = s->user_arg;
+    (void)reason;
+    l->server = NULL;
+    client_close(l->client, "server conn crashed?", "server conn crashed?");
+}
+
+static void on_row(ClientLookup *l, const uint8_t *payload, size_t n)
+{
+    PwCursor c = pw_cursor(payload, n);
+    if (pw_cursor_be16(&c) != 2) {
+        client_log(l->client, PW_LOG_ERROR, "auth_query must return two columns: the user's name and secret");
+        l->failed = true;
+        return;
+    }
+    uint32_t len = pw_cursor_be32(&c);
+    if (len != UINT32_MAX)
+        pw_cursor_bytes(&c, len);
+    len = pw_cursor_be32(&c);
+    if (l->rows++ > 0)
+        return; /* the first row counts */
+    l->null_secret = len == UINT32_MAX;
+    const uint8_t *text = l->null_secret ? NULL : pw_cursor_bytes(&c, len);
+    if (c.bad)
+        l->failed = true;
+    else if (text && secret_init(&l->secret, (const char *)text, len) != PW_OK)
+        l->failed = true;
+}
+
+static void end(ClientLookup *l)
+{
+    Client *c = l->client;
+    c->lookup = NULL;
+    bool failed = l->failed, found = l->rows > 0;
+    Secret *secret = NULL;
+    if (!failed && found) {
+        secret = pw_xcalloc(1, sizeof(*secret)); /* a NULL secret is an empty one: it never matches */
+        *secret = l->secret;
+        memset(&l->secret, 0, sizeof(l->secret));
+    }
+    finish(l);
+    if (failed) {
+        client_close(c, "bouncer config error", "bouncer config error");
+    } else if (!found) {
+        client_close(c, "no such user", "no such user");
+    } else {
+        client_login_found(c, secret);
+    }
+}
+
+/* False: the server was closed or the conversation is over. */
+static bool on_message(ClientLookup *l, Server *s, uint8_t type, const uint8_t *payload, size_t n)
+{
+    PipelineEntry done;
+    bool completed;
+    switch (type) {
+    case PW_B_NOTICE:
+    case PW_B_NOTIFICATION:
+        return true;
+    case PW_B_PARAM_STATUS:
+        server_param_status(s, payload, n);
+        return true;
+    case PW_B_DATA_ROW:
+        on_row(l, payload, n);
+        break;
+    case PW_B_ERROR: {
+        const char *text = pw_error_field(payload, n, 'M');
+        client_log(l->client, PW_LOG_ERROR, "auth_query failed: %s", text ? text : "?");
+        l->failed = true;
+        break;
+    }
+    case PW_B_READY:
+        s->txn_status = payload[0];
+        break;
+    default:
+        break;
+    }
+    if (pipeline_reply(&s->pipeline, type, &done, &completed) == PIPE_VERDICT_MISMATCH) {
+        server_close(s, "unexpected message from server");
+        return false;
+    }
+    return !(type == PW_B_READY && pipeline_is_clean(&s->pipeline));
+}
+
+static void on_input(Server *s)
+{
+    ClientLookup *l = s->user_arg;
+    const uint8_t *p;
+    size_t n;
+    ssize_t got = server_fill(s, &p, &n);
+    if (got == -1)
+        return;
+    if (got <= 0) {
+        server_close(s, got == 0 ? "server conn crashed?" : strerror(errno));
+        return;
+    }
+    while (n >= PW_WIRE_HEADER) {
+        uint32_t len = pw_be32(p + 1);
+        const PwMsgInfo *info = pw_msg_backend(p[0]);
+        if (!info->name || len < info->min_length || len > SERVER_HOLD_MAX) {
+            server_close(s, "bad packet header");
+            return;
+        }
+        if (n < (size_t)len + 1)
+            break;
+        bool goes_on = on_message(l, s, p[0], p + PW_WIRE_HEADER, len - 4);
+        p += (size_t)len + 1;
+        n -= (size_t)len + 1;
+        if (!goes_on) {
+            if (s->phase == SERVER_LINKED) {
+                if (n)
+                    server_hold(s, p, n);
+                end(l);
+            }
+            return;
+        }
+    }
+    if (n)
+        server_hold(s, p, n);
+}
+
+static void on_drained(Server *s)
+{
+    (void)s;
+}
+
+static const ServerUser lookup_user = {on_input, on_drained, on_gone};
+
+static void on_server(PoolWaiter *w, PoolServer *ps)
+{
+    ClientLookup *l = (ClientLookup *)w;
+    Client *c = l->client;
+    Server *s = server_of(ps);
+    PwUsec now = worker_now(l->local->worker);
+    PwBuf out;
+    l->server = s;
+    server_link(s, &lookup_user, l);
+    pw_buf_init(&out);
+    parse_bind_execute(&s->pipeline, &out, "RESET search_path", NULL, now);
+    parse_bind_execute(&s->pipeline, &out, query_of(c), c->user, now);
+    message(&out, PW_F_SYNC, NULL, 0);
+    pipeline_push(&s->pipeline, PIPE_SYNC, PIPE_SWALLOW, NULL, NULL, now);
+    if (!stream_send_buf(&s->stream, &out))
+        server_close(s, "server conn crashed?");
+    pw_buf_finish(&out);
+}
+
+static void on_fail(PoolWaiter *w, PwErr why)
+{
+    (void)why;
+    client_close(((ClientLookup *)w)->client, "server shutting down", "server shutting down");
+}
+
+/* ---- start ---- */
+
+static const char *user_of(const Client *c, const DatabaseConf *db)
+{
+    const char *user = db && db->auth_user ? db->auth_user : c->config->auth_user;
+    return user && *user ? user : NULL;
+}
+
+bool client_lookup_configured(const Client *c)
+{
+    bool is_auto;
+    return user_of(c, config_find_database(c->config, c->database, &is_auto)) != NULL;
+}
+
+static bool refuse(Client *c, const char *text, const char *log)
+{
+    if (log)
+        client_log(c, PW_LOG_ERROR, "%s", log);
+    client_close(c, text, text);
+    return false;
+}
+
+/* The database that auth_query runs in; false: the client was closed. */
+static bool pick_database(Client *c, const DatabaseConf *db, const char **ret_name)
+{
+    bool is_auto;
+    char log[200];
+    const char *name = db && db->auth_dbname ? db->auth_dbname : c->config->auth_dbname;
+    if (!name || !*name)
+        name = c->database;
+    *ret_name = name;
+    if (strcmp(name, "pgbouncer") == 0)
+        return refuse(c, "bouncer config error", "cannot use the reserved \"pgbouncer\" database as an auth_dbname");
+    if (!config_find_database(c->config, name, &is_auto)) {
+        if (name == c->database) {
+            snprintf(log, sizeof(log), "no such database: %s", name);
+            return refuse(c, log, NULL);
+        }
+        snprintf(log, sizeof(log), "authentication database \"%s\" is not configured", name);
+        return refuse(c, "bouncer config error", log);
+    }
+    DbState *state = registry_find_db(name);
+    if (state && pw_atomic_load(&state->disabled)) {
+        if (name == c->database)
+            snprintf(log, sizeof(log), "database \"%s\" is disabled", name);
+        else
+            snprintf(log, sizeof(log), "authentication database \"%s\" is disabled", name);
+        return refuse(c, log, NULL);
+    }
+    return true;
+}
+
+void client_lookup_start(Client *c)
+{
+    WorkerCtx *ctx = client_ctx(c);
+    bool is_auto;
+    const DatabaseConf *db = config_find_database(c->config, c->database, &is_auto);
+    const char *name;
+    if (!pick_database(c, db, &name))
+        return;
+    ClientLookup *l = pw_xcalloc(1, sizeof(*l));
+    l->client = c;
+    l->waiter.on_server = on_server;
+    l->waiter.on_fail = on_fail;
+    l->waiter.ticket = POOL_NO_TICKET;
+    l->waiter.since = worker_now(ctx->worker);
+    l->entry = registry_pool(registry_db(name), registry_user(user_of(c, db)));
+    l->local = &l->entry->locals[ctx->worker->index];
+    client_setup_local(ctx, l->local);
+    c->lookup = l;
+    c->state = CLIENT_LOOKUP;
+    pool_acquire(l->local->shard, &l->waiter);
+}
