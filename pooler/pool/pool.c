@@ -116,10 +116,15 @@ void pool_shard_retire(PoolShard *shard)
     pool_publish_idle(shard);
     pool_fail_waiters(shard, PW_ERR_SHUTDOWN);
     pool_starved_pass_on(shard, pool_starved_clear(shard, POOL_STARVED_ALL));
-    PoolServer *server;
+    PoolServer *server, *next;
     while ((server = TAILQ_FIRST(&shard->idle))) {
         pool_unidle(server);
         pool->ops->close(server, "pool removed");
+    }
+    for (server = TAILQ_FIRST(&shard->connecting); server; server = next) {
+        next = TAILQ_NEXT(server, link);
+        if (!server->forced)
+            pool->ops->close(server, "pool removed");
     }
     pw_atomic_add(&pool->n_retired, 1); /* the last touch, see pool_drained */
 }

@@ -165,10 +165,12 @@ struct Pool {
 Pool *pool_create(const PoolOps *ops, unsigned n_shards, LimitCounter *database, LimitCounter *user);
 void pool_destroy(Pool *pool); /* NULL is fine; never shared, or pool_drained() was true */
 
-/* Retiring a pool, in this order: pool_directory_remove (main worker); pool_shard_retire on every worker
- * for its shard (fails its waiters with PW_ERR_SHUTDOWN, closes idle servers; connecting and active ones
- * are the embedder's to close, a release closes too); then pool_destroy once pool_drained() is true. The
- * last may be asked on any thread, as often as wished. pool_acquire on a retired shard fails at once. */
+/* Retiring a pool, in this order: pool_directory_remove (main worker); pool_shard_retire on every worker for its
+ * shard, not from within a callback of the pool (fails its waiters with PW_ERR_SHUTDOWN, closes idle and
+ * connecting servers; a release closes); then pool_destroy once pool_drained() is true, which may be asked on any
+ * thread, as often as wished. From its own pool_shard_retire on a worker may touch the pool only as long as it
+ * holds one of its servers. pool_acquire on a retired shard fails at once, so whoever may call it keeps the pool
+ * from being destroyed (the registry's client references do). */
 void pool_shard_retire(PoolShard *shard);
 bool pool_drained(Pool *pool);
 

@@ -188,15 +188,17 @@ bool pool_hand_over(PoolServer *server, const PoolRival *to)
         return false;
     pw_atomic_add(&from->pool->n_transit, 1);
     from->pool->ops->detach(server);
-#if PW_SEED_BUG == 2 /* double grant: stays on the idle list, where an own waiter finds it */
-    if (from->n_waiting == 0)
-#endif
-        unlist(server);
+    unlist(server);
     if (from->borrowed == server)
         from->borrowed = NULL;
     server->state = POOL_SERVER_TRANSIT;
     server->target = to->shard;
     from->handovers_out++;
+#if PW_SEED_BUG == 2 /* double grant: back on the idle list, where an own waiter finds it */
+    server->state = POOL_SERVER_IDLE;
+    TAILQ_INSERT_HEAD(&from->idle, server, link);
+    from->n_idle_own++;
+#endif
     from->pool->ops->post(to->shard->worker, &server->mail);
     return true;
 }
