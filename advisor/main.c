@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* main.c - the command line of the advisor. */
-#include <pg_query.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +20,7 @@ static const PwCliRow rows[] = {
     {OPT_FORMAT, 0, "format", "FORMAT", "text (default), json or sql"},
     {OPT_BUDGET, 0, "budget", "SIZE", "space for new indexes together, as 500MB or 2GB; default: no limit"},
     {OPT_MAX_INDEXES, 0, "max-indexes", "N", "at most N new indexes"},
-    {OPT_MIN_GAIN, 0, "min-gain", "PCT", "least saving of an index in percent of the workload's cost (0.5; 0.02 with --budget);\n"
-                                         "an index that halves a statement's cost may save less"},
+    {OPT_MIN_GAIN, 0, "min-gain", "PCT", "an index that halves no statement must save this percentage of all (0.5; with --budget 0.02)"},
     {OPT_NO_HYPOPG, 0, "no-hypopg", NULL, "do not use the extension HypoPG; costs come from the advisor's own model"},
     {OPT_HELP, 'h', "help", NULL, "show this help"},
     {OPT_VERSION, 'V', "version", NULL, "show the version"},
@@ -174,6 +172,5 @@ int main(int argc, char **argv)
     int code = run(argc, argv, &line);
     pw_str_list_finish(&line.options.logs);
     pw_str_list_finish(&line.options.sql_files);
-    pg_query_exit();
     return code;
 }

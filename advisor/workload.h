@@ -17,6 +17,7 @@ typedef struct AdvQuery {
 
     AdvFacts *facts;      /* NULL: not understood */
     const char *why_not;  /* why it is left out of the costs; NULL: it is in */
+    AdvFacts *bound_facts; /* of bound: the same numbering as facts, with values; NULL: not planned */
     const char *bound;    /* text with every $n replaced by a value, as it was planned */
     double cost_today;
     int n_indexes_today;  /* names of the indexes in today's plan */

@@ -11,11 +11,13 @@
 #define KEYS_MAX 5
 #define INCLUDE_MAX 10
 #define INCLUDE_WIDTH_MAX 160.0
+#define WHOLE_ROW_MAX 4
 #define WIDE_COLUMN 100.0
 #define SMALL_PAGES 10
 #define SMALL_ROWS 500
 #define COARSE 0.05         /* one value in twenty or fewer */
 #define PARTIAL_MAX 0.20    /* a partial index must leave out most of the table */
+#define RARE 0.30           /* of the share that a value has on average */
 #define VISIBLE_MIN 0.20    /* below this the planner sees no use in index-only scans */
 #define COVER_ROWS 5000.0   /* an existing index already finds the rows: covering pays only for many of them */
 #define COVER_FRACTION 0.02
@@ -102,6 +104,9 @@ static bool add_include(const Gen *g, const Keys *keys, AdvIndex *def)
 {
     const AdvTable *table = g->rel->table;
     double width = 0;
+    /* SELECT * of a wide table: the index would be a second copy of it, and out of date with the next column. */
+    if (g->rel->whole_row && table->n_columns > WHOLE_ROW_MAX)
+        return false;
     for (int i = 0; i < keys->n; i++)
         if (keys->items[i]->key.expr)
             return false; /* an index-only scan needs the column itself */
@@ -338,8 +343,11 @@ static const char *partial_predicate(const Gen *g, const AdvPred *pred)
     const AdvTable *table = g->rel->table;
     if (pred->or_group || adv_pred_selectivity(table, pred) > PARTIAL_MAX)
         return NULL;
-    /* A constant of a column with many values serves only this one; a coarse column's rare value is worth it. */
-    if (pred->kind == ADV_PRED_EQ && (!adv_column_is_coarse(table, pred->column) || !same_constant_everywhere(g, pred)))
+    /* A constant of a column with many values serves only this one; the rare value of a coarse column is worth it. */
+    if (pred->kind == ADV_PRED_EQ &&
+        (!adv_column_is_coarse(table, pred->column) ||
+         adv_pred_selectivity(table, pred) > RARE / adv_column_distinct(table, pred->column) ||
+         !same_constant_everywhere(g, pred)))
         return NULL;
     return adv_pred_sql(g->pool->arena, table, pred);
 }

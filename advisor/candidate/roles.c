@@ -30,8 +30,10 @@ static const char *pattern_opclass(const AdvColumn *column)
     return "text_pattern_ops";
 }
 
-static void add_pred(AdvRoles *roles, AdvArena *arena, const AdvTable *table, const AdvPred *pred)
+static void add_pred(AdvRoles *roles, AdvArena *arena, const AdvFacts *facts, const AdvPred *pred)
 {
+    const AdvTable *table = facts->rels[pred->rel].table;
+    bool first;
     AdvRole role = {.kind = ADV_ROLE_EQ, .key = {.column = pred->column, .expr = pred->expr}};
     role.selectivity = adv_pred_selectivity(table, pred);
     switch (pred->kind) {
@@ -41,6 +43,7 @@ static void add_pred(AdvRoles *roles, AdvArena *arena, const AdvTable *table, co
         break;
     case ADV_PRED_RANGE:
         role.kind = ADV_ROLE_RANGE;
+        role.selectivity = adv_range_selectivity(facts, pred, &first);
         break;
     case ADV_PRED_EQ:
     case ADV_PRED_IN:
@@ -93,10 +96,9 @@ static int by_selectivity(const void *a, const void *b)
 void adv_roles_find(AdvRoles *roles, AdvArena *arena, const AdvFacts *facts, int rel)
 {
     memset(roles, 0, sizeof(*roles));
-    const AdvTable *table = facts->rels[rel].table;
     for (int i = 0; i < facts->n_preds; i++)
         if (facts->preds[i].rel == rel)
-            add_pred(roles, arena, table, &facts->preds[i]);
+            add_pred(roles, arena, facts, &facts->preds[i]);
     for (int i = 0; i < facts->n_joins; i++) {
         const AdvJoin *join = &facts->joins[i];
         if (join->rel_a == rel)

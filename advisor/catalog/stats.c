@@ -145,6 +145,34 @@ double adv_pred_selectivity(const AdvTable *table, const AdvPred *pred)
     return 1;
 }
 
+double adv_range_selectivity(const AdvFacts *facts, const AdvPred *pred, bool *ret_first)
+{
+    const AdvTable *table = facts->rels[pred->rel].table;
+    double sum = 0;
+    int n = 0;
+    bool unknown = false, lo = false, hi = false;
+    *ret_first = true;
+    for (int i = 0; i < facts->n_preds; i++) {
+        const AdvPred *p = &facts->preds[i];
+        if (p->kind != ADV_PRED_RANGE || p->rel != pred->rel || p->column != pred->column || !p->expr != !pred->expr ||
+            p->or_group != pred->or_group || p->or_arm != pred->or_arm)
+            continue;
+        if (p < pred)
+            *ret_first = false;
+        lo = lo || p->has_lo;
+        hi = hi || p->has_hi;
+        unknown = unknown || (p->has_lo && p->lo.kind != ADV_VALUE_LITERAL) ||
+                  (p->has_hi && p->hi.kind != ADV_VALUE_LITERAL);
+        sum += adv_pred_selectivity(table, p);
+        n++;
+    }
+    if (n <= 1)
+        return sum;
+    if (unknown)
+        return lo && hi ? DEFAULT_BETWEEN : DEFAULT_RANGE;
+    return clamp(fmax(sum - (n - 1), 1 / adv_column_distinct(table, pred->column)));
+}
+
 const char *adv_column_quantile(const AdvColumn *c, double f)
 {
     if (c->n_hist >= 2)

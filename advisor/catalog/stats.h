@@ -11,6 +11,9 @@ double adv_column_distinct(const AdvTable *table, int column);
 double adv_value_selectivity(const AdvTable *table, int column, const char *value);
 /* Share of the rows for one predicate (0..1). */
 double adv_pred_selectivity(const AdvTable *table, const AdvPred *pred);
+/* The same for a range predicate together with the other range conditions on its column (x >= a AND x < b): both
+ * bounds count; 1 for all of them but the first, so that a product over all predicates is right. */
+double adv_range_selectivity(const AdvFacts *facts, const AdvPred *pred, bool *ret_first);
 /* The value below which the share f of the rows lies; NULL when there are no statistics. */
 const char *adv_column_quantile(const AdvColumn *column, double f);
 /* A value about as frequent as the average one; NULL when there are no statistics. `nth` gives different ones. */

@@ -254,10 +254,11 @@ static double statement_cost(Ask *ask, int n_set)
 static double model_cost(const Model *model, AdvArena *scratch, const AdvQuery *query, AdvCandidate *const *set, int n,
                          bool *used)
 {
-    Ask ask = {.arena = scratch, .c = &model->catalog->settings, .facts = query->facts, .used = used};
-    for (int r = 0; r < query->facts->n_rels; r++)
-        if (query->facts->rels[r].kind == ADV_REL_TABLE)
-            add_indexes(&ask, query->facts->rels[r].table, set, n);
+    const AdvFacts *facts = query->bound_facts ? query->bound_facts : query->facts;
+    Ask ask = {.arena = scratch, .c = &model->catalog->settings, .facts = facts, .used = used};
+    for (int r = 0; r < facts->n_rels; r++)
+        if (facts->rels[r].kind == ADV_REL_TABLE)
+            add_indexes(&ask, facts->rels[r].table, set, n);
     return statement_cost(&ask, n);
 }
 

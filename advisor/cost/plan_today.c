@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "advisor/cost/bind.h"
 #include "advisor/cost/hypopg.h"
+#include "advisor/sql/parse.h"
 
 #define REPAIRS_MAX 24
 
@@ -22,6 +23,10 @@ static void plan_one(AdvDb *db, AdvCatalog *catalog, AdvWorkload *w, AdvQuery *q
             q->n_indexes_today = plan.n_indexes;
             q->seq_scans_today = plan.seq_scans;
             q->n_seq_scans_today = plan.n_seq_scans;
+            const char *why;
+            if (q->facts->n_params == 0 || adv_sql_analyse(catalog, w->arena, q->bound, &q->bound_facts, &why) ||
+                q->bound_facts->n_rels != q->facts->n_rels)
+                q->bound_facts = q->facts;
             return;
         }
         const AdvDbError *error = adv_db_error(db);

@@ -106,11 +106,10 @@ static Match match(AdvArena *arena, const AdvScanWish *wish, const AdvIndex *ind
                 continue;
             point = is_point(pred->kind);
             bounded = true;
-            /* x >= a AND x < b are two conditions on one range. */
-            s = point || pred->kind == ADV_PRED_IN ? adv_pred_selectivity(index->table, pred)
-                                                   : fmin(s, adv_pred_selectivity(index->table, pred));
-            if (pred->kind == ADV_PRED_IN)
-                break;
+            bool first;
+            s = pred->kind == ADV_PRED_RANGE ? adv_range_selectivity(wish->facts, pred, &first)
+                                             : adv_pred_selectivity(index->table, pred);
+            break;
         }
         if (bounded) {
             m.in_index *= s;
@@ -136,13 +135,10 @@ double adv_rel_selectivity(const AdvFacts *facts, int rel)
         const AdvPred *pred = &facts->preds[i];
         if (pred->rel != rel || pred->or_group)
             continue;
-        /* The second bound of a range belongs to the first: about the narrower one counts. */
-        bool second = false;
-        for (int k = 0; k < i && pred->kind == ADV_PRED_RANGE; k++)
-            second = second || (facts->preds[k].rel == rel && facts->preds[k].kind == ADV_PRED_RANGE &&
-                                facts->preds[k].column == pred->column && !facts->preds[k].or_group);
-        double one = adv_pred_selectivity(table, pred);
-        s *= second ? fmax(one, 0.3) : one;
+        bool first = true;
+        double one = pred->kind == ADV_PRED_RANGE ? adv_range_selectivity(facts, pred, &first)
+                                                  : adv_pred_selectivity(table, pred);
+        s *= first ? one : 1;
     }
     return fmax(s, 1e-9);
 }

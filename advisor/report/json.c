@@ -100,8 +100,16 @@ static json_t *workload_json(const AdvReport *r)
 {
     const AdvSelection *s = r->selection;
     json_t *o = json_object();
-    json_object_set_new(o, "calls", number(r->workload->statements - r->workload->utility));
-    json_object_set_new(o, "statements", json_integer(r->workload->n_queries));
+    double calls = 0;
+    int statements = 0;
+    for (int i = 0; i < r->workload->n_queries; i++) {
+        if (r->workload->queries[i]->foreign_key_check)
+            continue;
+        calls += r->workload->queries[i]->calls;
+        statements++;
+    }
+    json_object_set_new(o, "calls", number(calls));
+    json_object_set_new(o, "statements", json_integer(statements));
     json_object_set_new(o, "measured", json_boolean(r->workload->measured));
     json_object_set_new(o, "cost_before", number(s->cost_before));
     json_object_set_new(o, "cost_after", number(s->cost_after));

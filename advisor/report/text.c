@@ -39,13 +39,17 @@ static void add_wrapped(AdvText *text, const char *label, const char *value)
 static void add_head(AdvText *text, const AdvReport *r)
 {
     const AdvWorkload *w = r->workload;
-    int costed = 0;
-    for (int i = 0; i < w->n_queries; i++)
+    int costed = 0, statements = 0;
+    double calls = 0;
+    for (int i = 0; i < w->n_queries; i++) {
         costed += w->queries[i]->weight > 0;
+        statements += !w->queries[i]->foreign_key_check;
+        calls += w->queries[i]->foreign_key_check ? 0 : w->queries[i]->calls;
+    }
     adv_text_addf(text, "Index advice for database %s (PostgreSQL %s)\n", r->catalog->database,
                   r->catalog->server_version);
-    adv_text_addf(text, "  workload  %.0f calls of %d statements; %d costed, %d left out\n", w->statements - w->utility,
-                  w->n_queries, costed, r->n_skipped);
+    adv_text_addf(text, "  workload  %.0f calls of %d statements; %d costed (with foreign key checks), %d left out\n", calls, statements, costed,
+                  r->n_skipped);
     adv_text_addf(text, "  costs     %s; %llu plans for %llu questions\n",
                   strcmp(r->cost_source, "hypopg") == 0 ? "the server's planner with hypothetical indexes (HypoPG)"
                                                         : "own model on the server's statistics (HypoPG is not installed)",

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "advisor/select/cover.h"
 
+#include "advisor/candidate/roles.h"
 #include "advisor/cost/write_cost.h"
 
-#define VISIBLE_ENOUGH 0.20 /* from here on the planner's own costs decide */
+#define VISIBLE_ENOUGH 0.20 /* from here on the planner's own costs tell what INCLUDE columns bring */
+#define WORTH 0.80          /* the main statement's cost must fall to this */
+#define SLACK 0.001         /* of today's cost: a wider index is a little slower for the others */
 #define COLUMNS_MAX 3
 #define WIDTH_MAX 64.0
 #define GROWTH_MAX 3.0
@@ -59,14 +62,92 @@ static bool add_missing(AdvArena *arena, AdvIndex *def, const AdvFacts *facts)
     return added > 0;
 }
 
-static bool wants_cover(const AdvCandidate *c, const AdvQuery *query)
+static bool plain_keys(const AdvIndex *def)
 {
-    const AdvTable *t = c->def.table;
-    if (!query || query->facts->locks_rows || t->pages <= 0 || t->all_visible / t->pages >= VISIBLE_ENOUGH)
-        return false;
-    for (int k = 0; k < c->def.n_keys; k++)
-        if (!c->def.keys[k].column)
+    for (int k = 0; k < def->n_keys; k++)
+        if (!def->keys[k].column)
             return false;
+    return true;
+}
+
+static int the_only_table(const AdvFacts *facts)
+{
+    int found = -1;
+    for (int r = 0; r < facts->n_rels; r++) {
+        if (facts->rels[r].kind != ADV_REL_TABLE)
+            continue;
+        if (found >= 0)
+            return -1;
+        found = r;
+    }
+    return found;
+}
+
+static bool is_eq_column(const AdvRoles *roles, int column)
+{
+    for (int i = 0; i < roles->n_eq; i++)
+        if (roles->eq[i].key.column == column && !roles->eq[i].key.expr && roles->eq[i].kind == ADV_ROLE_EQ)
+            return true;
+    return false;
+}
+
+static void drop_include(AdvIndex *def, int column)
+{
+    int kept = 0;
+    for (int i = 0; i < def->n_include; i++)
+        if (def->include[i] != column)
+            def->include[kept++] = def->include[i];
+    def->n_include = kept;
+}
+
+static bool append(AdvIndex *def, const AdvRole *role)
+{
+    for (int i = 0; i < def->n_keys; i++)
+        if (def->keys[i].column == role->key.column)
+            return false;
+    if (role->key.expr || role->key.opclass || !adv_column(def->table, role->key.column)->btree)
+        return false;
+    def->keys[def->n_keys++] = role->key;
+    drop_include(def, role->key.column);
+    return true;
+}
+
+/* Equality keys only, so far: then included equality columns become keys, and one range or the order follows. */
+static bool complete(AdvArena *arena, AdvIndex *def, const AdvFacts *facts)
+{
+    int rel = the_only_table(facts);
+    AdvRoles roles;
+    if (rel < 0 || !plain_keys(def) || def->predicate)
+        return false;
+    adv_roles_find(&roles, arena, facts, rel);
+    for (int k = 0; k < def->n_keys; k++)
+        if (!is_eq_column(&roles, def->keys[k].column))
+            return false;
+    def->keys = adv_arena_grow(arena, def->keys, (size_t)def->n_keys * sizeof(*def->keys),
+                               ((size_t)def->n_keys + (size_t)roles.n_eq + (size_t)roles.n_order + 1) * sizeof(*def->keys));
+    bool changed = false;
+    for (int i = 0; i < roles.n_eq; i++) {
+        bool included = false;
+        for (int k = 0; k < def->n_include; k++)
+            included = included || def->include[k] == roles.eq[i].key.column;
+        changed = (included && append(def, &roles.eq[i])) || changed;
+    }
+    const AdvBlock *block = &facts->blocks[facts->rels[rel].block];
+    if (roles.n_order > 0 && roles.n_order <= 2 && block->has_limit && !block->aggregate) {
+        for (int i = 0; i < roles.n_order; i++)
+            changed = append(def, &roles.order[i]) || changed;
+    } else if (roles.n_range > 0) {
+        changed = append(def, &roles.range[0]) || changed;
+    }
+    return changed;
+}
+
+static bool wants_cover(const AdvIndex *def, const AdvQuery *query)
+{
+    const AdvTable *t = def->table;
+    if (query->facts->locks_rows || t->pages <= 0 || !plain_keys(def) || the_only_table(query->facts) < 0 ||
+        (query->facts->rels[the_only_table(query->facts)].whole_row && t->n_columns > COLUMNS_MAX + 1))
+        return false;
     /* A table whose rows change all the time never becomes all-visible. */
     return t->updated + t->deleted < 0.2 * t->rows;
 }
@@ -85,35 +166,83 @@ static void replace(AdvSelection *s, int old, int new, double more_bytes)
     s->bytes += more_bytes;
 }
 
+static double workload_cost(AdvOracle *oracle, const AdvWorkload *w, const int *ids, int n)
+{
+    double sum = 0;
+    for (int q = 0; q < w->n_queries; q++)
+        if (w->queries[q]->weight > 0)
+            sum += w->queries[q]->weight * adv_oracle_ask(oracle, q, ids, n)->cost;
+    return sum;
+}
+
+typedef struct Cover {
+    AdvArena *arena;
+    AdvOracle *oracle;
+    AdvPool *pool;
+    const AdvWorkload *w;
+    const AdvSearchLimits *limits;
+    AdvSelection *s;
+} Cover;
+
+/* Puts `def` in the place of index `old` if it fits and nothing becomes dearer; `worth`: the workload's cost must fall to
+ * this share of what the main statement costs. Returns the id that is now in the selection. */
+static int exchange(Cover *c, int old, const AdvIndex *def, const AdvQuery *query, double worth)
+{
+    const AdvCandidate *narrow = c->pool->items[old];
+    int id = adv_pool_add(c->pool, def);
+    AdvCandidate *wide = c->pool->items[id];
+    wide->fraction = narrow->fraction;
+    adv_price(c->pool->catalog, c->w, c->w->unit, wide);
+    double more = wide->bytes - narrow->bytes;
+    AdvIdSet now = {c->s->n, c->s->ids};
+    if (id == old || in_set(&now, id) || wide->bytes > GROWTH_MAX * narrow->bytes ||
+        (c->limits->budget > 0 && c->s->bytes + more > c->limits->budget))
+        return old;
+    AdvSelection tried = *c->s;
+    tried.ids = ADV_NEW_ARRAY(c->arena, int, c->s->n + 1);
+    memcpy(tried.ids, c->s->ids, (size_t)c->s->n * sizeof(int));
+    replace(&tried, old, id, more);
+    double before = workload_cost(c->oracle, c->w, c->s->ids, c->s->n);
+    double after = workload_cost(c->oracle, c->w, tried.ids, tried.n);
+    double main_before = 0;
+    for (int q = 0; q < c->w->n_queries; q++)
+        if (c->w->queries[q] == query)
+            main_before = query->weight * adv_oracle_ask(c->oracle, q, c->s->ids, c->s->n)->cost;
+    if (after + wide->write_cost - narrow->write_cost > before - (1 - worth) * main_before + SLACK * c->s->cost_before)
+        return old;
+    tried.write_cost += wide->write_cost - narrow->write_cost;
+    *c->s = tried;
+    return id;
+}
+
+static AdvIndex copy_def(AdvArena *arena, const AdvIndex *from)
+{
+    AdvIndex def = *from;
+    def.include = adv_arena_grow(arena, from->include, (size_t)from->n_include * sizeof(int),
+                                 ((size_t)from->n_include + 1) * sizeof(int));
+    return def;
+}
+
 void adv_cover(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWorkload *w,
                const AdvSearchLimits *limits, AdvSelection *s)
 {
-    int *ids = ADV_NEW_ARRAY(arena, int, s->n + 1);
+    Cover c = {arena, oracle, pool, w, limits, s};
     int n = s->n;
+    int *ids = ADV_NEW_ARRAY(arena, int, n + 1);
     for (int i = 0; i < n; i++)
         ids[i] = s->ids[i];
     for (int i = 0; i < n; i++) {
-        const AdvCandidate *c = pool->items[ids[i]];
         const AdvQuery *query = main_query(oracle, w, s, ids[i]);
-        if (!wants_cover(c, query))
+        if (!query)
             continue;
-        AdvIndex def = c->def;
-        def.include = adv_arena_grow(arena, c->def.include, (size_t)c->def.n_include * sizeof(int),
-                                     ((size_t)c->def.n_include + 1) * sizeof(int));
-        if (!add_missing(arena, &def, query->facts))
+        AdvIndex def = copy_def(arena, &pool->items[ids[i]]->def);
+        if (complete(arena, &def, query->facts))
+            ids[i] = exchange(&c, ids[i], &def, query, 1);
+        def = copy_def(arena, &pool->items[ids[i]]->def);
+        if (!wants_cover(&def, query) || !add_missing(arena, &def, query->facts))
             continue;
-        int id = adv_pool_add(pool, &def);
-        AdvCandidate *wide = pool->items[id];
-        wide->fraction = c->fraction;
-        adv_price(pool->catalog, w, w->unit, wide);
-        double more = wide->bytes - c->bytes;
-        if (wide->bytes > GROWTH_MAX * c->bytes || (limits->budget > 0 && s->bytes + more > limits->budget) || in_set(&(AdvIdSet){s->n, s->ids}, id))
-            continue;
-        s->write_cost += wide->write_cost - c->write_cost;
-        replace(s, ids[i], id, more);
+        double visible = def.table->all_visible / def.table->pages;
+        exchange(&c, ids[i], &def, query, visible < VISIBLE_ENOUGH ? 1 : WORTH);
     }
-    s->cost_after = 0;
-    for (int q = 0; q < w->n_queries; q++)
-        if (w->queries[q]->weight > 0)
-            s->cost_after += w->queries[q]->weight * adv_oracle_ask(oracle, q, s->ids, s->n)->cost;
+    s->cost_after = workload_cost(oracle, w, s->ids, s->n);
 }

@@ -57,6 +57,17 @@ static bool used_by_workload(const AdvWorkload *w, const AdvIndex *index)
     return false;
 }
 
+/* Its own scans, or those of an index that goes in its favour. */
+static bool is_scanned(const AdvDropList *list, const AdvWorkload *w, const AdvIndex *index)
+{
+    if (index->scans != 0 || used_by_workload(w, index))
+        return true;
+    for (int i = 0; i < list->n; i++)
+        if (list->drops[i].by == index && is_scanned(list, w, list->drops[i].index))
+            return true;
+    return false;
+}
+
 static bool is_dropped(const AdvDropList *list, const AdvIndex *index)
 {
     for (int i = 0; i < list->n; i++)
@@ -124,8 +135,8 @@ void adv_find_drops(AdvArena *arena, const AdvCatalog *catalog, const AdvWorkloa
             for (int a = 0; a < n_advised && !is_dropped(&list, index); a++)
                 if (adv_index_serves(&advised[a]->def, index))
                     add(arena, &list, (AdvDrop){.kind = ADV_DROP_REPLACED, .index = index, .by_new = advised[a]});
-            if (!is_dropped(&list, index) && index->scans == 0 && index->bytes >= UNUSED_MIN_BYTES &&
-                !supports_foreign_key(index) && !used_by_workload(workload, index))
+            if (!is_dropped(&list, index) && index->bytes >= UNUSED_MIN_BYTES && !supports_foreign_key(index) &&
+                !is_scanned(&list, workload, index))
                 add(arena, &list, (AdvDrop){.kind = ADV_DROP_UNUSED, .index = index});
         }
     }

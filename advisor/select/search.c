@@ -17,7 +17,7 @@
 
 #define EPSILON 1e-7
 /* Without a budget storage still has a price: indexes as large as all the tables cost this share of the workload. */
-#define STORAGE_PRICE 0.02
+#define STORAGE_PRICE 0.04
 #define STORAGE_FLOOR (64.0 * 1024 * 1024)
 #define TABLE_BYTES_PER_PAGE 8192.0
 

@@ -236,7 +236,8 @@ void adv_analyse_select(Analyser *a, const PgQuery__SelectStmt *select, Scope *o
     a->depth++;
     Cte *ctes = a->ctes;
     int or_group = a->or_group, or_arm = a->or_arm;
-    bool outer_on = a->outer_on;
+    bool outer_on = a->outer_on, unread = a->outputs_unread;
+    a->outputs_unread = false;
     a->or_group = 0;
     a->outer_on = false;
     int block = add_block(a, outer ? outer->block : -1);
@@ -256,7 +257,8 @@ void adv_analyse_select(Analyser *a, const PgQuery__SelectStmt *select, Scope *o
         for (size_t i = 0; i < select->n_from_clause; i++)
             adv_from_item(a, &scope, select->from_clause[i]);
         values_lists(a, &scope, select);
-        target_list(a, &scope, select->target_list, select->n_target_list, &outputs, &n_outputs);
+        if (!unread || select->n_group_clause > 0)
+            target_list(a, &scope, select->target_list, select->n_target_list, &outputs, &n_outputs);
         adv_analyse_qual(a, &scope, select->where_clause, false);
         group_and_distinct(a, &scope, block, select, outputs, n_outputs);
         adv_walk_expr(a, &scope, select->having_clause);

@@ -42,6 +42,7 @@ typedef struct Analyser {
     int or_group;    /* of the predicates being read; 0 outside of any OR */
     int or_arm;
     int n_or_groups;
+    bool outputs_unread; /* the next block is the inside of an EXISTS */
     bool outer_on;   /* reading the ON clause of an outer join */
 } Analyser;
 

@@ -364,7 +364,10 @@ static void sub_link(Analyser *a, Scope *scope, const PgQuery__SubLink *link)
         adv_walk_expr(a, scope, link->testexpr);
     AdvOutput *outputs = NULL;
     int n = 0;
+    /* Nothing of what EXISTS (SELECT * ...) selects is read. */
+    a->outputs_unread = link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK;
     adv_analyse_query_node(a, link->subselect, scope, &outputs, &n, NULL);
+    a->outputs_unread = false;
     bool any = link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ANY_SUBLINK;
     if (!any)
         return;
