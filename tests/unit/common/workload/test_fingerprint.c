@@ -43,6 +43,8 @@ static void test_texts(void **state)
         {"select a from t where (x,y) in ((1,2),(3,4))", "select a from t where (x, y) in (($1, $2))", PW_SQL_SELECT},
         {"select a from t where x in (1,f(2),3,4)", "select a from t where x in ($1, f($2), $3)", PW_SQL_SELECT},
         {"select a from t where x in (select b,b from u)", "select a from t where x in (select b, b from u)", PW_SQL_SELECT},
+        {"select a from t where x in (b, c, c)", "select a from t where x in (b, c)", PW_SQL_SELECT},
+        {"insert into t values (1, b), (2, c)", "insert into t values ($1, b), ($2, c)", PW_SQL_INSERT},
         {"select f(1,2), (3,4)", "select f($1, $2), ($3, $4)", PW_SQL_SELECT},
         {"select array[1,2], array[[1,2],[3,4]], a[1]", "select array[$1], array[[$2]], a[$3]", PW_SQL_SELECT},
         {"select * from t where x = any('{1,2}')", "select * from t where x = any ($1)", PW_SQL_SELECT},

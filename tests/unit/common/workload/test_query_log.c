@@ -335,6 +335,7 @@ static void test_rotation_and_torn_files(void **state)
     write_example(writer, &record);
     assert_int_equal(count_records(path, &totals), 2);
     assert_int_equal(totals->bad_lines, 1);
+    assert_int_equal(totals->intervals, 1); /* it did not join the torn line */
 
     assert_int_equal(rename(path, rotated), 0);
     write_example(writer, &record); /* still into the old file */
