@@ -32,7 +32,9 @@
 #include "poolwise/err.h"
 #include "poolwise/time.h"
 
+#ifndef POOL_SLACK_USEC /* for measurements */
 #define POOL_SLACK_USEC 1000
+#endif
 #ifndef POOL_SLACK_TICKETS /* the interleaving checker uses a smaller one */
 #define POOL_SLACK_TICKETS 8
 #endif
