@@ -390,43 +390,10 @@ static void put_number(Canon *c, const PwToken *token, const char *p, const char
     put_value(c);
 }
 
-/* Types that may stand before their constant: date '2024-01-31'. */
-static const char *const typed_words[] = {
-    "bigint",  "bit",   "bool",    "boolean", "box",  "bytea", "cidr",     "circle",  "date",      "daterange",   "decimal",
-    "float4",  "float8", "inet",   "int",     "int2", "int4",  "int4range", "int8",   "int8range", "integer",     "interval",
-    "json",    "jsonb", "jsonpath", "line",   "lseg", "macaddr", "money",  "numeric", "numrange",  "oid",         "path",
-    "point",   "polygon", "real",  "regclass", "regtype", "smallint", "text", "time",  "timestamp", "timestamptz", "timetz",
-    "tsquery", "tsrange", "tstzrange", "tsvector", "uuid", "varbit", "varchar", "xml"};
-
-static const char *const typed_phrases[] = {"timestamp with time zone", "timestamp without time zone",
-                                            "time with time zone", "time without time zone"};
-
-/* Start of the type's name when the last words name one, else NONE. */
-static uint32_t typed_start(const Canon *c)
-{
-    if (c->last != LAST_WORD || c->word_start == NONE)
-        return NONE;
-    const char *word = c->out + c->word_start;
-    size_t n = word_len(c);
-    uint32_t start = NONE;
-    if (n >= 3 && n <= 11 && is_among(word, n, typed_words, PW_ARRAY_LEN(typed_words)))
-        start = c->word_start;
-    else if (is_text(word, n, "zone"))
-        for (size_t i = 0; i < PW_ARRAY_LEN(typed_phrases) && start == NONE; i++) {
-            size_t len = strlen(typed_phrases[i]);
-            if (c->n >= len && memcmp(c->out + c->n - len, typed_phrases[i], len) == 0 &&
-                (c->n == len || pw_lex_fold[(uint8_t)c->out[c->n - len - 1]] == 0))
-                start = c->n - (uint32_t)len;
-        }
-    if (start != NONE && start > 0 && c->out[start - 1] == '.')
-        return NONE;
-    return start;
-}
-
 static void put_string(Canon *c)
 {
-    uint32_t start = typed_start(c);
-    if (start != NONE) {
+    size_t start = c->n;
+    if (c->last == LAST_WORD && c->word_start != NONE && pw_typed_start(c->out, c->n, c->word_start, &start)) {
         memmove(c->out + start + 3, c->out + start, c->n - start);
         memcpy(c->out + start, "$::", 3);
         c->n += 3;

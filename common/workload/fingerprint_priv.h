@@ -18,4 +18,8 @@ typedef void (*CanonSink)(void *arg, const char *bytes, size_t n, bool cut);
 
 uint64_t pw_canonicalise(const char *sql, size_t len, unsigned flags, CanonSink sink, void *arg);
 
+/* Do the last words of out[0..n), the last of which starts at word_start, name a type that may stand before its
+ * constant (date '...', timestamp with time zone '...')? Then *ret_start is where the name starts. */
+bool pw_typed_start(const char *out, size_t n, size_t word_start, size_t *ret_start);
+
 #endif
