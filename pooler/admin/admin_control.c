@@ -50,8 +50,10 @@ static DbState *find_db(WorkerCtx *ctx, const char *name, bool make)
     return db;
 }
 
-/* The command is logged; false: an error was answered. *ret_db stays NULL without a name. */
-static bool start(AdminSession *s, const char *command, const AdminRequest *r, bool make, DbState **ret_db)
+/* The command is logged; false: an error was answered. *ret_db stays NULL without a name. `verb`: what cannot be done
+ * to the console's own database. */
+static bool start(AdminSession *s, const char *command, const char *verb, const AdminRequest *r, bool make,
+                  DbState **ret_db)
 {
     *ret_db = NULL;
     if (!r->arg[0]) {
@@ -60,7 +62,7 @@ static bool start(AdminSession *s, const char *command, const AdminRequest *r, b
     }
     pw_log(PW_LOG_LOG, "%s '%s' command issued", command, r->arg);
     if (admin_is_console_name(r->arg)) {
-        admin_error(s, "%s is not possible for the admin database: %s", command, r->arg);
+        admin_error(s, "cannot %s admin db: %s", verb, r->arg);
         return false;
     }
     *ret_db = find_db(admin_ctx(s), r->arg, make);
@@ -154,7 +156,7 @@ void admin_cmd_pause(AdminSession *s, const AdminRequest *r)
         admin_error(s, "already suspended/paused");
         return;
     }
-    if (!start(s, "PAUSE", r, true, &db))
+    if (!start(s, "PAUSE", "pause", r, true, &db))
         return;
     if (db) {
         registry_pause_db(db, true);
@@ -221,7 +223,7 @@ void admin_resume_all(void)
 void admin_cmd_resume(AdminSession *s, const AdminRequest *r)
 {
     DbState *db;
-    if (!start(s, "RESUME", r, false, &db))
+    if (!start(s, "RESUME", "resume", r, false, &db))
         return;
     unsigned worker = admin_ctx(s)->worker->index;
     if (admin_ctx(s)->shutdown != SHUTDOWN_NONE) {
@@ -253,7 +255,7 @@ static void set_disabled(AdminSession *s, const char *command, const AdminReques
         admin_error(s, "a database is required");
         return;
     }
-    if (!start(s, command, r, disabled, &db))
+    if (!start(s, command, disabled ? "disable" : "enable", r, disabled, &db))
         return;
     pw_atomic_store(&db->disabled, disabled);
     admin_complete(s, command);
@@ -316,7 +318,7 @@ void admin_cmd_kill(AdminSession *s, const AdminRequest *r)
         admin_error(s, "already suspended/paused");
         return;
     }
-    if (!start(s, "KILL", r, true, &db))
+    if (!start(s, "KILL", "kill", r, true, &db))
         return;
     if (db) {
         registry_pause_db(db, true);
@@ -400,7 +402,7 @@ static void visit_reconnect(WorkerCtx *ctx, AdminJob *job)
 void admin_cmd_reconnect(AdminSession *s, const AdminRequest *r)
 {
     DbState *db;
-    if (!start(s, "RECONNECT", r, true, &db))
+    if (!start(s, "RECONNECT", "reconnect", r, true, &db))
         return;
     AdminJob *job = admin_job_create(s, "RECONNECT");
     job->db = db;
@@ -438,7 +440,7 @@ static void obsolete_counted(AdminJob *job)
 void admin_cmd_wait_close(AdminSession *s, const AdminRequest *r)
 {
     DbState *db;
-    if (!start(s, "WAIT_CLOSE", r, true, &db))
+    if (!start(s, "WAIT_CLOSE", "wait in", r, true, &db))
         return;
     AdminJob *job = admin_job_create(s, "WAIT_CLOSE");
     job->db = db;

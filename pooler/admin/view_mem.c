@@ -92,7 +92,7 @@ static void finish(WorkerCtx *ctx, AdminShow *show)
     put_objects(r, "client_held_bytes", 1, m->held);
     put_objects(r, "client_unsent_bytes", 1, m->unsent);
     put_objects(r, "server_held_bytes", 1, m->server_held);
-    put(r, "query_table", m->query_entries ? m->query_bytes / m->query_entries : 0, m->query_entries,
+    put(r, "query_table", m->query_max ? m->query_bytes / m->query_max : 0, m->query_entries,
         m->query_max - m->query_entries, m->query_bytes);
 }
 

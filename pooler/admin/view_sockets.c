@@ -111,6 +111,13 @@ typedef struct Row {
     PwUsec now, wall;
 } Row;
 
+/* A console whose command is being carried out has it neither buffered nor answered. */
+static bool is_running(const Client *c)
+{
+    const AdminSession *s = c->console;
+    return c->state == CLIENT_CONSOLE && s && s->job;
+}
+
 typedef struct Fields {
     const char *type, *user, *database, *state, *application_name, *reason;
     const NetAddr *remote;
@@ -122,6 +129,7 @@ typedef struct Fields {
     uint64_t id;
     size_t held;
     uint32_t msg_left;
+    bool running;
 } Fields;
 
 static void put_addresses(AdminResult *r, const Fields *f)
@@ -157,7 +165,7 @@ static void put(const Row *row, const char *prefix, const Fields *f)
     AdminResult *r = &row->show->result;
     char key[300], text[64];
     size_t pending = stream_pending(f->stream);
-    if (row->only_active && pending == 0 && f->held == 0 && f->msg_left == 0)
+    if (row->only_active && pending == 0 && f->held == 0 && f->msg_left == 0 && !f->running)
         return;
     /* clients before servers within a database and user, by number within these */
     snprintf(key, sizeof(key), "%.63s\x1f%.127s\x1f%s%020llu", f->database, f->user, f->type, (unsigned long long)f->id);
@@ -222,6 +230,7 @@ static void client_row(const Row *row, const Client *c, const char *prefix, cons
         .id = c->id,
         .held = pw_buf_unread(&r->held),
         .msg_left = r->msg_left,
+        .running = is_running(c),
     };
     if (f.wait < 0)
         f.wait = 0;
@@ -326,5 +335,5 @@ const AdminView admin_view_sockets = {
 };
 const AdminView admin_view_active_sockets = {
     .name = "active_sockets", .columns = debug_columns, .n_columns = PW_ARRAY_LEN(debug_columns),
-    .visit = visit_active_sockets, .help = "the rows of SHOW SOCKETS for which something is buffered",
+    .visit = visit_active_sockets, .help = "the rows of SHOW SOCKETS for which something is buffered or under way on a console",
 };
