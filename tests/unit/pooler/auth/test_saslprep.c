@@ -35,6 +35,8 @@ static void as_postgresql(void **state)
     check("\xED\x95\x9C", "\xED\x95\x9C");            /* Hangul: apart and together again */
     check("\xE1\x84\x92\xE1\x85\xA1\xE1\x86\xAB", "\xED\x95\x9C");
     check("q\xCC\x87\xCC\xA3", "q\xCC\xA3\xCC\x87");  /* marks by their class */
+    check("a\xCC\x85\xCC\x81", "a\xCC\x85\xCC\x81");  /* the first mark keeps the second, of its class, away */
+    check("\xD8\xA7\xC2\xAA", "\xD8\xA7\xC2\xAA");    /* would be "a" behind an Arabic letter: as typed */
     check("\xC2\xAD", "\xC2\xAD");                    /* nothing would be left: as typed */
     check("\xC3\xA9\x07", "\xC3\xA9\x07");            /* a prohibited control: as typed */
     check("\xD8\xA7\xD8\xA8", "\xD8\xA7\xD8\xA8");    /* right to left throughout */
