@@ -46,7 +46,7 @@ CONVERSATIONS = {
                                              wire.query("SELECT 4")],
     "two executes in one group": [wire.parse("SELECT 1"), wire.bind(), wire.execute(), wire.bind(), wire.execute(), wire.sync()],
     "several syncs": [wire.sync(), wire.sync(), wire.group("SELECT 1"), wire.sync()],
-    "bind to an unknown statement": [wire.bind("", "nosuch"), wire.execute(), wire.sync(), wire.query("SELECT 1")],
+    "bind to an unknown portal": [wire.describe("P", "nosuch"), wire.sync(), wire.query("SELECT 1")],
     "portal suspended": [wire.query("BEGIN"), wire.parse("SELECT generate_series(1,5)"), wire.bind("c1"),
                          wire.execute("c1", 2), wire.execute("c1", 2), wire.execute("c1", 2), wire.sync(),
                          wire.query("COMMIT")],
@@ -106,11 +106,24 @@ def test_same_answers_as_postgres(make_pooler, pg, one_by_one, workers):
     through, straight = p.client(), direct(pg)
     for name, parts in CONVERSATIONS.items():
         want = talk(straight, parts, one_by_one)
-        got = talk(through, parts, one_by_one)
+        try:
+            got = talk(through, parts, one_by_one)
+        except (wire.Closed, TimeoutError, OSError) as e:
+            raise AssertionError(f"in '{name}': {e!r}") from e
         assert got == want, name
     straight.close()
     row = p.console().pool()
     assert (row["sv_active"], row["cl_waiting"]) == (0, 0), "a server was not released"
+
+
+@pytest.mark.newer
+def test_unknown_statement_with_tracking_off(make_pooler):
+    """max_prepared_statements = 0: names go to the server untouched, and its own error comes back."""
+    p = make_pooler(max_prepared_statements=0)
+    c = p.client()
+    c.send(wire.bind("", "nosuch"), wire.execute(), wire.sync())
+    assert c.until_ready().error["C"] == "26000"
+    assert c.one("SELECT 1") == "1"
 
 
 def test_byte_by_byte(make_pooler):
