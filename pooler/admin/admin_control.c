@@ -365,29 +365,15 @@ void admin_cmd_kill_client(AdminSession *s, const AdminRequest *r)
 
 /* ---- RECONNECT and WAIT_CLOSE ---- */
 
-typedef struct Bump {
-    unsigned worker;
-    const DbState *db;
-} Bump;
-
-/* Also pools that have no client on this worker yet: a server that is handed over must find its epoch. */
-static void bump_epoch(void *arg, PoolEntry *entry)
-{
-    const Bump *b = arg;
-    if (!b->db || b->db == entry->db)
-        entry->locals[b->worker].reconnect_epoch++; /* we are on that worker */
-}
-
 static void visit_reconnect(WorkerCtx *ctx, AdminJob *job)
 {
-    Bump bump = {ctx->worker->index, job->db};
-    registry_each_pool(bump_epoch, &bump);
     PwUsec now = worker_now(ctx->worker);
     PoolLocal *local, *next;
     for (local = TAILQ_FIRST(&ctx->pools); local; local = next) {
         next = TAILQ_NEXT(local, link);
         if (!concerns(job, local))
             continue;
+        local->reconnect_epoch = pw_atomic_load(&local->entry->db->reconnect_epoch);
         pool_entry_forget_welcome(local->entry); /* another server may stand there now */
         PoolServer *ps, *next_ps;
         for (ps = TAILQ_FIRST(&local->shard->idle); ps; ps = next_ps) {
@@ -404,6 +390,13 @@ void admin_cmd_reconnect(AdminSession *s, const AdminRequest *r)
     DbState *db;
     if (!start(s, "RECONNECT", "reconnect", r, true, &db))
         return;
+    uint64_t epoch = registry_new_epoch();
+    size_t n;
+    AdminDbState *dbs = admin_db_states(&n);
+    for (size_t i = 0; i < n; i++)
+        if (!db || db == dbs[i].db)
+            registry_raise_epoch(dbs[i].db, epoch);
+    free(dbs);
     AdminJob *job = admin_job_create(s, "RECONNECT");
     job->db = db;
     admin_job_tour(job, visit_reconnect, answer_done);

@@ -77,7 +77,7 @@ static void finish(WorkerCtx *ctx, AdminShow *show)
     (void)ctx;
     const Mem *m = show->gather;
     AdminResult *r = &show->result;
-    uint64_t users = 0, dbs = 0;
+    uint64_t users = 0, dbs = 0, statements, statement_bytes;
     registry_each_user(count_user, &users);
     registry_each_db(count_db, &dbs);
     put_objects(r, "user_cache", sizeof(UserState), users);
@@ -86,6 +86,8 @@ static void finish(WorkerCtx *ctx, AdminShow *show)
                 registry_n_pools());
     put_objects(r, "server_cache", sizeof(Server), m->servers);
     put_objects(r, "client_cache", sizeof(Client), m->clients);
+    statement_store_stats(&statements, &statement_bytes);
+    put(r, "prepared_statement_cache", statements ? statement_bytes / statements : 0, statements, 0, statement_bytes);
     /* one receive buffer a worker; connections have none of their own */
     put_objects(r, "iobuf_cache", WORKER_SCRATCH_HEADROOM + WORKER_SCRATCH_SIZE, m->workers);
     /* bytes: what connections hold beside it */

@@ -26,7 +26,7 @@
         {"remote_pid", ADMIN_INT4, "process at the other end: a server's backend, a client on a unix socket"},                 \
         {"tls", ADMIN_TEXT, "TLS version and cipher; empty without TLS"},                                                      \
         {"application_name", ADMIN_TEXT, "application_name of the client, of a server its present one"},                       \
-        {"prepared_statements", ADMIN_INT4, "prepared statements that the pooler keeps track of; 0 in this version"},          \
+        {"prepared_statements", ADMIN_INT4, "named prepared statements: of a client its own, of a server those it has"},          \
         {"id", ADMIN_INT4, "number of the connection, never used twice; for KILL_CLIENT"}
 
 #define DEBUG_COLUMNS                                                                                                          \
@@ -130,6 +130,7 @@ typedef struct Fields {
     size_t held;
     uint32_t msg_left;
     bool running;
+    unsigned prepared;
 } Fields;
 
 static void put_addresses(AdminResult *r, const Fields *f)
@@ -186,7 +187,7 @@ static void put(const Row *row, const char *prefix, const Fields *f)
     admin_row_int(r, f->pid);
     admin_row_text(r, "");
     admin_row_text(r, f->application_name ? f->application_name : "");
-    admin_row_int(r, 0);
+    admin_row_int(r, f->prepared);
     admin_row_int(r, (int64_t)f->id);
     if (row->debug) {
         admin_row_int(r, (int64_t)f->held);
@@ -231,6 +232,7 @@ static void client_row(const Row *row, const Client *c, const char *prefix, cons
         .held = pw_buf_unread(&r->held),
         .msg_left = r->msg_left,
         .running = is_running(c),
+        .prepared = client_statements_count(&r->statements),
     };
     if (f.wait < 0)
         f.wait = 0;
@@ -261,6 +263,7 @@ static void server_row(void *arg, Server *s)
         .id = s->id,
         .held = pw_buf_unread(&s->held),
         .msg_left = s->msg_left,
+        .prepared = server_statements_count(&s->statements),
     };
     put(row, row->debug ? "sv_" : "", &f);
 }

@@ -18,6 +18,7 @@
 typedef struct Swap {
     const Config *config;
     const UserList *users;
+    uint64_t epoch; /* of the servers that the new snapshot wants */
 } Swap;
 
 /* ---- one worker ---- */
@@ -43,13 +44,14 @@ static void drop_clients(WorkerCtx *ctx, const PoolLocal *local, const char *tex
     }
 }
 
-static void refresh_pool(WorkerCtx *ctx, PoolLocal *local, const DatabaseConf *before)
+static void refresh_pool(WorkerCtx *ctx, PoolLocal *local, const DatabaseConf *before, uint64_t epoch)
 {
     client_setup_local(ctx, local);
     if (!local->dbconf) {
         drop_clients(ctx, local, "database removed");
     } else if (!before || config_database_needs_reconnect(before, local->dbconf)) {
-        local->reconnect_epoch++;
+        registry_raise_epoch(local->entry->db, epoch);
+        local->reconnect_epoch = pw_atomic_load(&local->entry->db->reconnect_epoch);
         pool_entry_forget_welcome(local->entry);
     }
     close_idle_retired(local, worker_now(ctx->worker));
@@ -78,7 +80,7 @@ static void swap_visit(Worker *w, void *arg)
     PoolLocal *local, *next;
     for (local = TAILQ_FIRST(&ctx->pools); local; local = next) {
         next = TAILQ_NEXT(local, link);
-        refresh_pool(ctx, local, local->dbconf); /* still the old snapshot's line, alive until the unref below */
+        refresh_pool(ctx, local, local->dbconf, swap->epoch); /* still the old snapshot's line, alive until the unref below */
     }
     refresh_clients(ctx);
     config_unref(old);
@@ -99,6 +101,7 @@ static void start_swap(const Config *config, const UserList *users)
     Swap *swap = pw_xcalloc(1, sizeof(*swap));
     swap->config = config_ref(config);
     swap->users = userlist_ref((UserList *)(uintptr_t)users);
+    swap->epoch = registry_new_epoch();
     /* the tour begins on worker 0 whoever asks, so two tours never overtake each other */
     worker_tour(worker_get(0), swap_visit, swap_done, swap);
 }

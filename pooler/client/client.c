@@ -243,6 +243,7 @@ void client_setup_local(WorkerCtx *ctx, PoolLocal *local)
         pw_atomic_store(&e->db->is_auto, is_auto);
         pw_atomic_store(&e->pool->lifo, !ctx->config->server_round_robin);
     }
+    local->reconnect_epoch = pw_atomic_load(&e->db->reconnect_epoch);
     bool paused = pw_atomic_load(&e->db->paused) != 0;
     if (local->shard->blocked != paused)
         pool_block(local->shard, paused);

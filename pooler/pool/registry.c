@@ -151,6 +151,19 @@ bool registry_user_secret(UserState *user, Secret *ret_secret)
     return ok;
 }
 
+uint64_t registry_new_epoch(void)
+{
+    static PW_ATOMIC(uint64_t) last;
+    return pw_atomic_add(&last, 1) + 1;
+}
+
+void registry_raise_epoch(DbState *db, uint64_t epoch)
+{
+    uint64_t now = pw_atomic_load(&db->reconnect_epoch);
+    while (now < epoch && !pw_atomic_cas(&db->reconnect_epoch, &now, epoch))
+        ;
+}
+
 static PoolEntry *entry_new(const char *key, DbState *db, UserState *user)
 {
     PoolEntry *e = pw_xcalloc(1, sizeof(*e));

@@ -46,6 +46,7 @@ typedef struct DbState {
     LimitCounter clients; /* max_db_client_connections; max kept by RELOAD */
     PW_ATOMIC(int) paused; /* DbPaused bits, 0: not paused; written by registry_pause_* only */
     PW_ATOMIC(int) disabled;
+    PW_ATOMIC(uint64_t) reconnect_epoch; /* of the last RECONNECT or RELOAD that wants new servers; only rises */
     PW_ATOMIC(int) is_auto; /* from the '*' line */
     PW_ATOMIC(int64_t) last_used; /* PwUsec; for autodb_idle_timeout */
     PoolStats past; /* of pools that are gone; registry lock */
@@ -81,7 +82,7 @@ typedef struct PoolLocal {
     PoolStats stats;
     int n_clients;              /* logged-in clients of this worker */
     int cancels_waiting, cancels_active;
-    uint64_t reconnect_epoch;   /* RECONNECT: servers of an older epoch are closed on release */
+    uint64_t reconnect_epoch;   /* the database's as this worker knows it: servers of another are closed on release */
     TAILQ_ENTRY(PoolLocal) link; /* WorkerCtx.pools */
     bool listed;
 } PoolLocal;
@@ -122,6 +123,11 @@ void registry_pause_all(bool on);
 void registry_user_set_secret(UserState *user, const char *text, size_t len);
 /* False: none. *ret_secret is then the caller's (secret_finish). */
 bool registry_user_secret(UserState *user, Secret *ret_secret);
+
+/* A new epoch, above all others of the process; and raises a database's to it (what is higher stays). The caller then
+ * tours the workers. Whatever worker a server is opened on or handed to, its epoch is the database's. Any worker. */
+uint64_t registry_new_epoch(void);
+void registry_raise_epoch(DbState *db, uint64_t epoch);
 
 /* The pool of (db, user), made if need be, with one client reference taken (give it back with registry_unref). */
 PoolEntry *registry_pool(DbState *db, UserState *user);
