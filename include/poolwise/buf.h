@@ -25,7 +25,7 @@ void pw_buf_init(PwBuf *buf);   /* no allocation */
 void pw_buf_finish(PwBuf *buf); /* frees the memory; the buffer is then as after init */
 
 static inline size_t pw_buf_unread(const PwBuf *buf) { return buf->len - buf->off; }
-static inline const uint8_t *pw_buf_head(const PwBuf *buf) { return buf->data + buf->off; }
+static inline const uint8_t *pw_buf_head(const PwBuf *buf) { return buf->off ? buf->data + buf->off : buf->data; }
 
 /* Makes room for `more` bytes after len (may move the unread bytes to the front). */
 void pw_buf_reserve(PwBuf *buf, size_t more);

@@ -179,9 +179,9 @@ static void drop_with_server(Client *c, const char *text)
 {
     Server *s = c->relay.server;
     if (s) {
-        c->relay.server = NULL;
         s->user = NULL;
-        server_close(s, text);
+        server_close(s, text); /* drops what is owed, which looks at the relay's server */
+        c->relay.server = NULL;
     }
     client_close(c, text, text);
 }

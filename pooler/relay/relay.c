@@ -204,6 +204,7 @@ const ServerUser relay_server_user = {relay_server_input, on_server_drained, on_
 void relay_linked(Relay *r, Server *s, PwUsec waited)
 {
     r->server = s;
+    r->at_ready = false;
     r->hold &= ~(unsigned)HOLD_SERVER;
     r->wait_usec = waited;
     r->local->stats.server_assignment_count++;
@@ -225,6 +226,10 @@ void relay_turn_over(Relay *r)
         r->release_due = !r->session_mode && r->msg_left > 0;
         if (!r->session_mode && r->msg_left == 0) {
             r->server = NULL;
+            if (r->hold & HOLD_FLOW) {
+                r->hold &= ~(unsigned)HOLD_FLOW;
+                stream_read_start(&r->stream);
+            }
             relay_reset_unnamed(r);
             server_unlink(s, false);
         }

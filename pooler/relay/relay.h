@@ -57,6 +57,8 @@ struct Relay {
     bool msg_discard;
     bool discard_to_sync; /* an error was answered by the pooler itself: drop through the next Sync */
     bool pumping;
+    bool turn_ends;  /* the message being streamed is a Query, Sync or FunctionCall */
+    bool at_ready;   /* the server's last message (asynchronous ones apart) was a clean ReadyForQuery */
     bool release_due; /* a clean ReadyForQuery came while a stray message was still being streamed */
     bool terminated; /* the client sent Terminate */
     bool session_mode; /* fixed at login */

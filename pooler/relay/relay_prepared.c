@@ -9,9 +9,14 @@
 #include "poolwise/wire.h"
 
 /* Every entry about a statement holds a reference to it until it is done or dropped. */
-static void push(Relay *r, PipelineKind kind, PipelineAction action, Statement *st, PwUsec now)
+static void push(Relay *r, PipelineKind kind, PipelineAction action, Statement *st, ClientStatement *name, PwUsec now)
 {
-    pipeline_push(&r->server->pipeline, kind, action, NULL, st ? statement_ref(st) : NULL, now);
+    PipelineEntry e = {.kind = (uint8_t)kind,
+                       .action = (uint8_t)action,
+                       .statement = st ? statement_ref(st) : NULL,
+                       .name = name ? client_statement_ref(name) : NULL,
+                       .sent = now};
+    pipeline_push_entry(&r->server->pipeline, &e);
 }
 
 static void write_parse(PwBuf *out, const Statement *st)
@@ -33,17 +38,19 @@ static void make_room(Relay *r, PwBuf *out, PwUsec now)
         pw_buf_append_u8(out, 'S');
         pw_buf_append_cstr(out, statement_name(old, name));
         pw_msg_end(out, mark);
-        push(r, PIPE_CLOSE, PIPE_SWALLOW, old, now);
+        push(r, PIPE_CLOSE, PIPE_SWALLOW, old, NULL, now);
         statement_unref(old);
     }
 }
 
-static void prepare_on_server(Relay *r, Statement *st, PipelineAction action, PwBuf *out, PwUsec now)
+/* `name` is the client's own Parse, NULL when the Parse is ours. */
+static void prepare_on_server(Relay *r, Statement *st, ClientStatement *name, PwBuf *out, PwUsec now)
 {
     write_parse(out, st);
     r->local->stats.server_parse_count++;
-    push(r, PIPE_PARSE, action, st, now);
+    /* listed first: a push that is dropped at once (the server skips to Sync) takes it off again */
     server_statements_add(&r->server->statements, st);
+    push(r, PIPE_PARSE, name ? PIPE_FORWARD : PIPE_SWALLOW, st, name, now);
     make_room(r, out, now);
 }
 
@@ -70,11 +77,13 @@ static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *ou
         return PREPARED_FAIL;
     }
     r->local->stats.client_parse_count++;
-    client_statements_add(&r->statements, name, st);
+    ClientStatement *cs = client_statements_add(&r->statements, name, st);
+    statement_ref(st); /* a dropped push may take the name back */
     if (server_statements_has(&r->server->statements, st))
-        push(r, PIPE_PARSE, PIPE_FAKE, st, now);
+        push(r, PIPE_PARSE, PIPE_FAKE, st, cs, now);
     else
-        prepare_on_server(r, st, PIPE_FORWARD, out, now);
+        prepare_on_server(r, st, cs, out, now);
+    statement_unref(st);
     return PREPARED_TAKEN;
 }
 
@@ -105,7 +114,7 @@ static PreparedStep on_bind(Relay *r, const uint8_t *p, size_t have, size_t tota
         return PREPARED_FAIL;
     Statement *st = cs->statement;
     if (!server_statements_has(&r->server->statements, st))
-        prepare_on_server(r, st, PIPE_SWALLOW, out, now);
+        prepare_on_server(r, st, NULL, out, now);
     r->local->stats.bind_count++;
     char shared[STATEMENT_NAME_SIZE];
     statement_name(st, shared);
@@ -115,7 +124,7 @@ static PreparedStep on_bind(Relay *r, const uint8_t *p, size_t have, size_t tota
     pw_buf_append_be32(out, (uint32_t)length);
     pw_buf_append_cstr(out, portal);
     pw_buf_append_cstr(out, shared);
-    push(r, PIPE_BIND, PIPE_FORWARD, NULL, now);
+    push(r, PIPE_BIND, PIPE_FORWARD, NULL, NULL, now);
     if (r->bound)
         query_entry_drop(r->bound);
     r->bound = r->ctx->queries ? query_table_observe_hashed(r->ctx->queries, r->ident, st->text_hash, statement_text(st),
@@ -132,13 +141,13 @@ static PreparedStep on_describe(Relay *r, const char *name, PwBuf *out, PwUsec n
         return PREPARED_FAIL;
     Statement *st = cs->statement;
     if (!server_statements_has(&r->server->statements, st))
-        prepare_on_server(r, st, PIPE_SWALLOW, out, now);
+        prepare_on_server(r, st, NULL, out, now);
     char shared[STATEMENT_NAME_SIZE];
     size_t mark = pw_msg_begin(out, PW_F_DESCRIBE);
     pw_buf_append_u8(out, 'S');
     pw_buf_append_cstr(out, statement_name(st, shared));
     pw_msg_end(out, mark);
-    push(r, PIPE_DESCRIBE_STATEMENT, PIPE_FORWARD, NULL, now);
+    push(r, PIPE_DESCRIBE_STATEMENT, PIPE_FORWARD, NULL, NULL, now);
     return PREPARED_TAKEN;
 }
 
@@ -147,7 +156,7 @@ static PreparedStep on_close(Relay *r, const char *name, PwUsec now)
     ClientStatement *cs = client_statements_find(&r->statements, name);
     if (cs)
         client_statements_remove(&r->statements, cs);
-    push(r, PIPE_CLOSE, PIPE_FAKE, NULL, now);
+    push(r, PIPE_CLOSE, PIPE_FAKE, NULL, NULL, now);
     return PREPARED_TAKEN;
 }
 
@@ -178,18 +187,10 @@ PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, siz
 
 /* ---- answers ---- */
 
-void relay_prepared_done(Relay *r, const PipelineEntry *e)
-{
-    Statement *st = e->statement;
-    if (e->kind == PIPE_PARSE && e->action != PIPE_SWALLOW)
-        client_statements_settle(&r->statements, st, true);
-    statement_unref(st);
-}
-
 void relay_prepared_dropped(Relay *r, const PipelineEntry *e)
 {
-    if (e->kind == PIPE_PARSE && e->action != PIPE_SWALLOW)
-        client_statements_settle(&r->statements, e->statement, false);
+    if (e->name)
+        client_statements_remove(&r->statements, e->name); /* it was never prepared */
 }
 
 void relay_prepared_tag(Relay *r, const char *tag)
@@ -206,7 +207,6 @@ void relay_prepared_fakes(Relay *r, PwBuf *out)
     while (pipeline_take_fake(&r->server->pipeline, &e)) {
         size_t mark = pw_msg_begin(out, e.kind == PIPE_PARSE ? PW_B_PARSE_COMPLETE : PW_B_CLOSE_COMPLETE);
         pw_msg_end(out, mark);
-        if (e.statement)
-            relay_prepared_done(r, &e);
+        server_entry_release(&e);
     }
 }

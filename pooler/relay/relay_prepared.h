@@ -22,9 +22,7 @@ typedef enum PreparedStep {
 PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, size_t total, PwBuf *out, size_t *ret_used,
                                     PwUsec now);
 
-/* An entry that is about a statement was answered; or an error dropped it (the client's part: server_entry_dropped
- * does the server's and gives the reference back). */
-void relay_prepared_done(Relay *r, const PipelineEntry *e);
+/* An error dropped an entry: the client's part (server_entry_dropped does the server's). */
 void relay_prepared_dropped(Relay *r, const PipelineEntry *e);
 
 /* CommandComplete "DEALLOCATE ALL" or "DISCARD ALL". */

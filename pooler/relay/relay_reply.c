@@ -17,7 +17,7 @@ typedef struct Walk {
     Relay *r;
     Server *s;
     const uint8_t *from, *cur, *end;
-    bool client_dead, ready; /* ready: the last message was a clean ReadyForQuery */
+    bool client_dead;
     bool sync_failed;
 } Walk;
 
@@ -121,7 +121,7 @@ static void on_param_status(Walk *w, const uint8_t *payload, size_t n)
     if (i < 0 || (w->r->hold & HOLD_SYNC))
         return;
     params_set(&w->r->params, (unsigned)i, params_get(&w->s->params, (unsigned)i));
-    if (w->r->ident && i == params_index("application_name"))
+    if (w->r->ident && i == PARAM_APPLICATION_NAME)
         new_ident(w->r, params_get(&w->r->params, (unsigned)i));
 }
 
@@ -140,7 +140,7 @@ static void note_error(Walk *w, const uint8_t *payload, size_t n)
 static void statement_done(Walk *w, PipelineEntry *e, uint8_t type)
 {
     if (type != PW_B_ERROR) {
-        relay_prepared_done(w->r, e);
+        server_entry_release(e);
         return;
     }
     relay_prepared_dropped(w->r, e);
@@ -154,16 +154,16 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
 {
     Relay *r = w->r;
     Server *s = w->s;
-    bool swallow = false;
-    w->ready = false;
     switch (type) {
-    case PW_B_NOTICE:
+    case PW_B_NOTICE: /* these three may come at any time and answer nothing */
     case PW_B_NOTIFICATION:
+        s->msg_swallow = false;
         w->cur = next;
         return true;
     case PW_B_PARAM_STATUS:
         on_param_status(w, payload, avail);
-        if (r->hold & HOLD_SYNC) {
+        s->msg_swallow = (r->hold & HOLD_SYNC) != 0;
+        if (s->msg_swallow) {
             skip_to(w, next); /* the client knows its own values */
             return true;
         }
@@ -195,13 +195,14 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
         server_log(s, PW_LOG_ERROR, "unexpected message from server: %s", name);
         return false;
     }
-    swallow = verdict == PIPE_VERDICT_SWALLOW;
+    /* the error of a Parse of our own is the client's: it ended the client's Bind behind it */
+    bool swallow = verdict == PIPE_VERDICT_SWALLOW && !(type == PW_B_ERROR && completed);
     if (completed) {
         if (PW_UNLIKELY(done.statement != NULL))
             statement_done(w, &done, type);
         count_done(w, &done);
     }
-    w->ready = type == PW_B_READY && pipeline_is_clean(&s->pipeline);
+    r->at_ready = type == PW_B_READY && pipeline_is_clean(&s->pipeline);
     if (PW_UNLIKELY(swallow))
         skip_to(w, next);
     else
@@ -239,7 +240,7 @@ static bool walk(Walk *w)
         uint32_t len = pw_be32(w->cur + 1);
         size_t total = (size_t)len + 1;
         if (is_bulk(w, type) && len >= 4) {
-            w->ready = false;
+            w->r->at_ready = false;
             s->msg_swallow = false;
             size_t take = left < total ? left : total;
             s->msg_left = (uint32_t)(total - take);
@@ -262,6 +263,9 @@ static bool walk(Walk *w)
         if (!whole)
             s->msg_left = (uint32_t)(total - left);
     }
+    const PipelineEntry *head = pipeline_head(&s->pipeline);
+    if (PW_UNLIKELY(head && head->action == PIPE_FAKE && !s->msg_left))
+        insert_fakes(w); /* perhaps the server has nothing more to say before them */
     flush(w);
     return true;
 }
@@ -275,13 +279,13 @@ static void ease_holds(Walk *w)
     Relay *r = w->r;
     const Pipeline *p = &w->s->pipeline;
     unsigned before = r->hold;
-    if ((r->hold & HOLD_TURN) && (p->owed_ready == 0 || p->copy_in) && !w->ready)
+    if ((r->hold & HOLD_TURN) && (p->owed_ready == 0 || p->copy_in) && !r->at_ready)
         r->hold &= ~(unsigned)HOLD_TURN;
     if ((r->hold & HOLD_FLOW) && stream_pending(&w->s->stream) == 0 && p->count < RELAY_DEPTH_MAX / 2) {
         r->hold &= ~(unsigned)HOLD_FLOW;
         stream_read_start(&r->stream);
     }
-    if (r->hold != before && !w->ready)
+    if (r->hold != before && !r->at_ready)
         relay_pump(r);
 }
 
@@ -295,11 +299,10 @@ static void end_of_walk(Walk *w)
     }
     if (w->sync_failed) {
         /* the session must not run with other settings than it asked for */
-        s->close_needed = true;
         r->hold &= ~(unsigned)HOLD_SYNC;
-        r->server = NULL;
         s->user = NULL;
         server_close(s, "invalid server parameter");
+        r->server = NULL;
         relay_fail(r, "invalid server parameter", "invalid server parameter");
         return;
     }
@@ -307,8 +310,9 @@ static void end_of_walk(Walk *w)
         stream_read_stop(&s->stream);
     if (PW_UNLIKELY(r->hold & (HOLD_TURN | HOLD_FLOW)))
         ease_holds(w);
-    if (!w->ready || s->msg_left || pw_buf_unread(&s->held))
+    if (!r->at_ready || s->msg_left || pw_buf_unread(&s->held) || !pipeline_is_clean(&s->pipeline))
         return;
+    r->at_ready = false;
     if (r->hold & HOLD_SYNC) {
         if (relay_sync_ready(r))
             relay_pump(r);

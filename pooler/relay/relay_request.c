@@ -29,10 +29,7 @@ static bool forward(Relay *r, const uint8_t *bytes, size_t n)
 
 unsigned relay_lex_flags(const Relay *r)
 {
-    static int scs = -1; /* fixed after start: the list of tracked names does not change */
-    if (scs < 0)
-        scs = params_index("standard_conforming_strings");
-    const char *v = params_get(&r->params, (unsigned)scs);
+    const char *v = params_get(&r->params, PARAM_STANDARD_CONFORMING_STRINGS);
     return v && strcmp(v, "off") == 0 ? PW_LEX_BACKSLASH : 0;
 }
 
@@ -216,6 +213,12 @@ static bool is_statement_message(uint8_t type)
     return type == PW_F_PARSE || type == PW_F_BIND || type == PW_F_DESCRIBE || type == PW_F_CLOSE;
 }
 
+/* While the server skips to Sync it discards what it gets: then the messages pass as they are. */
+static bool follows_statements(const Relay *r)
+{
+    return !r->session_mode && r->ctx->config->max_prepared_statements > 0 && !r->server->pipeline.skipping;
+}
+
 /* What the message at p must not be, whoever sends it. False: the client will be closed. */
 static bool is_acceptable(Relay *r, const uint8_t *p, uint32_t len)
 {
@@ -231,12 +234,24 @@ static bool is_acceptable(Relay *r, const uint8_t *p, uint32_t len)
     return false;
 }
 
-/* After a request went to the server: may the next one be read before this one's ReadyForQuery? */
-static void maybe_hold(Relay *r, uint8_t type)
+/* The last byte of a Query, Sync or FunctionCall is on its way: may more be read before its ReadyForQuery? */
+static void end_turn(Relay *r)
+{
+    r->turn_ends = false;
+    if (!r->server || r->session_mode || !pool_has_waiters(r->local->entry->pool))
+        return;
+    const Pipeline *owed = &r->server->pipeline;
+    if (owed->owed_ready && !owed->copy_in)
+        r->hold |= HOLD_TURN;
+}
+
+/* A request went to the server, or its beginning. */
+static void after_request(Relay *r, uint8_t type)
 {
     const Pipeline *owed = &r->server->pipeline;
-    if (ends_turn(type) && pool_has_waiters(r->local->entry->pool) && !r->session_mode && owed->owed_ready && !owed->copy_in)
-        r->hold |= HOLD_TURN;
+    r->turn_ends = ends_turn(type);
+    if (r->turn_ends && r->msg_left == 0)
+        end_turn(r);
     if (PW_UNLIKELY(owed->count >= RELAY_DEPTH_MAX)) {
         r->hold |= HOLD_FLOW;
         stream_read_stop(&r->stream);
@@ -256,6 +271,8 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
             if (r->msg_discard)
                 leave_out(r, &o, pos, k);
             pos += k;
+            if (r->msg_left == 0 && r->turn_ends)
+                end_turn(r);
             continue;
         }
         r->msg_discard = false;
@@ -286,12 +303,13 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
         }
         if (drop) {
             r->msg_discard = true;
+            r->turn_ends = false;
             r->msg_left = (uint32_t)(total - take);
             leave_out(r, &o, pos, take);
             pos += take;
             continue;
         }
-        if (is_statement_message(type) && !r->session_mode && r->ctx->config->max_prepared_statements > 0) {
+        if (is_statement_message(type) && follows_statements(r)) {
             size_t used, before = pos;
             leave_out(r, &o, pos, 0);
             start_patch(r, &o);
@@ -301,7 +319,7 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
                 o.from = before + used;
                 r->msg_left = (uint32_t)(total - take);
                 pos += take;
-                maybe_hold(r, type);
+                after_request(r, type);
                 continue;
             }
             if (step == PREPARED_MORE)
@@ -314,7 +332,7 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
             answer_flush(r);
         r->msg_left = (uint32_t)(total - take);
         pos += take;
-        maybe_hold(r, type);
+        after_request(r, type);
     }
     return send_out(r, &o, pos) ? pos : n;
 }

@@ -110,7 +110,8 @@ void server_close(Server *s, const char *reason)
         s->lookup = NULL;
     }
     server_cancel_orphan(s);
-    if (s->stream.fd >= 0 && was != SERVER_CONNECT && was != SERVER_LOGIN) {
+    /* Behind a half-sent message of a client a Terminate could complete that message. */
+    if (s->stream.fd >= 0 && was != SERVER_CONNECT && was != SERVER_LOGIN && was != SERVER_LINKED) {
         static const uint8_t terminate[] = {PW_F_TERMINATE, 0, 0, 0, 4};
         if (stream_pending(&s->stream) == 0 && !stream_send(&s->stream, terminate, sizeof(terminate)))
             server_log(s, PW_LOG_DEBUG, "was gone already");
@@ -305,13 +306,17 @@ void server_entry_dropped(void *arg, const PipelineEntry *e)
     Statement *st = e->statement;
     if (e->query)
         query_entry_drop(e->query);
-    if (!st)
-        return;
-    if (e->kind == PIPE_PARSE && e->action != PIPE_FAKE)
+    if (st && e->kind == PIPE_PARSE && e->action != PIPE_FAKE)
         server_statements_remove(&s->statements, st); /* it never got it */
-    else if (e->kind == PIPE_CLOSE)
+    else if (st && e->kind == PIPE_CLOSE)
         server_statements_add(&s->statements, st); /* it still has it */
-    statement_unref(st);
+    server_entry_release(e);
+}
+
+void server_entry_release(const PipelineEntry *e)
+{
+    statement_unref(e->statement);
+    client_statement_unref(e->name);
 }
 
 bool server_send_own(Server *s, const char *sql)

@@ -127,6 +127,7 @@ bool server_send_own(Server *s, const char *sql);
 /* An entry of its queue was dropped because of an error, or nobody waits for it any more: gives back what it
  * refers to. The relay does the same for its client's part. */
 void server_entry_dropped(void *server, const PipelineEntry *e);
+void server_entry_release(const PipelineEntry *e); /* an answered entry: gives its references back, not its query */
 
 /* True when it should not be reused although it is clean (old, RECONNECT, PAUSE): text of the reason, else NULL. */
 const char *server_retire_reason(Server *s, PwUsec now);

@@ -29,7 +29,7 @@ static bool send_msg(Server *s, uint8_t type, const char *text)
 }
 
 /* Makes the server reach ReadyForQuery on its own. False: closed. */
-static bool wind_up(Server *s)
+static bool wind_up(Server *s, bool cancel)
 {
     Pipeline *p = &s->pipeline;
     PwUsec now = worker_now(s->stream.worker);
@@ -44,9 +44,15 @@ static bool wind_up(Server *s)
             return false;
         pipeline_push(p, PIPE_SYNC, PIPE_SWALLOW, NULL, NULL, now);
     }
-    if (busy && !s->let_finish)
+    if (busy && cancel)
         server_cancel_send(s, NULL, NULL);
     return true;
+}
+
+/* No byte to or from it is buffered. */
+static bool is_quiet(const Server *s)
+{
+    return stream_pending(&s->stream) == 0 && s->msg_left == 0 && pw_buf_unread(&s->held) == 0;
 }
 
 void server_unlink(Server *s, bool session_ends)
@@ -59,7 +65,7 @@ void server_unlink(Server *s, bool session_ends)
     s->pipeline.arg = s;
     bool reset = config->server_reset_query[0] &&
                  ((session_ends && local->settings.pool_mode == POOL_MODE_SESSION) || config->server_reset_query_always);
-    if (PW_LIKELY(s->txn_status == 'I' && !reset && s->cancels == 0 && pipeline_is_clean(&s->pipeline))) {
+    if (PW_LIKELY(s->txn_status == 'I' && !reset && s->cancels == 0 && pipeline_is_clean(&s->pipeline) && is_quiet(s))) {
         server_to_pool(s);
         return;
     }
@@ -69,18 +75,18 @@ void server_unlink(Server *s, bool session_ends)
     s->reset_due = reset;
     s->linked_at = worker_now(s->stream.worker);
     stream_read_start(&s->stream);
-    if (s->pipeline.ambiguous) {
-        server_close(s, "unclean server");
-        return;
-    }
-    if (!pipeline_is_clean(&s->pipeline) && !wind_up(s))
+    if (!s->pipeline.ambiguous && !pipeline_is_clean(&s->pipeline) && !wind_up(s, !s->let_finish))
         return;
     server_chore_next(s);
 }
 
 void server_chore_next(Server *s)
 {
-    if (!pipeline_is_clean(&s->pipeline) || s->cancels > 0 || stream_pending(&s->stream) > 0)
+    if (s->pipeline.ambiguous) {
+        server_close(s, "unclean server");
+        return;
+    }
+    if (!pipeline_is_clean(&s->pipeline) || s->cancels > 0 || !is_quiet(s))
         return; /* the last reply, the cancel's end or the socket calls again */
     if (s->ps.state == POOL_SERVER_CONNECTING) { /* connect_query is done */
         s->phase = SERVER_READY;
@@ -130,7 +136,7 @@ static bool chore_message(Server *s, uint8_t type, const uint8_t *payload, size_
     if (completed && type == PW_B_ERROR)
         server_entry_dropped(s, &done);
     else if (completed)
-        statement_unref(done.statement);
+        server_entry_release(&done);
     if (type == PW_B_COMMAND_COMPLETE && n > 0 && payload[n - 1] == 0 &&
         (strcmp((const char *)payload, "DISCARD ALL") == 0 || strcmp((const char *)payload, "DEALLOCATE ALL") == 0))
         server_statements_finish(&s->statements);
@@ -141,6 +147,8 @@ static bool chore_message(Server *s, uint8_t type, const uint8_t *payload, size_
     }
     if (type == PW_B_READY && n == 1)
         s->txn_status = payload[0];
+    if (type == PW_B_COPY_IN) /* it asks for data that nobody will send */
+        return wind_up(s, false);
     return true;
 }
 

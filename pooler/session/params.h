@@ -15,6 +15,9 @@
 
 #define PARAMS_MAX 16
 
+/* Places of the first names of the list. */
+enum { PARAM_CLIENT_ENCODING, PARAM_DATESTYLE, PARAM_TIMEZONE, PARAM_STANDARD_CONFORMING_STRINGS, PARAM_APPLICATION_NAME };
+
 /* The process's list: client_encoding, DateStyle, TimeZone, standard_conforming_strings, application_name and
  * `extra` (track_extra_parameters). Called once, before any thread. */
 void params_names_init(const PwStrList *extra);

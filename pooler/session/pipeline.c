@@ -74,7 +74,7 @@ void pipeline_clear(Pipeline *p)
         PipelineEntry e = pop(p);
         drop(p, &e);
     }
-    p->skipping = p->copy_in = p->copy_ended = p->sync_in_copy = p->ambiguous = p->open = false;
+    p->skipping = p->copy_in = p->copy_ended = p->sync_in_copy = p->maybe_ready = p->ambiguous = p->open = false;
 }
 
 void pipeline_finish(Pipeline *p)
@@ -99,20 +99,30 @@ static void grow(Pipeline *p)
 
 void pipeline_push(Pipeline *p, PipelineKind kind, PipelineAction action, void *query, void *statement, PwUsec now)
 {
+    PipelineEntry e = {.kind = (uint8_t)kind, .action = (uint8_t)action, .query = query, .statement = statement, .sent = now};
+    pipeline_push_entry(p, &e);
+}
+
+void pipeline_push_entry(Pipeline *p, const PipelineEntry *entry)
+{
+    PipelineEntry e = *entry;
+    PipelineKind kind = (PipelineKind)e.kind;
     if (kinds[kind].extended)
         p->open = true;
     else if (kind == PIPE_SYNC)
         p->open = false;
-    PipelineEntry e = {.kind = (uint8_t)kind, .action = (uint8_t)action, .query = query, .statement = statement, .sent = now};
     if (p->skipping) {
         if (kind != PIPE_SYNC) {
             drop(p, &e); /* the server discards it unread */
             return;
         }
         p->skipping = false;
+        if (p->maybe_ready) /* one ReadyForQuery or two? */
+            p->ambiguous = true;
+        p->maybe_ready = false;
     }
     if (p->copy_in && !p->copy_ended && kind == PIPE_SYNC) {
-        p->sync_in_copy = true; /* the server ignores it, unless the copy has failed meanwhile */
+        p->open = p->sync_in_copy = true; /* the server ignores it, unless the copy has failed meanwhile */
         drop(p, &e);
         return;
     }
@@ -135,8 +145,17 @@ static void pop_markers(Pipeline *p)
         pop(p);
 }
 
+/* The copy of the head is over; its marker, if it was sent, with it (a simple Query may copy again). */
 static void end_copy(Pipeline *p)
 {
+    bool found = false;
+    for (unsigned i = 1; i < p->count; i++) {
+        if (found)
+            *at(p, i - 1) = *at(p, i);
+        else
+            found = at(p, i)->kind == PIPE_COPY_END;
+    }
+    p->count -= found;
     p->copy_in = p->copy_ended = p->sync_in_copy = false;
 }
 
@@ -152,6 +171,7 @@ static void begin_copy_in(Pipeline *p)
             p->copy_ended = true;
         if (e.kind == PIPE_SYNC && !p->copy_ended) {
             p->owed_ready--;
+            p->open = p->sync_in_copy = true;
             drop(p, &e);
             continue;
         }
@@ -162,11 +182,13 @@ static void begin_copy_in(Pipeline *p)
 
 static void on_error(Pipeline *p, const KindRow *row, PipelineEntry *ret_done, bool *ret_completed)
 {
+    bool maybe_ready = false;
     if (p->copy_in) {
-        /* Did the server read that Sync before or after it failed? And if something else than the copy's end
-         * follows a simple COPY, did it cause the error (and was eaten) or will it still be run? */
-        if (p->sync_in_copy || (!row->extended && p->count > 1 && !p->copy_ended))
+        /* If something else than the copy's end follows a simple COPY: did it cause the error (and was eaten) or will
+         * it still be run? And did the server read a Sync before it failed (and ignored it) or after? */
+        if (!row->extended && p->count > 1 && !p->copy_ended)
             p->ambiguous = true;
+        maybe_ready = row->extended && p->sync_in_copy;
         end_copy(p);
     }
     if (!row->extended)
@@ -178,6 +200,9 @@ static void on_error(Pipeline *p, const KindRow *row, PipelineEntry *ret_done, b
         drop(p, &e);
     }
     p->skipping = p->count == 0;
+    p->maybe_ready = maybe_ready && p->skipping;
+    if (maybe_ready && !p->skipping)
+        p->ambiguous = true;
 }
 
 PipelineVerdict pipeline_reply(Pipeline *p, uint8_t type, PipelineEntry *ret_done, bool *ret_completed)
@@ -186,9 +211,11 @@ PipelineVerdict pipeline_reply(Pipeline *p, uint8_t type, PipelineEntry *ret_don
     pop_markers(p);
     if (p->count == 0) {
         /* An error out of the blue is the server saying good-bye; after an ambiguous copy a ReadyForQuery may come. */
-        if (type == PW_B_ERROR || (p->ambiguous && type == PW_B_READY)) {
-            if (type == PW_B_READY)
-                p->skipping = false;
+        if (type == PW_B_ERROR)
+            return PIPE_VERDICT_FORWARD;
+        if (type == PW_B_READY && (p->ambiguous || p->maybe_ready)) {
+            p->skipping = p->maybe_ready = false;
+            p->open = false; /* that Sync counted after all */
             return PIPE_VERDICT_FORWARD;
         }
         return PIPE_VERDICT_MISMATCH;

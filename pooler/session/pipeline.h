@@ -47,7 +47,8 @@ typedef struct PipelineEntry {
     uint8_t kind;    /* PipelineKind */
     uint8_t action;  /* PipelineAction */
     void *query;     /* what the request runs (a QueryEntry), or NULL; borrowed */
-    void *statement; /* prepared statement the entry is about, or NULL; borrowed */
+    void *statement; /* prepared statement the entry is about (a Statement), or NULL; a reference of the entry's */
+    void *name;      /* the client's name for it (a ClientStatement), or NULL; a reference of the entry's */
     PwUsec sent;
 } PipelineEntry;
 
@@ -58,6 +59,7 @@ typedef struct Pipeline {
     bool copy_in;      /* the head is copying in */
     bool copy_ended;   /* ... and CopyDone or CopyFail was sent for it */
     bool sync_in_copy; /* ... and a Sync was sent before that */
+    bool maybe_ready;  /* skipping, but a Sync sent during the failed copy may have ended that already */
     bool ambiguous;
     unsigned owed_ready; /* entries that owe a ReadyForQuery */
     bool open; /* extended messages were sent since the last Sync */
@@ -70,6 +72,7 @@ void pipeline_finish(Pipeline *p);
 void pipeline_clear(Pipeline *p); /* forgets everything owed */
 
 /* A request goes to the server. Requests that the server will discard are not queued (and dropped at once). */
+void pipeline_push_entry(Pipeline *p, const PipelineEntry *entry);
 void pipeline_push(Pipeline *p, PipelineKind kind, PipelineAction action, void *query, void *statement, PwUsec now);
 
 typedef enum PipelineVerdict {

@@ -107,16 +107,19 @@ ClientStatement *client_statements_add(ClientStatements *cs, const char *name, S
     ClientStatement *c = pw_xcalloc(1, sizeof(*c) + n + 1);
     memcpy(c->name, name, n + 1);
     c->statement = st;
-    c->pending = true;
+    c->refs = 1;
+    c->listed = true;
     HASH_ADD_KEYPTR(hh, cs->table, c->name, n, c);
     return c;
 }
 
 void client_statements_remove(ClientStatements *cs, ClientStatement *c)
 {
+    if (!c->listed)
+        return;
     HASH_DEL(cs->table, c);
-    statement_unref(c->statement);
-    free(c);
+    c->listed = false;
+    client_statement_unref(c);
 }
 
 void client_statements_finish(ClientStatements *cs)
@@ -126,17 +129,18 @@ void client_statements_finish(ClientStatements *cs)
         client_statements_remove(cs, c);
 }
 
-void client_statements_settle(ClientStatements *cs, const Statement *st, bool prepared)
+ClientStatement *client_statement_ref(ClientStatement *c)
 {
-    ClientStatement *c, *next;
-    HASH_ITER(hh, cs->table, c, next) {
-        if (c->statement != st || !c->pending)
-            continue;
-        if (prepared)
-            c->pending = false;
-        else
-            client_statements_remove(cs, c);
-    }
+    c->refs++;
+    return c;
+}
+
+void client_statement_unref(ClientStatement *c)
+{
+    if (!c || --c->refs > 0)
+        return;
+    statement_unref(c->statement);
+    free(c);
 }
 
 unsigned client_statements_count(const ClientStatements *cs)

@@ -53,7 +53,8 @@ void statement_store_stats(uint64_t *ret_count, uint64_t *ret_bytes);
 typedef struct ClientStatement {
     UT_hash_handle hh;
     Statement *statement; /* one reference */
-    bool pending;         /* its ParseComplete has not been seen: an error takes the name back */
+    unsigned refs;        /* the table's, and one for each request that defines it and is unanswered */
+    bool listed;          /* in the table */
     char name[];
 } ClientStatement;
 
@@ -66,8 +67,8 @@ ClientStatement *client_statements_find(ClientStatements *cs, const char *name);
 /* Takes over a reference to st; the name must be new. */
 ClientStatement *client_statements_add(ClientStatements *cs, const char *name, Statement *st);
 void client_statements_remove(ClientStatements *cs, ClientStatement *c);
-/* ParseComplete came (true) or will never come (false: the names are taken back) for pending names of st. */
-void client_statements_settle(ClientStatements *cs, const Statement *st, bool prepared);
+ClientStatement *client_statement_ref(ClientStatement *c);
+void client_statement_unref(ClientStatement *c); /* NULL is fine */
 unsigned client_statements_count(const ClientStatements *cs);
 
 /* ---- one server ---- */
