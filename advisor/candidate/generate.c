@@ -11,7 +11,6 @@
 #define KEYS_MAX 5
 #define INCLUDE_MAX 10
 #define INCLUDE_WIDTH_MAX 160.0
-#define WHOLE_ROW_MAX 4
 #define WIDE_COLUMN 100.0
 #define SMALL_PAGES 10
 #define SMALL_ROWS 500
@@ -104,8 +103,8 @@ static bool add_include(const Gen *g, const Keys *keys, AdvIndex *def)
 {
     const AdvTable *table = g->rel->table;
     double width = 0;
-    /* SELECT * of a wide table: the index would be a second copy of it, and out of date with the next column. */
-    if (g->rel->whole_row && table->n_columns > WHOLE_ROW_MAX)
+    /* SELECT *: the index would be a second copy of it, and out of date with the next column. */
+    if (g->rel->whole_row)
         return false;
     for (int i = 0; i < keys->n; i++)
         if (keys->items[i]->key.expr)
@@ -123,6 +122,55 @@ static bool add_include(const Gen *g, const Keys *keys, AdvIndex *def)
     return def->n_include > 0 && width <= INCLUDE_WIDTH_MAX;
 }
 
+/* An existing index that begins with the same equality columns, in whatever order, and goes on with the same keys. */
+static bool served_as_set(const Gen *g, const Keys *keys)
+{
+    const AdvTable *table = g->rel->table;
+    int m = 0;
+    while (m < keys->n && keys->items[m]->kind == ADV_ROLE_EQ && !keys->items[m]->key.expr)
+        m++;
+    for (int i = 0; i < table->n_indexes; i++) {
+        const AdvIndex *x = table->indexes[i];
+        if (!x->valid || x->predicate || strcmp(x->method, "btree") != 0 || x->n_keys < keys->n)
+            continue;
+        int k = 0;
+        for (; k < keys->n; k++) {
+            bool found = false;
+            for (int j = k < m ? 0 : k; j < (k < m ? m : k + 1); j++)
+                found = found || (x->keys[k].column && x->keys[k].column == keys->items[j]->key.column &&
+                                  !keys->items[j]->key.expr && !keys->items[j]->key.opclass);
+            if (!found)
+                break;
+        }
+        if (k == keys->n)
+            return true;
+    }
+    return false;
+}
+
+/* Some index finds the few rows of the constant conditions already: an index more is not worth its upkeep. Only an order
+ * with a LIMIT could still gain. */
+static bool well_served(const Gen *g)
+{
+    const AdvRoles *r = &g->roles;
+    if (r->n_eq == 0 || r->n_eq > KEYS_MAX || r->n_join > 0 || r->n_order + r->n_minmax > 0)
+        return false;
+    Keys keys = {0};
+    double rows = g->rel->table->rows;
+    for (int i = 0; i < r->n_eq; i++) {
+        add_to(&keys, &r->eq[i]);
+        rows *= r->eq[i].selectivity;
+    }
+    if (rows >= fmax(COVER_ROWS, COVER_FRACTION * g->rel->table->rows))
+        return false;
+    for (int i = 0; i < r->n_range; i++) {
+        Keys more = keys;
+        if (add_to(&more, &r->range[i]) && served_as_set(g, &more))
+            return true;
+    }
+    return r->n_range == 0 && served_as_set(g, &keys);
+}
+
 static void emit(Gen *g, const Keys *keys)
 {
     AdvIndexKey list[KEYS_MAX];
@@ -138,7 +186,7 @@ static void emit(Gen *g, const Keys *keys)
         if (list[i].expr)
             list[i].column = 0;
     def.n_keys = keys->n;
-    const AdvIndex *existing = adv_index_served_by_existing(&def);
+    bool existing = adv_index_served_by_existing(&def) || (!g->predicate && served_as_set(g, keys));
     if (!existing) {
         int id = adv_pool_add(g->pool, &def);
         g->pool->items[id]->fraction = g->fraction;
@@ -393,6 +441,8 @@ void adv_generate(AdvPool *pool, const AdvWorkload *workload, const AdvQuery *qu
             continue;
         Gen g = {.pool = pool, .workload = workload, .query = query, .rel = rel, .fraction = 1, .ids = ids, .n_ids = n_ids};
         adv_roles_find(&g.roles, pool->arena, facts, r);
+        if (well_served(&g))
+            continue;
         emit_equalities(&g);
         emit_joins(&g);
         emit_ranges(&g);

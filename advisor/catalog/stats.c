@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <strings.h>
 
 /* Where statistics say nothing, PostgreSQL's own defaults. */
 #define DEFAULT_EQ 0.005
@@ -33,6 +34,21 @@ int adv_compare_values(const AdvColumn *column, const char *a, const char *b)
     return c < 0 ? -1 : c > 0;
 }
 
+static bool same_value(const AdvColumn *c, const char *stored, const char *written)
+{
+    if (c->category == 'N')
+        return strtod(stored, NULL) == strtod(written, NULL);
+    if (c->category == 'B') /* stored as t or f, written as true, 't', 'yes', on, 1, ... */
+        return (stored[0] == 't') == (strchr("tTyY1", written[0]) != NULL || strcasecmp(written, "on") == 0);
+    return strcmp(stored, written) == 0;
+}
+
+/* Dates and the like can be written in more than one way: not to find one says nothing. */
+static bool one_spelling(const AdvColumn *c)
+{
+    return c->category == 'N' || c->category == 'B' || c->category == 'S' || c->category == 'E';
+}
+
 double adv_value_selectivity(const AdvTable *table, int column, const char *value)
 {
     const AdvColumn *c = adv_column(table, column);
@@ -40,12 +56,12 @@ double adv_value_selectivity(const AdvTable *table, int column, const char *valu
         return table->rows > 0 ? fmax(DEFAULT_EQ, 1 / table->rows) : DEFAULT_EQ;
     double common = 0;
     for (int i = 0; i < c->n_mcv; i++) {
-        if (value && strcmp(c->mcv[i], value) == 0)
+        if (value && *value && same_value(c, c->mcv[i], value))
             return c->mcf[i];
         common += c->mcf[i];
     }
     double distinct = adv_column_distinct(table, column);
-    if (!value)
+    if (!value || !one_spelling(c))
         return clamp((1 - c->null_frac) / distinct);
     double others = distinct - c->n_mcv;
     double rest = 1 - common - c->null_frac;

@@ -198,9 +198,10 @@ static AdvScan index_scan(AdvArena *arena, const AdvSettings *c, const AdvScanWi
     scan.cost = plain;
     scan.ordered = wish->n_order > 0 && m.ordered;
     /* A bitmap visits each page once, in order, but loses the order of the rows. */
-    double per_page = c->random_page_cost - (c->random_page_cost - c->seq_page_cost) * sqrt(fmin(visited / pages, 1));
-    double bitmap = base + fetched * 0.1 * c->cpu_operator_cost + cpu + visited * per_page;
-    if (bitmap < plain && !scan.ordered && !only)
+    double heap = pages_fetched(pages, fetched);
+    double per_page = c->random_page_cost - (c->random_page_cost - c->seq_page_cost) * sqrt(fmin(heap / pages, 1));
+    double bitmap = base + fetched * 0.1 * c->cpu_operator_cost + cpu + heap * per_page;
+    if (bitmap < plain && !scan.ordered)
         scan.cost = bitmap;
     if (index->place >= 0)
         scan.used[scan.n_used++] = index->place;

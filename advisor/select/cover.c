@@ -7,9 +7,10 @@
 #define VISIBLE_ENOUGH 0.20 /* from here on the planner's own costs tell what INCLUDE columns bring */
 #define WORTH 0.80          /* the main statement's cost must fall to this */
 #define SLACK 0.001         /* of today's cost: a wider index is a little slower for the others */
+#define BLIND_SLACK 0.02    /* before the first VACUUM only the larger index shows in the costs, not what it saves */
 #define COLUMNS_MAX 3
 #define WIDTH_MAX 64.0
-#define GROWTH_MAX 3.0
+#define GROWTH_MAX 5.0 /* an index that stored equal keys once grows most */
 
 static bool in_set(const AdvIdSet *set, int id)
 {
@@ -146,7 +147,7 @@ static bool wants_cover(const AdvIndex *def, const AdvQuery *query)
 {
     const AdvTable *t = def->table;
     if (query->facts->locks_rows || t->pages <= 0 || !plain_keys(def) || the_only_table(query->facts) < 0 ||
-        (query->facts->rels[the_only_table(query->facts)].whole_row && t->n_columns > COLUMNS_MAX + 1))
+        query->facts->rels[the_only_table(query->facts)].whole_row)
         return false;
     /* A table whose rows change all the time never becomes all-visible. */
     return t->updated + t->deleted < 0.2 * t->rows;
@@ -186,7 +187,7 @@ typedef struct Cover {
 
 /* Puts `def` in the place of index `old` if it fits and nothing becomes dearer; `worth`: the workload's cost must fall to
  * this share of what the main statement costs. Returns the id that is now in the selection. */
-static int exchange(Cover *c, int old, const AdvIndex *def, const AdvQuery *query, double worth)
+static int exchange(Cover *c, int old, const AdvIndex *def, const AdvQuery *query, double worth, double slack)
 {
     const AdvCandidate *narrow = c->pool->items[old];
     int id = adv_pool_add(c->pool, def);
@@ -208,7 +209,7 @@ static int exchange(Cover *c, int old, const AdvIndex *def, const AdvQuery *quer
     for (int q = 0; q < c->w->n_queries; q++)
         if (c->w->queries[q] == query)
             main_before = query->weight * adv_oracle_ask(c->oracle, q, c->s->ids, c->s->n)->cost;
-    if (after + wide->write_cost - narrow->write_cost > before - (1 - worth) * main_before + SLACK * c->s->cost_before)
+    if (after + wide->write_cost - narrow->write_cost > before - (1 - worth) * main_before + slack * c->s->cost_before)
         return old;
     tried.write_cost += wide->write_cost - narrow->write_cost;
     *c->s = tried;
@@ -237,12 +238,13 @@ void adv_cover(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWorkl
             continue;
         AdvIndex def = copy_def(arena, &pool->items[ids[i]]->def);
         if (complete(arena, &def, query->facts))
-            ids[i] = exchange(&c, ids[i], &def, query, 1);
+            ids[i] = exchange(&c, ids[i], &def, query, 1, SLACK);
         def = copy_def(arena, &pool->items[ids[i]]->def);
         if (!wants_cover(&def, query) || !add_missing(arena, &def, query->facts))
             continue;
         double visible = def.table->all_visible / def.table->pages;
-        exchange(&c, ids[i], &def, query, visible < VISIBLE_ENOUGH ? 1 : WORTH);
+        bool blind = visible < VISIBLE_ENOUGH;
+        exchange(&c, ids[i], &def, query, blind ? 1 : WORTH, blind ? BLIND_SLACK : SLACK);
     }
     s->cost_after = workload_cost(oracle, w, s->ids, s->n);
 }

@@ -39,41 +39,54 @@ static double comment_weight(const char *text, size_t len)
     return -1;
 }
 
-/* Skips blanks and comments at the start of a piece; takes a weight from the comments. */
-static void trim_piece(const char *text, AdvPiece *piece, const PgQuery__ScanResult *scan)
-{
-    size_t end = piece->start + piece->len;
-    piece->weight = 1;
-    size_t first = end, last = piece->start;
-    for (size_t i = 0; scan && i < scan->n_tokens; i++) {
-        const PgQuery__ScanToken *token = scan->tokens[i];
-        if ((size_t)token->start < piece->start || (size_t)token->end > end || token->start < 0)
-            continue;
-        if (token->token == PG_QUERY__TOKEN__SQL_COMMENT || token->token == PG_QUERY__TOKEN__C_COMMENT) {
-            double weight = comment_weight(text + token->start, (size_t)(token->end - token->start));
-            if (weight > 0)
-                piece->weight = weight;
-            continue;
-        }
-        if (token->token == PG_QUERY__TOKEN__ASCII_59)
-            continue;
-        if ((size_t)token->start < first)
-            first = (size_t)token->start;
-        last = (size_t)token->end;
-    }
-    piece->start = first;
-    piece->len = last > first ? last - first : 0;
-}
-
-static void add_piece(AdvArena *arena, AdvPiece **pieces, int *n, const char *text, AdvPiece piece)
+static void add_piece(AdvArena *arena, AdvPiece **pieces, int *n, AdvPiece piece)
 {
     if (piece.len == 0)
         return;
-    piece.line = 1;
-    for (size_t i = 0; i < piece.start; i++)
-        piece.line += text[i] == '\n';
     ADV_ROOM(arena, *pieces, *n);
     (*pieces)[(*n)++] = piece;
+}
+
+static bool is_comment(const PgQuery__ScanToken *token)
+{
+    return token->token == PG_QUERY__TOKEN__SQL_COMMENT || token->token == PG_QUERY__TOKEN__C_COMMENT;
+}
+
+/* libpg_query's own splitters drop statements that do not begin with a keyword, or need text that parses: here what
+ * is misspelt must come out too, to be reported. A semicolon inside parentheses belongs to its statement. */
+static void split_tokens(AdvArena *arena, const char *text, const PgQuery__ScanResult *scan, AdvPiece **pieces, int *n)
+{
+    size_t total = strlen(text), counted = 0;
+    int depth = 0, line = 1;
+    AdvPiece piece = {.weight = 1};
+    for (size_t i = 0; i < scan->n_tokens; i++) {
+        const PgQuery__ScanToken *token = scan->tokens[i];
+        if (token->start < 0 || token->end < token->start || (size_t)token->end > total)
+            continue;
+        if (is_comment(token)) {
+            double weight = comment_weight(text + token->start, (size_t)(token->end - token->start));
+            if (weight > 0)
+                piece.weight = weight;
+            continue;
+        }
+        if (token->token == PG_QUERY__TOKEN__ASCII_40)
+            depth++;
+        else if (token->token == PG_QUERY__TOKEN__ASCII_41 && depth > 0)
+            depth--;
+        if (token->token == PG_QUERY__TOKEN__ASCII_59 && depth == 0) {
+            add_piece(arena, pieces, n, piece);
+            piece = (AdvPiece){.weight = 1};
+            continue;
+        }
+        if (piece.len == 0) {
+            piece.start = (size_t)token->start;
+            for (; counted < piece.start; counted++)
+                line += text[counted] == '\n';
+            piece.line = line;
+        }
+        piece.len = (size_t)token->end - piece.start;
+    }
+    add_piece(arena, pieces, n, piece);
 }
 
 void adv_sql_split(AdvArena *arena, const char *text, AdvPiece **ret_pieces, int *ret_n)
@@ -84,32 +97,16 @@ void adv_sql_split(AdvArena *arena, const char *text, AdvPiece **ret_pieces, int
     PgQuery__ScanResult *scan =
         scanned.error ? NULL
                       : pg_query__scan_result__unpack(NULL, scanned.pbuf.len, (const uint8_t *)scanned.pbuf.data);
-    PgQuerySplitResult split = pg_query_split_with_scanner(text);
-    if (!scan || split.error) {
+    if (scan) {
+        split_tokens(arena, text, scan, ret_pieces, ret_n);
+        pg_query__scan_result__free_unpacked(scan, NULL);
+    } else {
         /* An open quote or the like. One piece: the parser says where it went wrong. */
         size_t len = strlen(text), start = 0;
+        int line = 1;
         while (start < len && isspace((unsigned char)text[start]))
-            start++;
-        add_piece(arena, ret_pieces, ret_n, text, (AdvPiece){.start = start, .len = len - start, .weight = 1});
-    } else {
-        size_t total = strlen(text);
-        size_t previous = 0;
-        for (int i = 0; i < split.n_stmts; i++) {
-            if (split.stmts[i]->stmt_location < 0 || split.stmts[i]->stmt_len < 0)
-                continue;
-            size_t start = (size_t)split.stmts[i]->stmt_location;
-            size_t end = start + (size_t)split.stmts[i]->stmt_len;
-            if (start > total || end > total)
-                continue;
-            /* The splitter leaves out what precedes the first token: take it in, for its weight comment. */
-            AdvPiece piece = {.start = previous, .len = end > previous ? end - previous : 0};
-            previous = end;
-            trim_piece(text, &piece, scan);
-            add_piece(arena, ret_pieces, ret_n, text, piece);
-        }
+            line += text[start++] == '\n';
+        add_piece(arena, ret_pieces, ret_n, (AdvPiece){.start = start, .len = len - start, .line = line, .weight = 1});
     }
-    pg_query_free_split_result(split);
-    if (scan)
-        pg_query__scan_result__free_unpacked(scan, NULL);
     pg_query_free_scan_result(scanned);
 }
