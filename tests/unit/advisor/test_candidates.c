@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: ISC */
+#include "fixture.h"
+
+#include "advisor/candidate/generate.h"
+
+typedef struct Made {
+    AdvPool *pool;
+    int n;
+    int *ids;
+} Made;
+
+static Made generate(Fixture *f, const char *sql)
+{
+    AdvWorkload *w = adv_workload_create(f->arena);
+    AdvQuery *q = adv_workload_add(w, sql, "test", 1, 1);
+    adv_workload_analyse(w, f->catalog);
+    Made made = {.pool = adv_pool_create(f->arena, f->catalog)};
+    adv_generate(made.pool, w, q, &made.ids, &made.n);
+    return made;
+}
+
+static bool has(Fixture *f, const Made *made, const char *columns)
+{
+    for (int i = 0; i < made->n; i++)
+        if (strcmp(adv_index_columns_text(f->arena, &made->pool->items[made->ids[i]]->def), columns) == 0)
+            return true;
+    return false;
+}
+
+static void test_composite_and_covering(void **state)
+{
+    (void)state;
+    Fixture f;
+    fixture_open(&f);
+    Made m = generate(&f, "SELECT product_name, price FROM products WHERE category = 'a' AND brand = 'b' AND price BETWEEN 1 AND 2 ORDER BY price DESC");
+    assert_true(has(&f, &m, "(category, brand, price) INCLUDE (product_name)"));
+    assert_true(has(&f, &m, "(brand, category, price) INCLUDE (product_name)"));
+    assert_true(has(&f, &m, "(brand, category)"));
+    for (int i = 0; i < m.n; i++)
+        assert_false(m.pool->items[m.ids[i]]->def.keys[0].desc); /* indexes are read backwards as well */
+    fixture_close(&f);
+}
+
+static void test_order_directions(void **state)
+{
+    (void)state;
+    Fixture f;
+    fixture_open(&f);
+    Made m = generate(&f, "SELECT id FROM orders WHERE customer_id = 5 ORDER BY created_at DESC, total LIMIT 3");
+    assert_true(has(&f, &m, "(customer_id, created_at, total DESC)"));
+    m = generate(&f, "SELECT id FROM orders WHERE customer_id = 5 ORDER BY created_at DESC NULLS LAST LIMIT 3");
+    assert_true(has(&f, &m, "(customer_id, created_at NULLS FIRST)"));
+    fixture_close(&f);
+}
+
+static void test_coarse_columns_never_lead_alone(void **state)
+{
+    (void)state;
+    Fixture f;
+    fixture_open(&f);
+    assert_int_equal(generate(&f, "SELECT id FROM orders WHERE status = 'active'").n, 0);
+    assert_int_equal(generate(&f, "SELECT status, count(*) FROM orders GROUP BY status").n, 0);
+    Made m = generate(&f, "SELECT * FROM orders WHERE status = 'active' ORDER BY created_at LIMIT 5");
+    assert_true(has(&f, &m, "(status, created_at)"));
+    assert_false(has(&f, &m, "(status)"));
+    static const char *values[] = {"done", "pending"};
+    static double shares[] = {0.99, 0.01};
+    AdvColumn *status = &f.orders->columns[2];
+    status->n_mcv = 2;
+    status->mcv = values;
+    status->mcf = shares;
+    m = generate(&f, "SELECT * FROM orders WHERE status = 'pending'");
+    assert_true(has(&f, &m, "(status) WHERE status = 'pending'"));
+    assert_int_equal(generate(&f, "SELECT * FROM orders WHERE status = 'done'").n, 0);
+    assert_int_equal(generate(&f, "SELECT * FROM orders WHERE status = $1").n, 0);
+    fixture_close(&f);
+}
+
+static void test_existing_indexes_serve(void **state)
+{
+    (void)state;
+    Fixture f;
+    fixture_open(&f);
+    fixture_index(&f, f.products, "present", 3, (int[]){3, 4, 5});
+    assert_int_equal(generate(&f, "SELECT * FROM products WHERE category = 'a' AND brand = 'b'").n, 0);
+    assert_int_equal(generate(&f, "SELECT product_name FROM products WHERE brand = 'b' AND category = 'a'").n, 0);
+    assert_int_equal(generate(&f, "SELECT * FROM products WHERE brand = 'b' AND category = 'a' AND price > 5").n, 0);
+    Made m = generate(&f, "SELECT * FROM products WHERE brand = 'b'");
+    assert_true(has(&f, &m, "(brand)"));
+    /* An invalid one serves nothing. */
+    f.products->indexes[0]->valid = false;
+    assert_true(generate(&f, "SELECT * FROM products WHERE category = 'a' AND brand = 'b'").n > 0);
+    fixture_close(&f);
+}
+
+static void test_joins_and_small_tables(void **state)
+{
+    (void)state;
+    Fixture f;
+    fixture_open(&f);
+    Made m = generate(&f, "SELECT o.total FROM customers c JOIN orders o ON o.customer_id = c.id WHERE c.email = 'x'");
+    assert_true(has(&f, &m, "(customer_id)"));
+    assert_true(has(&f, &m, "(customer_id) INCLUDE (total)"));
+    assert_true(has(&f, &m, "(email)"));
+    f.customers->rows = 100;
+    f.customers->pages = 1;
+    m = generate(&f, "SELECT o.total FROM customers c JOIN orders o ON o.customer_id = c.id WHERE c.email = 'x'");
+    assert_false(has(&f, &m, "(email)"));
+    fixture_close(&f);
+}
+
+static void test_special_keys(void **state)
+{
+    (void)state;
+    Fixture f;
+    fixture_open(&f);
+    Made m = generate(&f, "SELECT id FROM customers WHERE lower(email) = 'x'");
+    assert_true(has(&f, &m, "(lower(email))"));
+    f.customers->columns[2].collation_c = false;
+    m = generate(&f, "SELECT id FROM customers WHERE name LIKE 'abc%'");
+    assert_true(has(&f, &m, "(name text_pattern_ops)"));
+    assert_int_equal(generate(&f, "SELECT id FROM customers WHERE name LIKE '%abc'").n, 0);
+    m = generate(&f, "SELECT id FROM customers WHERE email = 'a' OR name = 'b'");
+    assert_true(has(&f, &m, "(email)") && has(&f, &m, "(name)"));
+    m = generate(&f, "SELECT max(created_at) FROM orders WHERE customer_id = 4");
+    assert_true(has(&f, &m, "(customer_id, created_at)"));
+    fixture_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_composite_and_covering), cmocka_unit_test(test_order_directions),
+        cmocka_unit_test(test_coarse_columns_never_lead_alone), cmocka_unit_test(test_existing_indexes_serve),
+        cmocka_unit_test(test_joins_and_small_tables), cmocka_unit_test(test_special_keys),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: ISC */
+/* The search with a fake oracle: a table of "with this set the statement costs that". */
+#include "fixture.h"
+
+#include "advisor/select/search.h"
+
+typedef struct Rule {
+    int query;
+    int needs[2]; /* columns that must lead some index of the set; 0: none */
+    double cost;
+} Rule;
+
+typedef struct Fake {
+    Fixture f;
+    AdvWorkload *w;
+    AdvPool *pool;
+    AdvCostBackend backend;
+    AdvOracle *oracle;
+    const Rule *rules;
+    int n_rules;
+    int calls;
+    int **ids;
+    int *n_ids;
+} Fake;
+
+static int leading(AdvCandidate *const *set, int n, int column)
+{
+    for (int i = 0; i < n; i++)
+        if (set[i]->def.keys[0].column == column)
+            return i;
+    return -1;
+}
+
+static PwErr fake_cost(void *self, const AdvQuery *query, AdvCandidate *const *set, int n, double *ret_cost, bool *used)
+{
+    Fake *fake = self;
+    fake->calls++;
+    double best = query->cost_today;
+    const Rule *chosen = NULL;
+    for (int i = 0; i < fake->n_rules; i++) {
+        const Rule *r = &fake->rules[i];
+        if (fake->w->queries[r->query] != query || r->cost >= best || leading(set, n, r->needs[0]) < 0 ||
+            (r->needs[1] && leading(set, n, r->needs[1]) < 0))
+            continue;
+        best = r->cost;
+        chosen = r;
+    }
+    for (int k = 0; chosen && k < 2; k++)
+        if (chosen->needs[k])
+            used[leading(set, n, chosen->needs[k])] = true;
+    *ret_cost = best;
+    return PW_OK;
+}
+
+/* Statement i reads all of orders and costs 1000; one candidate for each column, all offered to all. */
+static void open_fake(Fake *fake, int queries, const Rule *rules, int n_rules)
+{
+    memset(fake, 0, sizeof(*fake));
+    fixture_open(&fake->f);
+    AdvArena *arena = fake->f.arena;
+    fake->rules = rules;
+    fake->n_rules = n_rules;
+    fake->w = adv_workload_create(arena);
+    fake->w->unit = 1;
+    fake->pool = adv_pool_create(arena, fake->f.catalog);
+    for (int c = 1; c <= 5; c++) {
+        AdvIndexKey key = {.column = c};
+        AdvIndex def = {.table = fake->f.orders, .method = "btree", .n_keys = 1, .keys = &key};
+        int id = adv_pool_add(fake->pool, &def);
+        fake->pool->items[id]->bytes = 1e6;
+    }
+    fake->ids = ADV_NEW_ARRAY(arena, int *, queries);
+    fake->n_ids = ADV_NEW_ARRAY(arena, int, queries);
+    for (int q = 0; q < queries; q++) {
+        const char *sql = adv_arena_printf(arena,
+                                           "SELECT %d FROM orders WHERE id = 1 AND customer_id = 1 AND status = 'a' AND created_at = '2025-01-01' AND total = 1", q);
+        AdvQuery *query = adv_workload_add(fake->w, sql, "test", (uint64_t)q + 1, 1);
+        query->cost_today = 1000;
+        query->weight = 1;
+        fake->ids[q] = ADV_NEW_ARRAY(arena, int, 5);
+        for (int i = 0; i < 5; i++)
+            fake->ids[q][i] = i;
+        fake->n_ids[q] = 5;
+    }
+    adv_workload_analyse(fake->w, fake->f.catalog);
+    fake->backend = (AdvCostBackend){.self = fake, .name = "fake", .cost = fake_cost};
+    fake->oracle = adv_oracle_create(arena, fake->pool, fake->w, &fake->backend);
+}
+
+static AdvSelection search(Fake *fake, double budget, int max_indexes, double min_gain)
+{
+    AdvSelection s;
+    AdvSearchLimits limits = {.budget = budget, .max_indexes = max_indexes, .min_gain = min_gain, .max_seconds = 60};
+    adv_search(fake->f.arena, fake->oracle, fake->pool, fake->w, fake->ids, fake->n_ids, &limits, &s);
+    return s;
+}
+
+static void expect_columns(const Fake *fake, const AdvSelection *s, int n, const int *columns)
+{
+    assert_int_equal(s->n, n);
+    for (int i = 0; i < n; i++)
+        assert_int_equal(fake->pool->items[s->ids[i]]->def.keys[0].column, columns[i]);
+}
+
+static void test_takes_what_helps(void **state)
+{
+    (void)state;
+    static const Rule rules[] = {{0, {1, 0}, 10}, {1, {2, 0}, 20}, {1, {3, 0}, 30}};
+    Fake fake;
+    open_fake(&fake, 2, rules, 3);
+    AdvSelection s = search(&fake, 0, 0, 0.005);
+    expect_columns(&fake, &s, 2, (int[]){1, 2}); /* 3 adds nothing over 2 */
+    assert_true(s.cost_before == 2000 && s.cost_after == 30);
+    fixture_close(&fake.f);
+}
+
+static void test_two_that_only_pay_together(void **state)
+{
+    (void)state;
+    static const Rule rules[] = {{0, {1, 4}, 10}};
+    Fake fake;
+    open_fake(&fake, 1, rules, 1);
+    AdvSelection s = search(&fake, 0, 0, 0.005);
+    expect_columns(&fake, &s, 2, (int[]){1, 4});
+    fixture_close(&fake.f);
+}
+
+static void test_budget_finds_the_better_pair(void **state)
+{
+    (void)state;
+    /* One big index gains most alone; two small ones together gain more in the same space. */
+    static const Rule rules[] = {{0, {1, 0}, 100}, {1, {1, 0}, 500}, {0, {2, 0}, 150}, {1, {3, 0}, 150}};
+    Fake fake;
+    open_fake(&fake, 2, rules, 4);
+    fake.pool->items[0]->bytes = 2e6;
+    AdvSelection s = search(&fake, 2e6, 0, 0);
+    expect_columns(&fake, &s, 2, (int[]){2, 3});
+    assert_true(s.bytes <= 2e6);
+    s = search(&fake, 0.5e6, 0, 0);
+    assert_int_equal(s.n, 0);
+    fixture_close(&fake.f);
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    static const Rule rules[] = {{0, {1, 0}, 10}, {1, {2, 0}, 500}, {2, {3, 0}, 990}};
+    Fake fake;
+    open_fake(&fake, 3, rules, 3);
+    AdvSelection s = search(&fake, 0, 1, 0);
+    expect_columns(&fake, &s, 1, (int[]){1});
+    s = search(&fake, 0, 0, 0.01); /* the third saves 0.3 % and halves nothing */
+    expect_columns(&fake, &s, 2, (int[]){1, 2});
+    fixture_close(&fake.f);
+}
+
+static void test_write_cost_outweighs(void **state)
+{
+    (void)state;
+    static const Rule rules[] = {{0, {1, 0}, 10}, {1, {2, 0}, 10}};
+    Fake fake;
+    open_fake(&fake, 2, rules, 2);
+    fake.pool->items[0]->write_cost = 2000;
+    AdvSelection s = search(&fake, 0, 0, 0.005);
+    expect_columns(&fake, &s, 1, (int[]){2});
+    fixture_close(&fake.f);
+}
+
+static void test_cache_answers_between_used_and_asked(void **state)
+{
+    (void)state;
+    static const Rule rules[] = {{0, {2, 0}, 10}};
+    Fake fake;
+    open_fake(&fake, 1, rules, 1);
+    assert_true(adv_oracle_ask(fake.oracle, 0, (int[]){0, 1, 2, 3}, 4)->cost == 10);
+    assert_int_equal(fake.calls, 1);
+    assert_true(adv_oracle_ask(fake.oracle, 0, (int[]){0, 1}, 2)->cost == 10);
+    assert_true(adv_oracle_ask(fake.oracle, 0, (int[]){1}, 1)->cost == 10);
+    assert_int_equal(fake.calls, 1);
+    assert_true(adv_oracle_ask(fake.oracle, 0, (int[]){0, 2}, 2)->cost == 1000);
+    assert_int_equal(fake.calls, 2);
+    assert_true(adv_oracle_ask(fake.oracle, 0, (int[]){1, 4}, 2)->cost == 10); /* 4 was never asked about */
+    assert_int_equal(fake.calls, 3);
+    fixture_close(&fake.f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_takes_what_helps), cmocka_unit_test(test_two_that_only_pay_together),
+        cmocka_unit_test(test_budget_finds_the_better_pair), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_write_cost_outweighs), cmocka_unit_test(test_cache_answers_between_used_and_asked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

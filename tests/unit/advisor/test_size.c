@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+/* Sizes against pg_relation_size() of indexes really built by PostgreSQL 15.20. */
+#include "fixture.h"
+
+#include "advisor/cost/size.h"
+
+static double kb(Fixture *f, AdvTable *t, int n, const int *keys, int n_include, int include)
+{
+    AdvIndex *i = fixture_index(f, t, "x", n, keys);
+    i->n_include = n_include;
+    i->include = &include;
+    return adv_index_size(i, 1).bytes / 1024;
+}
+
+static void near(double got, double real)
+{
+    if (got < real / 1.15 || got > real * 1.15)
+        fail_msg("%.0f kB is not within 15 %% of %.0f kB", got, real);
+}
+
+static void test_real_sizes(void **state)
+{
+    (void)state;
+    Fixture f;
+    fixture_open(&f);
+    near(kb(&f, f.orders, 1, (int[]){1}, 0, 0), 4408);          /* 200,000 different int4 */
+    near(kb(&f, f.orders, 1, (int[]){2}, 0, 0), 1824);          /* int4, 20,000 values: posting lists */
+    near(kb(&f, f.orders, 1, (int[]){3}, 0, 0), 1368);          /* text of two values */
+    near(kb(&f, f.orders, 2, (int[]){2, 4}, 0, 0), 6184);       /* int4 and timestamp, all different */
+    near(kb(&f, f.products, 1, (int[]){1}, 0, 0), 2208);        /* 100,000 different int4 */
+    fixture_close(&f);
+}
+
+static void test_rules(void **state)
+{
+    (void)state;
+    Fixture f;
+    fixture_open(&f);
+    /* INCLUDE ends the sharing of equal keys; numeric never shares; half of the rows need half of the space. */
+    assert_true(kb(&f, f.orders, 1, (int[]){2}, 1, 1) > 2 * kb(&f, f.orders, 1, (int[]){2}, 0, 0));
+    assert_true(kb(&f, f.orders, 1, (int[]){5}, 0, 0) > 2 * kb(&f, f.orders, 1, (int[]){2}, 0, 0));
+    AdvIndex *i = fixture_index(&f, f.orders, "p", 1, (int[]){1});
+    double ratio = adv_index_size(i, 0.5).bytes / adv_index_size(i, 1).bytes;
+    assert_true(ratio > 0.48 && ratio < 0.53);
+    fixture_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_real_sizes), cmocka_unit_test(test_rules)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
