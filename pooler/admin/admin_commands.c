@@ -8,7 +8,7 @@
 static const AdminCommand commands[] = {
     {"SHOW", ADMIN_ARG_REQUIRED, false, admin_cmd_show, "SHOW what", "one of the views below; SELECT does the same"},
     {"SELECT", ADMIN_ARG_REQUIRED, false, admin_cmd_show, NULL, "another word for SHOW"},
-    {"SET", ADMIN_ARG_REQUIRED, false, admin_cmd_set, "SET key = value", 
+    {"SET", ADMIN_ARG_REQUIRED, false, admin_cmd_set, "SET key = value",
      "changes one setting until the next start or RELOAD; for admins, but for what drivers set"},
     {"RELOAD", ADMIN_ARG_NONE, true, admin_cmd_reload, "RELOAD", "reads the configuration and the users' file again"},
     {"PAUSE", ADMIN_ARG_OPTIONAL, true, admin_cmd_pause, "PAUSE [<db>]",
