@@ -14,6 +14,9 @@
 /* Of the process. Changed by compare-and-swap, so that of two PAUSEs one is told. */
 static PW_ATOMIC(int) state;
 
+/* Client.id of the console that suspended last: SUSPEND ends with it. */
+static PW_ATOMIC(uint64_t) suspended_by;
+
 AdminState admin_state(void)
 {
     return (AdminState)pw_atomic_load(&state);
@@ -145,7 +148,6 @@ static void check_paused(AdminJob *job)
 
 static void pause_toured(AdminJob *job)
 {
-    admin_job_wait(job, ADMIN_WAIT_PAUSE);
     check_paused(job);
 }
 
@@ -169,6 +171,7 @@ void admin_cmd_pause(AdminSession *s, const AdminRequest *r)
     }
     AdminJob *job = admin_job_create(s, "PAUSE");
     job->db = db;
+    admin_job_wait(job, ADMIN_WAIT_PAUSE); /* from now on ^C takes it back */
     admin_job_tour(job, visit_pause, pause_toured);
 }
 
@@ -426,8 +429,6 @@ static void obsolete_counted(AdminJob *job)
         admin_job_end(job, "WAIT_CLOSE was cancelled");
     else if (job->count == 0)
         admin_job_end(job, NULL);
-    else
-        admin_job_wait(job, ADMIN_WAIT_CLOSE);
 }
 
 void admin_cmd_wait_close(AdminSession *s, const AdminRequest *r)
@@ -437,6 +438,7 @@ void admin_cmd_wait_close(AdminSession *s, const AdminRequest *r)
         return;
     AdminJob *job = admin_job_create(s, "WAIT_CLOSE");
     job->db = db;
+    admin_job_wait(job, ADMIN_WAIT_CLOSE);
     admin_job_tour(job, visit_obsolete, obsolete_counted);
 }
 
@@ -476,8 +478,6 @@ static void flushed_counted(AdminJob *job)
         admin_job_end(job, "SUSPEND was undone by RESUME");
     else if (job->count == 0)
         admin_job_end(job, NULL);
-    else
-        admin_job_wait(job, ADMIN_WAIT_SUSPEND);
 }
 
 static void count_paused(void *arg, DbState *db)
@@ -502,11 +502,12 @@ void admin_cmd_suspend(AdminSession *s, const AdminRequest *r)
         admin_error(s, "already suspended/paused");
         return;
     }
+    pw_atomic_store(&suspended_by, s->client->id);
     pw_log(PW_LOG_LOG, "SUSPEND command issued");
     admin_process()->suspend(true);
-    s->owns_suspend = true;
     AdminJob *job = admin_job_create(s, "SUSPEND");
     PwUsec limit = admin_ctx(s)->config->suspend_timeout;
+    admin_job_wait(job, ADMIN_WAIT_SUSPEND);
     job->deadline = limit > 0 ? worker_now(admin_ctx(s)->worker) + limit : 0;
     admin_job_tour(job, visit_flushed, flushed_counted);
 }
@@ -551,7 +552,7 @@ void admin_control_cancel(AdminJob *job)
 
 void admin_control_console_gone(AdminSession *s)
 {
-    if (!s->owns_suspend || !change_state(ADMIN_SUSPENDED, ADMIN_ACTIVE))
+    if (pw_atomic_load(&suspended_by) != s->client->id || !change_state(ADMIN_SUSPENDED, ADMIN_ACTIVE))
         return;
     pw_log(PW_LOG_LOG, "admin disappeared when suspended, doing RESUME");
     admin_process()->suspend(false);

@@ -32,7 +32,6 @@ typedef struct AdminSession {
     PwBuf queued;   /* messages that came while a job runs: type byte, length (4 bytes, of the payload), payload */
     PwUsec started; /* of the current command */
     bool draining;  /* admin_session_next is on the stack */
-    bool owns_suspend; /* SUSPEND ends with this console */
     bool closing;   /* said its last word; closed by the next tick */
     TAILQ_ENTRY(AdminSession) link; /* AdminWorker.sessions */
 } AdminSession;
