@@ -40,7 +40,14 @@ static bool same_value(const AdvColumn *c, const char *stored, const char *writt
         return strtod(stored, NULL) == strtod(written, NULL);
     if (c->category == 'B') /* stored as t or f, written as true, 't', 'yes', on, 1, ... */
         return (stored[0] == 't') == (strchr("tTyY1", written[0]) != NULL || strcasecmp(written, "on") == 0);
-    return strcmp(stored, written) == 0;
+    size_t n = strlen(stored), m = strlen(written);
+    if (strcmp(c->base_type, "bpchar") == 0) { /* stored with its padding */
+        while (n > 0 && stored[n - 1] == ' ')
+            n--;
+        while (m > 0 && written[m - 1] == ' ')
+            m--;
+    }
+    return n == m && memcmp(stored, written, n) == 0;
 }
 
 /* Dates and the like can be written in more than one way: not to find one says nothing. */

@@ -80,6 +80,15 @@ def test_rare_value_gets_a_partial_index(shop, advise, costs):
     assert where == "status = 'pending'" and keys
 
 
+def test_padded_values_are_recognised(new_database, advise, costs):
+    """char(n) is stored with blanks: a common value must not look like one that is not there."""
+    database = new_database()
+    database.sql("CREATE TABLE c (id serial PRIMARY KEY, segment char(10), x text)",
+                 "INSERT INTO c (segment, x) SELECT 'SEG' || i % 4, 'x' || i FROM generate_series(1, 30000) i")
+    database.vacuum()
+    assert advise(database, "SELECT * FROM c WHERE segment = 'SEG1'", *costs).indexes() == []
+
+
 def test_existing_index_serves_its_prefix(new_database, advise, costs):
     database = new_database()
     database.sql("CREATE TABLE t (id serial PRIMARY KEY, a int, b int, c int, d text)",
