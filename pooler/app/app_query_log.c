@@ -107,10 +107,12 @@ static void hand_over(Worker *origin, void *arg)
 
 static void begin_interval(PwUsec now)
 {
-    ql.start = ql.last_wall; /* no write is under way: the thread does not read it */
+    pthread_mutex_lock(&ql.lock);
+    ql.start = ql.last_wall;
     ql.end = pw_time_wall();
     ql.last_mono = now;
     ql.last_wall = ql.end;
+    pthread_mutex_unlock(&ql.lock);
 }
 
 void query_log_tick(PwUsec now)

@@ -45,7 +45,7 @@ void client_waiter_init(Client *c)
 }
 
 /* No live server, and the last attempt failed just now: waiting would not help. */
-static bool is_failing(const Client *c, char *text, size_t size, char sqlstate[6])
+static bool is_failing(const Client *c, char *text, size_t size)
 {
     PoolEntry *e = c->entry;
     PwUsec failed = pw_atomic_load(&e->failed_at);
@@ -53,7 +53,6 @@ static bool is_failing(const Client *c, char *text, size_t size, char sqlstate[6
         return false;
     pthread_mutex_lock(&e->lock);
     snprintf(text, size, "server login has been failing, cached error: %s (server_login_retry)", e->fail_text);
-    memcpy(sqlstate, e->fail_sqlstate, 6);
     pthread_mutex_unlock(&e->lock);
     return true;
 }
@@ -61,7 +60,6 @@ static bool is_failing(const Client *c, char *text, size_t size, char sqlstate[6
 static bool refuse_wait(Client *c)
 {
     Relay *r = &c->relay;
-    char sqlstate[6];
     if (client_ctx(c)->shutdown == SHUTDOWN_WAIT_FOR_SERVERS) {
         relay_fail_later(r, "server shutting down", "server shutting down");
         return true;
@@ -70,7 +68,7 @@ static bool refuse_wait(Client *c)
         relay_fail_later(r, "database removed", "database removed");
         return true;
     }
-    if (is_failing(c, r->close_buf, sizeof(r->close_buf), sqlstate)) {
+    if (is_failing(c, r->close_buf, sizeof(r->close_buf))) {
         relay_fail_later(r, r->close_buf, r->close_buf);
         return true;
     }
@@ -152,8 +150,7 @@ static bool login_refused(Client *c)
     snprintf(text, sizeof(text), "%s", e->fail_text);
     memcpy(sqlstate, e->fail_sqlstate, 6);
     pthread_mutex_unlock(&e->lock);
-    if (strcmp(sqlstate, "57P03") == 0 || strcmp(text, "connect failed") == 0 || strcmp(text, "connect timeout") == 0 ||
-        strcmp(text, "server DNS lookup failed") == 0)
+    if (!sqlstate[0] || strcmp(sqlstate, "57P03") == 0)
         return false;
     client_close_with(c, sqlstate, text, text);
     return true;

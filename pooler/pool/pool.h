@@ -33,7 +33,7 @@
 #include "poolwise/time.h"
 
 #ifndef POOL_SLACK_USEC /* for measurements */
-#define POOL_SLACK_USEC 1000
+#define POOL_SLACK_USEC 100000
 #endif
 #ifndef POOL_SLACK_TICKETS /* the interleaving checker uses a smaller one */
 #define POOL_SLACK_TICKETS 8

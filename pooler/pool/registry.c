@@ -310,7 +310,7 @@ void pool_entry_failed(PoolEntry *entry, PwUsec now, const char *sqlstate, const
 {
     pthread_mutex_lock(&entry->lock);
     snprintf(entry->fail_text, sizeof(entry->fail_text), "%s", text);
-    snprintf(entry->fail_sqlstate, sizeof(entry->fail_sqlstate), "%s", sqlstate);
+    snprintf(entry->fail_sqlstate, sizeof(entry->fail_sqlstate), "%s", sqlstate ? sqlstate : "");
     pthread_mutex_unlock(&entry->lock);
     pw_atomic_store(&entry->failed_at, now);
 }

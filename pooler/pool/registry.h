@@ -145,6 +145,7 @@ void pool_entry_set_welcome(PoolEntry *entry, Welcome *w); /* takes w over; keep
 void pool_entry_forget_welcome(PoolEntry *entry);
 void welcome_unref(PoolEntry *entry, Welcome *w);
 
+/* `sqlstate` NULL: not the server's word (nothing listens, connection lost): who waits goes on waiting. */
 void pool_entry_failed(PoolEntry *entry, PwUsec now, const char *sqlstate, const char *text);
 void pool_entry_worked(PoolEntry *entry);
 

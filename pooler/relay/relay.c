@@ -63,6 +63,7 @@ void relay_finish(Relay *r)
     pw_buf_finish(&r->held);
     params_finish(&r->params);
     client_statements_finish(&r->statements);
+    pw_buf_finish(&r->unnamed_text);
 }
 
 /* ---- closing ---- */

@@ -80,6 +80,7 @@ struct Relay {
     char sqlstate[6]; /* of the error in the current request, "" if none */
     QueryIdent *ident; /* database, user, application_name */
     const char *user;  /* the login's, borrowed from the client */
+    PwBuf unnamed_text; /* only with query_log_samples */
     QueryEntry *unnamed, *bound; /* of the unnamed statement; of the last Bind */
 };
 

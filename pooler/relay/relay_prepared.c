@@ -130,6 +130,7 @@ static PreparedStep on_bind(Relay *r, const uint8_t *p, size_t have, size_t tota
     r->bound = r->ctx->queries ? query_table_observe_hashed(r->ctx->queries, r->ident, st->text_hash, statement_text(st),
                                                             st->text_len, relay_lex_flags(r))
                                : NULL;
+    relay_sample(r, r->bound, statement_text(st), st->text_len, p + PW_WIRE_HEADER, have - PW_WIRE_HEADER);
     *ret_used = used;
     return PREPARED_TAKEN;
 }

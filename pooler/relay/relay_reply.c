@@ -59,13 +59,14 @@ static void insert_fakes(Walk *w)
 
 /* ---- counting ---- */
 
-static void count_query(Relay *r, QueryEntry *q, PwUsec now)
+/* `out`: bytes for the client so far, sent or not. */
+static void count_query(Relay *r, QueryEntry *q, PwUsec now, uint64_t out)
 {
     if (q) {
         query_entry_done(q, now - r->last_done, r->wait_usec, r->rows, r->stream.bytes_in - r->done_in,
-                         r->stream.bytes_out - r->done_out, r->sqlstate[0] ? r->sqlstate : NULL);
+                         out - r->done_out, r->sqlstate[0] ? r->sqlstate : NULL);
         r->done_in = r->stream.bytes_in;
-        r->done_out = r->stream.bytes_out;
+        r->done_out = out;
         r->wait_usec = 0;
     }
     r->rows = 0;
@@ -79,13 +80,14 @@ static void count_done(Walk *w, const PipelineEntry *e)
     if (e->action != PIPE_FORWARD)
         return;
     PwUsec now = worker_now(r->stream.worker);
+    uint64_t out = r->stream.bytes_out + stream_pending(&r->stream) + (uint64_t)(w->cur - w->from);
     switch ((PipelineKind)e->kind) {
     case PIPE_QUERY:
     case PIPE_FUNCTION:
-        count_query(r, e->query, now);
+        count_query(r, e->query, now, out);
         break;
     case PIPE_EXECUTE:
-        count_query(r, e->query, now);
+        count_query(r, e->query, now, out);
         return;
     case PIPE_SYNC:
         break;

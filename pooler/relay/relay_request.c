@@ -41,6 +41,36 @@ static QueryEntry *observe(Relay *r, const char *sql, size_t avail)
     return query_table_observe(r->ctx->queries, r->ident, sql, nul ? (size_t)(nul - sql) : avail, relay_lex_flags(r));
 }
 
+static bool wants_samples(const Relay *r)
+{
+    return PW_UNLIKELY(r->ctx->config->query_log_samples > 0) && r->ctx->queries;
+}
+
+void relay_sample(Relay *r, QueryEntry *q, const char *sql, size_t len, const uint8_t *bind, size_t bind_len)
+{
+    if (wants_samples(r) && q)
+        query_entry_sample(r->ctx->queries, q, sql, len, bind, bind_len);
+}
+
+static QueryEntry *on_query(Relay *r, const uint8_t *payload, size_t avail)
+{
+    const char *sql = (const char *)payload;
+    QueryEntry *q = observe(r, sql, avail);
+    relay_sample(r, q, sql, strnlen(sql, avail), NULL, 0);
+    return q;
+}
+
+/* With samples on, the unnamed statement's text is kept for the values of its Binds. */
+static void keep_unnamed_text(Relay *r, const char *sql, size_t avail)
+{
+    pw_buf_consume(&r->unnamed_text, pw_buf_unread(&r->unnamed_text));
+    size_t n = strnlen(sql, avail);
+    if (wants_samples(r) && n <= RELAY_WHOLE_MAX)
+        pw_buf_append(&r->unnamed_text, sql, n);
+    else
+        pw_buf_release_if_empty(&r->unnamed_text);
+}
+
 /* Parse: name, text. The entry of the unnamed statement is kept for its Binds. */
 static void on_parse(Relay *r, const uint8_t *payload, size_t avail)
 {
@@ -53,6 +83,7 @@ static void on_parse(Relay *r, const uint8_t *payload, size_t avail)
     if (r->unnamed)
         query_entry_drop(r->unnamed);
     r->unnamed = observe(r, (const char *)nul + 1, avail - (size_t)(nul + 1 - payload));
+    keep_unnamed_text(r, (const char *)nul + 1, avail - (size_t)(nul + 1 - payload));
 }
 
 /* Bind: portal, statement. */
@@ -64,8 +95,10 @@ static void on_bind(Relay *r, const uint8_t *payload, size_t avail)
     PwCursor c = pw_cursor(payload, avail);
     pw_cursor_cstr(&c);
     const char *statement = pw_cursor_cstr(&c);
-    if (!c.bad && !*statement && r->unnamed)
+    if (!c.bad && !*statement && r->unnamed) {
         r->bound = query_entry_ref(r->unnamed);
+        relay_sample(r, r->bound, (const char *)pw_buf_head(&r->unnamed_text), pw_buf_unread(&r->unnamed_text), payload, avail);
+    }
 }
 
 static void begin_request(Relay *r, PwUsec now)
@@ -84,7 +117,7 @@ static void owe(Relay *r, uint8_t type, const uint8_t *payload, size_t avail, Pw
     begin_request(r, now);
     switch (type) {
     case PW_F_QUERY:
-        pipeline_push(p, PIPE_QUERY, PIPE_FORWARD, observe(r, (const char *)payload, avail), NULL, now);
+        pipeline_push(p, PIPE_QUERY, PIPE_FORWARD, on_query(r, payload, avail), NULL, now);
         return;
     case PW_F_PARSE:
         on_parse(r, payload, avail);

@@ -60,7 +60,7 @@ static void pick_host(Server *s)
 void server_connect_failed(Server *s, const char *reason)
 {
     PoolLocal *local = server_local(s);
-    pool_entry_failed(local->entry, worker_now(local->worker), "08P01",
+    pool_entry_failed(local->entry, worker_now(local->worker), NULL,
                       strcmp(reason, "connect timeout") == 0 || strcmp(reason, "server DNS lookup failed") == 0 ? reason
                                                                                             : "connect failed");
     server_log(s, PW_LOG_WARNING, "connect failed: %s", reason);

@@ -107,7 +107,7 @@ static bool on_auth(Server *s, const uint8_t *payload, size_t n)
     } else if (pw_buf_unread(&out)) {
         ok = stream_send(&s->stream, pw_buf_head(&out), pw_buf_unread(&out));
         if (!ok)
-            login_failed(s, "08P01", "server closed the connection");
+            login_failed(s, NULL, "server closed the connection");
     }
     if (out.data)
         pw_wipe(out.data, out.cap);
@@ -209,7 +209,7 @@ void server_login_input(Server *s)
         if (s->phase == SERVER_CONNECT)
             server_connect_failed(s, got == 0 ? "server closed the connection" : strerror(errno));
         else
-            login_failed(s, "08P01", "server closed the connection");
+            login_failed(s, NULL, "server closed the connection");
         return;
     }
     s->phase = SERVER_LOGIN;

@@ -85,22 +85,6 @@ def test_query_wait_timeout_of_a_half_sent_batch(make_pooler, tap):
     assert b"victim" not in tap.all_to_server()
 
 
-@pytest.mark.poolwise
-def test_error_behaviour_postgres_keeps_the_client(make_pooler, tap):
-    """The batch is discarded through its last Sync, answered once, and the client goes on."""
-    p = make_pooler(databases={"p0": f"host=127.0.0.1 port={tap.port} dbname=p0"}, default_pool_size=1, query_wait_timeout=1,
-                    error_behaviour="postgres")
-    (holder,) = busy(p)
-    c = p.client()
-    c.send(*[wire.group(f"SELECT 'victim {i}'") for i in range(5)])
-    result = c.until_ready()
-    assert result.types == "EZ" and result.error["S"] == "ERROR" and result.status == "I"
-    assert result.error["M"] == "query_wait_timeout"
-    holder.ok("COMMIT")
-    assert c.one("SELECT 'mine'") == "mine"
-    assert b"victim" not in tap.all_to_server()
-
-
 @pytest.mark.differs  # PgBouncer finds out only when it is the waiter's turn
 def test_a_waiter_that_hangs_up_leaves_the_queue(make_pooler, workers):
     p = make_pooler(default_pool_size=1, **workers)
