@@ -135,6 +135,17 @@ const char *adv_caveat_create(const AdvReport *r, const AdvFinding *f)
     return adv_arena_strndup(r->arena, adv_text_get(&text), text.len - 2);
 }
 
+/* "3 days", "40 minutes" */
+static const char *duration(AdvArena *arena, double days)
+{
+    double minutes = days * 24 * 60;
+    if (minutes < 120)
+        return adv_arena_printf(arena, "%.0f minutes", fmax(minutes, 1));
+    if (minutes < 2 * 24 * 60)
+        return adv_arena_printf(arena, "%.0f hours", minutes / 60);
+    return adv_arena_printf(arena, "%.0f days", days);
+}
+
 const char *adv_reason_drop(const AdvReport *r, const AdvDrop *drop)
 {
     const AdvIndex *index = drop->index;
@@ -151,9 +162,9 @@ const char *adv_reason_drop(const AdvReport *r, const AdvDrop *drop)
     case ADV_DROP_UNUSED:
         if (r->catalog->stats_age_days >= 0)
             return adv_arena_printf(r->arena,
-                                    "No scan has used it since the statistics began %.1f days ago, and no statement of this "
+                                    "No scan has used it since the statistics began %s ago, and no statement of this "
                                     "workload needs it.",
-                                    r->catalog->stats_age_days);
+                                    duration(r->arena, r->catalog->stats_age_days));
         return "No scan has used it since the statistics began, and no statement of this workload needs it.";
     case ADV_DROP_INVALID:
         return "It is invalid, the remains of a CREATE INDEX CONCURRENTLY that failed: never read, but written to.";
@@ -180,8 +191,8 @@ const char *adv_caveat_drop(const AdvReport *r, const AdvDrop *drop)
         if (r->catalog->is_standby || r->catalog->stats_age_days < 0)
             return "it is used on another server, or by work that runs rarely (month end, restore checks)";
         return adv_arena_printf(r->arena,
-                                "it is used on a standby, or by work that runs less often than every %.1f days",
-                                r->catalog->stats_age_days);
+                                "it is used on a standby, or by work that runs less often than every %s",
+                                duration(r->arena, r->catalog->stats_age_days));
     case ADV_DROP_COUNT:
         break;
     }

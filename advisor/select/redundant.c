@@ -82,13 +82,11 @@ static void add(AdvArena *arena, AdvDropList *list, AdvDrop drop)
     list->drops[list->n++] = drop;
 }
 
-/* Which of two equal ones stays: the protected one, then the more used, then the older. */
+/* Which of two equal ones stays: the protected one, then the older. Their scans say nothing: the planner took either. */
 static bool stays_before(const AdvIndex *a, const AdvIndex *b)
 {
     if (adv_index_is_protected(a) != adv_index_is_protected(b))
         return adv_index_is_protected(a);
-    if (a->scans != b->scans)
-        return a->scans > b->scans;
     return a->oid < b->oid;
 }
 

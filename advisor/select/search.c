@@ -18,6 +18,7 @@
 #define EPSILON 1e-7
 /* Without a budget storage still has a price: indexes as large as all the tables cost this share of the workload. */
 #define STORAGE_PRICE 0.04
+#define SECOND_INDEX_GAIN 0.10
 #define STORAGE_FLOOR (64.0 * 1024 * 1024)
 #define TABLE_BYTES_PER_PAGE 8192.0
 
@@ -326,6 +327,23 @@ static bool halves_a_statement(const Search *s, const State *with, const State *
     return false;
 }
 
+/* Its keys are those of an existing index; only the INCLUDE columns are new. Such a second index must save more,
+ * unless a budget says how much space there is for luxury. */
+static bool only_covers(const Search *s, int id)
+{
+    AdvIndex plain = s->pool->items[id]->def;
+    plain.n_include = 0;
+    return s->limits->budget <= 0 && adv_index_served_by_existing(&plain) != NULL;
+}
+
+static bool is_weak(const Search *s, const State *with, const State *without, int id)
+{
+    double gain = without->total - with->total;
+    if (only_covers(s, id))
+        return gain < fmax(s->limits->min_gain, SECOND_INDEX_GAIN) * s->cost_before;
+    return gain < s->limits->min_gain * s->cost_before && !halves_a_statement(s, with, without);
+}
+
 /* The weakest index goes while it saves less than asked. */
 static void drop_weak(Search *s, State *state)
 {
@@ -335,7 +353,7 @@ static void drop_weak(Search *s, State *state)
         for (int i = 0; i < state->n; i++) {
             State without = apply(s, state, NULL, 0, &state->ids[i], 1);
             double gain = without.total - state->total;
-            if (gain < s->limits->min_gain * s->cost_before && !halves_a_statement(s, state, &without) && gain < least) {
+            if (is_weak(s, state, &without, state->ids[i]) && gain < least) {
                 least = gain;
                 best = without;
             }

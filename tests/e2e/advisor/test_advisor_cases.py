@@ -239,6 +239,13 @@ def test_a_new_index_replaces_an_old_one(new_database, advise, costs):
     assert advice.drops()["products_" + keys[0]] == "drop_replaced"
 
 
+def test_no_second_index_on_a_primary_key(shop, advise, costs):
+    """Covering the primary key again would save a little of each look-up: not worth a second index."""
+    advice = advise(shop, "-- weight: 20\nSELECT name FROM customers WHERE id = 5;"
+                          "SELECT c.name, o.total FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.customer_id = 3;", *costs)
+    assert advice.indexes("customers") == []
+
+
 def test_budget_is_kept(shop, advise, costs):
     statements = ("SELECT * FROM orders WHERE customer_id = 4; SELECT * FROM orders WHERE total = 5;"
                   "SELECT * FROM order_items WHERE order_id = 5; SELECT * FROM order_items WHERE product_id = 9")
