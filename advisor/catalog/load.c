@@ -143,7 +143,7 @@ static PwErr load_columns(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
 {
     AdvRows rows;
     /* equal: values that compare equal are identical, so the b-tree can keep them once: the operator class says
-     * so by its support function 4 (PostgreSQL 13 and later). */
+     * so by its support function 4 (PostgreSQL 13 and later). Not so char(n): built indexes show no sharing. */
     static const char sql[] =
         "WITH types AS (SELECT t.oid, CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END AS base"
         "  FROM pg_catalog.pg_type t),"
@@ -154,7 +154,8 @@ static PwErr load_columns(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         " a.attnotnull,"
         " b.typname = 'varchar' OR b.typtype = 'e' OR b.typtype = 'r' OR b.typcategory = 'A' OR c.opcfamily IS NOT NULL,"
         " b.typname = 'varchar' OR b.typtype = 'e' OR EXISTS (SELECT 1 FROM pg_catalog.pg_amproc p"
-        "  WHERE p.amprocfamily = c.opcfamily AND p.amproclefttype = c.opcintype AND p.amprocnum = 4),"
+        "  WHERE p.amprocfamily = c.opcfamily AND p.amproclefttype = c.opcintype AND p.amprocnum = 4"
+        "  AND b.typname <> 'bpchar'),"
         " coalesce((SELECT l.collprovider = 'd' AND (SELECT d.datcollate IN ('C', 'POSIX') FROM pg_catalog.pg_database d"
         "   WHERE d.datname = pg_catalog.current_database()) OR l.collcollate IN ('C', 'POSIX')"
         "   FROM pg_catalog.pg_collation l WHERE l.oid = a.attcollation), false),"
