@@ -98,8 +98,13 @@ static void ready(Conn *c)
 
 static void row_description(Bytes *out)
 {
-    static const uint8_t one_text_column[] = {0, 1,    'c',  0,    0,    0, 0,  0, 0,   0,
-                                              0, 0, 25, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0};
+    static const uint8_t one_text_column[] = {
+        0, 1,                   /* columns */
+        'c', 0,                 /* name */
+        0, 0, 0, 0, 0, 0,       /* of no table */
+        0, 0, 0, 25, 0xff, 0xff, /* type text, any length */
+        0xff, 0xff, 0xff, 0xff, 0, 0,
+    };
     message(out, 'T', one_text_column, sizeof(one_text_column));
 }
 

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: ISC
+"""The figures of docs/performance.md: one function each, returning Markdown."""
+import collections
+import contextlib
+import re
+import shutil
+import statistics
+import subprocess
+
+import compare
+from bench import CPUS, Failed, console, table
+
+# Two lengths of one run: what start-up and logins cost is in both and cancels out.
+SHORT, LONG = 1000, 11000
+
+
+def need(tool):
+    if shutil.which(tool) is None:
+        raise Failed(f"{tool} is not installed (hint: apt-get install -y {tool})")
+
+
+def difference(measure):
+    """Counters of the longer run minus those of the shorter one, for each of its queries."""
+    short, long = measure(SHORT), measure(LONG)
+    return {key: (n - short.get(key, 0)) / (LONG - SHORT) for key, n in long.items()}
+
+
+# ---- comparison ----
+
+
+def figure_compare(bench, args):
+    options = compare.parser().parse_args(["--build", str(bench.build), "--rounds", str(args.rounds), "--secs", str(args.secs)])
+    rows, failures = compare.compare(bench, options)
+    if failures:
+        raise Failed(f"{failures} runs of the comparison failed")
+    return compare.markdown(rows)
+
+
+# ---- system calls ----
+
+
+def system_calls(bench, clients, mode="simple"):
+    def measure(count):
+        out = bench.dir / "strace"
+        out.write_bytes(b"")
+        out.chmod(0o666)
+        wrap = ["strace", "-c", "-f", "-o", str(out)]
+        with bench.our_pooler(wrap=wrap, worker_threads=1) as (process, port):
+            bench.load(port, mode, clients, count=count)
+            # strace passes no signal on: the pooler itself is asked to end, and strace writes its table
+            children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False).stdout.split()
+            for child in children:
+                subprocess.run(["kill", "-TERM", child], check=False)
+            process.wait(60)
+        rows = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$", out.read_text(encoding="ascii"), re.M)
+        return {name: int(calls) for calls, name in rows if name != "total"}
+    return difference(measure)
+
+
+def figure_syscalls(bench, _args):
+    need("strace")
+    runs = {c: system_calls(bench, c) for c in (1, 20, 64)}
+    names = [n for n in next(iter(runs.values())) if any(r.get(n, 0) >= 0.005 for r in runs.values())]
+    names.sort(key=lambda n: -runs[64].get(n, 0))
+    rows = [[n, *(f"{r.get(n, 0):.3f}" for r in runs.values())] for n in names]
+    rows.append(["all", *(f"{sum(r.values()):.3f}" for r in runs.values())])
+    return table(["system call", *(f"{c} client{'s' if c > 1 else ''}" for c in runs)], rows)
+
+
+# ---- instructions ----
+
+
+def annotate(path, inclusive):
+    """function -> instructions, of a callgrind output file."""
+    command = ["callgrind_annotate", "--threshold=100", "--show-percs=no", f"--inclusive={'yes' if inclusive else 'no'}", str(path)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = collections.Counter()
+    for number, what in re.findall(r"^ *([\d,]+) +(\S.*)$", text, re.M):
+        name = re.sub(r" \[.*\]$", "", what)
+        name = "TOTAL" if name.startswith("PROGRAM TOTALS") else name.split(":", 1)[-1].removesuffix("'2")
+        found[name] = max(found[name], int(number.replace(",", "")))
+    if not found["TOTAL"]:
+        raise Failed("callgrind_annotate printed no total")
+    return found
+
+
+def instructions(bench, clients=20, mode="simple", inclusive=False, **settings):
+    """function -> instructions for each transaction; TOTAL: all of the process, in user space."""
+    def measure(count):
+        out = bench.dir / "callgrind"
+        out.unlink(missing_ok=True)
+        wrap = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
+        with bench.our_pooler(wrap=wrap, worker_threads=1, **settings) as (_, port):
+            bench.load(port, mode, clients, count=count)
+        return annotate(out, inclusive)
+    return difference(measure)
+
+
+def figure_instructions(bench, _args):
+    need("valgrind")
+    rows = [[mode, *(f"{instructions(bench, c, mode)['TOTAL']:.0f}" for c in (1, 20, 64))] for mode in ("simple", "prepared", "extended", "txn")]
+    return table(["transaction", "1 client", "20 clients", "64 clients on 20 servers"], rows)
+
+
+# Steps of one simple query. Each contains those that are indented below it.
+STEPS = (
+    ("event_base_loop", "all of the loop"),
+    ("event_process_active_single_queue", "&nbsp; callbacks with libevent's dispatch"),
+    ("relay_client_input", "&nbsp; &nbsp; a request, from its recv to its send"),
+    ("stream_recv", "&nbsp; &nbsp; &nbsp; recv (both directions)"),
+    ("relay_requests", "&nbsp; &nbsp; &nbsp; walk, acquire, observe, send"),
+    ("pool_acquire", "&nbsp; &nbsp; &nbsp; &nbsp; acquire, link and what follows it"),
+    ("relay_linked", "&nbsp; &nbsp; &nbsp; &nbsp; &nbsp; link: check, parameters"),
+    ("query_table_observe", "&nbsp; &nbsp; &nbsp; &nbsp; observe"),
+    ("pipeline_push", "&nbsp; &nbsp; &nbsp; &nbsp; queue the reply owed"),
+    ("relay_server_input", "&nbsp; &nbsp; a reply, from its recv to the release"),
+    ("pipeline_reply", "&nbsp; &nbsp; &nbsp; hold each message against the queue"),
+    ("query_entry_done", "&nbsp; &nbsp; &nbsp; count the query"),
+    ("relay_turn_over", "&nbsp; &nbsp; &nbsp; the turn is over"),
+    ("pool_release", "&nbsp; &nbsp; &nbsp; &nbsp; release"),
+    ("stream_send", "send (both directions)"),
+    ("epoll_dispatch", "libevent: epoll_wait and its results"),
+)
+
+
+def figure_steps(bench, _args):
+    need("valgrind")
+    cost = instructions(bench, inclusive=True)
+    return table(["step", "function", "instructions"],
+                 [[text, f"`{name}`", f"{cost[name]:.0f}"] for name, text in STEPS if cost.get(name, 0) >= 0.5])
+
+
+def figure_functions(bench, _args):
+    need("valgrind")
+    cost = instructions(bench)
+    total = cost.pop("TOTAL")
+    top = sorted(cost.items(), key=lambda item: -item[1])[:30]
+    rows = [[f"`{name}`", f"{n:.0f}", f"{100 * n / total:.1f} %"] for name, n in top]
+    return table(["function", "instructions", "share"], [*rows, ["all", f"{total:.0f}", ""]])
+
+
+# ---- saturation ----
+
+
+def figure_saturation(bench, args):
+    """20 and 1,000 clients on 10 servers."""
+    samples = collections.defaultdict(list)
+    for _ in range(args.rounds):
+        for clients in (20, 1000):
+            with bench.our_pooler(cpus=0 if CPUS > 1 else None, backend_cpus=CPUS - 1, worker_threads=1, default_pool_size=10) as (p, port):
+                samples[clients].append(bench.load(port, "simple", clients, args.secs, target=p.pid, cpus=CPUS - 1))
+    got = {c: compare.medians([{k: v for k, v in s.items() if k != "mode"} for s in runs]) for c, runs in samples.items()}
+    rows = [[c, f"{r['tps']:.0f}", f"{r['tps'] / got[20]['tps']:.2f}", f"{r['target_cpu_us']:.2f}", f"{r['p50_us']:.0f}",
+             f"{r['p99_us']:.0f}", f"{r['p99_us'] / r['p50_us']:.2f}"] for c, r in got.items()]
+    return table(["clients", "tps", "of 20 clients", "cpu_us/txn", "p50 us", "p99 us", "p99 / p50"], rows)
+
+
+# ---- hand-overs ----
+
+
+def figure_handovers(bench, args):
+    """pool_size = 2 x workers, in steady state: two looks at SHOW WORKERS while 64 clients run."""
+    rows = []
+    for workers in (1, 2, 4):
+        with bench.our_pooler(worker_threads=workers, default_pool_size=2 * workers) as (_, port):
+            command = [str(bench.tools / "pgload"), "-p", str(port), "-c", "64", "-T", "3600"]
+            load = bench.spawn(command)
+            with contextlib.ExitStack() as stack:
+                stack.callback(bench.stop, load)
+                before = settled(port, workers)
+                after = wait_for_xacts(port, before, args.secs * 2)
+            xacts = [int(a["xacts"]) - int(b["xacts"]) for a, b in zip(after, before)]
+            moved = sum(int(a["handovers_out"]) - int(b["handovers_out"]) for a, b in zip(after, before))
+            shares = ", ".join(f"{100 * x / sum(xacts):.0f} %" for x in xacts)
+            rows.append([workers, 2 * workers, sum(xacts), moved, f"{100 * moved / sum(xacts):.3f} %", shares])
+    return table(["workers", "pool_size", "transactions", "hand-overs", "share", "each worker's transactions"], rows)
+
+
+def wait_for_xacts(port, before, seconds):
+    """SHOW WORKERS once that long has passed and every worker has done something since `before`."""
+    import time
+    end, limit = time.monotonic() + seconds, time.monotonic() + seconds + 30
+    while True:
+        now = console(port, "SHOW WORKERS")
+        done = sum(int(r["xacts"]) for r in now) - sum(int(r["xacts"]) for r in before)
+        if time.monotonic() >= end and done > 0:
+            return now
+        if time.monotonic() > limit:
+            raise Failed("no transaction passes")
+        time.sleep(0.05)
+
+
+def settled(port, workers):
+    """The first 2,000 transactions open the servers and spread them: not the steady state."""
+    first = [{"xacts": 0}] * workers
+    while True:
+        rows = wait_for_xacts(port, first, 0.1)
+        if sum(int(r["xacts"]) for r in rows) >= 2000:
+            return rows
+
+
+# ---- workers ----
+
+
+def figure_capacity(bench, args):
+    """What the second worker adds. The generator and the server need CPU, too: without spare cores they are the limit."""
+    samples = collections.defaultdict(list)
+    for _ in range(args.rounds):
+        for workers in (1, 2):
+            with bench.our_pooler(worker_threads=workers) as (p, port):
+                samples[workers].append(bench.load(port, "simple", 64, args.secs, target=p.pid))
+    rows = []
+    for workers, runs in samples.items():
+        m = {k: statistics.median(r[k] for r in runs) for k in ("tps", "target_cpu_us", "load_cpu")}
+        used = m["tps"] * m["target_cpu_us"] / 1e6
+        rows.append([workers, f"{m['tps']:.0f}", f"{m['target_cpu_us']:.2f}", f"{used:.2f}", f"{m['load_cpu']:.2f}", f"{1e6 / m['target_cpu_us'] * workers:.0f}"])
+    return table(["workers", "tps", "cpu_us/txn", "cores used by the pooler", "cores used by the generator", "tps if each worker had a core"], rows)
+
+
+# ---- observation ----
+
+
+def figure_observation(bench, args):
+    need("valgrind")
+    ir = {on: instructions(bench, query_observation=on)["TOTAL"] for on in (0, 1)}
+    samples = collections.defaultdict(list)
+    for _ in range(max(args.rounds, 3)):
+        for on in (0, 1):
+            with bench.our_pooler(cpus=0 if CPUS > 1 else None, backend_cpus=CPUS - 1, worker_threads=1, query_observation=on) as (p, port):
+                samples[on].append(bench.load(port, "simple", 20, args.secs, target=p.pid, cpus=CPUS - 1)["target_cpu_us"])
+    cpu = {on: statistics.median(got) for on, got in samples.items()}
+    rows = [["off", f"{ir[0]:.0f}", f"{cpu[0]:.2f}"], ["on", f"{ir[1]:.0f}", f"{cpu[1]:.2f}"],
+            ["difference", f"{ir[1] - ir[0]:.0f}", f"{cpu[1] - cpu[0]:.2f}"],
+            ["share", f"{100 * (ir[1] / ir[0] - 1):.1f} %", f"{100 * (cpu[1] / cpu[0] - 1):.1f} %"]]
+    return table(["query_observation", "instructions/query", "cpu_us/query"], rows)
+
+
+FIGURES = {
+    "compare": ("Side by side", figure_compare),
+    "syscalls": ("System calls for each simple query", figure_syscalls),
+    "instructions": ("User-space instructions for each transaction", figure_instructions),
+    "steps": ("Where the instructions of a simple query go: by step", figure_steps),
+    "functions": ("Where they go: by function, without what it calls", figure_functions),
+    "saturation": ("1,000 clients on 10 servers", figure_saturation),
+    "handovers": ("Hand-overs between workers", figure_handovers),
+    "capacity": ("What the second worker adds", figure_capacity),
+    "observation": ("What observing queries costs", figure_observation),
+}

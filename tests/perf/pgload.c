@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: ISC */
+/* pgload.c - a light load generator for poolers: one thread, epoll, every client sends its next request as soon as
+ * the last one is answered. See usage() for the options; tests/perf/bench.py runs it.
+ *
+ * Latencies are measured from the first byte of a transaction to its last ReadyForQuery; in mode connect from
+ * connect() on. The logins before the clients' first transaction are in no figure: counting starts after the warm-up. */
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sock.h"
+
+typedef enum Mode { MODE_SIMPLE, MODE_EXTENDED, MODE_PREPARED, MODE_TXN, MODE_CONNECT, MODE_COUNT } Mode;
+
+static const char *const mode_names[] = {
+    [MODE_SIMPLE] = "simple", [MODE_EXTENDED] = "extended", [MODE_PREPARED] = "prepared",
+    [MODE_TXN] = "txn",       [MODE_CONNECT] = "connect",
+};
+_Static_assert(sizeof(mode_names) / sizeof(mode_names[0]) == MODE_COUNT, "one name a mode");
+
+#define STEPS_MAX 3
+
+typedef struct Request {
+    uint8_t bytes[1200];
+    size_t len;
+} Request;
+
+typedef struct Client {
+    int fd; /* -1: lost */
+    bool idle, logged_in, prepared;
+    unsigned step;
+    uint64_t begun; /* ns */
+    uint8_t header[5];
+    unsigned have; /* bytes of `header` */
+    uint32_t left; /* of the message's payload */
+} Client;
+
+/* ---- settings and counts ---- */
+
+static Mode mode;
+static int port = 6432;
+static long n_clients = 64, n_idle, limit; /* limit: transactions to start, 0: no such limit */
+static double seconds = 5, warm_up = 0.3;
+static long target; /* process whose CPU time is wanted, 0: none */
+static const char *user = "bench", *database = "bench", *sql = "SELECT 1";
+
+static Request startup_packet, prepare, steps[STEPS_MAX];
+static unsigned n_steps = 1;
+
+static int epoll_fd;
+static bool measuring, stopping;
+static unsigned long started, total, done, errors, open_transactions;
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- percentiles: 64 buckets for each power of two, so that a value is off by 1.6 % at most ---- */
+
+#define SUB_BITS 6
+#define BUCKETS  (64 << SUB_BITS)
+static uint64_t buckets[BUCKETS];
+
+static void record(uint64_t ns)
+{
+    if (ns < 1u << SUB_BITS)
+        ns = 1u << SUB_BITS;
+    unsigned exponent = 63u - (unsigned)__builtin_clzll(ns);
+    unsigned sub = (unsigned)(ns >> (exponent - SUB_BITS)) & ((1u << SUB_BITS) - 1);
+    buckets[exponent << SUB_BITS | sub]++;
+}
+
+static double percentile_us(double share)
+{
+    uint64_t all = 0, below = 0;
+    for (unsigned i = 0; i < BUCKETS; i++)
+        all += buckets[i];
+    uint64_t rank = (uint64_t)ceil((double)all * share);
+    for (unsigned i = 0; i < BUCKETS && all; i++) {
+        below += buckets[i];
+        if (below >= rank && buckets[i]) {
+            unsigned exponent = i >> SUB_BITS;
+            uint64_t sub = i & ((1u << SUB_BITS) - 1);
+            return (double)((UINT64_C(1) << exponent) + (sub << (exponent - SUB_BITS))) / 1000;
+        }
+    }
+    return 0;
+}
+
+/* ---- CPU time ---- */
+
+static double own_cpu(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+/* Of all threads of the target, in seconds. schedstat counts nanoseconds, stat only clock ticks. */
+static double target_cpu(void)
+{
+    char path[300];
+    double sum = 0;
+    if (!target)
+        return 0;
+    snprintf(path, sizeof(path), "/proc/%ld/task", target);
+    DIR *dir = opendir(path);
+    if (!dir)
+        die(path);
+    struct dirent *entry;
+    while ((entry = readdir(dir))) {
+        if (entry->d_name[0] == '.')
+            continue;
+        unsigned long long ns;
+        snprintf(path, sizeof(path), "/proc/%ld/task/%.20s/schedstat", target, entry->d_name);
+        FILE *f = fopen(path, "re");
+        if (!f)
+            continue; /* the thread has ended */
+        if (fscanf(f, "%llu", &ns) == 1)
+            sum += (double)ns / 1e9;
+        fclose(f);
+    }
+    closedir(dir);
+    return sum;
+}
+
+/* ---- requests: built once ---- */
+
+static void add(Request *r, const void *bytes, size_t n)
+{
+    if (r->len + n > sizeof(r->bytes)) {
+        fprintf(stderr, "pgload: the query is too long\n");
+        exit(2);
+    }
+    memcpy(r->bytes + r->len, bytes, n);
+    r->len += n;
+}
+
+static void add_text(Request *r, const char *text)
+{
+    add(r, text, strlen(text) + 1);
+}
+
+/* Begins a message; its length is filled in by end_message. Type 0: the start-up packet, which has none. */
+static size_t begin_message(Request *r, char type)
+{
+    static const uint8_t no_length[4];
+    if (type)
+        add(r, &type, 1);
+    size_t at = r->len;
+    add(r, no_length, sizeof(no_length));
+    return at;
+}
+
+static void end_message(Request *r, size_t at)
+{
+    put_be32(r->bytes + at, (uint32_t)(r->len - at));
+}
+
+static void simple_query(Request *r, const char *text)
+{
+    size_t at = begin_message(r, 'Q');
+    add_text(r, text);
+    end_message(r, at);
+}
+
+static void parse(Request *r, const char *name)
+{
+    static const uint8_t no_types[2];
+    size_t at = begin_message(r, 'P');
+    add_text(r, name);
+    add_text(r, sql);
+    add(r, no_types, sizeof(no_types));
+    end_message(r, at);
+}
+
+static void bind_to_sync(Request *r, const char *name)
+{
+    static const uint8_t no_formats_no_values[6], all_rows[4];
+    size_t at = begin_message(r, 'B');
+    add_text(r, "");
+    add_text(r, name);
+    add(r, no_formats_no_values, sizeof(no_formats_no_values));
+    end_message(r, at);
+    at = begin_message(r, 'D');
+    add(r, "P", 2); /* the unnamed portal */
+    end_message(r, at);
+    at = begin_message(r, 'E');
+    add_text(r, "");
+    add(r, all_rows, sizeof(all_rows));
+    end_message(r, at);
+    end_message(r, begin_message(r, 'S'));
+}
+
+static void build_requests(void)
+{
+    static const uint8_t protocol_3_0[4] = {0, 3, 0, 0};
+    size_t at = begin_message(&startup_packet, 0);
+    add(&startup_packet, protocol_3_0, sizeof(protocol_3_0));
+    add_text(&startup_packet, "user");
+    add_text(&startup_packet, user);
+    add_text(&startup_packet, "database");
+    add_text(&startup_packet, database);
+    add(&startup_packet, "", 1);
+    end_message(&startup_packet, at);
+    switch (mode) {
+    case MODE_SIMPLE:
+    case MODE_CONNECT:
+        simple_query(&steps[0], sql);
+        break;
+    case MODE_TXN:
+        simple_query(&steps[0], "BEGIN");
+        simple_query(&steps[1], sql);
+        simple_query(&steps[2], "COMMIT");
+        n_steps = 3;
+        break;
+    case MODE_EXTENDED:
+        parse(&steps[0], "");
+        bind_to_sync(&steps[0], "");
+        break;
+    case MODE_PREPARED:
+        parse(&prepare, "s1");
+        bind_to_sync(&prepare, "s1");
+        bind_to_sync(&steps[0], "s1");
+        break;
+    case MODE_COUNT:
+        break;
+    }
+}
+
+/* ---- clients ---- */
+
+static void lose(Client *c, const char *why)
+{
+    if (errors++ == 0)
+        fprintf(stderr, "pgload: %s\n", why);
+    if (c->begun)
+        open_transactions--;
+    c->begun = 0;
+    close(c->fd);
+    c->fd = -1;
+}
+
+/* A request is shorter than any socket buffer and the last one was answered: it always fits. */
+static bool send_request(Client *c, const Request *r)
+{
+    if (send(c->fd, r->bytes, r->len, MSG_NOSIGNAL) == (ssize_t)r->len)
+        return true;
+    lose(c, "could not send a request");
+    return false;
+}
+
+static void begin_transaction(Client *c)
+{
+    started++;
+    open_transactions++;
+    c->begun = now_ns();
+}
+
+static void dial(Client *c)
+{
+    *c = (Client){.idle = c->idle};
+    if (mode == MODE_CONNECT && !c->idle)
+        begin_transaction(c);
+    c->fd = sock_connect(port);
+    if (c->fd < 0)
+        die("pgload: connect");
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event))
+        die("epoll_ctl");
+    send_request(c, &startup_packet);
+}
+
+static bool may_start(void)
+{
+    return !stopping && (!limit || started < (unsigned long)limit);
+}
+
+static void next_transaction(Client *c)
+{
+    if (!may_start())
+        return;
+    if (mode == MODE_CONNECT) {
+        static const Request terminate = {.bytes = {'X', 0, 0, 0, 4}, .len = 5};
+        if (send_request(c, &terminate))
+            close(c->fd);
+        dial(c);
+        return;
+    }
+    begin_transaction(c);
+    send_request(c, mode == MODE_PREPARED && !c->prepared ? &prepare : &steps[0]);
+    c->prepared = true;
+}
+
+static void on_ready(Client *c)
+{
+    if (!c->logged_in) {
+        c->logged_in = true;
+        if (c->idle)
+            return;
+        if (mode == MODE_CONNECT)
+            send_request(c, &steps[0]);
+        else
+            next_transaction(c);
+        return;
+    }
+    if (!c->begun)
+        return;
+    if (++c->step < n_steps) {
+        send_request(c, &steps[c->step]);
+        return;
+    }
+    c->step = 0;
+    open_transactions--;
+    total++;
+    if (measuring) {
+        record(now_ns() - c->begun);
+        done++;
+    }
+    c->begun = 0;
+    next_transaction(c);
+}
+
+static void on_error_message(const uint8_t *payload, size_t n)
+{
+    if (errors++ > 0)
+        return; /* the first one tells */
+    fprintf(stderr, "pgload: the server says:");
+    for (size_t i = 0; i < n; i++)
+        fputc(payload[i] >= 32 && payload[i] < 127 ? payload[i] : ' ', stderr);
+    fputc('\n', stderr);
+}
+
+/* One read; a message may be cut anywhere. Stops at a ReadyForQuery: nothing may follow it. */
+static void walk(Client *c, const uint8_t *p, size_t n)
+{
+    while (n > 0) {
+        if (c->have < sizeof(c->header)) {
+            c->header[c->have++] = *p++;
+            n--;
+            if (c->have < sizeof(c->header))
+                continue;
+            c->left = get_be32(c->header + 1) - 4;
+            if (c->header[0] == 'E')
+                on_error_message(p, n < c->left ? n : c->left);
+        }
+        size_t take = n < c->left ? n : c->left;
+        c->left -= (uint32_t)take;
+        p += take;
+        n -= take;
+        if (c->left)
+            return;
+        c->have = 0;
+        if (c->header[0] == 'Z') {
+            if (n) {
+                lose(c, "bytes after ReadyForQuery");
+                return;
+            }
+            on_ready(c); /* may have replaced the connection */
+            return;
+        }
+    }
+}
+
+static void on_readable(Client *c)
+{
+    static uint8_t scratch[1 << 18];
+    ssize_t got = recv(c->fd, scratch, sizeof(scratch), 0);
+    if (got > 0)
+        walk(c, scratch, (size_t)got);
+    else if (got == 0 || errno != EAGAIN)
+        lose(c, "a connection was closed");
+}
+
+/* ---- the run ---- */
+
+static void poll_once(int timeout_ms)
+{
+    struct epoll_event events[512];
+    int n = epoll_wait(epoll_fd, events, 512, timeout_ms);
+    for (int i = 0; i < n; i++) {
+        Client *c = events[i].data.ptr;
+        if (c->fd >= 0)
+            on_readable(c);
+    }
+}
+
+static bool is_over(uint64_t end)
+{
+    if (limit)
+        return total >= (unsigned long)limit || (errors && !open_transactions);
+    return now_ns() >= end;
+}
+
+static void run(Client *clients)
+{
+    for (long i = 0; i < n_clients + n_idle; i++) {
+        clients[i].idle = i >= n_clients;
+        if (clients[i].idle || mode != MODE_CONNECT || may_start())
+            dial(&clients[i]);
+        else
+            clients[i].fd = -1;
+    }
+    uint64_t begin = now_ns(), warm = begin + (uint64_t)(warm_up * 1e9);
+    while (!limit && now_ns() < warm)
+        poll_once(10);
+    measuring = true;
+    begin = now_ns();
+    double own_before = own_cpu(), target_before = target_cpu();
+    uint64_t end = begin + (uint64_t)(seconds * 1e9);
+    while (!is_over(end) && errors < 1000)
+        poll_once(limit ? 1000 : 10);
+    double own = own_cpu() - own_before, used = target_cpu() - target_before;
+    double elapsed = (double)(now_ns() - begin) / 1e9;
+    stopping = true;
+    printf("{\"mode\": \"%s\", \"clients\": %ld, \"seconds\": %.3f, \"tps\": %.0f, \"transactions\": %lu, \"total\": %lu, "
+           "\"errors\": %lu, \"p50_us\": %.1f, \"p90_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f, "
+           "\"load_cpu\": %.3f, \"target_cpu_us\": %.3f}\n",
+           mode_names[mode], n_clients, elapsed, (double)done / elapsed, done, total, errors, percentile_us(0.5),
+           percentile_us(0.9), percentile_us(0.99), percentile_us(0.999), percentile_us(1), own / elapsed,
+           done ? used / (double)done * 1e6 : 0);
+}
+
+static void usage(void)
+{
+    fprintf(stderr, "usage: pgload [OPTION]...\n"
+                    "  -p PORT     on 127.0.0.1 (6432)\n"
+                    "  -M MODE     simple, extended, prepared, txn (BEGIN, query, COMMIT) or connect (a login each)\n"
+                    "  -c CLIENTS  (64)            -i IDLE   connections that only log in (0)\n"
+                    "  -T SECONDS  measured (5)    -w SECONDS  before that, not measured (0.3)\n"
+                    "  -n COUNT    exactly that many transactions instead, no warm-up\n"
+                    "  -P PID      report that process's CPU time for each transaction\n"
+                    "  -U USER -d DATABASE (bench)   -q QUERY (SELECT 1)\n"
+                    "Logs in without a password. Prints one line of JSON; load_cpu is our own share of a core.\n");
+    exit(2);
+}
+
+static Mode mode_arg(const char *name)
+{
+    for (int i = 0; i < MODE_COUNT; i++)
+        if (strcmp(name, mode_names[i]) == 0)
+            return (Mode)i;
+    fprintf(stderr, "pgload: unknown mode \"%s\"\n", name);
+    usage();
+    return MODE_COUNT;
+}
+
+int main(int argc, char **argv)
+{
+    int option;
+    while ((option = getopt(argc, argv, "p:M:c:i:T:w:n:P:U:d:q:")) != -1) {
+        switch (option) {
+        case 'p': port = (int)number_arg("-p", optarg, 1, 65535); break;
+        case 'M': mode = mode_arg(optarg); break;
+        case 'c': n_clients = number_arg("-c", optarg, 1, 1000000); break;
+        case 'i': n_idle = number_arg("-i", optarg, 0, 1000000); break;
+        case 'T': seconds = atof(optarg); break;
+        case 'w': warm_up = atof(optarg); break;
+        case 'n': limit = number_arg("-n", optarg, 1, 1000000000); break;
+        case 'P': target = number_arg("-P", optarg, 1, 100000000); break;
+        case 'U': user = optarg; break;
+        case 'd': database = optarg; break;
+        case 'q': sql = optarg; break;
+        default: usage();
+        }
+    }
+    if (optind < argc)
+        usage();
+    raise_open_files();
+    build_requests();
+    epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll_fd < 0)
+        die("epoll_create1");
+    Client *clients = must_alloc((size_t)(n_clients + n_idle), sizeof(*clients));
+    run(clients);
+    free(clients);
+    return errors > 0;
+}
