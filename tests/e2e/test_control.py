@@ -54,15 +54,24 @@ class Load:
         assert not self.errors, self.errors[:3]
 
 
+def ask_until_held(c, con, sql):
+    """Asks until the query is held back: PAUSE reaches the client's worker a moment after it was sent."""
+    while True:
+        c.send(wire.query(sql))
+        wait_until(lambda: c.readable() or con.pool()["cl_waiting"] == 1)
+        if not c.readable():
+            return
+        c.until_ready()
+
+
 def test_pause_waits_for_transactions_and_resume_goes_on(make_pooler, pg, workers):
     p = make_pooler(default_pool_size=2, **workers)
     holder, c = p.client(), p.client()
     holder.ok("BEGIN")
     con = p.console()
     con.conn.send(wire.query("PAUSE"))
-    c.send(wire.query("SELECT 'held'"))
     other = p.console()
-    wait_until(lambda: other.pool()["cl_waiting"] == 1)
+    ask_until_held(c, other, "SELECT 'held'")
     assert not con.conn.readable(), "PAUSE returned with a transaction open"
     assert holder.one("SELECT 'still works'") == "still works"
     assert holder.query("COMMIT").status == "I"
@@ -115,9 +124,8 @@ def test_pause_by_signal(make_pooler):
     c.ok("SELECT 1")
     p.signal(signal.SIGUSR1)
     p.wait_log("got SIGUSR1")
-    c.send(wire.query("SELECT 'held'"))
     con = p.console()
-    wait_until(lambda: con.pool()["cl_waiting"] == 1)
+    ask_until_held(c, con, "SELECT 'held'")
     p.signal(signal.SIGUSR2)
     assert c.until_ready().rows == [["held"]]
 
@@ -250,9 +258,8 @@ def test_pause_ends_with_its_console_when_it_had_not_finished(make_pooler):
     holder.ok("BEGIN")
     con = p.console()
     con.conn.send(wire.query("PAUSE"))
-    c.send(wire.query("SELECT 'again'"))
     other = p.console()
-    wait_until(lambda: other.pool()["cl_waiting"] == 1)
+    ask_until_held(c, other, "SELECT 'again'")
     con.conn.cancel(p.port)
     assert c.until_ready().rows == [["again"]]
 

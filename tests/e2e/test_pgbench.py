@@ -52,3 +52,37 @@ def test_connection_storm(make_pooler, bench, workers):
     out = subprocess.run([f"{bindir()}/pgbench", "-n", "-S", "-C", "-c", "20", "-j", "2", "-T", SECONDS, "-h", "127.0.0.1", "-p", str(p.port),
                           "-U", "postgres", "p2"], capture_output=True, text=True, timeout=120, check=False)
     assert out.returncode == 0 and "number of failed transactions: 0" in out.stdout, out.stdout + out.stderr
+
+
+def test_a_thousand_clients_on_ten_servers(make_pooler, bench, workers):
+    """Far past saturation: no error, nobody is forgotten, the limit holds."""
+    p = make_pooler(default_pool_size=10, max_client_conn=1500, **workers)
+    out = subprocess.run([f"{bindir()}/pgbench", "-n", "-S", "-c", "1000", "-j", "2", "-t", "20", "-h", "127.0.0.1", "-p", str(p.port),
+                          "-U", "postgres", "p2"], capture_output=True, text=True, timeout=240, check=False)
+    assert out.returncode == 0 and "number of failed transactions: 0" in out.stdout, out.stdout + out.stderr
+    assert "number of transactions actually processed: 20000/20000" in out.stdout
+    con = p.console()
+    assert len(con.servers("p2")) <= 10
+    stats = con.stats("p2")
+    assert stats["total_query_count"] >= 20000
+
+
+@pytest.mark.poolwise
+@pytest.mark.parametrize("clients", [8, 32])
+def test_hand_overs_are_rare_and_every_worker_carries_load(make_pooler, bench, clients):
+    """pool_size = 2 x workers in steady state: under 1 % of the transactions move a server to another worker."""
+    p = make_pooler(default_pool_size=4, worker_threads=2)
+    con = p.console()
+
+    def load(seconds):
+        subprocess.run([f"{bindir()}/pgbench", "-n", "-S", "-c", str(clients), "-j", "2", "-T", str(seconds), "-h", "127.0.0.1", "-p", str(p.port),
+                        "-U", "postgres", "p2"], capture_output=True, check=True, timeout=120)
+    load(2)
+    before, xacts = con.show("WORKERS"), con.stats("p2")["total_xact_count"]
+    load(5)
+    after, xacts = con.show("WORKERS"), con.stats("p2")["total_xact_count"] - xacts
+    moved = [int(b["handovers_in"]) - int(a["handovers_in"]) for a, b in zip(before, after)]
+    done = [int(b["xacts"]) - int(a["xacts"]) for a, b in zip(before, after)]
+    assert xacts > 1000 and len(done) == 2
+    assert sum(moved) < xacts / 100, (moved, xacts)
+    assert min(done) > xacts / 10, done
