@@ -81,7 +81,7 @@ def test_dropped_names_are_free_again(make_pooler):
     """Two names for one text; the second Parse is discarded because of an error between them."""
     p = prepared_pooler(make_pooler)
     c = p.client()
-    c.send(wire.parse("SELECT 'twin'", "one"), wire.bind("", "nosuchportal" if False else "one"), wire.parse("SELEKT"),
+    c.send(wire.parse("SELECT 'twin'", "one"), wire.bind("", "one"), wire.parse("SELEKT"),
            wire.parse("SELECT 'twin'", "two"), wire.sync())
     assert c.until_ready().types == "12EZ"
     c.send(wire.group("SELECT 'twin'", name="two"))
