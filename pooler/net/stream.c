@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "pooler/net/sys.h"
+
 static void on_read(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -89,7 +91,7 @@ void stream_read_stop(Stream *s)
 ssize_t stream_recv(Stream *s, void *buf, size_t n)
 {
     for (;;) {
-        ssize_t got = recv(s->fd, buf, n, 0);
+        ssize_t got = sys_recv(s->fd, buf, n);
         if (got >= 0) {
             s->bytes_in += (uint64_t)got;
             return got;
@@ -105,7 +107,7 @@ bool stream_send(Stream *s, const void *bytes, size_t n)
     const uint8_t *p = bytes;
     if (pw_buf_unread(&s->out) == 0) {
         while (n > 0) {
-            ssize_t sent = send(s->fd, p, n, MSG_NOSIGNAL);
+            ssize_t sent = sys_send(s->fd, p, n);
             if (sent < 0) {
                 if (errno == EINTR)
                     continue;

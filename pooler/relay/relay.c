@@ -108,9 +108,24 @@ static void keep(Relay *r, const uint8_t *bytes, size_t n)
 {
     if (n == 0)
         return;
+    if (!r->held.data && r->ctx->n_spare)
+        r->held = r->ctx->spare_held[--r->ctx->n_spare];
     pw_buf_append(&r->held, bytes, n);
     if (pw_buf_unread(&r->held) >= RELAY_HELD_MAX && pw_buf_unread(&r->held) >= r->want)
         stream_read_stop(&r->stream);
+}
+
+/* A client at rest holds no memory; a small buffer goes to the next one that has to wait. */
+static void drop_held(Relay *r)
+{
+    if (!r->held.data || pw_buf_unread(&r->held))
+        return;
+    if (r->held.cap > CONTEXT_SPARE_BYTES || r->ctx->n_spare == CONTEXT_SPARE) {
+        pw_buf_finish(&r->held);
+        return;
+    }
+    r->ctx->spare_held[r->ctx->n_spare++] = r->held;
+    pw_buf_init(&r->held);
 }
 
 void relay_client_input(Relay *r)
@@ -160,7 +175,7 @@ void relay_pump(Relay *r)
     r->pumping = false;
     if (relay_check_close(r))
         return;
-    pw_buf_release_if_empty(&r->held);
+    drop_held(r);
     if ((pw_buf_unread(&r->held) < RELAY_HELD_MAX || pw_buf_unread(&r->held) < r->want) && !(r->hold & HOLD_FLOW))
         stream_read_start(&r->stream);
 }

@@ -175,7 +175,7 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
         note_error(w, payload, avail);
         break;
     case PW_B_COMMAND_COMPLETE:
-        r->rows += pw_tag_rows((const char *)payload, strnlen((const char *)payload, avail));
+        r->rows += pw_tag_rows((const char *)payload, avail - (payload[avail - 1] == 0));
         if (PW_UNLIKELY(payload[0] == 'D' && payload[avail - 1] == 0))
             relay_prepared_tag(r, (const char *)payload);
         break;
@@ -213,14 +213,6 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
     return true;
 }
 
-/* Rows and copied data: the bulk of what passes. Only the head of the queue has to allow them. */
-static inline bool is_bulk(const Walk *w, uint8_t type)
-{
-    const PipelineEntry *head = pipeline_head(&w->s->pipeline);
-    return (type == PW_B_DATA_ROW || type == PW_B_COPY_DATA) && head && head->action == PIPE_FORWARD &&
-           (head->kind == PIPE_QUERY || head->kind == PIPE_EXECUTE);
-}
-
 /* False: the server broke the protocol and must be closed. */
 static bool walk(Walk *w)
 {
@@ -241,7 +233,7 @@ static bool walk(Walk *w)
         uint8_t type = w->cur[0];
         uint32_t len = pw_be32(w->cur + 1);
         size_t total = (size_t)len + 1;
-        if (is_bulk(w, type) && len >= 4) {
+        if (pipeline_is_bulk(&s->pipeline, type) && len >= 4) {
             w->r->at_ready = false;
             s->msg_swallow = false;
             size_t take = left < total ? left : total;

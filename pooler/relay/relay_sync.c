@@ -10,12 +10,15 @@
 bool relay_sync_start(Relay *r)
 {
     Server *s = r->server;
+    const Config *config = r->ctx->config;
+    bool may_differ = s->params.digest != r->params.digest;
+    bool check = config->server_check_query[0] &&
+                 worker_now(s->stream.worker) - s->released_at >= config->server_check_delay;
+    if (PW_LIKELY(!may_differ && !check))
+        return true;
     PwBuf sql;
     pw_buf_init(&sql);
     bool differs = params_diff(&s->params, &r->params, &sql);
-    const Config *config = r->ctx->config;
-    bool check = config->server_check_query[0] &&
-                 worker_now(s->stream.worker) - s->released_at >= config->server_check_delay;
     if (!differs && !check) {
         pw_buf_finish(&sql);
         return true;

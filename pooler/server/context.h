@@ -19,6 +19,10 @@
 
 struct Client;
 
+/* Empty request buffers a worker keeps, and the largest that is kept. */
+#define CONTEXT_SPARE 64
+#define CONTEXT_SPARE_BYTES 4096
+
 typedef enum ShutdownMode {
     SHUTDOWN_NONE,
     SHUTDOWN_WAIT_FOR_SERVERS, /* waiting clients are sent away, the process ends when no server is active */
@@ -35,6 +39,8 @@ typedef struct WorkerCtx {
     TAILQ_HEAD(PoolLocalList, PoolLocal) pools;
     TAILQ_HEAD(ClientList, Client) clients; /* all, login included */
     struct Client *by_cancel_id;            /* uthash */
+    PwBuf spare_held[CONTEXT_SPARE]; /* relay: buffers of requests that waited, for the next ones */
+    unsigned n_spare;
     PwBuf patch; /* relay_request: requests that were rewritten, until they are sent */
     struct event *tick;
     ShutdownMode shutdown;

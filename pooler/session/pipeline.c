@@ -10,28 +10,72 @@
 
 #define FIRST_SIZE 16
 
+/* Each backend message that can answer something is a bit, so that a test is one AND. */
+enum {
+    BIT_ROW_DESC = 1 << 0,
+    BIT_DATA_ROW = 1 << 1,
+    BIT_COMPLETE = 1 << 2,
+    BIT_EMPTY = 1 << 3,
+    BIT_COPY_IN = 1 << 4,
+    BIT_COPY_OUT = 1 << 5,
+    BIT_COPY_BOTH = 1 << 6,
+    BIT_COPY_DATA = 1 << 7,
+    BIT_COPY_DONE = 1 << 8,
+    BIT_READY = 1 << 9,
+    BIT_PARSE = 1 << 10,
+    BIT_BIND = 1 << 11,
+    BIT_CLOSE = 1 << 12,
+    BIT_PARAM_DESC = 1 << 13,
+    BIT_NO_DATA = 1 << 14,
+    BIT_SUSPENDED = 1 << 15,
+    BIT_FUNCTION = 1 << 16,
+};
+
+#define BITS_COPY (BIT_COPY_IN | BIT_COPY_OUT | BIT_COPY_BOTH | BIT_COPY_DATA | BIT_COPY_DONE)
+/* Passed on without a further look while they stay: none of them changes the queue. */
+#define BITS_BULK (BIT_ROW_DESC | BIT_DATA_ROW | BIT_COPY_DATA | BIT_COPY_DONE | BIT_PARAM_DESC | BIT_FUNCTION)
+
+static const uint32_t bit_of[256] = {
+    [PW_B_ROW_DESC] = BIT_ROW_DESC,           [PW_B_DATA_ROW] = BIT_DATA_ROW,
+    [PW_B_COMMAND_COMPLETE] = BIT_COMPLETE,   [PW_B_EMPTY_QUERY] = BIT_EMPTY,
+    [PW_B_COPY_IN] = BIT_COPY_IN,             [PW_B_COPY_OUT] = BIT_COPY_OUT,
+    [PW_B_COPY_BOTH] = BIT_COPY_BOTH,         [PW_B_COPY_DATA] = BIT_COPY_DATA,
+    [PW_B_COPY_DONE] = BIT_COPY_DONE,         [PW_B_READY] = BIT_READY,
+    [PW_B_PARSE_COMPLETE] = BIT_PARSE,        [PW_B_BIND_COMPLETE] = BIT_BIND,
+    [PW_B_CLOSE_COMPLETE] = BIT_CLOSE,        [PW_B_PARAM_DESC] = BIT_PARAM_DESC,
+    [PW_B_NO_DATA] = BIT_NO_DATA,             [PW_B_PORTAL_SUSPENDED] = BIT_SUSPENDED,
+    [PW_B_FUNCTION_RESULT] = BIT_FUNCTION,
+};
+
 /* Which backend messages may answer the head of each kind: `stays` leave it owed, `ends` complete it.
  * An ErrorResponse is handled apart: extended kinds end with it, the others stay until ReadyForQuery. */
 typedef struct KindRow {
     const char *name;
-    const char *stays;
-    const char *ends;
+    uint32_t stays, ends;
     bool extended;
 } KindRow;
 
 static const KindRow kinds[] = {
-    [PIPE_QUERY] = {"Query", "TDCIGHdcW", "Z", false},
-    [PIPE_PARSE] = {"Parse", "", "1", true},
-    [PIPE_BIND] = {"Bind", "", "2", true},
-    [PIPE_DESCRIBE_STATEMENT] = {"Describe", "t", "Tn", true},
-    [PIPE_DESCRIBE_PORTAL] = {"Describe", "", "Tn", true},
-    [PIPE_EXECUTE] = {"Execute", "DGHdcW", "CIs", true},
-    [PIPE_CLOSE] = {"Close", "", "3", true},
-    [PIPE_FUNCTION] = {"FunctionCall", "V", "Z", false},
-    [PIPE_SYNC] = {"Sync", "", "Z", false},
-    [PIPE_COPY_END] = {"CopyDone", "", "", false},
+    [PIPE_QUERY] = {"Query", BIT_ROW_DESC | BIT_DATA_ROW | BIT_COMPLETE | BIT_EMPTY | BITS_COPY, BIT_READY, false},
+    [PIPE_PARSE] = {"Parse", 0, BIT_PARSE, true},
+    [PIPE_BIND] = {"Bind", 0, BIT_BIND, true},
+    [PIPE_DESCRIBE_STATEMENT] = {"Describe", BIT_PARAM_DESC, BIT_ROW_DESC | BIT_NO_DATA, true},
+    [PIPE_DESCRIBE_PORTAL] = {"Describe", 0, BIT_ROW_DESC | BIT_NO_DATA, true},
+    [PIPE_EXECUTE] = {"Execute", BIT_DATA_ROW | BITS_COPY, BIT_COMPLETE | BIT_EMPTY | BIT_SUSPENDED, true},
+    [PIPE_CLOSE] = {"Close", 0, BIT_CLOSE, true},
+    [PIPE_FUNCTION] = {"FunctionCall", BIT_FUNCTION, BIT_READY, false},
+    [PIPE_SYNC] = {"Sync", 0, BIT_READY, false},
+    [PIPE_COPY_END] = {"CopyDone", 0, 0, false},
 };
 _Static_assert(PW_ARRAY_LEN(kinds) == PIPE_KIND_COUNT, "one row a kind");
+
+bool pipeline_is_bulk(const Pipeline *p, uint8_t type)
+{
+    if (!p->count)
+        return false;
+    const PipelineEntry *head = &p->ring[p->head];
+    return head->action == PIPE_FORWARD && (bit_of[type] & BITS_BULK & kinds[head->kind].stays);
+}
 
 const char *pipeline_kind_name(PipelineKind kind)
 {
@@ -227,14 +271,15 @@ PipelineVerdict pipeline_reply(Pipeline *p, uint8_t type, PipelineEntry *ret_don
         on_error(p, row, ret_done, ret_completed);
         return verdict;
     }
-    if (type && strchr(row->ends, type)) {
+    uint32_t bit = bit_of[type];
+    if (row->ends & bit) {
         if (p->copy_in)
             end_copy(p);
         *ret_done = pop(p);
         *ret_completed = true;
         return verdict;
     }
-    if (type && strchr(row->stays, type)) {
+    if (row->stays & bit) {
         if (type == PW_B_COPY_IN)
             begin_copy_in(p);
         else if (p->copy_in && type == PW_B_COMMAND_COMPLETE)
