@@ -19,6 +19,7 @@ typedef struct Walk {
     const uint8_t *from, *cur, *end;
     bool client_dead;
     bool sync_failed;
+    bool unclear; /* a ReadyForQuery after which nothing seems owed, but the history is ambiguous */
 } Walk;
 
 static void flush(Walk *w)
@@ -205,6 +206,7 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
         count_done(w, &done);
     }
     r->at_ready = type == PW_B_READY && pipeline_is_clean(&s->pipeline);
+    w->unclear = type == PW_B_READY && s->pipeline.ambiguous && s->pipeline.count == 0;
     if (PW_UNLIKELY(swallow))
         skip_to(w, next);
     else
@@ -298,6 +300,19 @@ static void end_of_walk(Walk *w)
         server_close(s, "invalid server parameter");
         r->server = NULL;
         relay_fail(r, "invalid server parameter", "invalid server parameter");
+        return;
+    }
+    if (w->unclear && s->txn_status == 'I' && !r->session_mode && r->msg_left == 0) {
+        /* the client goes on with another server; nobody else gets this one */
+        r->hold &= ~(unsigned)(HOLD_TURN | HOLD_FLOW);
+        r->idle_since = worker_now(r->stream.worker);
+        r->request_start = 0;
+        relay_reset_unnamed(r);
+        s->user = NULL;
+        server_close(s, "unclean server");
+        r->server = NULL;
+        stream_read_start(&r->stream);
+        relay_pump(r);
         return;
     }
     if (stream_pending(&r->stream) > RELAY_FLOW_MAX)

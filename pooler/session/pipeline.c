@@ -118,7 +118,8 @@ void pipeline_clear(Pipeline *p)
         PipelineEntry e = pop(p);
         drop(p, &e);
     }
-    p->skipping = p->copy_in = p->copy_ended = p->sync_in_copy = p->maybe_ready = p->ambiguous = p->open = false;
+    p->skipping = p->copy_in = p->copy_ended = p->maybe_ready = p->ambiguous = p->open = false;
+    p->syncs_in_copy = 0;
 }
 
 void pipeline_finish(Pipeline *p)
@@ -141,6 +142,14 @@ static void grow(Pipeline *p)
     p->head = 0;
 }
 
+/* A Sync sent to a server that copies in: it is ignored, unless the copy has failed before it is read. */
+static void ignore_sync(Pipeline *p, const PipelineEntry *e)
+{
+    p->open = true;
+    p->syncs_in_copy++;
+    drop(p, e);
+}
+
 void pipeline_push(Pipeline *p, PipelineKind kind, PipelineAction action, void *query, void *statement, PwUsec now)
 {
     PipelineEntry e = {.kind = (uint8_t)kind, .action = (uint8_t)action, .query = query, .statement = statement, .sent = now};
@@ -157,6 +166,8 @@ void pipeline_push_entry(Pipeline *p, const PipelineEntry *entry)
         p->open = false;
     if (p->skipping) {
         if (kind != PIPE_SYNC) {
+            if (p->maybe_ready && kind != PIPE_COPY_END)
+                p->ambiguous = true; /* or does it not skip any more, and will it answer this? */
             drop(p, &e); /* the server discards it unread */
             return;
         }
@@ -166,8 +177,7 @@ void pipeline_push_entry(Pipeline *p, const PipelineEntry *entry)
         p->maybe_ready = false;
     }
     if (p->copy_in && !p->copy_ended && kind == PIPE_SYNC) {
-        p->open = p->sync_in_copy = true; /* the server ignores it, unless the copy has failed meanwhile */
-        drop(p, &e);
+        ignore_sync(p, &e);
         return;
     }
     if (kind == PIPE_COPY_END) {
@@ -189,39 +199,37 @@ static void pop_markers(Pipeline *p)
         pop(p);
 }
 
+/* Takes n entries behind the head out of the queue. */
+static void take_out(Pipeline *p, unsigned n)
+{
+    if (n == 0)
+        return;
+    for (unsigned i = n + 1; i < p->count; i++)
+        *at(p, i - n) = *at(p, i);
+    p->count -= n;
+}
+
 /* The copy of the head is over; its marker, if it was sent, with it (a simple Query may copy again). */
 static void end_copy(Pipeline *p)
 {
-    bool found = false;
-    for (unsigned i = 1; i < p->count; i++) {
-        if (found)
-            *at(p, i - 1) = *at(p, i);
-        else
-            found = at(p, i)->kind == PIPE_COPY_END;
-    }
-    p->count -= found;
-    p->copy_in = p->copy_ended = p->sync_in_copy = false;
+    take_out(p, p->count > 1 && at(p, 1)->kind == PIPE_COPY_END);
+    p->copy_in = p->copy_ended = false;
+    p->syncs_in_copy = 0;
 }
 
-/* CopyInResponse for the head: the Syncs queued behind it before the copy's end are ignored by the server. */
+/* CopyInResponse for the head: the Syncs right behind it, before the copy's end, are ignored by the server. (Behind any
+ * other request they are not this copy's: it fails before that, or because of it.) */
 static void begin_copy_in(Pipeline *p)
 {
     p->copy_in = true;
-    p->copy_ended = p->sync_in_copy = false;
-    unsigned kept = 1;
-    for (unsigned i = 1; i < p->count; i++) {
-        PipelineEntry e = *at(p, i);
-        if (e.kind == PIPE_COPY_END)
-            p->copy_ended = true;
-        if (e.kind == PIPE_SYNC && !p->copy_ended) {
-            p->owed_ready--;
-            p->open = p->sync_in_copy = true;
-            drop(p, &e);
-            continue;
-        }
-        *at(p, kept++) = e;
+    unsigned syncs = 0;
+    while (syncs + 1 < p->count && at(p, syncs + 1)->kind == PIPE_SYNC) {
+        PipelineEntry e = *at(p, ++syncs);
+        p->owed_ready--;
+        ignore_sync(p, &e);
     }
-    p->count = kept;
+    take_out(p, syncs);
+    p->copy_ended = p->count > 1 && at(p, 1)->kind == PIPE_COPY_END;
 }
 
 static void on_error(Pipeline *p, const KindRow *row, PipelineEntry *ret_done, bool *ret_completed)
@@ -229,24 +237,26 @@ static void on_error(Pipeline *p, const KindRow *row, PipelineEntry *ret_done, b
     bool maybe_ready = false;
     if (p->copy_in) {
         /* If something else than the copy's end follows a simple COPY: did it cause the error (and was eaten) or will
-         * it still be run? And did the server read a Sync before it failed (and ignored it) or after? */
-        if (!row->extended && p->count > 1 && !p->copy_ended)
+         * it still be run? And did the server read a Sync before it failed (and ignored it) or after? Of one Sync
+         * in an extended copy the next ReadyForQuery tells, unless more is sent before it comes. */
+        if (row->extended ? p->syncs_in_copy > 1 : p->syncs_in_copy > 0 || (p->count > 1 && !p->copy_ended))
             p->ambiguous = true;
-        maybe_ready = row->extended && p->sync_in_copy;
+        maybe_ready = row->extended && p->syncs_in_copy > 0;
         end_copy(p);
     }
     if (!row->extended)
         return; /* ReadyForQuery follows */
     *ret_done = pop(p);
     *ret_completed = true;
+    pop_markers(p);
+    if (maybe_ready && p->count)
+        p->ambiguous = true; /* are these skipped, or run behind that Sync? */
     while (p->count && p->ring[p->head].kind != PIPE_SYNC) {
         PipelineEntry e = pop(p);
         drop(p, &e);
     }
     p->skipping = p->count == 0;
     p->maybe_ready = maybe_ready && p->skipping;
-    if (maybe_ready && !p->skipping)
-        p->ambiguous = true;
 }
 
 PipelineVerdict pipeline_reply(Pipeline *p, uint8_t type, PipelineEntry *ret_done, bool *ret_completed)
@@ -255,14 +265,12 @@ PipelineVerdict pipeline_reply(Pipeline *p, uint8_t type, PipelineEntry *ret_don
     pop_markers(p);
     if (p->count == 0) {
         /* An error out of the blue is the server saying good-bye; after an ambiguous copy a ReadyForQuery may come. */
-        if (type == PW_B_ERROR)
-            return PIPE_VERDICT_FORWARD;
         if (type == PW_B_READY && (p->ambiguous || p->maybe_ready)) {
             p->skipping = p->maybe_ready = false;
             p->open = false; /* that Sync counted after all */
             return PIPE_VERDICT_FORWARD;
         }
-        return PIPE_VERDICT_MISMATCH;
+        return type == PW_B_ERROR || p->ambiguous ? PIPE_VERDICT_FORWARD : PIPE_VERDICT_MISMATCH;
     }
     PipelineEntry *head = &p->ring[p->head];
     const KindRow *row = &kinds[head->kind];
@@ -277,6 +285,7 @@ PipelineVerdict pipeline_reply(Pipeline *p, uint8_t type, PipelineEntry *ret_don
             end_copy(p);
         *ret_done = pop(p);
         *ret_completed = true;
+        pop_markers(p); /* or the queue would not look clean */
         return verdict;
     }
     if (row->stays & bit) {
@@ -286,9 +295,7 @@ PipelineVerdict pipeline_reply(Pipeline *p, uint8_t type, PipelineEntry *ret_don
             end_copy(p); /* a simple Query goes on with its next statement */
         return verdict;
     }
-    if (p->ambiguous && type == PW_B_READY)
-        return verdict;
-    return PIPE_VERDICT_MISMATCH;
+    return p->ambiguous ? PIPE_VERDICT_FORWARD : PIPE_VERDICT_MISMATCH; /* which request it answers nobody knows */
 }
 
 void pipeline_visit(Pipeline *p, void (*visit)(void *arg, PipelineEntry *entry), void *arg)

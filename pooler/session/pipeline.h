@@ -58,7 +58,7 @@ typedef struct Pipeline {
     bool skipping;     /* an extended message failed and no Sync is queued yet */
     bool copy_in;      /* the head is copying in */
     bool copy_ended;   /* ... and CopyDone or CopyFail was sent for it */
-    bool sync_in_copy; /* ... and a Sync was sent before that */
+    unsigned syncs_in_copy; /* ... and Syncs that were sent before that */
     bool maybe_ready;  /* skipping, but a Sync sent during the failed copy may have ended that already */
     bool ambiguous;
     unsigned owed_ready; /* entries that owe a ReadyForQuery */
