@@ -133,9 +133,9 @@ static AdvIdSet copy_ids(AdvArena *arena, const int *ids, int n)
     return (AdvIdSet){n, copy};
 }
 
-const AdvAnswer *adv_oracle_ask(AdvOracle *oracle, int q, const int *ids, int n)
+/* Leaves in oracle->scratch what can matter for the statement; returns how many. */
+static int reduce(AdvOracle *oracle, int q, const int *ids, int n)
 {
-    oracle->questions++;
     if (n > oracle->cap_scratch) {
         oracle->cap_scratch = n * 2;
         oracle->scratch = ADV_NEW_ARRAY(oracle->arena, int, oracle->cap_scratch);
@@ -144,6 +144,37 @@ const AdvAnswer *adv_oracle_ask(AdvOracle *oracle, int q, const int *ids, int n)
     for (int i = 0; i < n; i++)
         if (adv_oracle_relevant(oracle, q, ids[i]))
             oracle->scratch[m++] = ids[i];
+    return m;
+}
+
+void adv_oracle_bounds(AdvOracle *oracle, int q, const int *ids, int n, double *ret_lower, double *ret_upper)
+{
+    const QueryCache *cache = &oracle->caches[q];
+    int m = reduce(oracle, q, ids, n);
+    AdvIdSet wanted = {m, oracle->scratch};
+    double lower = 0, upper = oracle->workload->queries[q]->cost_today;
+    for (int i = cache->n - 1; i >= 0; i--) {
+        const AdvAnswer *a = cache->answers[i];
+        bool has_plan = a->cost <= upper && subset(&a->used, oracle->scratch, m);
+        bool is_wider = (has_plan || a->cost > lower) && subset(&wanted, a->asked.ids, a->asked.n);
+        if (has_plan && is_wider) {
+            *ret_lower = *ret_upper = a->cost;
+            return;
+        }
+        if (has_plan)
+            upper = a->cost;
+        if (is_wider && a->cost > lower)
+            lower = a->cost;
+    }
+    /* The planner rounds: what it says of two sets may contradict by a hair. */
+    *ret_upper = upper;
+    *ret_lower = lower < upper ? lower : upper;
+}
+
+const AdvAnswer *adv_oracle_ask(AdvOracle *oracle, int q, const int *ids, int n)
+{
+    oracle->questions++;
+    int m = reduce(oracle, q, ids, n);
     QueryCache *cache = &oracle->caches[q];
     const AdvAnswer *known = look_up(cache, oracle->scratch, m);
     if (known)

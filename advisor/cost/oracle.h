@@ -35,6 +35,10 @@ AdvOracle *adv_oracle_create(AdvArena *arena, AdvPool *pool, AdvWorkload *worklo
 /* Cost of one execution of query q under the set (ascending ids). The answer lives as long as the oracle. */
 const AdvAnswer *adv_oracle_ask(AdvOracle *oracle, int q, const int *ids, int n);
 
+/* What is known of that cost without asking: *ret_lower <= cost <= *ret_upper, equal when it is known. More indexes never make
+ * a plan dearer: an answer for more of them is a lower bound, and a plan whose indexes are all there is an upper one. */
+void adv_oracle_bounds(AdvOracle *oracle, int q, const int *ids, int n, double *ret_lower, double *ret_upper);
+
 /* Whether the candidate could change the plan of query q at all. */
 bool adv_oracle_relevant(AdvOracle *oracle, int q, int candidate);
 

@@ -18,6 +18,7 @@
 #define EPSILON 1e-7
 /* Without a budget storage still has a price: indexes as large as all the tables cost this share of the workload. */
 #define STORAGE_PRICE 0.04
+#define BETTER 1e-5 /* of the total: less is no reason to go on searching */
 #define SECOND_INDEX_GAIN 0.10
 #define STORAGE_FLOOR (64.0 * 1024 * 1024)
 #define TABLE_BYTES_PER_PAGE 8192.0
@@ -47,6 +48,7 @@ typedef struct Search {
     double byte_price;
     PwUsec deadline;
     double cost_before;
+    double *open; /* by statement: how uncertain its cost is, in settle() */
 } Search;
 
 static bool late(const Search *s)
@@ -93,9 +95,9 @@ static void remove_id(State *state, int id)
     state->n = kept;
 }
 
-/* The state that results from `from` by adding and removing, with costs asked only where they can differ.
- * Indexes that an added one serves as well leave on their own. */
-static State apply(const Search *s, const State *from, const int *add, int n_add, const int *remove, int n_remove)
+/* What the state would be that results from `from` by adding and removing; indexes that an added one serves as well
+ * leave on their own. Sizes and upkeep are known now, the statements' costs not yet: total is without them. */
+static State outline(const Search *s, const State *from, const int *add, int n_add, const int *remove, int n_remove)
 {
     State to = state_copy(s, from, n_add);
     for (int i = 0; i < n_remove; i++)
@@ -116,20 +118,18 @@ static State apply(const Search *s, const State *from, const int *add, int n_add
         to.total += s->pool->items[to.ids[i]]->write_cost;
     }
     to.total += to.bytes * s->byte_price;
-    for (int q = 0; q < s->workload->n_queries; q++) {
-        double weight = s->workload->queries[q]->weight;
-        if (weight <= 0)
-            continue;
-        bool differs = false;
-        for (int i = 0; !differs && i < from->n; i++)
-            differs = !has_id(to.ids, to.n, from->ids[i]) && adv_oracle_relevant(s->oracle, q, from->ids[i]);
-        for (int i = 0; !differs && i < n_add; i++)
-            differs = !has_id(from->ids, from->n, add[i]) && adv_oracle_relevant(s->oracle, q, add[i]);
-        if (differs)
-            to.costs[q] = adv_oracle_ask(s->oracle, q, to.ids, to.n)->cost;
-        to.total += weight * to.costs[q];
-    }
     return to;
+}
+
+static bool may_differ(const Search *s, int q, const State *from, const State *to)
+{
+    for (int i = 0; i < from->n; i++)
+        if (!has_id(to->ids, to->n, from->ids[i]) && adv_oracle_relevant(s->oracle, q, from->ids[i]))
+            return true;
+    for (int i = 0; i < to->n; i++)
+        if (!has_id(from->ids, from->n, to->ids[i]) && adv_oracle_relevant(s->oracle, q, to->ids[i]))
+            return true;
+    return false;
 }
 
 static bool allowed(const Search *s, const State *state)
@@ -137,6 +137,57 @@ static bool allowed(const Search *s, const State *state)
     if (s->limits->budget > 0 && state->bytes > s->limits->budget)
         return false;
     return s->limits->max_indexes <= 0 || state->n <= s->limits->max_indexes;
+}
+
+/* Fills in the costs of `to`. First come the bounds that are known anyway; then the statements are asked about, the most
+ * uncertain first, but only while the total may still be below `limit`. True: all costs are known. False: to->total is a
+ * lower bound that has reached the limit. */
+static bool settle(Search *s, const State *from, State *to, double limit)
+{
+    int n_open = 0;
+    for (int q = 0; q < s->workload->n_queries; q++) {
+        double weight = s->workload->queries[q]->weight, lower, upper;
+        if (weight <= 0)
+            continue;
+        if (may_differ(s, q, from, to)) {
+            adv_oracle_bounds(s->oracle, q, to->ids, to->n, &lower, &upper);
+            to->costs[q] = lower;
+            s->open[q] = weight * (upper - lower);
+            n_open += s->open[q] > 0;
+        } else {
+            s->open[q] = 0;
+        }
+        to->total += weight * to->costs[q];
+    }
+    for (; n_open > 0 && to->total < limit; n_open--) {
+        int q = 0;
+        for (int i = 1; i < s->workload->n_queries; i++)
+            if (s->open[i] > s->open[q])
+                q = i;
+        double cost = adv_oracle_ask(s->oracle, q, to->ids, to->n)->cost;
+        to->total += s->workload->queries[q]->weight * (cost - to->costs[q]);
+        to->costs[q] = cost;
+        s->open[q] = 0;
+    }
+    return n_open == 0;
+}
+
+static State apply(Search *s, const State *from, const int *add, int n_add, const int *remove, int n_remove)
+{
+    State to = outline(s, from, add, n_add, remove, n_remove);
+    settle(s, from, &to, INFINITY);
+    return to;
+}
+
+/* Goes from *state to the changed one if that is allowed and cheaper. */
+static bool take_if_better(Search *s, State *state, const int *add, int n_add, const int *remove, int n_remove)
+{
+    State to = outline(s, state, add, n_add, remove, n_remove);
+    double limit = state->total * (1 - BETTER);
+    if (!allowed(s, &to) || !settle(s, state, &to, limit) || to.total >= limit)
+        return false;
+    *state = to;
+    return true;
 }
 
 static double price_of(const Search *s, double bytes, double floor_share)
@@ -187,15 +238,18 @@ static void greedy(Search *s, State *state, double floor_share)
         int winner = -1;
         while (!late(s)) {
             int best = -1;
-            double best_score = 0;
+            double best_score = 0, second_score = 0;
             for (int m = 0; m < s->n_moves; m++) {
                 if (bounds[m] <= EPSILON * s->cost_before)
                     continue;
                 double bytes = move_bytes(s, &s->moves[m], state);
                 double score = bytes > 0 ? bounds[m] / price_of(s, bytes, floor_share) : 0;
                 if (score > best_score) {
+                    second_score = best_score;
                     best_score = score;
                     best = m;
+                } else if (score > second_score) {
+                    second_score = score;
                 }
             }
             if (best < 0)
@@ -204,9 +258,15 @@ static void greedy(Search *s, State *state, double floor_share)
                 winner = best;
                 break;
             }
-            State tried = apply(s, state, s->moves[best].add.ids, s->moves[best].add.n, NULL, 0);
-            rounds[best] = round;
-            bounds[best] = allowed(s, &tried) ? state->total - tried.total : 0;
+            /* Asked about only until it is clear that another move is the better one. */
+            const Move *move = &s->moves[best];
+            State tried = outline(s, state, move->add.ids, move->add.n, NULL, 0);
+            double rival = second_score * price_of(s, move_bytes(s, move, state), floor_share);
+            bool fits = allowed(s, &tried);
+            /* The margin lets one of two equal moves win. */
+            if (fits && settle(s, state, &tried, state->total - rival + EPSILON * s->cost_before))
+                rounds[best] = round;
+            bounds[best] = fits ? state->total - tried.total : 0;
         }
         if (winner < 0)
             return;
@@ -265,11 +325,6 @@ static int merged(Search *s, int a, int b)
     return id;
 }
 
-static bool better(const Search *s, const State *candidate, const State *than)
-{
-    return allowed(s, candidate) && candidate->total < than->total * (1 - 1e-6);
-}
-
 static bool try_merges(Search *s, State *state)
 {
     for (int i = 0; i < state->n; i++)
@@ -278,11 +333,8 @@ static bool try_merges(Search *s, State *state)
             if (id < 0 || id == state->ids[i] || id == state->ids[k])
                 continue;
             int gone[2] = {state->ids[i], state->ids[k]};
-            State next = apply(s, state, &id, 1, gone, 2);
-            if (better(s, &next, state)) {
-                *state = next;
+            if (take_if_better(s, state, &id, 1, gone, 2))
                 return true;
-            }
         }
     return false;
 }
@@ -295,11 +347,8 @@ static bool try_replacements(Search *s, State *state, const AdvShortlist *list)
             if (has_id(state->ids, state->n, id) ||
                 s->pool->items[id]->def.table != s->pool->items[state->ids[i]]->def.table)
                 continue;
-            State next = apply(s, state, &id, 1, &state->ids[i], 1);
-            if (better(s, &next, state)) {
-                *state = next;
+            if (take_if_better(s, state, &id, 1, &state->ids[i], 1))
                 return true;
-            }
         }
     return false;
 }
@@ -311,7 +360,7 @@ static bool try_refills(Search *s, State *state)
         for (size_t f = 0; f < PW_ARRAY_LEN(floors) && !late(s); f++) {
             State next = apply(s, state, NULL, 0, &state->ids[i], 1);
             greedy(s, &next, floors[f]);
-            if (better(s, &next, state)) {
+            if (next.total < state->total * (1 - BETTER)) {
                 *state = next;
                 return true;
             }
@@ -422,6 +471,7 @@ void adv_search(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWork
 {
     memset(ret_selection, 0, sizeof(*ret_selection));
     Search s = {.arena = arena, .oracle = oracle, .pool = pool, .workload = workload, .limits = limits};
+    s.open = ADV_NEW_ARRAY(arena, double, workload->n_queries + 1);
     s.deadline = pw_time_mono() + (PwUsec)(limits->max_seconds * 1e6);
     AdvShortlist list;
     adv_filter(arena, oracle, pool, workload, ids, n_ids, &list);
