@@ -101,3 +101,19 @@ def test_client_dies_with_named_statements_in_the_queue(make_pooler):
         d.send(wire.group(f"SELECT {i}", name=f"n{i}"))
         result = d.until_ready()
         assert (result.errors, result.rows) == ([], [[str(i)]])
+
+
+def test_answers_of_our_own_are_not_expected_from_the_server(make_pooler):
+    """A client dies while ParseComplete and CloseComplete are the pooler's to give: its server is recovered."""
+    p = make_pooler(default_pool_size=1, max_prepared_statements=20)
+    d = p.client()
+    d.send(wire.group("SELECT 'known'", name="k"))
+    d.until_ready()
+    pid = d.one("SELECT pg_backend_pid()")
+    for sync in (b"", wire.sync()):
+        c = p.client()
+        c.send(wire.query("SELECT pg_sleep(0.2)"), wire.parse("SELECT 'known'", "mine"), wire.bind("", "mine"), wire.execute(),
+               wire.close("S", "mine"), sync)
+        wait_until(lambda: p.console().pool()["sv_active"] == 1, what="the batch is on its way")
+        c.reset()
+        assert d.one("SELECT pg_backend_pid()") == pid
