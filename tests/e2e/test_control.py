@@ -76,7 +76,7 @@ def test_pause_waits_for_transactions_and_resume_goes_on(make_pooler, pg, worker
     assert holder.one("SELECT 'still works'") == "still works"
     assert holder.query("COMMIT").status == "I"
     assert con.conn.until_ready().tags == ["PAUSE"]
-    assert pg.backends() == []
+    wait_until(lambda: pg.backends() == [])
     assert not c.readable()
     assert {r["name"]: r["paused"] for r in other.show("DATABASES")}["p0"] in ("0", "1")
     other.do("RESUME")
@@ -89,7 +89,7 @@ def test_pause_of_one_database(make_pooler, pg):
     a.ok("SELECT 1")
     con = p.console()
     con.do("PAUSE p0")
-    assert pg.backends("p0") == []
+    wait_until(lambda: pg.backends("p0") == [])
     assert {r["name"]: r["paused"] for r in con.show("DATABASES")}["p0"] == "1"
     assert b.one("SELECT 1") == "1"
     a.send(wire.query("SELECT 'held'"))
