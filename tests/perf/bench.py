@@ -178,7 +178,9 @@ class Bench:
             raise Failed(f"{' '.join(command)}: {r.stderr.strip()}")
         result = json.loads(r.stdout)
         if check and result["errors"]:
-            raise Failed(f"{' '.join(command)}: {result['errors']} errors, the first: {r.stderr.strip()}")
+            log = self.dir / "log"
+            said = log.read_text(encoding="utf-8", errors="replace")[-2000:] if log.exists() else ""
+            raise Failed(f"{' '.join(command)}: {result['errors']} errors, the first: {r.stderr.strip()}\n{said}")
         return result
 
 

@@ -2,10 +2,12 @@
 """The figures of docs/performance.md: one function each, returning Markdown."""
 import collections
 import contextlib
+import pathlib
 import re
 import shutil
 import statistics
 import subprocess
+import time
 
 import compare
 from bench import CPUS, Failed, console, table
@@ -70,73 +72,68 @@ def figure_syscalls(bench, _args):
 # ---- instructions ----
 
 
-def annotate(path, inclusive):
-    """function -> instructions, of a callgrind output file."""
-    command = ["callgrind_annotate", "--threshold=100", "--show-percs=no", f"--inclusive={'yes' if inclusive else 'no'}", str(path)]
+ROW = re.compile(r"^ *([\d,]+) +(?:\?\?\?|(\S+?)):(\S+)(?: \[(.*)\])?$", re.M)
+
+
+def owner(file, function, shared_object):
+    """Where code comes from: a source file of ours, or a library."""
+    ours = re.search(r"\b((?:common|pooler|include)/\S+\.[ch])$", file or "")
+    if ours:
+        return ours.group(1)
+    name = pathlib.PurePath(shared_object or "").name
+    if name.startswith("pooler"):
+        return f"compiler: {function}"
+    return name.split(".so")[0] or "C library's headers"
+
+
+def annotate(path, by_owner):
+    """function, or source file and library -> instructions, without what is called, of a callgrind output file."""
+    command = ["callgrind_annotate", "--threshold=100", "--show-percs=no", "--auto=no", str(path)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = collections.Counter()
-    for number, what in re.findall(r"^ *([\d,]+) +(\S.*)$", text, re.M):
-        name = re.sub(r" \[.*\]$", "", what)
-        name = "TOTAL" if name.startswith("PROGRAM TOTALS") else name.split(":", 1)[-1].removesuffix("'2")
-        found[name] = max(found[name], int(number.replace(",", "")))
-    if not found["TOTAL"]:
+    total = re.search(r"^ *([\d,]+) +PROGRAM TOTALS", text, re.M)
+    if not total:
         raise Failed("callgrind_annotate printed no total")
+    found = collections.Counter(TOTAL=int(total.group(1).replace(",", "")))
+    for number, file, function, shared_object in ROW.findall(text):
+        # link-time optimisation leaves its marks on names
+        function = re.sub(r"\.(lto_priv|isra|part|constprop|cold)\b.*$|'2$", "", function)
+        found[owner(file, function, shared_object) if by_owner else function] += int(number.replace(",", ""))
     return found
 
 
-def instructions(bench, clients=20, mode="simple", inclusive=False, **settings):
-    """function -> instructions for each transaction; TOTAL: all of the process, in user space."""
+def instructions(bench, clients=20, mode="simple", by_owner=False, **settings):
+    """Instructions in user space for each transaction; TOTAL: all of the process."""
+    need("valgrind")
+
     def measure(count):
         out = bench.dir / "callgrind"
         out.unlink(missing_ok=True)
         wrap = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
         with bench.our_pooler(wrap=wrap, worker_threads=1, **settings) as (_, port):
             bench.load(port, mode, clients, count=count)
-        return annotate(out, inclusive)
+        return annotate(out, by_owner)
     return difference(measure)
 
 
 def figure_instructions(bench, _args):
-    need("valgrind")
     rows = [[mode, *(f"{instructions(bench, c, mode)['TOTAL']:.0f}" for c in (1, 20, 64))] for mode in ("simple", "prepared", "extended", "txn")]
     return table(["transaction", "1 client", "20 clients", "64 clients on 20 servers"], rows)
 
 
-# Steps of one simple query. Each contains those that are indented below it.
-STEPS = (
-    ("event_base_loop", "all of the loop"),
-    ("event_process_active_single_queue", "&nbsp; callbacks with libevent's dispatch"),
-    ("relay_client_input", "&nbsp; &nbsp; a request, from its recv to its send"),
-    ("stream_recv", "&nbsp; &nbsp; &nbsp; recv (both directions)"),
-    ("relay_requests", "&nbsp; &nbsp; &nbsp; walk, acquire, observe, send"),
-    ("pool_acquire", "&nbsp; &nbsp; &nbsp; &nbsp; acquire, link and what follows it"),
-    ("relay_linked", "&nbsp; &nbsp; &nbsp; &nbsp; &nbsp; link: check, parameters"),
-    ("query_table_observe", "&nbsp; &nbsp; &nbsp; &nbsp; observe"),
-    ("pipeline_push", "&nbsp; &nbsp; &nbsp; &nbsp; queue the reply owed"),
-    ("relay_server_input", "&nbsp; &nbsp; a reply, from its recv to the release"),
-    ("pipeline_reply", "&nbsp; &nbsp; &nbsp; hold each message against the queue"),
-    ("query_entry_done", "&nbsp; &nbsp; &nbsp; count the query"),
-    ("relay_turn_over", "&nbsp; &nbsp; &nbsp; the turn is over"),
-    ("pool_release", "&nbsp; &nbsp; &nbsp; &nbsp; release"),
-    ("stream_send", "send (both directions)"),
-    ("epoll_dispatch", "libevent: epoll_wait and its results"),
-)
+def shares(cost, most):
+    total = cost.pop("TOTAL")
+    top = [(name, n) for name, n in sorted(cost.items(), key=lambda item: -item[1])[:most] if n >= 2]
+    rest = total - sum(n for _, n in top)
+    rows = [[f"`{name}`", f"{n:.0f}", f"{100 * n / total:.1f} %"] for name, n in top]
+    return [*rows, ["all others", f"{rest:.0f}", f"{100 * rest / total:.1f} %"], ["sum", f"{total:.0f}", ""]]
 
 
-def figure_steps(bench, _args):
-    need("valgrind")
-    cost = instructions(bench, inclusive=True)
-    return table(["step", "function", "instructions"],
-                 [[text, f"`{name}`", f"{cost[name]:.0f}"] for name, text in STEPS if cost.get(name, 0) >= 0.5])
+def figure_files(bench, _args):
+    return table(["source file or library", "instructions", "share"], shares(instructions(bench, by_owner=True), 40))
 
 
 def figure_functions(bench, _args):
-    need("valgrind")
-    cost = instructions(bench)
-    total = cost.pop("TOTAL")
-    top = sorted(cost.items(), key=lambda item: -item[1])[:30]
-    rows = [[f"`{name}`", f"{n:.0f}", f"{100 * n / total:.1f} %"] for name, n in top]
-    return table(["function", "instructions", "share"], [*rows, ["all", f"{total:.0f}", ""]])
+    return table(["function", "instructions", "share"], shares(instructions(bench), 25))
 
 
 # ---- saturation ----
@@ -178,7 +175,6 @@ def figure_handovers(bench, args):
 
 def wait_for_xacts(port, before, seconds):
     """SHOW WORKERS once that long has passed and every worker has done something since `before`."""
-    import time
     end, limit = time.monotonic() + seconds, time.monotonic() + seconds + 30
     while True:
         now = console(port, "SHOW WORKERS")
@@ -221,7 +217,6 @@ def figure_capacity(bench, args):
 
 
 def figure_observation(bench, args):
-    need("valgrind")
     ir = {on: instructions(bench, query_observation=on)["TOTAL"] for on in (0, 1)}
     samples = collections.defaultdict(list)
     for _ in range(max(args.rounds, 3)):
@@ -239,7 +234,7 @@ FIGURES = {
     "compare": ("Side by side", figure_compare),
     "syscalls": ("System calls for each simple query", figure_syscalls),
     "instructions": ("User-space instructions for each transaction", figure_instructions),
-    "steps": ("Where the instructions of a simple query go: by step", figure_steps),
+    "files": ("Where the instructions of a simple query go: by source file", figure_files),
     "functions": ("Where they go: by function, without what it calls", figure_functions),
     "saturation": ("1,000 clients on 10 servers", figure_saturation),
     "handovers": ("Hand-overs between workers", figure_handovers),
