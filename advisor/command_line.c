@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: ISC */
+#include "advisor/command_line.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "poolwise/cli.h"
+
+#ifndef POOLWISE_VERSION
+#define POOLWISE_VERSION "development"
+#endif
+
+enum { OPT_LOG = 1, OPT_SQL, OPT_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_HELP, OPT_VERSION };
+
+/* The commands that know an option, by name between blanks; "*": all. */
+typedef struct OptionRow {
+    PwCliRow cli;
+    const char *commands;
+} OptionRow;
+
+static const OptionRow rows[] = {
+    {{OPT_LOG, 0, "log", "FILE", "query log of the pooler (query_log = FILE in pooler.ini); may be repeated"}, " report "},
+    {{OPT_SQL, 0, "sql", "FILE", "SQL script, - for standard input; \"-- weight: N\" before a statement: it runs N times"}, " report "},
+    {{OPT_DSN, 0, "dsn", "CONNINFO", "database to advise: libpq conninfo or URI; default: PGHOST, PGDATABASE, ..."}, " report "},
+    {{OPT_FORMAT, 0, "format", "FORMAT", "text (default), json or sql"}, " report "},
+    {{OPT_BUDGET, 0, "budget", "SIZE", "space for new indexes together, as 500MB or 2GB; default: no limit"}, " report "},
+    {{OPT_MAX_INDEXES, 0, "max-indexes", "N", "at most N new indexes"}, " report "},
+    {{OPT_MIN_GAIN, 0, "min-gain", "PCT", "an index that halves no statement must save this percentage of all (0.5; with --budget 0.02)"}, " report "},
+    {{OPT_NO_HYPOPG, 0, "no-hypopg", NULL, "do not use the extension HypoPG; costs come from the advisor's own model"}, " report "},
+    {{OPT_HELP, 'h', "help", NULL, "show this help"}, "*"},
+    {{OPT_VERSION, 'V', "version", NULL, "show the version"}, "*"},
+};
+
+static const struct {
+    const char *name;
+    AdvFormat format;
+} formats[] = {{"text", ADV_FORMAT_TEXT}, {"json", ADV_FORMAT_JSON}, {"sql", ADV_FORMAT_SQL}};
+
+int adv_usage_error(const char *why)
+{
+    fprintf(stderr, "advisor: %s\nhint: see \"advisor --help\"\n", why);
+    return ADV_EXIT_USAGE;
+}
+
+/* "500MB", "2 GB", "8192": bytes; -1 when it is none. */
+static double parse_size(const char *text)
+{
+    static const struct {
+        const char *suffix;
+        double factor;
+    } units[] = {{"", 1}, {"B", 1}, {"kB", 1024}, {"KB", 1024}, {"MB", 1024.0 * 1024}, {"GB", 1024.0 * 1024 * 1024},
+                 {"TB", 1024.0 * 1024 * 1024 * 1024}, {"k", 1024}, {"M", 1024.0 * 1024}, {"G", 1024.0 * 1024 * 1024}};
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || !(value > 0) || value > 1e15)
+        return -1;
+    while (*end == ' ')
+        end++;
+    for (size_t i = 0; i < PW_ARRAY_LEN(units); i++)
+        if (strcmp(end, units[i].suffix) == 0)
+            return value * units[i].factor;
+    return -1;
+}
+
+static PwErr set_format(AdvOptions *o, const char *value, char *why, size_t why_size)
+{
+    for (size_t i = 0; i < PW_ARRAY_LEN(formats); i++)
+        if (strcmp(formats[i].name, value) == 0) {
+            o->format = formats[i].format;
+            return PW_OK;
+        }
+    snprintf(why, why_size, "must be text, json or sql");
+    return PW_ERR_RANGE;
+}
+
+static PwErr on_option(void *arg, int id, const char *value, char *why, size_t why_size)
+{
+    AdvCommandLine *line = arg;
+    AdvOptions *o = &line->options;
+    char *end;
+    switch (id) {
+    case OPT_LOG:
+        pw_str_list_add(&o->logs, value, strlen(value));
+        return PW_OK;
+    case OPT_SQL:
+        pw_str_list_add(&o->sql_files, value, strlen(value));
+        return PW_OK;
+    case OPT_DSN:
+        o->dsn = value;
+        return PW_OK;
+    case OPT_FORMAT:
+        return set_format(o, value, why, why_size);
+    case OPT_BUDGET:
+        o->budget = parse_size(value);
+        if (o->budget > 0)
+            return PW_OK;
+        snprintf(why, why_size, "must be a size such as 500MB or 2GB");
+        return PW_ERR_RANGE;
+    case OPT_MAX_INDEXES:
+        o->max_indexes = (int)strtol(value, &end, 10);
+        if (*value && !*end && o->max_indexes > 0)
+            return PW_OK;
+        snprintf(why, why_size, "must be a whole number above 0");
+        return PW_ERR_RANGE;
+    case OPT_MIN_GAIN:
+        o->min_gain = strtod(value, &end) / 100;
+        if (*value && (!*end || strcmp(end, "%") == 0) && o->min_gain >= 0 && o->min_gain <= 1)
+            return PW_OK;
+        snprintf(why, why_size, "must be a percentage from 0 to 100");
+        return PW_ERR_RANGE;
+    case OPT_NO_HYPOPG:
+        o->no_hypopg = true;
+        return PW_OK;
+    case OPT_HELP:
+        line->help = true;
+        return PW_OK;
+    case OPT_VERSION:
+        line->version = true;
+        return PW_OK;
+    default:
+        return PW_ERR_UNKNOWN_KEY;
+    }
+}
+
+static bool knows(const AdvCommand *command, const OptionRow *row)
+{
+    char word[32];
+    snprintf(word, sizeof(word), " %s ", command->name);
+    return strcmp(row->commands, "*") == 0 || strstr(row->commands, word);
+}
+
+static void print_overview(const AdvCommand *commands, size_t n)
+{
+    printf("Usage: advisor COMMAND [OPTION]...\n\nCommands:\n");
+    for (size_t i = 0; i < n; i++)
+        printf("  %-10s%s\n", commands[i].name, commands[i].summary);
+    printf("\n\"advisor COMMAND --help\" shows the options of each. Those of the first:\n\n");
+}
+
+static void print_help(const PwCli *cli)
+{
+    char *help = pw_cli_help(cli);
+    fputs(help, stdout);
+    free(help);
+}
+
+/* The first word that names a command, wherever it stands: advisor --dsn x report works too. */
+static const AdvCommand *find_command(const AdvCommand *commands, size_t n, int argc, char **argv)
+{
+    for (int a = 1; a < argc; a++)
+        for (size_t i = 0; i < n; i++)
+            if (strcmp(argv[a], commands[i].name) == 0)
+                return &commands[i];
+    return NULL;
+}
+
+static int unknown_command(const AdvCommand *commands, size_t n, const char *word)
+{
+    char why[512];
+    int at = snprintf(why, sizeof(why), "unknown command \"%.100s\"; there is: ", word);
+    for (size_t i = 0; i < n && at < (int)sizeof(why); i++)
+        at += snprintf(why + at, sizeof(why) - (size_t)at, "%s%s", i ? ", " : "", commands[i].name);
+    return adv_usage_error(why);
+}
+
+static int run(const AdvCommand *commands, size_t n, int argc, char **argv, AdvCommandLine *line)
+{
+    const AdvCommand *found = find_command(commands, n, argc, argv), *command = found ? found : &commands[0];
+    PwCliRow own[PW_ARRAY_LEN(rows)];
+    size_t n_own = 0;
+    for (size_t i = 0; i < PW_ARRAY_LEN(rows); i++)
+        if (knows(command, &rows[i]))
+            own[n_own++] = rows[i].cli;
+    char program[64];
+    snprintf(program, sizeof(program), "advisor %s", command->name);
+    const PwCli cli = {.program = program, .usage = command->usage, .summary = command->summary, .rows = own,
+                       .n_rows = n_own, .epilog = command->epilog};
+    char why[512];
+    int operand;
+    if (pw_cli_parse(&cli, argc, argv, on_option, line, &operand, why, sizeof(why)))
+        return adv_usage_error(why);
+    if (line->help) {
+        if (!found)
+            print_overview(commands, n);
+        print_help(&cli);
+        return ADV_EXIT_OK;
+    }
+    if (line->version) {
+        printf("advisor (Poolwise) " POOLWISE_VERSION "\n");
+        return ADV_EXIT_OK;
+    }
+    if (operand >= argc)
+        return adv_usage_error("say what to do: advisor report --log FILE --dsn CONNINFO");
+    if (!found || strcmp(argv[operand], found->name) != 0)
+        return unknown_command(commands, n, argv[operand]);
+    return command->run(line, argc - operand - 1, argv + operand + 1);
+}
+
+int adv_command_line_run(const AdvCommand *commands, size_t n_commands, int argc, char **argv)
+{
+    AdvCommandLine line = {.options = {.dsn = "", .min_gain = -1}};
+    int code = run(commands, n_commands, argc, argv, &line);
+    pw_str_list_finish(&line.options.logs);
+    pw_str_list_finish(&line.options.sql_files);
+    return code;
+}
