@@ -138,3 +138,14 @@ const char *adv_format_bytes(AdvArena *arena, double bytes)
     }
     return adv_arena_printf(arena, bytes < 10 && unit > 0 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
 }
+
+const char *adv_format_seconds(AdvArena *arena, double seconds)
+{
+    if (seconds < 1.5)
+        return "1 s";
+    if (seconds < 100)
+        return adv_arena_printf(arena, "%.0f s", seconds);
+    if (seconds < 100 * 60)
+        return adv_arena_printf(arena, "%.0f min", seconds / 60);
+    return adv_arena_printf(arena, "%.1f h", seconds / 3600);
+}

@@ -26,5 +26,7 @@ void adv_text_add_literal(AdvText *text, const char *value);
 
 /* Sizes for people: "123 MB". */
 const char *adv_format_bytes(AdvArena *arena, double bytes);
+/* Times for people: "3 s", "5 min", "2 h". */
+const char *adv_format_seconds(AdvArena *arena, double seconds);
 
 #endif

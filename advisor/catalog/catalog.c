@@ -39,6 +39,19 @@ AdvTable *adv_catalog_find(const AdvCatalog *catalog, const char *schema, const 
     return best;
 }
 
+AdvTable *adv_catalog_by_oid(const AdvCatalog *catalog, uint32_t oid)
+{
+    int lo = 0, hi = catalog->n_tables;
+    while (lo < hi) {
+        int mid = (lo + hi) / 2;
+        if (catalog->tables[mid]->oid < oid)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < catalog->n_tables && catalog->tables[lo]->oid == oid ? catalog->tables[lo] : NULL;
+}
+
 int adv_table_column(const AdvTable *table, const char *name)
 {
     for (int i = 0; i < table->n_columns; i++)
@@ -53,6 +66,9 @@ AdvTable *adv_catalog_add_table(AdvCatalog *catalog, const char *schema, const c
     table->schema = adv_arena_strdup(catalog->arena, schema);
     table->name = adv_arena_strdup(catalog->arena, name);
     table->kind = 'r';
+    table->persistence = 'p';
+    table->counted = true;
+    table->vacuum_age = table->analyze_age = -1;
     table->n_columns = n_columns;
     table->columns = ADV_NEW_ARRAY(catalog->arena, AdvColumn, n_columns ? n_columns : 1);
     ADV_ROOM(catalog->arena, catalog->tables, catalog->n_tables);

@@ -96,6 +96,14 @@ struct AdvTable {
     double all_visible;    /* pages */
     double inserted, updated, hot_updated, deleted, live;
     double seq_scans, idx_scans;
+    bool counted;          /* rows is known: the table was analysed or vacuumed once */
+    double dead;           /* rows that VACUUM would remove */
+    double modified;       /* rows changed since the last ANALYZE */
+    double vacuum_age, analyze_age; /* days since the last run of either kind; -1: never, or not known */
+    char persistence;      /* p permanent, u unlogged, t temporary */
+    AdvTable *parent;      /* of a partition or a table that inherits */
+    int n_children;
+    AdvTable **children;   /* partitions, or tables that inherit */
     int n_columns;
     AdvColumn *columns;    /* columns[i] has attnum i + 1 */
     int n_indexes;
@@ -133,6 +141,8 @@ AdvCatalog *adv_catalog_create(AdvArena *arena); /* empty, with PostgreSQL's def
 
 /* The table a statement means: schema may be NULL (search_path decides). NULL when there is none. */
 AdvTable *adv_catalog_find(const AdvCatalog *catalog, const char *schema, const char *name);
+/* NULL when there is none. Needs the tables in the order of their oids, as they were loaded. */
+AdvTable *adv_catalog_by_oid(const AdvCatalog *catalog, uint32_t oid);
 /* 1-based, 0 when the table has no such column. */
 int adv_table_column(const AdvTable *table, const char *name);
 AdvTable *adv_catalog_add_table(AdvCatalog *catalog, const char *schema, const char *name, int n_columns);

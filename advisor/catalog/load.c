@@ -42,19 +42,6 @@ static int compare_tables(const void *a, const void *b)
     return x->oid < y->oid ? -1 : x->oid > y->oid;
 }
 
-static AdvTable *by_oid(const AdvCatalog *catalog, uint32_t oid)
-{
-    int lo = 0, hi = catalog->n_tables;
-    while (lo < hi) {
-        int mid = (lo + hi) / 2;
-        if (catalog->tables[mid]->oid < oid)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < catalog->n_tables && catalog->tables[lo]->oid == oid ? catalog->tables[lo] : NULL;
-}
-
 #define USER_SCHEMAS                                                                                                  \
     "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
 
@@ -107,7 +94,11 @@ static PwErr load_tables(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         " greatest(c.reltuples, 0), c.relpages, c.relallvisible,"
         " s.n_tup_ins, s.n_tup_upd, s.n_tup_hot_upd, s.n_tup_del, s.n_live_tup, s.seq_scan, s.idx_scan,"
         " CASE WHEN c.relkind = 'v' THEN pg_catalog.pg_get_viewdef(c.oid) END,"
-        " (SELECT coalesce(max(attnum), 0) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)"
+        " (SELECT coalesce(max(attnum), 0) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),"
+        " c.reltuples >= 0 AND (c.reltuples > 0 OR s.last_analyze IS NOT NULL OR s.last_autoanalyze IS NOT NULL"
+        "  OR s.last_vacuum IS NOT NULL OR s.last_autovacuum IS NOT NULL), s.n_dead_tup, s.n_mod_since_analyze,"
+        " extract(epoch FROM pg_catalog.now() - greatest(s.last_vacuum, s.last_autovacuum)) / 86400,"
+        " extract(epoch FROM pg_catalog.now() - greatest(s.last_analyze, s.last_autoanalyze)) / 86400, c.relpersistence"
         " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         " LEFT JOIN pg_catalog.pg_stat_all_tables s ON s.relid = c.oid"
         " WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND " USER_SCHEMAS " ORDER BY c.oid";
@@ -131,6 +122,12 @@ static PwErr load_tables(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         t->seq_scans = num_cell(&rows, i, 14, 0);
         t->idx_scans = num_cell(&rows, i, 15, 0);
         t->view_text = dup_cell(catalog, &rows, i, 16);
+        t->counted = bool_cell(&rows, i, 18);
+        t->dead = num_cell(&rows, i, 19, 0);
+        t->modified = num_cell(&rows, i, 20, 0);
+        t->vacuum_age = num_cell(&rows, i, 21, -1);
+        t->analyze_age = num_cell(&rows, i, 22, -1);
+        t->persistence = adv_db_cell(&rows, i, 23)[0];
         for (int c = 0; c < t->n_columns; c++)
             t->columns[c] = (AdvColumn){.name = "", .type = "", .base_type = "", .dropped = true};
     }
@@ -169,7 +166,7 @@ static PwErr load_columns(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
     if (adv_db_query(db, sql, 0, NULL, &rows))
         return failed(db, catalog, "the columns", ret_why);
     for (int i = 0; i < rows.n_rows; i++) {
-        AdvTable *t = by_oid(catalog, oid_cell(&rows, i, 0));
+        AdvTable *t = adv_catalog_by_oid(catalog, oid_cell(&rows, i, 0));
         int number = (int)num_cell(&rows, i, 1, 0);
         if (!t || number < 1 || number > t->n_columns)
             continue;
@@ -220,7 +217,7 @@ static PwErr load_indexes(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         return failed(db, catalog, "the indexes", ret_why);
     AdvIndex *index = NULL;
     for (int i = 0; i < rows.n_rows; i++) {
-        AdvTable *t = by_oid(catalog, oid_cell(&rows, i, 0));
+        AdvTable *t = adv_catalog_by_oid(catalog, oid_cell(&rows, i, 0));
         uint32_t oid = oid_cell(&rows, i, 1);
         if (!t)
             continue;
@@ -295,7 +292,7 @@ static PwErr load_foreign_keys(AdvDb *db, AdvCatalog *catalog, const char **ret_
     if (adv_db_query(db, sql, 0, NULL, &rows))
         return failed(db, catalog, "the foreign keys", ret_why);
     for (int i = 0; i < rows.n_rows; i++) {
-        AdvTable *child = by_oid(catalog, oid_cell(&rows, i, 1)), *parent = by_oid(catalog, oid_cell(&rows, i, 2));
+        AdvTable *child = adv_catalog_by_oid(catalog, oid_cell(&rows, i, 1)), *parent = adv_catalog_by_oid(catalog, oid_cell(&rows, i, 2));
         if (!child || !parent)
             continue;
         AdvForeignKey *fk = ADV_NEW(catalog->arena, AdvForeignKey);
@@ -313,12 +310,31 @@ static PwErr load_foreign_keys(AdvDb *db, AdvCatalog *catalog, const char **ret_
     return PW_OK;
 }
 
+static PwErr load_inheritance(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
+{
+    AdvRows rows;
+    static const char sql[] = "SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits ORDER BY inhparent, inhseqno, inhrelid";
+    if (adv_db_query(db, sql, 0, NULL, &rows))
+        return failed(db, catalog, "the partitions", ret_why);
+    for (int i = 0; i < rows.n_rows; i++) {
+        AdvTable *child = adv_catalog_by_oid(catalog, oid_cell(&rows, i, 0));
+        AdvTable *parent = adv_catalog_by_oid(catalog, oid_cell(&rows, i, 1));
+        if (!child || !parent)
+            continue;
+        child->parent = parent;
+        ADV_ROOM(catalog->arena, parent->children, parent->n_children);
+        parent->children[parent->n_children++] = child;
+    }
+    adv_db_free_rows(&rows);
+    return PW_OK;
+}
+
 PwErr adv_load_schema(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
 {
     PwErr err;
     if ((err = load_server(db, catalog, ret_why)) || (err = load_tables(db, catalog, ret_why)) ||
         (err = load_columns(db, catalog, ret_why)) || (err = load_indexes(db, catalog, ret_why)) ||
-        (err = load_foreign_keys(db, catalog, ret_why)))
+        (err = load_foreign_keys(db, catalog, ret_why)) || (err = load_inheritance(db, catalog, ret_why)))
         return err;
     return PW_OK;
 }
@@ -369,7 +385,7 @@ PwErr adv_load_statistics(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
     if (adv_db_query(db, sql, 1, params, &rows))
         return failed(db, catalog, "the statistics", ret_why);
     for (int i = 0; i < rows.n_rows; i++) {
-        AdvTable *t = by_oid(catalog, oid_cell(&rows, i, 0));
+        AdvTable *t = adv_catalog_by_oid(catalog, oid_cell(&rows, i, 0));
         int column = t ? adv_table_column(t, adv_db_cell(&rows, i, 1)) : 0;
         if (!column)
             continue;

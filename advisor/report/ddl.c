@@ -14,20 +14,71 @@ static void add_comment(AdvText *text, const char *line)
     adv_text_add(text, "\n");
 }
 
+/* What an interrupted CREATE INDEX CONCURRENTLY left behind goes first, so that the script can be run again. The shell on a
+ * partitioned parent (relkind I) is invalid by design until its last partition is attached. */
+static void add_clean_up(AdvText *text, const char *index)
+{
+    adv_text_add(text, "DO $$ BEGIN /* what a CREATE INDEX CONCURRENTLY that failed left behind */ IF EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+                       " WHERE c.relkind = 'i' AND NOT i.indisvalid AND c.oid = to_regclass(");
+    adv_text_add_literal(text, index);
+    adv_text_add(text, ")) THEN DROP INDEX ");
+    adv_text_addf(text, "%s; END IF; END $$;\n", index);
+}
+
+static void add_statement(AdvText *text, const char *statement)
+{
+    static const char *const heads[] = {"CREATE INDEX CONCURRENTLY ", "CREATE INDEX "};
+    for (size_t i = 0; i < PW_ARRAY_LEN(heads); i++)
+        if (strncmp(statement, heads[i], strlen(heads[i])) == 0) {
+            adv_text_addf(text, "%sIF NOT EXISTS %s\n", heads[i], statement + strlen(heads[i]));
+            return;
+        }
+    adv_text_addf(text, "%s\n", statement);
+}
+
+/* An old index must not go when the one that replaces it could not be built, whatever client runs the script and whether or not it
+ * stops at errors: from here on the session refuses to write. */
+static void add_guard(AdvText *text, const AdvReport *r, const AdvCandidate *needed)
+{
+    for (int i = 0; i < r->n_findings; i++) {
+        const AdvFinding *f = &r->findings[i];
+        if (f->create != needed || f->script.n_indexes == 0)
+            continue;
+        adv_text_add(text, "DO $$ BEGIN /* before DROP INDEX CONCURRENTLY */ IF NOT EXISTS (SELECT FROM pg_index WHERE indisvalid AND indexrelid = to_regclass(");
+        adv_text_add_literal(text, f->script.indexes[0]);
+        adv_text_add(text, ")) THEN PERFORM set_config('default_transaction_read_only', 'on', false);"
+                           " RAISE WARNING 'the new index is not there: the old one stays'; END IF; END $$;\n");
+    }
+}
+
+static void add_script(AdvText *text, const AdvReport *r, const AdvFinding *f)
+{
+    if (f->drop && f->drop->by_new)
+        add_guard(text, r, f->drop->by_new);
+    for (int i = 0; i < f->script.n_indexes; i++)
+        add_clean_up(text, f->script.indexes[i]);
+    for (int i = 0; i < f->script.n; i++)
+        add_statement(text, f->script.statements[i]);
+    for (int i = 0; i < f->script.n_skipped; i++)
+        add_comment(text, adv_arena_printf(text->arena, "the partition %s is a foreign table: the index is made on its own server",
+                                           f->script.skipped[i]->name));
+    adv_text_add(text, "\n");
+}
+
 const char *adv_report_sql(const AdvReport *r)
 {
     AdvText text;
     adv_text_init(&text, r->arena);
     add_comment(&text, adv_arena_printf(r->arena, "index advice for database %s", r->catalog->database));
     add_comment(&text, "run with psql, outside of a transaction: CONCURRENTLY does not block reads or writes");
-    add_comment(&text, "a failed CREATE INDEX CONCURRENTLY leaves an invalid index: drop it, then try again");
+    add_comment(&text, "after an error run it again: what is there already is left as it is");
     adv_text_add(&text, "SET lock_timeout = '5s';\nSET statement_timeout = 0;\n\n");
     for (int i = 0; i < r->n_findings; i++) {
         const AdvFinding *f = &r->findings[i];
         add_comment(&text, adv_arena_printf(r->arena, "%d. %s", f->number, f->reason));
         add_comment(&text, adv_arena_printf(r->arena, "wrong if: %s", f->wrong_if));
         add_comment(&text, adv_arena_printf(r->arena, "undo: %s", f->undo));
-        adv_text_addf(&text, "%s\n\n", f->ddl);
+        add_script(&text, r, f);
     }
     if (r->n_findings == 0)
         add_comment(&text, "nothing to do");

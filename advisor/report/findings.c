@@ -7,6 +7,7 @@
 
 #include "advisor/cost/write_cost.h"
 #include "advisor/report/reason.h"
+#include "advisor/report/worth.h"
 #include "advisor/text.h"
 
 #define UNHELPED_SHARE 0.01 /* of the workload's cost; cheaper statements are not worth a line */
@@ -55,7 +56,30 @@ static int by_saving(const void *a, const void *b)
     return sx > sy ? -1 : sx < sy;
 }
 
-static void collect_evidence(AdvReport *r, AdvOracle *oracle, AdvFinding *finding, int id)
+static const char *plan_today(const AdvReport *r, const AdvQuery *q)
+{
+    AdvText text;
+    adv_text_init(&text, r->arena);
+    for (int i = 0; i < q->n_seq_scans_today; i++)
+        adv_text_addf(&text, "%sreads %s whole", text.len ? "; " : "", q->seq_scans_today[i]);
+    for (int i = 0; i < q->n_indexes_today; i++)
+        adv_text_addf(&text, "%sindex %s", text.len ? "; " : "", q->indexes_today[i]);
+    return adv_text_get(&text);
+}
+
+static const char *plan_with(const AdvReport *r, const AdvPool *pool, const AdvIdSet *used)
+{
+    AdvText text;
+    adv_text_init(&text, r->arena);
+    for (int i = 0; i < used->n; i++) {
+        const AdvIndex *def = &pool->items[used->ids[i]]->def;
+        adv_text_addf(&text, "%snew index on %s %s", text.len ? "; " : "", def->table->name,
+                      adv_index_columns_text(r->arena, def));
+    }
+    return adv_text_get(&text);
+}
+
+static void collect_evidence(AdvReport *r, AdvOracle *oracle, const AdvPool *pool, AdvFinding *finding, int id)
 {
     const AdvSelection *s = r->selection;
     int *others = ADV_NEW_ARRAY(r->arena, int, s->n + 1);
@@ -77,8 +101,11 @@ static void collect_evidence(AdvReport *r, AdvOracle *oracle, AdvFinding *findin
             continue;
         ADV_ROOM(r->arena, finding->evidence, finding->n_evidence);
         finding->evidence[finding->n_evidence++] =
-            (AdvEvidence){.query = query, .before = query->cost_today, .after = after, .without = without};
+            (AdvEvidence){.query = query, .before = query->cost_today, .after = after, .without = without,
+                          .share = s->cost_before > 0 ? query->weight * query->cost_today / s->cost_before : 0,
+                          .plan_before = plan_today(r, query), .plan_after = plan_with(r, pool, &with->used)};
         finding->calls += query->calls;
+        finding->share += finding->evidence[finding->n_evidence - 1].share;
     }
     finding->gain = s->cost_before > 0 ? saved / s->cost_before : 0;
     if (finding->n_evidence > 1)
@@ -91,45 +118,23 @@ static AdvFinding *add_finding(AdvReport *r)
     return &r->findings[r->n_findings++];
 }
 
-static const char *create_ddl(const AdvReport *r, const AdvIndex *def, const char *name)
-{
-    if (def->table->kind != 'p')
-        return adv_arena_printf(r->arena, "%s;", adv_index_create_text(r->catalog, def, name, true));
-    /* CONCURRENTLY does not work on a partitioned parent: an invalid shell first, then each partition. */
-    const char *plain = adv_index_create_text(r->catalog, def, name, false);
-    const char *on = strstr(plain, " ON ");
-    return adv_arena_printf(r->arena,
-                            "%.*s ON ONLY %s;\n-- then, for each partition: CREATE INDEX CONCURRENTLY on it, and\n"
-                            "-- ALTER INDEX %s ATTACH PARTITION that_index;",
-                            (int)(on - plain), plain, on + 4, adv_quote_ident(r->arena, name));
-}
-
-static const char *index_sql_name(const AdvReport *r, const AdvIndex *index)
-{
-    const char *table = adv_table_sql_name(r->catalog, index->table);
-    const char *name = adv_quote_ident(r->arena, index->name);
-    /* Written with its schema exactly when its table must be. */
-    if (strcmp(table, adv_quote_ident(r->arena, index->table->name)) == 0)
-        return name;
-    return adv_arena_printf(r->arena, "%s.%s", adv_quote_ident(r->arena, index->schema), name);
-}
-
 static void add_creations(AdvReport *r, AdvOracle *oracle, AdvPool *pool)
 {
-    char **taken = ADV_NEW_ARRAY(r->arena, char *, r->selection->n + 1);
     for (int i = 0; i < r->selection->n; i++) {
         const AdvCandidate *c = pool->items[r->selection->ids[i]];
         AdvFinding *f = add_finding(r);
         f->create = c;
-        f->name = adv_index_new_name(r->catalog, &c->def, taken, i);
-        taken[i] = adv_arena_strdup(r->arena, f->name);
+        f->name = adv_index_new_name(r->catalog, &c->def, r->names.items, r->names.n);
         f->table = adv_table_sql_name(r->catalog, c->def.table);
         f->bytes = c->bytes;
         f->entries = adv_entries_written(r->workload, &c->def, c->fraction, &f->hot_lost);
-        collect_evidence(r, oracle, f, c->id);
-        f->ddl = create_ddl(r, &c->def, f->name);
-        AdvIndex named = {.table = c->def.table, .name = f->name, .schema = c->def.table->schema};
-        f->undo = adv_arena_printf(r->arena, "DROP INDEX CONCURRENTLY IF EXISTS %s;", index_sql_name(r, &named));
+        collect_evidence(r, oracle, pool, f, c->id);
+        adv_script_create(&f->script, r->catalog, &c->def, f->name, &r->names);
+        const AdvIndex named = {.table = c->def.table, .name = f->name};
+        adv_script_drop(&f->undo_script, r->catalog, &named);
+        f->ddl = adv_script_text(r->arena, &f->script);
+        f->undo = adv_script_text(r->arena, &f->undo_script);
+        adv_worth_create(r, pool, f);
         f->reason = adv_reason_create(r, f);
         f->wrong_if = adv_caveat_create(r, f);
     }
@@ -153,8 +158,11 @@ static void add_drops(AdvReport *r, const AdvDropList *drops)
         f->table = adv_table_sql_name(r->catalog, drop->index->table);
         f->bytes = drop->index->bytes;
         f->entries = adv_entries_written(r->workload, drop->index, 1, NULL);
-        f->ddl = adv_arena_printf(r->arena, "DROP INDEX CONCURRENTLY IF EXISTS %s;", index_sql_name(r, drop->index));
+        adv_script_drop(&f->script, r->catalog, drop->index);
+        f->ddl = adv_script_text(r->arena, &f->script);
         f->undo = adv_undo_drop(r->arena, drop->index);
+        adv_script_add(&f->undo_script, r->arena, f->undo);
+        adv_worth_drop(r, f);
         f->reason = adv_reason_drop(r, drop);
         f->wrong_if = adv_caveat_drop(r, drop);
     }

@@ -3,6 +3,7 @@
 #ifndef ADVISOR_REPORT_FINDINGS_H
 #define ADVISOR_REPORT_FINDINGS_H
 
+#include "advisor/report/script.h"
 #include "advisor/select/redundant.h"
 #include "advisor/select/search.h"
 
@@ -11,7 +12,20 @@ typedef struct AdvEvidence {
     double before;  /* planner cost of one call */
     double after;   /* with everything advised */
     double without; /* with everything advised but this */
+    double share;   /* of the workload's cost today, which is its time when times were measured */
+    const char *plan_before; /* what today's plan does with tables, "reads orders whole; index a" */
+    const char *plan_after;
 } AdvEvidence;
+
+typedef enum AdvConfidence { ADV_CONFIDENCE_LOW, ADV_CONFIDENCE_MEDIUM, ADV_CONFIDENCE_HIGH, ADV_CONFIDENCE_COUNT } AdvConfidence;
+
+/* What index-only scans are worth: they need pages that VACUUM has marked all-visible. */
+typedef struct AdvIndexOnly {
+    bool applies;        /* the index holds all that one of its statements reads */
+    double all_visible;  /* share of the table's pages */
+    double saving_today; /* share of the cost of the statements served */
+    double saving_after_vacuum;
+} AdvIndexOnly;
 
 typedef struct AdvFinding {
     int number; /* 1, 2, ... in the order to act */
@@ -26,10 +40,18 @@ typedef struct AdvFinding {
     double bytes;       /* needed, or freed */
     double entries;     /* index entries that the workload writes for it */
     double hot_lost;    /* rows whose updates stop being heap-only */
+    double share;       /* of the workload's cost today: the statements it serves */
+    double write_cost;  /* of its upkeep, as a share of the workload's cost today */
+    double build_seconds;
+    AdvIndexOnly index_only;
+    AdvConfidence confidence;
+    const char *confidence_why; /* how it was costed */
     const char *reason; /* one plain sentence */
     const char *wrong_if; /* what would make it wrong */
-    const char *ddl;
+    const char *ddl;    /* the script's statements, one a line */
     const char *undo;
+    AdvScript script;
+    AdvScript undo_script;
 } AdvFinding;
 
 typedef struct AdvUnhelped {
@@ -44,6 +66,7 @@ typedef struct AdvReport {
     const AdvSelection *selection;
     const char *cost_source; /* "hypopg", "model" */
     double budget;
+    AdvNames names;          /* of the indexes advised */
     uint64_t questions, plans;
     int n_findings;
     AdvFinding *findings;
@@ -57,6 +80,8 @@ typedef struct AdvReport {
 
 void adv_report_build(AdvReport *report, AdvOracle *oracle, AdvPool *pool, const AdvDropList *drops);
 void adv_report_note(AdvReport *report, const char *note);
+
+const char *adv_confidence_name(AdvConfidence confidence); /* "low", "medium", "high" */
 
 /* The three forms. The text is complete, with a final newline. */
 const char *adv_report_text(const AdvReport *report);

@@ -57,6 +57,37 @@ static json_t *include_json(const AdvIndex *index)
     return include;
 }
 
+static json_t *texts_json(int n, const char *const *texts)
+{
+    json_t *array = json_array();
+    for (int i = 0; i < n; i++)
+        json_array_append_new(array, text_or_null(texts[i]));
+    return array;
+}
+
+static json_t *index_only_json(const AdvIndexOnly *only)
+{
+    if (!only->applies)
+        return json_null();
+    json_t *o = json_object();
+    json_object_set_new(o, "all_visible", number(only->all_visible));
+    json_object_set_new(o, "saving_today", number(only->saving_today));
+    json_object_set_new(o, "saving_after_vacuum", number(only->saving_after_vacuum));
+    return o;
+}
+
+static json_t *evidence_json(const AdvEvidence *e)
+{
+    json_t *q = query_json(e->query);
+    json_object_set_new(q, "share", number(e->share));
+    json_object_set_new(q, "cost_before", number(e->before));
+    json_object_set_new(q, "cost_after", number(e->after));
+    json_object_set_new(q, "cost_without_this", number(e->without));
+    json_object_set_new(q, "plan_before", text_or_null(e->plan_before));
+    json_object_set_new(q, "plan_after", text_or_null(e->plan_after));
+    return q;
+}
+
 static json_t *finding_json(const AdvFinding *f)
 {
     const AdvIndex *index = f->create ? &f->create->def : f->drop->index;
@@ -74,6 +105,10 @@ static json_t *finding_json(const AdvFinding *f)
     json_object_set_new(o, "wrong_if", text_or_null(f->wrong_if));
     json_object_set_new(o, "ddl", text_or_null(f->ddl));
     json_object_set_new(o, "undo", text_or_null(f->undo));
+    json_object_set_new(o, "script", texts_json(f->script.n, f->script.statements));
+    json_object_set_new(o, "undo_script", texts_json(f->undo_script.n, f->undo_script.statements));
+    json_object_set_new(o, "confidence", json_string(adv_confidence_name(f->confidence)));
+    json_object_set_new(o, "confidence_why", text_or_null(f->confidence_why));
     json_object_set_new(o, "bytes", number(f->bytes));
     json_object_set_new(o, "entries_written", number(f->entries));
     if (f->drop) {
@@ -83,15 +118,14 @@ static json_t *finding_json(const AdvFinding *f)
     }
     json_object_set_new(o, "hot_updates_lost", number(f->hot_lost));
     json_object_set_new(o, "calls", number(f->calls));
+    json_object_set_new(o, "share", number(f->share));
     json_object_set_new(o, "gain", number(f->gain));
+    json_object_set_new(o, "write_cost", number(f->write_cost));
+    json_object_set_new(o, "build_seconds", number(f->build_seconds));
+    json_object_set_new(o, "index_only", index_only_json(&f->index_only));
     json_t *queries = json_array();
-    for (int i = 0; i < f->n_evidence; i++) {
-        json_t *q = query_json(f->evidence[i].query);
-        json_object_set_new(q, "cost_before", number(f->evidence[i].before));
-        json_object_set_new(q, "cost_after", number(f->evidence[i].after));
-        json_object_set_new(q, "cost_without_this", number(f->evidence[i].without));
-        json_array_append_new(queries, q);
-    }
+    for (int i = 0; i < f->n_evidence; i++)
+        json_array_append_new(queries, evidence_json(&f->evidence[i]));
     json_object_set_new(o, "queries", queries);
     return o;
 }

@@ -73,12 +73,27 @@ static void add_evidence(AdvText *text, const AdvReport *r, const AdvFinding *f)
         adv_text_addf(text, "    %-10s%.0f x %s\n", i ? "" : "serves", e->query->calls,
                       adv_one_line(r->arena, e->query->text, LINE));
         adv_text_addf(text, "              cost %.1f -> %.1f (%.1f without this index)", e->before, e->after, e->without);
+        adv_text_addf(text, ", %.1f %% of all", 100 * e->share);
         if (e->query->total_ms > 0)
             adv_text_addf(text, ", measured %.2f ms a call", e->query->total_ms / e->query->calls);
         adv_text_addf(text, "  [%s]\n", e->query->origin);
+        if (e->plan_before[0] || e->plan_after[0])
+            adv_text_addf(text, "              plan %s -> %s\n", e->plan_before[0] ? e->plan_before : "(no table)",
+                          e->plan_after);
     }
     if (f->n_evidence > QUERIES_SHOWN)
         adv_text_addf(text, "              and %d more\n", f->n_evidence - QUERIES_SHOWN);
+}
+
+static void add_index_only(AdvText *text, const AdvFinding *f)
+{
+    if (!f->index_only.applies)
+        return;
+    adv_text_addf(text, "    %-10s%.0f %% of the pages are all-visible: saves %.1f %% of the cost of these statements today",
+                  "visible", 100 * f->index_only.all_visible, 100 * f->index_only.saving_today);
+    if (f->index_only.all_visible < 0.95)
+        adv_text_addf(text, ", %.1f %% after VACUUM", 100 * f->index_only.saving_after_vacuum);
+    adv_text_add(text, "\n");
 }
 
 static void add_finding(AdvText *text, const AdvReport *r, const AdvFinding *f)
@@ -89,8 +104,11 @@ static void add_finding(AdvText *text, const AdvReport *r, const AdvFinding *f)
         add_wrapped(text, "why", f->reason);
         add_evidence(text, r, f);
         adv_text_addf(text, "    %-10s%.1f %% of the workload's cost, given the other advice\n", "saves", 100 * f->gain);
-        adv_text_addf(text, "    %-10sabout %s\n", "size", adv_format_bytes(r->arena, f->bytes));
-        adv_text_addf(text, "    %-10s%.0f index entries in this workload\n", "writes", f->entries);
+        adv_text_addf(text, "    %-10sabout %s, built in about %s\n", "size", adv_format_bytes(r->arena, f->bytes),
+                      adv_format_seconds(r->arena, f->build_seconds));
+        adv_text_addf(text, "    %-10s%.0f index entries in this workload, %.2f %% of its cost\n", "writes", f->entries,
+                      100 * f->write_cost);
+        add_index_only(text, f);
     } else {
         adv_text_addf(text, "%d. DROP index %s on %s %s\n", f->number, f->name, f->table,
                       adv_index_columns_text(r->arena, f->drop->index));
@@ -98,9 +116,13 @@ static void add_finding(AdvText *text, const AdvReport *r, const AdvFinding *f)
         adv_text_addf(text, "    %-10s%s, and %.0f index entries in this workload\n", "frees",
                       adv_format_bytes(r->arena, f->bytes), f->entries);
     }
+    add_wrapped(text, "trust", adv_arena_printf(r->arena, "%s: %s", adv_confidence_name(f->confidence), f->confidence_why));
     add_wrapped(text, "wrong if", f->wrong_if);
-    adv_text_addf(text, "    %-10s%s\n", "do", f->ddl);
-    adv_text_addf(text, "    %-10s%s\n\n", "undo", f->undo);
+    for (int i = 0; i < f->script.n; i++)
+        adv_text_addf(text, "    %-10s%s\n", i ? "" : "do", f->script.statements[i]);
+    for (int i = 0; i < f->undo_script.n; i++)
+        adv_text_addf(text, "    %-10s%s\n", i ? "" : "undo", f->undo_script.statements[i]);
+    adv_text_add(text, "\n");
 }
 
 const char *adv_report_text(const AdvReport *r)
