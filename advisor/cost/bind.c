@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "advisor/catalog/stats.h"
 #include "advisor/text.h"
@@ -25,7 +26,7 @@ static const TypeSample type_samples[] = {
     {"point", "'(0,0)'"},  {"tsquery", "'a'"}, {"tsvector", "'a'"},      {"bit", "'0'"},       {"money", "'1'"},
 };
 
-static const char *sample_of_type(const char *type)
+const char *adv_type_sample(const char *type)
 {
     size_t n = strlen(type);
     for (size_t i = 0; i < PW_ARRAY_LEN(type_samples); i++)
@@ -42,9 +43,6 @@ static const char *sample_of_type(const char *type)
     return NULL;
 }
 
-/* What is tried in turn when nothing else is known. */
-static const char *const guesses[] = {"'1'", "1", "'1 day'::interval", "'2000-01-01'::date", "'a'::text", "true", "NULL"};
-
 static const char *literal_of(AdvArena *arena, const AdvColumn *column, const char *value, bool quoted)
 {
     AdvText text;
@@ -57,19 +55,20 @@ static const char *literal_of(AdvArena *arena, const AdvColumn *column, const ch
     return adv_text_get(&text);
 }
 
-static const char *prefix_pattern(AdvArena *arena, const char *value)
+static const char *pattern(AdvArena *arena, const char *value, bool infix)
 {
     AdvText text;
     adv_text_init(&text, arena);
-    size_t n = 0;
-    while (value[n] && n < 4)
-        n++;
+    /* Half of a value, as people type before they look. */
+    size_t n = (strlen(value) + 1) / 2;
+    if (n > 12)
+        n = 12;
     while (n > 0 && ((unsigned char)value[n] & 0xc0) == 0x80)
         n--;
     const char *head = adv_arena_strndup(arena, value, n);
     if (strpbrk(head, "%_\\") || n == 0)
         head = "abc";
-    adv_text_add_literal(&text, adv_arena_printf(arena, "%s%%", head));
+    adv_text_add_literal(&text, adv_arena_printf(arena, infix ? "%%%s%%" : "%s%%", head));
     return adv_text_get(&text);
 }
 
@@ -117,10 +116,13 @@ static const char *column_value(AdvBinding *b, const AdvParam *param, const AdvT
         value = range_value(b->query->facts, param, column);
     else if (param->pred == ADV_PRED_PREFIX || param->pred == ADV_PRED_INFIX) {
         value = adv_column_typical(table, param->column, 0);
-        return value ? prefix_pattern(b->arena, value) : NULL;
+        return value ? pattern(b->arena, value, param->pred == ADV_PRED_INFIX) : NULL;
     } else
         value = adv_column_typical(table, param->column, 0);
-    return value ? literal_of(b->arena, column, value, quoted) : NULL;
+    if (!value)
+        return NULL;
+    value = literal_of(b->arena, column, value, quoted);
+    return param->operand && !quoted ? adv_arena_printf(b->arena, "%s::%s", value, column->type) : value;
 }
 
 static const char *first_value(AdvBinding *b, const AdvParam *param, bool *ret_known)
@@ -133,8 +135,8 @@ static const char *first_value(AdvBinding *b, const AdvParam *param, bool *ret_k
     }
     if (param->is_offset)
         return "0";
-    if (param->extract_field)
-        return "'year'";
+    if (param->hint)
+        return param->hint;
     const AdvTable *table = param->table ? param->table : param->rel >= 0 ? facts->rels[param->rel].table : NULL;
     bool typed = param->type && *param->type;
     const AdvColumn *column = table && param->column ? adv_column(table, param->column) : NULL;
@@ -148,7 +150,7 @@ static const char *first_value(AdvBinding *b, const AdvParam *param, bool *ret_k
         return value;
     const char *type = typed ? param->type : column ? column->base_type : NULL;
     if (type) {
-        const char *sample = sample_of_type(type);
+        const char *sample = adv_type_sample(type);
         /* date $1 needs a quoted value whatever the type is. */
         if (sample && typed && sample[0] != '\'')
             sample = adv_arena_printf(b->arena, "'%s'", sample);
@@ -156,10 +158,10 @@ static const char *first_value(AdvBinding *b, const AdvParam *param, bool *ret_k
             return sample;
     }
     *ret_known = false;
-    return param->pred == ADV_PRED_PREFIX && column ? "'abc%'" : guesses[0];
+    return param->pred == ADV_PRED_PREFIX && column ? "'abc%'" : "'1'";
 }
 
-static void build_text(AdvBinding *b)
+void adv_binding_build(AdvBinding *b)
 {
     const char *source = b->query->text;
     const AdvFacts *facts = b->query->facts;
@@ -189,6 +191,28 @@ static int compare_slots(const void *a, const void *b)
     return x->start < y->start ? -1 : x->start > y->start;
 }
 
+/* date $1: the grammar wants a string there, of whatever type. */
+static bool is_typed_literal(const char *text, const AdvParam *param)
+{
+    size_t at = (size_t)param->location;
+    if (!param->type || !*param->type)
+        return false;
+    while (at > 0 && isspace((unsigned char)text[at - 1]))
+        at--;
+    size_t end = at;
+    while (at > 0 && (isalnum((unsigned char)text[at - 1]) || text[at - 1] == '_'))
+        at--;
+    /* WHERE $1::date, CASE WHEN $1::int: a keyword is no type. */
+    const char *word = text + at;
+    size_t n = end - at;
+    static const char *const types[] = {"bit", "bool", "boolean", "date", "float", "int", "integer", "interval", "json", "jsonb", "numeric",
+                                        "text", "time", "timestamp", "timestamptz", "uuid", "varchar", "zone", "precision", "real"};
+    for (size_t i = 0; i < PW_ARRAY_LEN(types); i++)
+        if (strlen(types[i]) == n && strncasecmp(types[i], word, n) == 0)
+            return true;
+    return false;
+}
+
 void adv_binding_init(AdvBinding *b, AdvArena *arena, const AdvCatalog *catalog, const AdvQuery *query)
 {
     const AdvFacts *facts = query->facts;
@@ -201,6 +225,7 @@ void adv_binding_init(AdvBinding *b, AdvArena *arena, const AdvCatalog *catalog,
         slot->param = i;
         slot->start = (size_t)facts->params[i].location;
         slot->value = first_value(b, &facts->params[i], &slot->known);
+        slot->quoted = is_typed_literal(query->text, &facts->params[i]);
         /* A parameter that is used twice has one value: what one place knows, the other takes. */
         for (int k = 0; !slot->known && k < facts->n_params; k++) {
             bool known;
@@ -214,79 +239,5 @@ void adv_binding_init(AdvBinding *b, AdvArena *arena, const AdvCatalog *catalog,
         }
     }
     qsort(b->slots, (size_t)b->n_slots, sizeof(*b->slots), compare_slots);
-    build_text(b);
-}
-
-static size_t byte_of_character(const char *text, int position)
-{
-    size_t i = 0;
-    for (int n = 1; text[i] && n < position; n++) {
-        i++;
-        while (((unsigned char)text[i] & 0xc0) == 0x80)
-            i++;
-    }
-    return i;
-}
-
-/* The guessed value nearest to the error; one that is known only when no guess is near. */
-static AdvSlot *slot_at(AdvBinding *b, size_t at, bool inside)
-{
-    AdvSlot *best = NULL;
-    size_t best_distance = 0;
-    for (int i = 0; i < b->n_slots; i++) {
-        AdvSlot *slot = &b->slots[i];
-        if (inside && (at < slot->start || at >= slot->end))
-            continue;
-        if (slot->guess + 1 >= (int)PW_ARRAY_LEN(guesses))
-            continue;
-        size_t distance = at < slot->start ? slot->start - at : at >= slot->end ? at - slot->end : 0;
-        if (slot->known)
-            distance += 100000;
-        if (!best || distance < best_distance) {
-            best = slot;
-            best_distance = distance;
-        }
-    }
-    return best;
-}
-
-/* "invalid input syntax for type date: ..." -> "date" */
-static const char *type_in_message(AdvArena *arena, const char *message)
-{
-    const char *at = strstr(message, "for type ");
-    if (!at)
-        return NULL;
-    at += 9;
-    const char *end = strchr(at, ':');
-    return adv_arena_strndup(arena, at, end ? (size_t)(end - at) : strlen(at));
-}
-
-bool adv_binding_repair(AdvBinding *b, const char *sqlstate, const char *message, int position)
-{
-    size_t at = byte_of_character(b->text, position);
-    const char *type = strcmp(sqlstate, "22P02") == 0 || strcmp(sqlstate, "22007") == 0 ? type_in_message(b->arena, message)
-                                                                                      : NULL;
-    AdvSlot *slot = NULL;
-    if (type) {
-        slot = slot_at(b, at, true);
-        const char *sample = sample_of_type(type);
-        if (slot && sample && slot->guess == 0 && strcmp(sample, slot->value) != 0) {
-            bool quoted = b->query->facts->params[slot->param].type != NULL;
-            slot->value = quoted && sample[0] != '\'' ? adv_arena_printf(b->arena, "'%s'", sample) : sample;
-            slot->known = true;
-            slot->guess++;
-            build_text(b);
-            return true;
-        }
-    }
-    if (!slot)
-        slot = slot_at(b, at, false);
-    if (!slot)
-        return false;
-    slot->guess++;
-    slot->known = false;
-    slot->value = guesses[slot->guess];
-    /* GROUP BY $1 + x and SELECT $2 + x must stay the same expression: equal guesses move together. */
-    build_text(b);
-    return true;
+    adv_binding_build(b);
 }

@@ -13,6 +13,8 @@ typedef struct AdvSlot {
     size_t start, end; /* of the value in the bound text, bytes */
     const char *value;
     int guess;        /* forms tried so far */
+    bool quoted;      /* date $1: only a string literal may stand there */
+    bool exhausted;   /* all forms were tried: it is not this one */
     bool known;       /* from statistics: not touched by repairs before the guesses are */
 } AdvSlot;
 
@@ -27,7 +29,13 @@ typedef struct AdvBinding {
 
 void adv_binding_init(AdvBinding *binding, AdvArena *arena, const AdvCatalog *catalog, const AdvQuery *query);
 
-/* Changes the value that the error is about; `position` is its 1-based character in binding->text (0 unknown).
+/* Puts the slots' values into the text again. */
+void adv_binding_build(AdvBinding *binding);
+
+/* A literal of the type, as "integer" or "timestamp without time zone"; NULL: no such type is known. */
+const char *adv_type_sample(const char *type);
+
+/* repair.c: changes the value that the error is about; `position` is its 1-based character in binding->text (0 unknown).
  * False when nothing is left to try. */
 bool adv_binding_repair(AdvBinding *binding, const char *sqlstate, const char *message, int position);
 

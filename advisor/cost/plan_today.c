@@ -3,7 +3,7 @@
 #include "advisor/cost/hypopg.h"
 #include "advisor/sql/parse.h"
 
-#define REPAIRS_MAX 24
+#define REPAIRS_MAX 80
 
 static bool nothing_to_plan(const AdvFacts *facts)
 {

@@ -7,7 +7,8 @@
 
 static bool is_advisable(PwSqlKind kind)
 {
-    return kind == PW_SQL_SELECT || kind == PW_SQL_INSERT || kind == PW_SQL_UPDATE || kind == PW_SQL_DELETE;
+    return kind == PW_SQL_SELECT || kind == PW_SQL_INSERT || kind == PW_SQL_UPDATE || kind == PW_SQL_DELETE ||
+           kind == PW_SQL_MERGE;
 }
 
 /* A sample with all its values in readable form: its text is then better than the normalised one. */

@@ -321,6 +321,21 @@ static void set_list(Analyser *a, Scope *scope, AdvTable *table, Node *const *ta
     }
 }
 
+/* INSERT INTO t (x) SELECT $1: the column tells the type. */
+static void stored_outputs(Analyser *a, const PgQuery__InsertStmt *stmt, AdvTable *table, const PgQuery__SelectStmt *select)
+{
+    for (size_t i = 0; table && i < select->n_target_list; i++) {
+        const Node *target = select->target_list[i];
+        AdvParam context = {.rel = -1, .table = table};
+        if (i < stmt->n_cols && stmt->cols[i]->node_case == PG_QUERY__NODE__NODE_RES_TARGET)
+            context.column = adv_table_column(table, stmt->cols[i]->res_target->name);
+        else if (stmt->n_cols == 0 && (int)i < table->n_columns)
+            context.column = (int)i + 1;
+        if (context.column > 0 && target && target->node_case == PG_QUERY__NODE__NODE_RES_TARGET)
+            adv_note_param(a, target->res_target->val, &context);
+    }
+}
+
 static void insert(Analyser *a, const PgQuery__InsertStmt *stmt, Scope *outer, bool top)
 {
     int block = add_block(a, outer ? outer->block : -1);
@@ -361,6 +376,7 @@ static void insert(Analyser *a, const PgQuery__InsertStmt *stmt, Scope *outer, b
         }
     } else if (select) {
         adv_analyse_select(a, select, outer, NULL, NULL, NULL);
+        stored_outputs(a, stmt, table, select);
     } else if (top) {
         a->facts->insert_rows = 1; /* DEFAULT VALUES */
     }
@@ -397,6 +413,37 @@ static void delete_from(Analyser *a, const PgQuery__DeleteStmt *stmt, Scope *out
     target_list(a, &scope, stmt->returning_list, stmt->n_returning_list, outputs, n);
 }
 
+/* To the planner a join of target and source, whose rows are then written. Costs like an UPDATE. */
+static void merge(Analyser *a, const PgQuery__MergeStmt *stmt, Scope *outer, bool top)
+{
+    Scope scope = {.parent = outer, .block = add_block(a, outer ? outer->block : -1)};
+    with_clause(a, stmt->with_clause, outer);
+    adv_from_table(a, &scope, stmt->relation, true);
+    AdvTable *table = a->facts->rels[scope.items[0].rel].table;
+    if (top)
+        a->facts->written = table;
+    adv_from_item(a, &scope, stmt->source_relation);
+    adv_analyse_qual(a, &scope, stmt->join_condition, false);
+    for (size_t i = 0; i < stmt->n_merge_when_clauses; i++) {
+        if (!stmt->merge_when_clauses[i] || stmt->merge_when_clauses[i]->node_case != PG_QUERY__NODE__NODE_MERGE_WHEN_CLAUSE)
+            continue;
+        const PgQuery__MergeWhenClause *when = stmt->merge_when_clauses[i]->merge_when_clause;
+        adv_walk_expr(a, &scope, when->condition);
+        if (when->command_type == PG_QUERY__CMD_TYPE__CMD_UPDATE)
+            set_list(a, &scope, table, when->target_list, when->n_target_list);
+        for (size_t k = 0; k < when->n_values; k++) {
+            AdvParam context = {.rel = -1, .table = table};
+            const Node *target = k < when->n_target_list ? when->target_list[k] : NULL;
+            if (table && target && target->node_case == PG_QUERY__NODE__NODE_RES_TARGET)
+                context.column = adv_table_column(table, target->res_target->name);
+            if (context.column == 0)
+                context.table = NULL;
+            adv_note_param(a, when->values[k], &context);
+            adv_walk_expr(a, &scope, when->values[k]);
+        }
+    }
+}
+
 void adv_analyse_query_node(Analyser *a, const Node *node, Scope *outer, AdvOutput **ret_outputs, int *ret_n,
                             int *ret_block)
 {
@@ -417,6 +464,8 @@ void adv_analyse_query_node(Analyser *a, const Node *node, Scope *outer, AdvOutp
         update(a, node->update_stmt, outer, top, &outputs, &n);
     else if (node->node_case == PG_QUERY__NODE__NODE_DELETE_STMT)
         delete_from(a, node->delete_stmt, outer, top, &outputs, &n);
+    else if (node->node_case == PG_QUERY__NODE__NODE_MERGE_STMT)
+        merge(a, node->merge_stmt, outer, top);
     a->depth--;
     a->ctes = ctes;
     if (ret_outputs) {
@@ -433,6 +482,7 @@ static AdvStmtKind statement_kind(const Node *node)
     case PG_QUERY__NODE__NODE_INSERT_STMT:
         return ADV_STMT_INSERT;
     case PG_QUERY__NODE__NODE_UPDATE_STMT:
+    case PG_QUERY__NODE__NODE_MERGE_STMT:
         return ADV_STMT_UPDATE;
     case PG_QUERY__NODE__NODE_DELETE_STMT:
         return ADV_STMT_DELETE;
@@ -467,6 +517,7 @@ PwErr adv_sql_analyse(AdvCatalog *catalog, AdvArena *arena, const char *text, Ad
     if (a.facts->kind != ADV_STMT_OTHER)
         adv_analyse_query_node(&a, tree->stmts[0]->stmt, NULL, NULL, NULL, NULL);
     pg_query__parse_result__free_unpacked(tree, NULL);
+    adv_sql_add_other_params(arena, text, a.facts);
     *ret_facts = a.facts;
     return PW_OK;
 }

@@ -78,6 +78,9 @@ bool adv_first_column(Analyser *a, Scope *scope, const Node *node, int *ret_rel,
 void adv_analyse_qual(Analyser *a, Scope *scope, const Node *node, bool negated);
 void adv_note_param(Analyser *a, const Node *value, const AdvParam *context);
 
+/* parse.c */
+void adv_sql_add_other_params(AdvArena *arena, const char *text, AdvFacts *facts);
+
 /* analyse.c */
 void adv_analyse_select(Analyser *a, const PgQuery__SelectStmt *select, Scope *outer, AdvOutput **ret_outputs,
                         int *ret_n, int *ret_block);

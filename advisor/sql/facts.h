@@ -117,8 +117,9 @@ typedef struct AdvParam {
     bool upper;        /* the upper bound of a range */
     const char *type;  /* of a cast around it, e.g. "date"; NULL */
     bool is_limit, is_offset;
+    bool operand;      /* of + or - on that side of the comparison: its type must be told */
     bool is_list;      /* = ANY ($n): an array */
-    bool extract_field; /* extract($n from x) */
+    const char *hint;  /* a literal that its place asks for: 'year' in extract($n from x); NULL */
 } AdvParam;
 
 typedef struct AdvFacts {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "advisor/sql/parse.h"
 
+#include "advisor/sql/analyse_priv.h"
+#include "poolwise/lexer.h"
+
 #include <ctype.h>
-#include <pg_query.h>
-#include <pg_query/pg_query.pb-c.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -87,6 +88,26 @@ static void split_tokens(AdvArena *arena, const char *text, const PgQuery__ScanR
         piece.len = (size_t)token->end - piece.start;
     }
     add_piece(arena, pieces, n, piece);
+}
+
+/* The walk over the tree visits what conditions need. A server wants a value for every $n, wherever it stands. */
+void adv_sql_add_other_params(AdvArena *arena, const char *text, AdvFacts *facts)
+{
+    PwLexer lexer = pw_lexer(text, strlen(text), 0);
+    PwToken token;
+    while (pw_lex_next(&lexer, &token) != PW_TOK_END) {
+        if (token.type != PW_TOK_PARAM)
+            continue;
+        int location = (int)(token.text - text);
+        bool known = false;
+        for (int i = 0; i < facts->n_params && !known; i++)
+            known = facts->params[i].location == location;
+        if (known)
+            continue;
+        ADV_ROOM(arena, facts->params, facts->n_params);
+        facts->params[facts->n_params++] =
+            (AdvParam){.rel = -1, .number = atoi(token.text + 1), .location = location};
+    }
 }
 
 void adv_sql_split(AdvArena *arena, const char *text, AdvPiece **ret_pieces, int *ret_n)

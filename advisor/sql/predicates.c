@@ -35,12 +35,28 @@ void adv_note_param(Analyser *a, const Node *value, const AdvParam *context)
         if (old->location != param.location)
             continue;
         /* Seen before by the generic walk: the better-informed description stays. */
-        if (old->rel < 0 && !old->table && (param.rel >= 0 || param.table || param.type) && !old->is_limit)
+        if (old->rel < 0 && !old->table && (param.rel >= 0 || param.table || param.type) && !old->is_limit &&
+            !old->hint)
             *old = param;
         return;
     }
     ADV_ROOM(a->arena, facts->params, facts->n_params);
     facts->params[facts->n_params++] = param;
+}
+
+/* x < date $1 + interval $2: the first operand is of the column's kind. */
+static void note_bound(Analyser *a, const Node *value, const AdvParam *context)
+{
+    AdvParam operand = *context;
+    while (value && value->node_case == PG_QUERY__NODE__NODE_A_EXPR && value->a_expr->lexpr && value->a_expr->n_name == 1 &&
+           (strcmp(adv_string_value(value->a_expr->name[0]), "+") == 0 ||
+            strcmp(adv_string_value(value->a_expr->name[0]), "-") == 0)) {
+        value = value->a_expr->lexpr;
+        operand.operand = true;
+        operand.type = NULL;
+        adv_as_value(a, value, &operand.type);
+    }
+    adv_note_param(a, value, &operand);
 }
 
 static AdvPred *add_pred(Analyser *a, AdvPredKind kind, const KeyRef *key)
@@ -116,7 +132,7 @@ static void compare_key(Analyser *a, const KeyRef *key, AdvPredKind kind, bool u
     AdvParam context = {.rel = key->rel, .column = key->column, .pred = kind, .upper = upper, .type = type};
     if (key->expr)
         context.rel = -1;
-    adv_note_param(a, value, &context);
+    note_bound(a, value, &context);
 }
 
 static void compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated)
@@ -274,8 +290,8 @@ static void between(Analyser *a, Scope *scope, const PgQuery__AExpr *expr)
     int rel = key.expr ? -1 : key.rel;
     AdvParam lo = {.rel = rel, .column = key.column, .pred = ADV_PRED_RANGE, .type = lo_type};
     AdvParam hi = {.rel = rel, .column = key.column, .pred = ADV_PRED_RANGE, .upper = true, .type = hi_type};
-    adv_note_param(a, list->items[0], &lo);
-    adv_note_param(a, list->items[1], &hi);
+    note_bound(a, list->items[0], &lo);
+    note_bound(a, list->items[1], &hi);
 }
 
 static void like(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool negated)

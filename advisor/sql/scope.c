@@ -191,8 +191,11 @@ void adv_from_table(Analyser *a, Scope *scope, const PgQuery__RangeVar *var, boo
     }
     AdvTable *table = adv_catalog_find(a->catalog, qualified ? var->schemaname : NULL, var->relname);
     if (!table) {
-        if (!qualified || (strcmp(var->schemaname, "pg_catalog") != 0 &&
-                           strcmp(var->schemaname, "information_schema") != 0)) {
+        /* The server's own catalogs are planned like the rest, but nobody puts indexes on them. */
+        bool own = qualified ? strcmp(var->schemaname, "pg_catalog") == 0 ||
+                                   strcmp(var->schemaname, "information_schema") == 0
+                             : strncmp(var->relname, "pg_", 3) == 0;
+        if (!own) {
             a->facts->n_unknown_tables++;
             if (!a->facts->unknown_table)
                 a->facts->unknown_table = adv_arena_strdup(a->arena, var->relname);

@@ -66,6 +66,33 @@ typedef struct Walk {
     Scope *scope;
 } Walk;
 
+/* Arguments that must be one of a few words: any other value is refused when the server folds constants. */
+static void note_hints(Analyser *a, const PgQuery__FuncCall *call, const char *name)
+{
+    static const struct {
+        const char *name;
+        size_t argument, n_arguments; /* n_arguments 0: any number */
+        const char *hint;
+    } rows[] = {
+        {"extract", 0, 0, "'year'"},      {"date_part", 0, 0, "'year'"},      {"date_trunc", 0, 0, "'month'"},
+        {"to_char", 1, 0, "'YYYY-MM'"},   {"to_date", 0, 2, "'2000-01'"},     {"to_date", 1, 0, "'YYYY-MM'"},
+        {"to_timestamp", 0, 2, "'2000-01'"}, {"to_timestamp", 1, 0, "'YYYY-MM'"}, {"timezone", 0, 0, "'UTC'"},
+        {"to_tsvector", 0, 2, "'simple'"}, {"to_tsquery", 0, 2, "'simple'"},  {"plainto_tsquery", 0, 2, "'simple'"},
+        {"phraseto_tsquery", 0, 2, "'simple'"}, {"websearch_to_tsquery", 0, 2, "'simple'"},
+        {"make_date", 0, 0, "2000"},      {"make_date", 1, 0, "1"},           {"make_date", 2, 0, "1"},
+        {"percentile_cont", 0, 0, "0.5"}, {"percentile_disc", 0, 0, "0.5"},   {"jsonb_path_exists", 1, 0, "'$.a'"},
+        {"jsonb_path_query", 1, 0, "'$.a'"}, {"jsonb_path_match", 1, 0, "'$.a'"}, {"bernoulli", 0, 0, "10"},
+        {"system", 0, 0, "10"},
+    };
+    for (size_t i = 0; i < PW_ARRAY_LEN(rows); i++) {
+        if (strcmp(rows[i].name, name) != 0 || rows[i].argument >= call->n_args ||
+            (rows[i].n_arguments && rows[i].n_arguments != call->n_args))
+            continue;
+        AdvParam context = {.rel = -1, .hint = rows[i].hint};
+        adv_note_param(a, call->args[rows[i].argument], &context);
+    }
+}
+
 static void walk_child(void *arg, const ProtobufCMessage *child)
 {
     Walk *walk = arg;
@@ -98,11 +125,8 @@ static void walk_child(void *arg, const ProtobufCMessage *child)
             walk_child(walk, &cast->arg->base);
     } else if (type == &pg_query__func_call__descriptor) {
         const PgQuery__FuncCall *call = (const PgQuery__FuncCall *)child;
-        if (call->n_funcname > 0 && call->n_args > 0 &&
-            strcmp(adv_string_value(call->funcname[call->n_funcname - 1]), "extract") == 0) {
-            AdvParam context = {.rel = -1, .extract_field = true};
-            adv_note_param(a, call->args[0], &context);
-        }
+        if (call->n_funcname > 0)
+            note_hints(a, call, adv_string_value(call->funcname[call->n_funcname - 1]));
         adv_pb_children(child, walk_child, walk);
     } else {
         adv_pb_children(child, walk_child, walk);
