@@ -15,6 +15,7 @@
 #include <uthash.h>
 
 #include "pooler/auth/client_auth.h"
+#include "pooler/config/ident.h"
 #include "pooler/net/addr.h"
 #include "pooler/relay/relay.h"
 
@@ -50,6 +51,8 @@ struct Client {
     PoolEntry *entry; /* one reference */
     ClientSettings settings;
     const Config *config; /* AUTH: the snapshot that the login began with, one reference */
+    AuthType auth_type;   /* how this client has to prove who it is; AUTH_TYPE_COUNT: no rule lets it in */
+    const IdentMap *auth_map; /* LOOKUP, AUTH: of the rule, in `config` */
     ClientAuth *auth;
     UserList *users; /* AUTH: one reference */
     ClientLookup *lookup; /* LOOKUP */

@@ -43,7 +43,7 @@ void client_release_slots(Client *c)
     c->db = NULL;
 }
 
-static bool is_console(const Client *c)
+bool client_is_console(const Client *c)
 {
     bool is_auto;
     if (strcmp(c->database, "pgbouncer") == 0)
@@ -66,11 +66,14 @@ static ClientAuthMethod method_of(AuthType type)
         return CLIENT_AUTH_PLAIN;
     case AUTH_TYPE_SCRAM_SHA_256:
         return CLIENT_AUTH_SCRAM;
+    case AUTH_TYPE_CERT: /* the certificate or the process was checked before */
+    case AUTH_TYPE_PEER:
+        return CLIENT_AUTH_TRUST;
     case AUTH_TYPE_MD5:
-    case AUTH_TYPE_CERT: /* these are refused when the configuration is read */
     case AUTH_TYPE_HBA:
     case AUTH_TYPE_LDAP:
     case AUTH_TYPE_PAM:
+    case AUTH_TYPE_REJECT:
     case AUTH_TYPE_COUNT:
         break;
     }
@@ -89,6 +92,7 @@ void client_forget_auth(Client *c)
         secret_finish(c->found);
     free(c->found);
     c->found = NULL;
+    c->auth_map = NULL;
     config_unref(c->config);
     c->config = NULL;
 }
@@ -121,18 +125,24 @@ static void auth_step(Client *c, AuthStep step, PwBuf *out)
 static bool is_own_console(const Client *c)
 {
     NetCred cred;
-    return is_console(c) && c->is_unix && (strcmp(c->user, "pgbouncer") == 0 || strcmp(c->user, "pooler") == 0) &&
+    return client_is_console(c) && c->is_unix && (strcmp(c->user, "pgbouncer") == 0 || strcmp(c->user, "pooler") == 0) &&
            net_addr_peer_cred(c->relay.stream.fd, &cred) == PW_OK && cred.uid == geteuid();
 }
 
 static void start_auth(Client *c, const Secret *secret);
+
+/* Does it matter whether the user exists? */
+static bool wants_secret(AuthType type)
+{
+    return type != AUTH_TYPE_ANY && type != AUTH_TYPE_REJECT && type != AUTH_TYPE_COUNT;
+}
 
 void client_login_start(Client *c)
 {
     WorkerCtx *ctx = client_ctx(c);
     if (ctx->config->log_connections)
         client_log(c, PW_LOG_LOG, "login attempt: db=%s user=%s tls=no replication=no", c->database, c->user);
-    if (!is_console(c)) {
+    if (!client_is_console(c)) {
         if (ctx->shutdown != SHUTDOWN_NONE) {
             client_close(c, "pooler is shutting down", "pooler is shutting down");
             return;
@@ -151,8 +161,9 @@ void client_login_start(Client *c)
         authenticated(c);
         return;
     }
+    client_method_choose(c);
     const Secret *secret = userlist_find(c->users, c->user);
-    if (!secret && ctx->config->auth_type != AUTH_TYPE_ANY && !is_console(c) && client_lookup_configured(c))
+    if (!secret && wants_secret(c->auth_type) && client_lookup_configured(c))
         client_lookup_start(c);
     else
         start_auth(c, secret);
@@ -167,12 +178,13 @@ void client_login_found(Client *c, Secret *secret)
 
 static void start_auth(Client *c, const Secret *secret)
 {
-    WorkerCtx *ctx = client_ctx(c);
+    if (!client_method_check(c, secret != NULL))
+        return;
     ClientAuthSpec spec = {
-        .method = method_of(ctx->config->auth_type),
+        .method = method_of(c->auth_type),
         .user = c->user,
         .secret = secret,
-        .scram_iterations = (uint32_t)ctx->config->scram_iterations,
+        .scram_iterations = (uint32_t)c->config->scram_iterations,
         .cache = context_scram_cache(),
     };
     if (client_auth_create(&spec, &c->auth) != PW_OK) {
@@ -268,7 +280,7 @@ static void keep_scram_keys(Client *c, const DatabaseConf *dbconf)
 
 static void authenticated(Client *c)
 {
-    if (is_console(c)) {
+    if (client_is_console(c)) {
         open_console(c);
         return;
     }
@@ -281,8 +293,9 @@ static void authenticated(Client *c)
         client_close(c, text, text);
         return;
     }
-    if (ctx->config->auth_type == AUTH_TYPE_ANY && !dbconf->user) {
-        client_close(c, "auth_type=any requires forced user", "auth_type=any requires forced user");
+    if (c->auth_type == AUTH_TYPE_ANY && !dbconf->user) {
+        client_log(c, PW_LOG_ERROR, "auth_type=any requires forced user");
+        client_close(c, "bouncer config error", "bouncer config error");
         return;
     }
     if (!take_client_slots(c, dbconf))

@@ -50,9 +50,13 @@ void client_lookup_abort(Client *c)
         finish(l);
 }
 
-PwUsec client_lookup_since(const Client *c)
+void client_lookup_tick(Client *c, PwUsec now)
 {
-    return c->lookup->waiter.since;
+    ClientLookup *l = c->lookup;
+    PwUsec limit = client_ctx(c)->config->query_wait_timeout;
+    if (l->server || !client_login_refused(c, l->entry, l->waiter.since))
+        if (limit > 0 && now - l->waiter.since >= limit)
+            client_close(c, "query_wait_timeout", "query_wait_timeout");
 }
 
 /* ---- the conversation ---- */
@@ -89,10 +93,16 @@ static void parse_bind_execute(Pipeline *p, PwBuf *out, const char *sql, const c
     pipeline_push(p, PIPE_EXECUTE, PIPE_SWALLOW, NULL, NULL, now);
 }
 
-static const char *query_of(const Client *c)
+/* The line of [databases] that the client asked for; NULL: none, or the console. */
+static const DatabaseConf *line_of(const Client *c)
 {
     bool is_auto;
-    const DatabaseConf *db = config_find_database(c->config, c->database, &is_auto);
+    return client_is_console(c) ? NULL : config_find_database(c->config, c->database, &is_auto);
+}
+
+static const char *query_of(const Client *c)
+{
+    const DatabaseConf *db = line_of(c);
     return db && db->auth_query ? db->auth_query : c->config->auth_query;
 }
 
@@ -260,8 +270,8 @@ static const char *user_of(const Client *c, const DatabaseConf *db)
 
 bool client_lookup_configured(const Client *c)
 {
-    bool is_auto;
-    return user_of(c, config_find_database(c->config, c->database, &is_auto)) != NULL;
+    const DatabaseConf *db = line_of(c);
+    return user_of(c, db) != NULL && (db || client_is_console(c));
 }
 
 static bool refuse(Client *c, const char *text, const char *log)
@@ -281,13 +291,9 @@ static bool pick_database(Client *c, const DatabaseConf *db, const char **ret_na
     if (!name || !*name)
         name = c->database;
     *ret_name = name;
-    if (strcmp(name, "pgbouncer") == 0)
+    if (strcmp(name, "pgbouncer") == 0 || (name == c->database && client_is_console(c)))
         return refuse(c, "bouncer config error", "cannot use the reserved \"pgbouncer\" database as an auth_dbname");
     if (!config_find_database(c->config, name, &is_auto)) {
-        if (name == c->database) {
-            snprintf(log, sizeof(log), "no such database: %s", name);
-            return refuse(c, log, NULL);
-        }
         snprintf(log, sizeof(log), "authentication database \"%s\" is not configured", name);
         return refuse(c, "bouncer config error", log);
     }
@@ -305,9 +311,9 @@ static bool pick_database(Client *c, const DatabaseConf *db, const char **ret_na
 void client_lookup_start(Client *c)
 {
     WorkerCtx *ctx = client_ctx(c);
-    bool is_auto;
-    const DatabaseConf *db = config_find_database(c->config, c->database, &is_auto);
+    const DatabaseConf *db = line_of(c);
     const char *name;
+    char text[320];
     if (!pick_database(c, db, &name))
         return;
     ClientLookup *l = pw_xcalloc(1, sizeof(*l));
@@ -321,5 +327,9 @@ void client_lookup_start(Client *c)
     client_setup_local(ctx, l->local);
     c->lookup = l;
     c->state = CLIENT_LOOKUP;
+    if (client_pool_is_failing(l->entry, text, sizeof(text))) {
+        client_close(c, text, text);
+        return;
+    }
     pool_acquire(l->local->shard, &l->waiter);
 }

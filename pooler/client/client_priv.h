@@ -28,18 +28,32 @@ void client_login_start(Client *c);  /* user and database are known */
 void client_login_input(Client *c);  /* AUTH: password messages in relay.held */
 void client_login_finish(Client *c); /* WELCOME: the pool's parameters are known */
 
+bool client_is_console(const Client *c); /* by the name of its database */
 void client_release_slots(Client *c);
 
+/* client_method.c */
+bool client_is_tls(const Client *c);
+/* Sets c->auth_type and c->auth_map. */
+void client_method_choose(Client *c);
+/* What needs no messages: peer, cert, and those whom no rule lets in. False: the client was closed. `known`: the user exists. */
+bool client_method_check(Client *c, bool known);
+
 /* client_lookup.c */
+/* Is there an auth_user to ask, and a database that the client asked for? An unknown database is not told before the
+ * password was right, so nothing is asked for it. */
 bool client_lookup_configured(const Client *c);
 void client_lookup_start(Client *c); /* ends in client_login_found or a close */
 void client_lookup_abort(Client *c);
-PwUsec client_lookup_since(const Client *c);
+void client_lookup_tick(Client *c, PwUsec now);
 void client_login_found(Client *c, Secret *secret); /* client_login.c; takes the secret over */
 
 /* client_wait.c */
 void client_wait_welcome(Client *c); /* asks the pool for a server to learn from */
 void client_waiter_init(Client *c);
+/* The pool cannot log in to its server, since `since`: who waits for it is told and closed. */
+bool client_login_refused(Client *c, PoolEntry *e, PwUsec since);
+/* No live server, and the last attempt failed just now: waiting would not help. */
+bool client_pool_is_failing(PoolEntry *e, char *text, size_t size);
 
 /* client_cancel.c */
 void client_cancel_request(Client *c, const uint8_t key[8]);

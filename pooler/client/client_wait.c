@@ -44,10 +44,8 @@ void client_waiter_init(Client *c)
     c->waiter.ticket = POOL_NO_TICKET;
 }
 
-/* No live server, and the last attempt failed just now: waiting would not help. */
-static bool is_failing(const Client *c, char *text, size_t size)
+bool client_pool_is_failing(PoolEntry *e, char *text, size_t size)
 {
-    PoolEntry *e = c->entry;
     PwUsec failed = pw_atomic_load(&e->failed_at);
     if (!failed || pool_size_used(e->pool) > 0)
         return false;
@@ -68,7 +66,7 @@ static bool refuse_wait(Client *c)
         relay_fail_later(r, "database removed", "database removed");
         return true;
     }
-    if (is_failing(c, r->close_buf, sizeof(r->close_buf))) {
+    if (client_pool_is_failing(c->entry, r->close_buf, sizeof(r->close_buf))) {
         relay_fail_later(r, r->close_buf, r->close_buf);
         return true;
     }
@@ -139,14 +137,18 @@ static void notify_waiting(Client *c)
 }
 
 /* The server's error for clients that cannot even log in; PostgreSQL that is starting up (57P03) is waited for. */
-static bool login_refused(Client *c)
+bool client_login_refused(Client *c, PoolEntry *e, PwUsec since)
 {
-    PoolEntry *e = c->entry;
     char text[256], sqlstate[6];
     PwUsec failed = pw_atomic_load(&e->failed_at);
-    if (!failed || failed < c->waiter.since || pool_size_used(e->pool) > 0)
+    if (!failed || failed < since)
         return false;
     pthread_mutex_lock(&e->lock);
+    /* Servers that still work are worth waiting for, unless they are on their way out (RECONNECT forgot the welcome). */
+    if (pool_size_used(e->pool) > 0 && e->welcome) {
+        pthread_mutex_unlock(&e->lock);
+        return false;
+    }
     snprintf(text, sizeof(text), "%s", e->fail_text);
     memcpy(sqlstate, e->fail_sqlstate, 6);
     pthread_mutex_unlock(&e->lock);
@@ -160,7 +162,7 @@ static void tick_waiting(Client *c, PwUsec now)
 {
     const Config *config = client_ctx(c)->config;
     const ClientSettings *s = &c->settings;
-    if (login_refused(c))
+    if (client_login_refused(c, c->entry, c->waiter.since))
         return;
     if (over(s->query_wait_timeout, c->waiter.since, now))
         client_close(c, "query_wait_timeout", "query_wait_timeout");
@@ -217,10 +219,10 @@ void client_tick(WorkerCtx *ctx, PwUsec now)
                 client_close(c, "client_login_timeout", "client_login_timeout");
             break;
         case CLIENT_LOOKUP:
-            if (over(ctx->config->query_wait_timeout, client_lookup_since(c), now))
-                client_close(c, "query_wait_timeout", "query_wait_timeout");
-            else if (over(ctx->config->client_login_timeout, c->connected_at, now))
+            if (over(ctx->config->client_login_timeout, c->connected_at, now))
                 client_close(c, "client_login_timeout", "client_login_timeout");
+            else
+                client_lookup_tick(c, now);
             break;
         case CLIENT_WELCOME:
             tick_waiting(c, now);

@@ -57,6 +57,9 @@ void config_user_destroy(UserConf *user);
 /* What no single line can tell: problems between options. */
 void config_validate(ConfigLoader *loader);
 
+/* Reads auth_hba_file and auth_ident_file when auth_type is hba. What is wrong with them are warnings. */
+void config_read_hba(Config *config, PwDiag *diags);
+
 Config *config_new(void); /* all defaults, no lines, one reference */
 
 #endif

@@ -94,16 +94,12 @@ static bool read_uri(ConfigLoader *loader, PwIniPlace at, const char *subject, c
 }
 
 /* Rules that concern the line alone. */
-static bool check_database(ConfigLoader *loader, PwIniPlace at, const char *subject,
+static void check_database(ConfigLoader *loader, PwIniPlace at, const char *subject,
                            const DatabaseConf *db)
 {
-    bool ok = true;
-    if (pw_str_equal(db->auth_dbname, "pgbouncer")) {
-        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, NULL,
-                    "%s: cannot use the reserved \"pgbouncer\" database as an auth_dbname",
-                    subject);
-        ok = false;
-    }
+    if (pw_str_equal(db->auth_dbname, "pgbouncer")) /* as in PgBouncer each login tells it, not the load */
+        pw_diag_add(loader->diags, PW_DIAG_WARNING, at.file, at.line, "name an entry of [databases]",
+                    "%s: auth_dbname is the admin console: users who are not in auth_file cannot log in", subject);
     if (db->password != NULL && db->user == NULL)
         pw_diag_add(loader->diags, PW_DIAG_WARNING, at.file, at.line, "add user=NAME",
                     "%s: password without user has no effect", subject);
@@ -111,7 +107,6 @@ static bool check_database(ConfigLoader *loader, PwIniPlace at, const char *subj
         pw_diag_add(loader->diags, PW_DIAG_WARNING, at.file, at.line, NULL,
                     "%s: min_pool_size (%d) is larger than pool_size (%d), which is the limit",
                     subject, db->min_pool_size, db->pool_size);
-    return ok;
 }
 
 void config_read_database(ConfigLoader *loader, PwIniPlace at, const char *name, const char *value)
@@ -137,8 +132,10 @@ void config_read_database(ConfigLoader *loader, PwIniPlace at, const char *name,
     bool ok = is_uri(value)
                   ? read_uri(loader, at, subject, value, db)
                   : config_read_pairs(loader, at, subject, value, &config_database_params, db);
-    if (ok && check_database(loader, at, subject, db))
-        line_set_add(&loader->config->lines->databases, db->name, db);
-    else
+    if (!ok) {
         config_database_destroy(db);
+        return;
+    }
+    check_database(loader, at, subject, db);
+    line_set_add(&loader->config->lines->databases, db->name, db);
 }

@@ -143,6 +143,8 @@ PwErr config_load(const char *path, Config **ret_config, PwDiag *diags)
         config_validate(&loader);
     if (err == PW_OK && diags->n_errors > errors_before)
         err = PW_ERR_SYNTAX;
+    if (err == PW_OK)
+        config_read_hba(loader.config, diags);
     free(loader.places);
     if (err == PW_OK)
         *ret_config = loader.config;

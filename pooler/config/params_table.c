@@ -97,8 +97,8 @@ static const PwParamRow rows[] = {
     BOOL(application_name_add_host, "0", RT, "append the client's address and port to application_name at login"),
     STR(auth_dbname, NULL, RT, "[databases] entry in which auth_query runs"),
     PATH(auth_file, NULL, RT, "file of users and passwords or secrets"),
-    PATH(auth_hba_file, "", RT | LATER, "access rules, read when auth_type is hba"),
-    PATH(auth_ident_file, NULL, RT | LATER, "identity maps, read when auth_type is hba"),
+    PATH(auth_hba_file, "", RT, "access rules, read when auth_type is hba"),
+    PATH(auth_ident_file, NULL, RT, "identity maps, read when auth_type is hba"),
     STR(auth_ldap_options, NULL, RT | LATER | SECRET, "options of the directory server, used when auth_type is ldap"),
     STR(auth_query, AUTH_QUERY, RT, "query that looks up a user's secret as auth_user"),
     ENUM(auth_type, auth_types, "md5", RT | LATER, "how clients prove who they are"),
@@ -208,7 +208,7 @@ const PwParamTable config_params = {rows, PW_ARRAY_LEN(rows)};
 
 /* clang-format off */
 static const ConfigLater laters[] = {
-    {"auth_type", {"any", "trust", "plain", "scram-sha-256"}, "this way to log in is not available in this version", false},
+    {"auth_type", {"any", "trust", "plain", "scram-sha-256", "hba"}, "this way to log in is not available in this version", false},
     {"client_tls_sslmode", {NULL}, "TLS is not available in this version", false},
     {"dns_zone_check_period", {NULL}, "watching DNS zones is not available in this version", false},
     {"peer_id", {NULL}, "peering is not available in this version", false},

@@ -23,7 +23,7 @@ extern const PwParamTable config_user_params;     /* one line of [users], into U
  * together with another option that has one. */
 typedef struct ConfigLater {
     const char *name;
-    const char *accepted[4]; /* besides the default; as printed */
+    const char *accepted[8]; /* besides the default; as printed */
     const char *reason;      /* what is not available */
     bool only_note; /* housekeeping: the file loads with a warning; SET is refused all the same */
 } ConfigLater;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pooler/config/config_priv.h"
+#include "pooler/config/hba.h"
 #include "pooler/config/params_table.h"
 #include "poolwise/mem.h"
 
@@ -57,6 +58,7 @@ void config_unref(const Config *config)
     if (__atomic_sub_fetch(&gone->refs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     pw_params_finish(&config_params, gone);
+    hba_unref(gone->hba);
     lines_unref(gone->lines);
     free(gone);
 }
@@ -220,6 +222,20 @@ static void explain_first(const PwDiag *diags, char *why)
     }
 }
 
+void config_read_hba(Config *config, PwDiag *diags)
+{
+    hba_unref(config->hba);
+    config->hba = NULL;
+    if (config->auth_type == AUTH_TYPE_HBA)
+        config->hba = hba_load(config->auth_hba_file, config->auth_ident_file, diags);
+}
+
+/* A setting that the rules depend on has its files read anew; all others keep the rules in use. */
+static bool concerns_hba(const char *key)
+{
+    return strcmp(key, "auth_type") == 0 || strcmp(key, "auth_hba_file") == 0 || strcmp(key, "auth_ident_file") == 0;
+}
+
 PwErr config_with(const Config *old, const char *key, const char *value, Config **ret_new,
                   char *why)
 {
@@ -256,6 +272,10 @@ PwErr config_with(const Config *old, const char *key, const char *value, Config 
         ConfigLoader loader = {
             .config = config, .diags = &diags, .places = places, .has_main = true};
         config_validate(&loader);
+        if (concerns_hba(key))
+            config_read_hba(config, &diags);
+        else if (old->hba)
+            config->hba = hba_ref(old->hba);
         if (diags.n_errors > 0) {
             explain_first(&diags, why);
             err = PW_ERR_UNSUPPORTED;

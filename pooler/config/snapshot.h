@@ -31,10 +31,12 @@ typedef enum AuthType {
     AUTH_TYPE_PLAIN,
     AUTH_TYPE_MD5,
     AUTH_TYPE_SCRAM_SHA_256,
-    AUTH_TYPE_CERT, /* this and the rest are refused at load in this version */
+    AUTH_TYPE_CERT,
     AUTH_TYPE_HBA,
     AUTH_TYPE_LDAP,
     AUTH_TYPE_PAM,
+    AUTH_TYPE_PEER,   /* this and reject: only in lines of auth_hba_file */
+    AUTH_TYPE_REJECT,
     AUTH_TYPE_COUNT
 } AuthType;
 
@@ -90,6 +92,7 @@ typedef struct UserConf {
     int line;
 } UserConf;
 
+typedef struct Hba Hba;                 /* hba.h */
 typedef struct ConfigLines ConfigLines; /* the lines of [databases] and [users], shared by copies */
 
 typedef struct Config {
@@ -161,6 +164,7 @@ typedef struct Config {
     PwUsec server_recovery_timeout;
     int worker_threads; /* resolved: at least 1 */
 
+    const Hba *hba;     /* with auth_type = hba: the rules of auth_hba_file; else NULL */
     ConfigLines *lines; /* private */
     int refs;           /* private; atomic */
 } Config;

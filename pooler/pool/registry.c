@@ -133,7 +133,7 @@ void registry_pause_all(bool on)
 void registry_user_set_secret(UserState *user, const char *text, size_t len)
 {
     pthread_mutex_lock(&registry.lock);
-    if (!user->secret || user->secret_len != len || memcmp(user->secret, text, len) != 0) {
+    if (!user->secret || user->secret_len != len || (len && memcmp(user->secret, text, len) != 0)) {
         if (user->secret)
             pw_wipe(user->secret, user->secret_len);
         free(user->secret);

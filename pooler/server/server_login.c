@@ -136,7 +136,7 @@ static void on_error(Server *s, const uint8_t *payload, size_t n)
     PoolLocal *local = server_local(s);
     server_log(s, PW_LOG_WARNING, "server login failed: %s %s", severity ? severity : "FATAL", text ? text : "?");
     pool_entry_failed(local->entry, worker_now(local->worker), code ? code : "08P01", text ? text : "login failed");
-    server_close(s, "login failed");
+    server_close(s, text ? text : "login failed");
 }
 
 static void on_ready(Server *s, const uint8_t *payload)
