@@ -55,7 +55,6 @@ static void later_features_are_refused_not_ignored(void **state)
         {"server_tls_sslmode = require", "TLS is not available"},
         {"server_tls_sslmode = verify-ca", "TLS is not available"},
         {"server_tls_sslmode = verify-full", "TLS is not available"},
-        {"auth_type = hba", "auth_type: this way"},
         {"auth_type = pam", "auth_type: this way"},
         {"auth_type = ldap", "auth_type: this way"},
         {"auth_type = cert", "auth_type: this way"},
