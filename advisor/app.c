@@ -7,6 +7,7 @@
 
 #include "advisor/candidate/generate.h"
 #include "advisor/catalog/load.h"
+#include "advisor/catalog/replica.h"
 #include "advisor/cost/hypopg.h"
 #include "advisor/cost/model.h"
 #include "advisor/cost/write_cost.h"
@@ -53,6 +54,21 @@ static int read_sources(App *app)
     return ADV_EXIT_OK;
 }
 
+static int read_replicas(App *app)
+{
+    for (size_t i = 0; i < app->options->replica_dsns.n; i++) {
+        AdvDb *db;
+        const char *why;
+        if (adv_db_connect(app->arena, app->options->replica_dsns.items[i], &db, &why))
+            return fail(ADV_EXIT_DATABASE, why);
+        PwErr err = adv_load_replica_usage(db, app->catalog, &why);
+        adv_db_close(db);
+        if (err)
+            return fail(ADV_EXIT_DATABASE, why);
+    }
+    return ADV_EXIT_OK;
+}
+
 static int read_database(App *app)
 {
     const char *why;
@@ -64,7 +80,7 @@ static int read_database(App *app)
     adv_workload_add_fk_checks(app->workload, app->catalog);
     if (adv_load_statistics(app->db, app->catalog, &why))
         return fail(ADV_EXIT_DATABASE, why);
-    return ADV_EXIT_OK;
+    return read_replicas(app);
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -123,6 +139,18 @@ static void note_statistics(App *app)
                                          app->workload->unlogged_calls));
 }
 
+static void note_builds(App *app)
+{
+    for (int t = 0; t < app->catalog->n_tables; t++)
+        for (int i = 0; i < app->catalog->tables[t]->n_indexes; i++) {
+            const AdvIndex *index = app->catalog->tables[t]->indexes[i];
+            if (index->building)
+                adv_report_note(&app->report, adv_arena_printf(app->arena, "the index %s is not valid, and something works on its "
+                                                               "table: if nothing builds it, ask again later",
+                                                               index->name));
+        }
+}
+
 static const AdvCostBackend *choose_backend(App *app)
 {
     const char *why;
@@ -167,6 +195,7 @@ static void advise(App *app)
     AdvDropList drops;
     adv_find_drops(app->arena, app->catalog, w, advised, selection->n, &drops);
     note_statistics(app);
+    note_builds(app);
     report->catalog = app->catalog;
     report->workload = w;
     report->selection = selection;

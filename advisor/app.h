@@ -13,6 +13,7 @@ typedef enum AdvFormat { ADV_FORMAT_TEXT, ADV_FORMAT_JSON, ADV_FORMAT_SQL, ADV_F
 typedef struct AdvOptions {
     PwStrList logs;
     PwStrList sql_files;
+    PwStrList replica_dsns; /* servers whose index usage counts too */
     const char *dsn; /* "": libpq's defaults and environment */
     AdvFormat format;
     double budget;   /* bytes; 0: none */

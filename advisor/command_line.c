@@ -11,7 +11,7 @@
 #define POOLWISE_VERSION "development"
 #endif
 
-enum { OPT_LOG = 1, OPT_SQL, OPT_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_HELP, OPT_VERSION };
+enum { OPT_LOG = 1, OPT_SQL, OPT_DSN, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_HELP, OPT_VERSION };
 
 /* The commands that know an option, by name between blanks; "*": all. */
 typedef struct OptionRow {
@@ -23,6 +23,7 @@ static const OptionRow rows[] = {
     {{OPT_LOG, 0, "log", "FILE", "query log of the pooler (query_log = FILE in pooler.ini); may be repeated"}, " report "},
     {{OPT_SQL, 0, "sql", "FILE", "SQL script, - for standard input; \"-- weight: N\" before a statement: it runs N times"}, " report "},
     {{OPT_DSN, 0, "dsn", "CONNINFO", "database to advise: libpq conninfo or URI; default: PGHOST, PGDATABASE, ..."}, " report "},
+    {{OPT_REPLICA_DSN, 0, "replica-dsn", "CONNINFO", "the same database on another server: scans there count as usage too; may be repeated"}, " report "},
     {{OPT_FORMAT, 0, "format", "FORMAT", "text (default), json or sql"}, " report "},
     {{OPT_BUDGET, 0, "budget", "SIZE", "space for new indexes together, as 500MB or 2GB; default: no limit"}, " report "},
     {{OPT_MAX_INDEXES, 0, "max-indexes", "N", "at most N new indexes"}, " report "},
@@ -88,6 +89,9 @@ static PwErr on_option(void *arg, int id, const char *value, char *why, size_t w
         return PW_OK;
     case OPT_DSN:
         o->dsn = value;
+        return PW_OK;
+    case OPT_REPLICA_DSN:
+        pw_str_list_add(&o->replica_dsns, value, strlen(value));
         return PW_OK;
     case OPT_FORMAT:
         return set_format(o, value, why, why_size);
@@ -203,5 +207,6 @@ int adv_command_line_run(const AdvCommand *commands, size_t n_commands, int argc
     int code = run(commands, n_commands, argc, argv, &line);
     pw_str_list_finish(&line.options.logs);
     pw_str_list_finish(&line.options.sql_files);
+    pw_str_list_finish(&line.options.replica_dsns);
     return code;
 }

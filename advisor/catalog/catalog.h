@@ -68,10 +68,13 @@ typedef struct AdvIndex {
     bool constraint;       /* backs a constraint, or a foreign key points at it */
     bool replica_identity;
     bool clustered;
+    bool deferrable;       /* unique, but checked at the end of a transaction: no stand-in for one that is checked at once */
     bool valid;
+    bool building;         /* not valid yet, and something works on its table */
     double bytes;
     double pages;
-    double scans;          /* pg_stat_user_indexes.idx_scan; -1 unknown */
+    double scans;          /* pg_stat_user_indexes.idx_scan, of all servers asked; -1 unknown */
+    double last_scan_age;  /* days; -1: not known (before PostgreSQL 16), or never */
 } AdvIndex;
 
 typedef struct AdvForeignKey {
@@ -101,6 +104,7 @@ struct AdvTable {
     double modified;       /* rows changed since the last ANALYZE */
     double vacuum_age, analyze_age; /* days since the last run of either kind; -1: never, or not known */
     char persistence;      /* p permanent, u unlogged, t temporary */
+    bool of_extension;     /* made by an extension, which looks after it */
     AdvTable *parent;      /* of a partition or a table that inherits */
     int n_children;
     AdvTable **children;   /* partitions, or tables that inherit */
@@ -130,7 +134,9 @@ typedef struct AdvCatalog {
     const char *server_version;
     const char *database;
     int server_version_num;
-    double stats_age_days; /* since the statistics were reset; -1 unknown */
+    double stats_age_days; /* since the usage counters began, on the server where they are youngest; -1 unknown */
+    bool stats_age_is_least; /* they may be older */
+    int n_replicas;        /* whose usage counters are in */
     bool has_hypopg;
     const char *hypopg_schema;
     const char *hypopg_version;

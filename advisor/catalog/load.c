@@ -68,7 +68,9 @@ static PwErr load_server(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
     catalog->server_version = dup_cell(catalog, &rows, 0, 0);
     catalog->server_version_num = (int)num_cell(&rows, 0, 1, 0);
     catalog->database = dup_cell(catalog, &rows, 0, 2);
-    catalog->stats_age_days = num_cell(&rows, 0, 3, -1);
+    /* Never reset: the counters survive a restart, so they are at least as old as the last start. */
+    catalog->stats_age_is_least = adv_db_cell(&rows, 0, 3) == NULL;
+    catalog->stats_age_days = num_cell(&rows, 0, catalog->stats_age_is_least ? 14 : 3, -1);
     catalog->hypopg_schema = dup_cell(catalog, &rows, 0, 4);
     catalog->hypopg_version = dup_cell(catalog, &rows, 0, 5);
     catalog->has_hypopg = catalog->hypopg_schema != NULL;
@@ -98,7 +100,9 @@ static PwErr load_tables(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         " c.reltuples >= 0 AND (c.reltuples > 0 OR s.last_analyze IS NOT NULL OR s.last_autoanalyze IS NOT NULL"
         "  OR s.last_vacuum IS NOT NULL OR s.last_autovacuum IS NOT NULL), s.n_dead_tup, s.n_mod_since_analyze,"
         " extract(epoch FROM pg_catalog.now() - greatest(s.last_vacuum, s.last_autovacuum)) / 86400,"
-        " extract(epoch FROM pg_catalog.now() - greatest(s.last_analyze, s.last_autoanalyze)) / 86400, c.relpersistence"
+        " extract(epoch FROM pg_catalog.now() - greatest(s.last_analyze, s.last_autoanalyze)) / 86400, c.relpersistence,"
+        " EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
+        "  AND d.objid = c.oid AND d.deptype = 'e')"
         " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         " LEFT JOIN pg_catalog.pg_stat_all_tables s ON s.relid = c.oid"
         " WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND " USER_SCHEMAS " ORDER BY c.oid";
@@ -128,6 +132,7 @@ static PwErr load_tables(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         t->vacuum_age = num_cell(&rows, i, 21, -1);
         t->analyze_age = num_cell(&rows, i, 22, -1);
         t->persistence = adv_db_cell(&rows, i, 23)[0];
+        t->of_extension = bool_cell(&rows, i, 24);
         for (int c = 0; c < t->n_columns; c++)
             t->columns[c] = (AdvColumn){.name = "", .type = "", .base_type = "", .dropped = true};
     }
@@ -194,6 +199,7 @@ static PwErr load_columns(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
 static PwErr load_indexes(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
 {
     AdvRows rows;
+    /* building: CREATE INDEX CONCURRENTLY and REINDEX hold this lock all the time, and pg_locks is open to everyone. */
     static const char sql[] =
         "SELECT i.indrelid, i.indexrelid, n.nspname, x.relname, am.amname, i.indisunique, i.indisprimary,"
         " i.indisexclusion, EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k WHERE k.conindid = i.indexrelid),"
@@ -206,7 +212,11 @@ static PwErr load_indexes(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         "  AND i.indcollation[g.k - 1] <> (SELECT a.attcollation FROM pg_catalog.pg_attribute a"
         "   WHERE a.attrelid = i.indrelid AND a.attnum = i.indkey[g.k - 1])"
         "  THEN i.indcollation[g.k - 1]::pg_catalog.regcollation::text END,"
-        " i.indisclustered"
+        " i.indisclustered, NOT i.indimmediate,"
+        " NOT i.indisvalid AND EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.relation = i.indrelid AND l.granted"
+        "  AND l.mode = 'ShareUpdateExclusiveLock' AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"
+        "   WHERE d.datname = pg_catalog.current_database())),"
+        " extract(epoch FROM pg_catalog.now() - (pg_catalog.to_jsonb(s) ->> 'last_idx_scan')::timestamptz) / 86400"
         " FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
         " JOIN pg_catalog.pg_am am ON am.oid = x.relam JOIN pg_catalog.pg_namespace n ON n.oid = x.relnamespace"
         " CROSS JOIN LATERAL pg_catalog.generate_series(1, i.indnatts) AS g(k)"
@@ -239,6 +249,10 @@ static PwErr load_indexes(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
             index->pages = num_cell(&rows, i, 14, 0);
             index->scans = num_cell(&rows, i, 15, -1);
             index->clustered = bool_cell(&rows, i, 23);
+            index->deferrable = bool_cell(&rows, i, 24);
+            index->building = bool_cell(&rows, i, 25);
+            index->last_scan_age = num_cell(&rows, i, 26, -1);
+            index->nulls_not_distinct = index->definition && strstr(index->definition, " NULLS NOT DISTINCT");
             adv_table_add_index(catalog, t, index);
         }
         int k = (int)num_cell(&rows, i, 16, 1), n_keys = (int)num_cell(&rows, i, 17, 1);

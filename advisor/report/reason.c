@@ -146,13 +146,23 @@ static const char *duration(AdvArena *arena, double days)
     return adv_arena_printf(arena, "%.0f days", days);
 }
 
+/* " 3 days ago" */
+static const char *usage_age(const AdvReport *r)
+{
+    if (r->catalog->stats_age_days < 0)
+        return "";
+    return adv_arena_printf(r->arena, " %s%s ago", r->catalog->stats_age_is_least ? "at least " : "",
+                            duration(r->arena, r->catalog->stats_age_days));
+}
+
 const char *adv_reason_drop(const AdvReport *r, const AdvDrop *drop)
 {
     const AdvIndex *index = drop->index;
     const char *columns = adv_index_columns_text(r->arena, index);
     switch (drop->kind) {
     case ADV_DROP_DUPLICATE:
-        return adv_arena_printf(r->arena, "It is the same index as %s: %s.", drop->by->name, columns);
+        return adv_arena_printf(r->arena, "It is the same index as %s: %s. %s stays because it %s.", drop->by->name,
+                                columns, drop->by->name, adv_index_stays_because(drop->by, index));
     case ADV_DROP_PREFIX:
         return adv_arena_printf(r->arena, "Every search in its columns %s is served by %s, which begins with them: %s.",
                                 columns, drop->by->name, adv_index_columns_text(r->arena, drop->by));
@@ -160,18 +170,26 @@ const char *adv_reason_drop(const AdvReport *r, const AdvDrop *drop)
         return adv_arena_printf(r->arena, "The new index %s begins with its columns %s and does its work as well.",
                                 adv_index_columns_text(r->arena, &drop->by_new->def), columns);
     case ADV_DROP_UNUSED:
-        if (r->catalog->stats_age_days >= 0)
-            return adv_arena_printf(r->arena,
-                                    "No scan has used it since the statistics began %s ago, and no statement of this "
-                                    "workload needs it.",
-                                    duration(r->arena, r->catalog->stats_age_days));
-        return "No scan has used it since the statistics began, and no statement of this workload needs it.";
+        return adv_arena_printf(r->arena, "No scan has used it since the statistics began%s%s%s, and no statement of this "
+                                "workload needs it.", usage_age(r),
+                                r->catalog->n_replicas ? adv_arena_printf(r->arena, ", here and on %d other server%s",
+                                                                          r->catalog->n_replicas,
+                                                                          r->catalog->n_replicas == 1 ? "" : "s")
+                                                       : "", r->catalog->is_standby ? " (this is a standby)" : "");
     case ADV_DROP_INVALID:
         return "It is invalid, the remains of a CREATE INDEX CONCURRENTLY that failed: never read, but written to.";
     case ADV_DROP_COUNT:
         break;
     }
     return "";
+}
+
+static bool has_expression(const AdvIndex *index)
+{
+    for (int i = 0; i < index->n_keys; i++)
+        if (index->keys[i].expr)
+            return true;
+    return false;
 }
 
 const char *adv_caveat_drop(const AdvReport *r, const AdvDrop *drop)
@@ -188,11 +206,10 @@ const char *adv_caveat_drop(const AdvReport *r, const AdvDrop *drop)
     case ADV_DROP_REPLACED:
         return "the new index was not built first";
     case ADV_DROP_UNUSED:
-        if (r->catalog->is_standby || r->catalog->stats_age_days < 0)
-            return "it is used on another server, or by work that runs rarely (month end, restore checks)";
-        return adv_arena_printf(r->arena,
-                                "it is used on a standby, or by work that runs less often than every %s",
-                                duration(r->arena, r->catalog->stats_age_days));
+        return adv_arena_printf(
+            r->arena, "it is used on %s, or by work that runs rarely (month end, restore checks)%s",
+            r->catalog->n_replicas ? "a server that was not asked" : "another server (--replica-dsn counts those in)",
+            has_expression(drop->index) ? "; the planner also loses the statistics of its expression" : "");
     case ADV_DROP_COUNT:
         break;
     }
@@ -201,9 +218,10 @@ const char *adv_caveat_drop(const AdvReport *r, const AdvDrop *drop)
 
 const char *adv_undo_drop(AdvArena *arena, const AdvIndex *index)
 {
-    static const char head[] = "CREATE INDEX ";
-    if (index->definition && strncmp(index->definition, head, strlen(head)) == 0)
-        return adv_arena_printf(arena, "CREATE INDEX CONCURRENTLY %s;", index->definition + strlen(head));
+    static const char *const heads[] = {"CREATE INDEX ", "CREATE UNIQUE INDEX "};
+    for (size_t i = 0; index->definition && i < PW_ARRAY_LEN(heads); i++)
+        if (strncmp(index->definition, heads[i], strlen(heads[i])) == 0)
+            return adv_arena_printf(arena, "%sCONCURRENTLY %s;", heads[i], index->definition + strlen(heads[i]));
     return index->definition ? adv_arena_printf(arena, "%s;", index->definition) : "";
 }
 

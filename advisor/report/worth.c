@@ -108,6 +108,7 @@ void adv_worth_drop(const AdvReport *r, AdvFinding *f)
 {
     const AdvDrop *drop = f->drop;
     double age = r->catalog->stats_age_days;
+    const char *least = r->catalog->stats_age_is_least ? "at least " : "";
     f->confidence = ADV_CONFIDENCE_HIGH;
     switch (drop->kind) {
     case ADV_DROP_DUPLICATE:
@@ -124,11 +125,11 @@ void adv_worth_drop(const AdvReport *r, AdvFinding *f)
         f->confidence_why = "told by the definitions of the old and the new index";
         break;
     case ADV_DROP_UNUSED:
-        f->confidence = age >= MATURE_DAYS && !r->catalog->is_standby ? ADV_CONFIDENCE_HIGH
+        f->confidence = age >= MATURE_DAYS && (r->catalog->n_replicas || !r->catalog->is_standby) ? ADV_CONFIDENCE_HIGH
                         : age >= YOUNG_DAYS                           ? ADV_CONFIDENCE_MEDIUM
                                                                       : ADV_CONFIDENCE_LOW;
         f->confidence_why = age < 0 ? "the age of the usage statistics is not known"
-                                    : adv_arena_printf(r->arena, "the usage statistics are %.1f days old", age);
+                                    : adv_arena_printf(r->arena, "the usage statistics are %s%.1f days old", least, age);
         break;
     case ADV_DROP_COUNT:
         break;

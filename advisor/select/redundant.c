@@ -19,10 +19,27 @@ const char *adv_drop_kind_name(AdvDropKind kind)
     return kind_names[kind];
 }
 
+/* Something other than a search depends on it: a constraint, a foreign key's target, replication, CLUSTER, the index of a partitioned
+ * table, an extension. */
+static bool is_bound(const AdvIndex *index)
+{
+    return index->primary || index->exclusion || index->constraint || index->replica_identity || index->clustered ||
+           index->table->is_partition || index->table->kind == 'p' || index->table->of_extension;
+}
+
+const char *adv_index_stays_because(const AdvIndex *stays, const AdvIndex *goes)
+{
+    if (is_bound(stays) && !is_bound(goes))
+        return stays->primary ? "is the primary key" : stays->replica_identity ? "is the replica identity"
+                                                     : stays->constraint ? "serves a constraint" : "is needed otherwise";
+    if (stays->unique && !goes->unique)
+        return "is unique";
+    return "is older";
+}
+
 bool adv_index_is_protected(const AdvIndex *index)
 {
-    return index->unique || index->primary || index->exclusion || index->constraint || index->replica_identity ||
-           index->clustered || index->table->is_partition || index->table->kind == 'p';
+    return index->unique || is_bound(index);
 }
 
 static bool begins_with_fk(const AdvIndex *index, const AdvForeignKey *fk)
@@ -82,12 +99,24 @@ static void add(AdvArena *arena, AdvDropList *list, AdvDrop drop)
     list->drops[list->n++] = drop;
 }
 
-/* Which of two equal ones stays: the protected one, then the older. Their scans say nothing: the planner took either. */
+static int rank(const AdvIndex *index)
+{
+    return 2 * is_bound(index) + (index->unique && !index->deferrable);
+}
+
+/* Which of two equal ones stays: what a constraint needs, then what is unique, then the older. Their scans say nothing: the planner
+ * took either. */
 static bool stays_before(const AdvIndex *a, const AdvIndex *b)
 {
-    if (adv_index_is_protected(a) != adv_index_is_protected(b))
-        return adv_index_is_protected(a);
+    if (rank(a) != rank(b))
+        return rank(a) > rank(b);
     return a->oid < b->oid;
+}
+
+/* A unique index may go only when another one forbids exactly the same rows at the same moment. */
+static bool enforces_as_well(const AdvIndex *other, const AdvIndex *index)
+{
+    return !index->unique || (other->unique && !other->deferrable && other->nulls_not_distinct == index->nulls_not_distinct);
 }
 
 /* Other access methods only have duplicates: nothing is known of their prefixes. */
@@ -103,12 +132,12 @@ static bool same_other_method(const AdvIndex *a, const AdvIndex *b)
 
 static void check_pair(AdvArena *arena, AdvDropList *list, const AdvIndex *x, const AdvIndex *y)
 {
-    if (x == y || !x->valid || !y->valid || adv_index_is_protected(x) || is_dropped(list, x) || is_dropped(list, y))
+    if (x == y || !x->valid || !y->valid || is_bound(x) || is_dropped(list, x) || is_dropped(list, y))
         return;
     bool same = adv_index_same(x, y) || same_other_method(x, y);
-    if (same && stays_before(y, x))
+    if (same && stays_before(y, x) && enforces_as_well(y, x))
         add(arena, list, (AdvDrop){.kind = ADV_DROP_DUPLICATE, .index = x, .by = y});
-    else if (!same && adv_index_serves(y, x))
+    else if (!same && !x->unique && adv_index_serves(y, x))
         add(arena, list, (AdvDrop){.kind = ADV_DROP_PREFIX, .index = x, .by = y});
 }
 
@@ -120,7 +149,7 @@ void adv_find_drops(AdvArena *arena, const AdvCatalog *catalog, const AdvWorkloa
         const AdvTable *table = catalog->tables[t];
         for (int i = 0; i < table->n_indexes; i++) {
             const AdvIndex *index = table->indexes[i];
-            if (!index->valid && !adv_index_is_protected(index))
+            if (!index->valid && !index->building && !is_bound(index))
                 add(arena, &list, (AdvDrop){.kind = ADV_DROP_INVALID, .index = index});
         }
         for (int i = 0; i < table->n_indexes; i++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* redundant.h - existing indexes that can go: duplicates, prefixes of others, unused and invalid ones.
  *
- * Never unique, primary key, exclusion, replica identity or constraint indexes, never one that a foreign key needs, and
- * never both of two that replace each other. Pure functions. */
+ * Never what a constraint, a foreign key, replication or an extension needs, a unique index only as the duplicate of another that
+ * enforces the same, and never both of two that replace each other. Pure functions. */
 #ifndef ADVISOR_SELECT_REDUNDANT_H
 #define ADVISOR_SELECT_REDUNDANT_H
 
@@ -33,6 +33,9 @@ const char *adv_drop_kind_name(AdvDropKind kind); /* "drop_duplicate", ... */
 
 /* An index that must stay whatever the statistics say. */
 bool adv_index_is_protected(const AdvIndex *index);
+
+/* Why the first of two equal indexes is the one to keep: "serves a constraint", "is unique", "is older". */
+const char *adv_index_stays_because(const AdvIndex *stays, const AdvIndex *goes);
 
 void adv_find_drops(AdvArena *arena, const AdvCatalog *catalog, const AdvWorkload *workload,
                     const AdvCandidate *const *advised, int n_advised, AdvDropList *ret_list);
