@@ -83,10 +83,10 @@ void pw_msg_auth_ok(PwBuf *buf)
     pw_msg_end(buf, mark);
 }
 
-void pw_msg_key_data(PwBuf *buf, const uint8_t key[8])
+void pw_msg_key_data(PwBuf *buf, const uint8_t *key, size_t n)
 {
     size_t mark = pw_msg_begin(buf, PW_B_KEY_DATA);
-    pw_buf_append(buf, key, 8);
+    pw_buf_append(buf, key, n);
     pw_msg_end(buf, mark);
 }
 

@@ -17,6 +17,8 @@
 #define PW_STARTUP_MAX 10000          /* PostgreSQL's MAX_STARTUP_PACKET_LENGTH */
 #define PW_AUTH_MAX 65535             /* PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH */
 #define PW_PROTO_3_0 UINT32_C(196608)
+#define PW_PROTO_3_2 UINT32_C(196610)
+#define PW_CANCEL_KEY_MAX 260         /* process id and secret of a BackendKeyData (protocol 3.2) */
 #define PW_CODE_CANCEL UINT32_C(80877102)
 #define PW_CODE_SSL UINT32_C(80877103)
 #define PW_CODE_GSSENC UINT32_C(80877104)
@@ -131,7 +133,7 @@ void pw_msg_ready(PwBuf *buf, char status);
 void pw_msg_param_status(PwBuf *buf, const char *name, const char *value);
 void pw_msg_query(PwBuf *buf, const char *sql);
 void pw_msg_auth_ok(PwBuf *buf);
-void pw_msg_key_data(PwBuf *buf, const uint8_t key[8]);
+void pw_msg_key_data(PwBuf *buf, const uint8_t *key, size_t n); /* process id and secret together */
 void pw_msg_command_complete(PwBuf *buf, const char *tag);
 
 /* Value of a field of an ErrorResponse or NoticeResponse payload ('S','V','C','M','D','H','R', ...),

@@ -206,13 +206,12 @@ static void on_open(Client *c)
     c->console = s;
     TAILQ_INSERT_TAIL(&worker_of(s)->sessions, s, link);
     worker_of(s)->stats.client_login_count++;
-    client_cancel_register(c);
     PwBuf out;
     pw_buf_init(&out);
     pw_msg_auth_ok(&out);
     for (size_t i = 0; i < PW_ARRAY_LEN(greeting); i++)
         pw_msg_param_status(&out, greeting[i].name, greeting[i].value);
-    pw_msg_key_data(&out, c->cancel_key);
+    client_cancel_register(c, &out);
     pw_msg_ready(&out, 'I');
     send_out(s, &out);
     pw_buf_finish(&out);

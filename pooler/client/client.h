@@ -18,6 +18,7 @@
 #include "pooler/config/ident.h"
 #include "pooler/net/addr.h"
 #include "pooler/relay/relay.h"
+#include "pooler/session/cancel_key.h"
 
 typedef enum ClientState {
     CLIENT_STARTUP, /* start-up packet expected */
@@ -42,7 +43,8 @@ struct Client {
     TAILQ_ENTRY(Client) link;
     UT_hash_handle hh; /* WorkerCtx.by_cancel_id */
     uint64_t id;
-    uint8_t cancel_key[8];
+    CancelKey cancel_key;
+    uint32_t protocol; /* the version agreed on: PW_PROTO_3_0 or PW_PROTO_3_2 */
     NetAddr peer;
     bool is_unix, counted, notified, hashed, paused_reading;
     char *user, *database;
@@ -73,13 +75,13 @@ typedef struct ClientConsoleOps {
 } ClientConsoleOps;
 void client_set_console(const ClientConsoleOps *ops);
 
-/* Makes c->cancel_key and enters it in WorkerCtx.by_cancel_id; client_close takes it out. */
-void client_cancel_register(Client *c);
+/* Makes c->cancel_key and enters it in WorkerCtx.by_cancel_id; client_close takes it out. Appends the BackendKeyData. */
+void client_cancel_register(Client *c, PwBuf *out);
 
 /* A socket was accepted: hands it to the worker with the fewest clients. Any worker (the acceptor's). */
 void client_accept(int fd, const NetAddr *peer, bool is_unix);
 
-/* Closes. `text`: FATAL message for the client (SQLSTATE 08P01) or NULL; `reason`: for the log. */
+/* Closes. `text`: FATAL message for the client, as PgBouncer has it (session/own_errors.h), or NULL; `reason`: for the log. */
 void client_close(Client *c, const char *text, const char *reason);
 void client_close_with(Client *c, const char *sqlstate, const char *text, const char *reason);
 

@@ -1,38 +1,40 @@
 /* SPDX-License-Identifier: ISC */
 /* client_cancel.c - cancel keys and cancel requests.
  *
- * A key is 8 bytes: the worker that owns the client, then 7 random ones; so the look-up is a message to that worker
+ * A key names the worker that owns the client (session/cancel_key.h), so the look-up is a message to that worker
  * and no table is shared. The connection that brought the request stays open until the request to the
  * server has ended: who waits for its end of file knows that the next query is safe.
  *
  *   requester's worker --CancelMail--> owner's worker: find, cancel --CancelMail--> requester's worker: close */
-#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "pooler/client/client_priv.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
+#include "poolwise/wire.h"
 
 typedef struct CancelMail {
     MailNode node;
-    uint8_t key[8];
+    CancelKey key;
     Client *requester; /* kept alive by cancels_waiting */
     unsigned origin;
 } CancelMail;
 
-void client_cancel_register(Client *c)
+void client_cancel_register(Client *c, PwBuf *out)
 {
     WorkerCtx *ctx = client_ctx(c);
     Client *other;
+    uint8_t wire[CANCEL_KEY_LONG];
     do {
-        if (RAND_bytes(c->cancel_key, sizeof(c->cancel_key)) != 1)
-            memcpy(c->cancel_key, &c->id, sizeof(c->id)); /* no entropy: unique, only guessable */
-        c->cancel_key[0] = (uint8_t)ctx->worker->index;
-        HASH_FIND(hh, ctx->by_cancel_id, c->cancel_key, sizeof(c->cancel_key), other);
+        if (cancel_key_make(&c->cancel_key, ctx->worker->index, ctx->config->peer_id, c->protocol >= PW_PROTO_3_2) != PW_OK)
+            return; /* no random bytes: this client cannot cancel, but nobody can guess its key */
+        HASH_FIND(hh, ctx->by_cancel_id, c->cancel_key.bytes, sizeof(c->cancel_key.bytes), other);
     } while (other);
-    HASH_ADD(hh, ctx->by_cancel_id, cancel_key, sizeof(c->cancel_key), c);
+    HASH_ADD(hh, ctx->by_cancel_id, cancel_key.bytes, sizeof(c->cancel_key.bytes), c);
     c->hashed = true;
+    cancel_key_write(&c->cancel_key, c->cancel_key.hops, wire);
+    pw_msg_key_data(out, wire, c->cancel_key.len);
 }
 
 static void on_answer(MailNode *node)
@@ -59,9 +61,11 @@ static void answer(void *arg)
 static void on_request(MailNode *node)
 {
     CancelMail *m = (CancelMail *)node;
-    WorkerCtx *ctx = worker_ctx(worker_get(m->key[0]));
+    WorkerCtx *ctx = worker_ctx(worker_get(cancel_key_worker(&m->key)));
     Client *c;
-    HASH_FIND(hh, ctx->by_cancel_id, m->key, sizeof(m->key), c);
+    HASH_FIND(hh, ctx->by_cancel_id, m->key.bytes, sizeof(m->key.bytes), c);
+    if (c && ctx->config->peer_id == 0 && m->key.hops != c->cancel_key.hops)
+        c = NULL;
     if (!c || c->state != CLIENT_READY) {
         if (c && c->state == CLIENT_CONSOLE)
             client_console->cancel(c);
@@ -81,18 +85,19 @@ static void on_request(MailNode *node)
     answer(m); /* idle: nothing to cancel */
 }
 
-void client_cancel_request(Client *c, const uint8_t key[8])
+void client_cancel_request(Client *c, const uint8_t *bytes, size_t n)
 {
+    CancelKey key;
     c->state = CLIENT_CANCEL;
-    if (key[0] >= workers_count()) {
+    if (cancel_key_read(&key, bytes, n) != PW_OK || cancel_key_worker(&key) >= workers_count()) {
         client_close(c, NULL, "no such cancel key");
         return;
     }
     CancelMail *m = pw_xcalloc(1, sizeof(*m));
-    memcpy(m->key, key, sizeof(m->key));
+    m->key = key;
     m->requester = c;
     m->origin = client_ctx(c)->worker->index;
     m->node.run = on_request;
     c->cancels_waiting++;
-    worker_post(key[0], &m->node);
+    worker_post(cancel_key_worker(&key), &m->node);
 }

@@ -75,5 +75,9 @@ void client_close_with(Client *c, const char *sqlstate, const char *text, const 
 
 void client_close(Client *c, const char *text, const char *reason)
 {
-    client_close_with(c, "08P01", text, reason);
+    const char *sqlstate = OWN_ERROR_SQLSTATE, *shown = text;
+    char buf[OWN_ERROR_TEXT];
+    if (text)
+        own_error(text, client_ctx(c)->config->error_behaviour == ERROR_BEHAVIOUR_POSTGRES, &sqlstate, &shown, buf);
+    client_close_with(c, sqlstate, shown, reason);
 }

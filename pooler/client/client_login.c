@@ -353,8 +353,7 @@ void client_login_finish(Client *c)
     for (unsigned i = 0; i < params_count(); i++)
         if (params_get(&r->params, i))
             pw_msg_param_status(&out, params_name(i), params_get(&r->params, i));
-    client_cancel_register(c);
-    pw_msg_key_data(&out, c->cancel_key);
+    client_cancel_register(c, &out);
     if (ctx->config->login_notify_message && ctx->config->login_notify_message[0]) {
         PwErrorText text = {.severity = "NOTICE", .sqlstate = "00000", .message = ctx->config->login_notify_message};
         pw_msg_notice(&out, &text);

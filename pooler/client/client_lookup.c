@@ -328,6 +328,7 @@ void client_lookup_start(Client *c)
     c->lookup = l;
     c->state = CLIENT_LOOKUP;
     if (client_pool_is_failing(l->entry, text, sizeof(text))) {
+        client_pool_try_again(l->local);
         client_close(c, text, text);
         return;
     }

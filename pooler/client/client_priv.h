@@ -54,9 +54,11 @@ void client_waiter_init(Client *c);
 bool client_login_refused(Client *c, PoolEntry *e, PwUsec since);
 /* No live server, and the last attempt failed just now: waiting would not help. */
 bool client_pool_is_failing(PoolEntry *e, char *text, size_t size);
+/* Nobody waits in a pool that sends its clients away: one attempt each server_login_retry finds out whether the server is back. */
+void client_pool_try_again(PoolLocal *local);
 
 /* client_cancel.c */
-void client_cancel_request(Client *c, const uint8_t key[8]);
+void client_cancel_request(Client *c, const uint8_t *bytes, size_t n);
 
 /* client_close.c */
 void client_forget_auth(Client *c);

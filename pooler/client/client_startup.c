@@ -116,12 +116,20 @@ static PwErr on_param(void *arg, const char *key, const char *value)
 
 /* ---- packets ---- */
 
+/* The newest version that we speak. 3.2 brings long cancel keys, which peers of PgBouncer could not pass on: in a group
+ * of peers it stays 3.0. */
+static uint32_t newest_protocol(const Config *config)
+{
+    return config->peer_id == 0 ? config->client_max_protocol_version : PW_PROTO_3_0;
+}
+
+/* The answer to what we do not know, sent once and before anything else. */
 static bool negotiate(Client *c, const Startup *st)
 {
     PwBuf out;
     pw_buf_init(&out);
     size_t mark = pw_msg_begin(&out, PW_B_NEGOTIATE);
-    pw_buf_append_be32(&out, PW_PROTO_3_0);
+    pw_buf_append_be32(&out, c->protocol);
     pw_buf_append_be32(&out, st->n_pq);
     pw_buf_append(&out, pw_buf_head(&st->pq_names), pw_buf_unread(&st->pq_names));
     pw_msg_end(&out, mark);
@@ -140,6 +148,10 @@ static void startup_message(Client *c, uint32_t version, const uint8_t *payload,
         return;
     }
     Startup st = {.c = c};
+    uint32_t newest = newest_protocol(client_ctx(c)->config);
+    /* 3.1 is reserved: to whoever knows 3.2 it is 3.0 under another name, as for PostgreSQL 18 */
+    c->protocol = version >= PW_PROTO_3_2 ? newest : PW_PROTO_3_0;
+    bool as_asked = version <= newest;
     pw_buf_init(&st.pq_names);
     PwErr err = pw_startup_params(payload, n, on_param, &st);
     if (err)
@@ -149,7 +161,7 @@ static void startup_message(Client *c, uint32_t version, const uint8_t *payload,
     else if (st.replication)
         client_close_with(c, "0A000", "replication connections are not available in this version",
                           "replication connections are not available in this version");
-    else if (((version & 0xffff) == 0 && !st.n_pq) || negotiate(c, &st)) {
+    else if ((as_asked && !st.n_pq) || negotiate(c, &st)) {
         if (!c->database || !*c->database) {
             free(c->database);
             c->database = pw_xstrdup(c->user);
@@ -195,14 +207,14 @@ void client_startup_input(Client *c)
             continue;
         }
         if (code == PW_CODE_CANCEL) {
-            uint8_t key[8];
-            if (len != 16) {
+            uint8_t key[CANCEL_KEY_LONG];
+            if (len < 16 || len > 8 + sizeof(key)) {
                 client_close(c, NULL, "bad cancel request");
                 return;
             }
-            memcpy(key, p + 8, sizeof(key));
+            memcpy(key, p + 8, len - 8);
             pw_buf_consume(held, len);
-            client_cancel_request(c, key);
+            client_cancel_request(c, key, len - 8);
             return;
         }
         uint8_t *copy = pw_xmalloc(len); /* `held` is used anew while the packet is being read */

@@ -47,12 +47,45 @@ void client_waiter_init(Client *c)
 bool client_pool_is_failing(PoolEntry *e, char *text, size_t size)
 {
     PwUsec failed = pw_atomic_load(&e->failed_at);
-    if (!failed || pool_size_used(e->pool) > 0)
+    /* one that is being connected is no live server yet: who comes now is told at once, as by PgBouncer */
+    if (!failed || pool_size_used(e->pool) > pw_atomic_load(&e->pool->n_connecting))
         return false;
     pthread_mutex_lock(&e->lock);
     snprintf(text, size, "server login has been failing, cached error: %s (server_login_retry)", e->fail_text);
     pthread_mutex_unlock(&e->lock);
     return true;
+}
+
+void client_pool_try_again(PoolLocal *local)
+{
+    PwUsec failed = pw_atomic_load(&local->entry->failed_at);
+    if (worker_now(local->worker) - failed < worker_ctx(local->worker)->config->server_login_retry ||
+        pool_size_used(local->entry->pool) > 0)
+        return;
+    pool_kick(local->shard);
+    pool_grow(local->shard, POOL_GROW_NORMAL);
+}
+
+/* Can a failed wait be answered like a failed query? During the login there is no query. */
+static bool goes_on_after_failure(const Client *c)
+{
+    return c->state == CLIENT_READY && client_ctx(c)->config->error_behaviour == ERROR_BEHAVIOUR_POSTGRES;
+}
+
+/* Waiting for a server is useless. */
+static void refuse_request(Client *c, const char *text)
+{
+    Relay *r = &c->relay;
+    const char *sqlstate, *shown;
+    char buf[OWN_ERROR_TEXT];
+    if (!goes_on_after_failure(c)) {
+        relay_fail_later(r, text, text);
+        return;
+    }
+    own_error(text, true, &sqlstate, &shown, buf);
+    if (shown == buf)
+        shown = strcpy(r->close_buf, buf);
+    relay_refuse(r, sqlstate, shown);
 }
 
 static bool refuse_wait(Client *c)
@@ -67,7 +100,8 @@ static bool refuse_wait(Client *c)
         return true;
     }
     if (client_pool_is_failing(c->entry, r->close_buf, sizeof(r->close_buf))) {
-        relay_fail_later(r, r->close_buf, r->close_buf);
+        client_pool_try_again(r->local);
+        refuse_request(c, r->close_buf);
         return true;
     }
     return false;
@@ -95,7 +129,7 @@ static void need_server(Relay *r, bool again)
 {
     Client *c = client_of_relay(r);
     if (refuse_wait(c)) {
-        if (again) /* not called from a walk over requests: nobody else looks */
+        if (!r->pumping) /* not called from a walk over requests: nobody else looks */
             relay_check_close(r);
         return;
     }
@@ -136,6 +170,25 @@ static void notify_waiting(Client *c)
     pw_buf_finish(&out);
 }
 
+/* The wait of a client is over without a server. `sqlstate` NULL: an error of our own. */
+static void fail_wait(Client *c, const char *sqlstate, const char *text)
+{
+    const char *state = sqlstate, *shown = text;
+    char buf[OWN_ERROR_TEXT];
+    if (!goes_on_after_failure(c)) {
+        if (sqlstate)
+            client_close_with(c, sqlstate, text, text);
+        else
+            client_close(c, text, text);
+        return;
+    }
+    if (!sqlstate)
+        own_error(text, true, &state, &shown, buf);
+    pool_cancel(c->relay.local->shard, &c->waiter);
+    c->notified = false;
+    relay_refuse(&c->relay, state, shown);
+}
+
 /* The server's error for clients that cannot even log in; PostgreSQL that is starting up (57P03) is waited for. */
 bool client_login_refused(Client *c, PoolEntry *e, PwUsec since)
 {
@@ -154,7 +207,7 @@ bool client_login_refused(Client *c, PoolEntry *e, PwUsec since)
     pthread_mutex_unlock(&e->lock);
     if (!sqlstate[0] || strcmp(sqlstate, "57P03") == 0)
         return false;
-    client_close_with(c, sqlstate, text, text);
+    fail_wait(c, sqlstate, text);
     return true;
 }
 
@@ -165,9 +218,9 @@ static void tick_waiting(Client *c, PwUsec now)
     if (client_login_refused(c, c->entry, c->waiter.since))
         return;
     if (over(s->query_wait_timeout, c->waiter.since, now))
-        client_close(c, "query_wait_timeout", "query_wait_timeout");
+        fail_wait(c, NULL, "query_wait_timeout");
     else if (over(s->query_timeout, c->waiter.since, now))
-        client_close(c, "query_timeout", "query_timeout");
+        fail_wait(c, NULL, "query_timeout");
     else if (c->state == CLIENT_WELCOME && over(config->client_login_timeout, c->connected_at, now))
         client_close(c, "client_login_timeout (server down)", "client_login_timeout (server down)");
     else if (!c->notified && over(config->query_wait_notify, c->waiter.since, now))

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pooler/config/snapshot.h"
+#include "poolwise/wire.h"
 
 /* The offset of a field, and a compile error when its type is not the one that the row's kind stores. */
 #define FIELD(owner, field, type) \
@@ -88,6 +89,17 @@ static const PwParamWord ssl_modes[] = {
 static const PwParamWord load_balance_words[] = {
     {"disable", LOAD_BALANCE_DISABLE},
     {"round-robin", LOAD_BALANCE_ROUND_ROBIN},
+    {NULL, 0},
+};
+
+static const PwParamWord error_behaviours[] = {
+    {"pgbouncer", ERROR_BEHAVIOUR_PGBOUNCER},
+    {"postgres", ERROR_BEHAVIOUR_POSTGRES},
+    {NULL, 0},
+};
+static const PwParamWord protocol_versions[] = {
+    {"3.0", PW_PROTO_3_0},
+    {"3.2", PW_PROTO_3_2},
     {NULL, 0},
 };
 
@@ -194,11 +206,14 @@ static const PwParamRow rows[] = {
     STR(user, NULL, 0, "user of the operating system to become at start"),
     INT(verbose, 0, INT_MAX, NULL, RT, "how much is logged: 0 to 3, like -v repeated"),
 
+    ENUM(client_max_protocol_version, protocol_versions, "3.0", RT | OURS, "newest protocol version spoken with clients: 3.0, or 3.2 with its longer cancel keys"),
+    ENUM(error_behaviour, error_behaviours, "pgbouncer", RT | OURS, "how the pooler's own errors look: as PgBouncer's, or with what PostgreSQL would say and do"),
     INT(max_queries_observed, 1, INT_MAX, "5000", RT | OURS, "different queries counted; the rest counts as one"),
     PATH(query_log, "", RT | OURS, "file for the observed queries, one line of JSON each; empty none"),
     TIME(query_log_interval, SEC, "60", RT | OURS, "how often query_log is written"),
     INT(query_log_samples, 0, 1000, "0", RT | OURS, "values kept as samples for each query; 0 lets no value leave the process"),
     BOOL(query_observation, "1", RT | OURS, "count queries by their shape, for SHOW QUERIES and query_log"),
+    ENUM(server_max_protocol_version, protocol_versions, "3.0", RT | OURS, "newest protocol version asked of servers: 3.0, or 3.2 with its longer cancel keys"),
     TIME(server_recovery_timeout, 0, "10", RT | OURS, "longest time to bring a server back whose client died; then it is closed"),
     INT(worker_threads, 0, 64, "0", OURS, "threads that serve clients; 0 is one for each core"),
 };

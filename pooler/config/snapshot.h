@@ -57,6 +57,12 @@ typedef enum LoadBalanceHosts {
     LOAD_BALANCE_COUNT
 } LoadBalanceHosts;
 
+typedef enum ErrorBehaviour {
+    ERROR_BEHAVIOUR_PGBOUNCER,
+    ERROR_BEHAVIOUR_POSTGRES,
+    ERROR_BEHAVIOUR_COUNT
+} ErrorBehaviour;
+
 /* A line of [databases]. Numbers and times are -1 when the line does not say. */
 typedef struct DatabaseConf {
     char *name;   /* "*" for the fallback */
@@ -156,11 +162,14 @@ typedef struct Config {
     char *user;
     int verbose;
     /* ours */
+    uint32_t client_max_protocol_version; /* PW_PROTO_3_0 or PW_PROTO_3_2 */
+    ErrorBehaviour error_behaviour;
     int max_queries_observed;
     char *query_log; /* "": none */
     PwUsec query_log_interval;
     int query_log_samples;
     bool query_observation;
+    uint32_t server_max_protocol_version; /* PW_PROTO_3_0 or PW_PROTO_3_2 */
     PwUsec server_recovery_timeout;
     int worker_threads; /* resolved: at least 1 */
 

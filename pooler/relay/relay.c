@@ -256,39 +256,3 @@ void relay_turn_over(Relay *r)
     }
     relay_pump(r);
 }
-
-/* ---- cancelled while waiting ---- */
-
-void relay_cancel_held(Relay *r)
-{
-    if (!(r->hold & HOLD_SERVER) || pw_buf_unread(&r->held) < PW_WIRE_HEADER)
-        return;
-    const uint8_t *p = pw_buf_head(&r->held);
-    uint8_t type = p[0];
-    size_t total = (size_t)pw_be32(p + 1) + 1;
-    PwBuf out;
-    pw_buf_init(&out);
-    PwErrorText text = {.severity = "ERROR", .sqlstate = "57014", .message = "canceling statement due to user request"};
-    pw_msg_error(&out, &text);
-    if (type == PW_F_QUERY || type == PW_F_FUNCTION) {
-        pw_msg_ready(&out, 'I');
-        size_t have = pw_buf_unread(&r->held);
-        if (total <= have) {
-            pw_buf_consume(&r->held, total);
-        } else {
-            r->msg_left = (uint32_t)(total - have);
-            r->msg_discard = true;
-            pw_buf_consume(&r->held, have);
-        }
-    } else {
-        r->discard_to_sync = true;
-    }
-    r->hold &= ~(unsigned)HOLD_SERVER;
-    r->request_start = 0;
-    bool ok = stream_send_buf(&r->stream, &out);
-    pw_buf_finish(&out);
-    if (!ok)
-        relay_fail(r, NULL, "client unexpected eof");
-    else
-        relay_pump(r);
-}

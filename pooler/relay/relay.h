@@ -21,6 +21,7 @@
 #include "pooler/net/stream.h"
 #include "pooler/pool/registry.h"
 #include "pooler/server/server.h"
+#include "pooler/session/own_errors.h"
 #include "pooler/session/params.h"
 #include "pooler/session/prepared.h"
 #include "poolwise/buf.h"
@@ -36,7 +37,7 @@ typedef enum RelayHold {
 } RelayHold;
 
 typedef struct RelayOps {
-    /* The first request without a server: HOLD_SERVER is set. Ends in relay_linked, at once or later. `again`: the
+    /* The first request without a server: HOLD_SERVER is set. Ends in relay_linked or relay_refuse, at once or later. `again`: the
      * server it had was lost before anything was sent; it keeps its place in the queue. */
     void (*need_server)(Relay *r, bool again);
     /* The client must go. `text` is for a FATAL message (sqlstate 08P01) or NULL when it is gone already; `reason` for
@@ -68,7 +69,8 @@ struct Relay {
     ParamSet params; /* what this client wants */
     ClientStatements statements; /* its named prepared statements */
     const char *close_text, *close_reason; /* set inside a loop, acted upon at its end */
-    char close_buf[384];
+    char close_buf[OWN_ERROR_TEXT];
+    const char *refusal_sqlstate, *refusal_text; /* relay_refuse inside a walk; the text is borrowed, close_buf's or static */
 
     /* measured; times are worker_now's */
     PwUsec request_start; /* of the oldest unanswered request; 0: none */
@@ -95,8 +97,12 @@ void relay_client_drained(Relay *r); /* its output buffer is empty again */
 /* A server was granted after need_server. */
 void relay_linked(Relay *r, Server *s, PwUsec waited);
 
-/* Cancelled in the queue: answers what is held with an error and goes on. */
+/* Cancelled in the queue: answers the request at the head of what is held with an error and goes on. */
 void relay_cancel_held(Relay *r);
+
+/* The wait for a server has failed: all requests received so far are answered with an error, and the client goes on. Also
+ * from inside need_server, which then returns with HOLD_SERVER still set. */
+void relay_refuse(Relay *r, const char *sqlstate, const char *text);
 
 /* Looks at held requests again after a hold was cleared. */
 void relay_pump(Relay *r);

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 #include "pooler/relay/relay_prepared.h"
 
+#include <openssl/rand.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pooler/relay/relay_priv.h"
 #include "poolwise/log.h"
+#include "poolwise/mem.h"
 #include "poolwise/wire.h"
 
 /* Every entry about a statement holds a reference to it until it is done or dropped. */
@@ -54,6 +58,47 @@ static void prepare_on_server(Relay *r, Statement *st, ClientStatement *name, Pw
     make_room(r, out, now);
 }
 
+/* ---- names that do not fit ---- */
+
+/* A statement name that nobody can have prepared: the server's error for it puts the session in the state that the client's
+ * mistake would have put it in, and is replaced by the error that the client is to see (relay_reply.c). */
+static char nobodys_name[40];
+
+static void make_nobodys_name(void)
+{
+    uint64_t random[2] = {0, 0};
+    if (RAND_bytes((unsigned char *)random, sizeof(random)) != 1)
+        random[0] = (uint64_t)pw_time_mono(); /* no entropy: only harder to guess than nothing */
+    snprintf(nobodys_name, sizeof(nobodys_name), "%016llx%016llx", (unsigned long long)random[0], (unsigned long long)random[1]);
+}
+
+/* error_behaviour = postgres: the request fails as on PostgreSQL, and the client goes on. */
+static PreparedStep refuse(Relay *r, const char *sqlstate, const char *format, const char *name, PwBuf *out, PwUsec now)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, make_nobodys_name);
+    char *text = pw_xasprintf("prepared statement \"%s\" %s", name, format);
+    PwErrorText error = {.severity = "ERROR", .sqlstate = sqlstate, .message = text};
+    PwBuf *answer = pw_xcalloc(1, sizeof(*answer));
+    pw_msg_error(answer, &error);
+    free(text);
+    size_t mark = pw_msg_begin(out, PW_F_BIND);
+    pw_buf_append_u8(out, 0);
+    pw_buf_append_cstr(out, nobodys_name);
+    pw_buf_append_be16(out, 0);
+    pw_buf_append_be16(out, 0);
+    pw_buf_append_be16(out, 0);
+    pw_msg_end(out, mark);
+    PipelineEntry e = {.kind = PIPE_REFUSED, .action = PIPE_FORWARD, .statement = answer, .sent = now};
+    pipeline_push_entry(&r->server->pipeline, &e);
+    return PREPARED_TAKEN;
+}
+
+static bool like_postgres(const Relay *r)
+{
+    return r->ctx->config->error_behaviour == ERROR_BEHAVIOUR_POSTGRES;
+}
+
 /* ---- the four messages ---- */
 
 static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *out, PwUsec now)
@@ -65,6 +110,8 @@ static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *ou
         return PREPARED_FAIL;
     }
     if (client_statements_find(&r->statements, name)) {
+        if (like_postgres(r))
+            return refuse(r, "42P05", "already exists", name, out, now);
         char text[160];
         snprintf(text, sizeof(text), "prepared statement '%.100s' was already prepared", name);
         r->ops->log(r, PW_LOG_WARNING, text);
@@ -87,12 +134,12 @@ static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *ou
     return PREPARED_TAKEN;
 }
 
-static ClientStatement *wanted(Relay *r, const char *name)
+static PreparedStep unknown(Relay *r, const char *name, PwBuf *out, PwUsec now)
 {
-    ClientStatement *cs = client_statements_find(&r->statements, name);
-    if (!cs)
-        relay_fail_later(r, "prepared statement did not exist", "prepared statement did not exist");
-    return cs;
+    if (like_postgres(r))
+        return refuse(r, "26000", "does not exist", name, out, now);
+    relay_fail_later(r, "prepared statement did not exist", "prepared statement did not exist");
+    return PREPARED_FAIL;
 }
 
 /* Bind: portal, statement, and then whatever; only the name is replaced, the rest follows as it comes. */
@@ -109,9 +156,12 @@ static PreparedStep on_bind(Relay *r, const uint8_t *p, size_t have, size_t tota
     }
     if (!*name)
         return PREPARED_PASS;
-    ClientStatement *cs = wanted(r, name);
-    if (!cs)
-        return PREPARED_FAIL;
+    ClientStatement *cs = client_statements_find(&r->statements, name);
+    if (!cs) {
+        *ret_used = have;
+        r->msg_discard = true; /* the rest of it, if it has not all arrived */
+        return unknown(r, name, out, now);
+    }
     Statement *st = cs->statement;
     if (!server_statements_has(&r->server->statements, st))
         prepare_on_server(r, st, NULL, out, now);
@@ -137,9 +187,9 @@ static PreparedStep on_bind(Relay *r, const uint8_t *p, size_t have, size_t tota
 
 static PreparedStep on_describe(Relay *r, const char *name, PwBuf *out, PwUsec now)
 {
-    ClientStatement *cs = wanted(r, name);
+    ClientStatement *cs = client_statements_find(&r->statements, name);
     if (!cs)
-        return PREPARED_FAIL;
+        return unknown(r, name, out, now);
     Statement *st = cs->statement;
     if (!server_statements_has(&r->server->statements, st))
         prepare_on_server(r, st, NULL, out, now);

@@ -35,6 +35,9 @@ unsigned relay_lex_flags(const Relay *r);
 /* Keeps an execution's values if query_log_samples asks for them; `bind` is Bind's payload or NULL. */
 void relay_sample(Relay *r, QueryEntry *q, const char *sql, size_t len, const uint8_t *bind, size_t bind_len);
 
+/* relay_refuse.c: true when need_server refused; then the message was answered */
+bool relay_refuse_in_walk(Relay *r, uint8_t type);
+
 /* relay_request.c: walks requests, returns how many bytes were used */
 size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n);
 

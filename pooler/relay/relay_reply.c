@@ -140,6 +140,14 @@ static void note_error(Walk *w, const uint8_t *payload, size_t n)
     }
 }
 
+/* The server refused what it was meant to refuse: the client gets our own error in its place. */
+static void tell_refusal(Walk *w, const PipelineEntry *e)
+{
+    flush(w);
+    if (!w->client_dead)
+        w->client_dead = !stream_send_buf(&w->r->stream, e->statement);
+}
+
 static void statement_done(Walk *w, PipelineEntry *e, uint8_t type)
 {
     if (type != PW_B_ERROR) {
@@ -201,6 +209,10 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
     /* the error of a Parse of our own is the client's: it ended the client's Bind behind it */
     bool swallow = verdict == PIPE_VERDICT_SWALLOW && !(type == PW_B_ERROR && completed);
     if (completed) {
+        if (PW_UNLIKELY(done.kind == PIPE_REFUSED)) {
+            tell_refusal(w, &done);
+            swallow = true;
+        }
         if (PW_UNLIKELY(done.statement != NULL))
             statement_done(w, &done, type);
         count_done(w, &done);

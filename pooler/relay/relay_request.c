@@ -164,7 +164,7 @@ static bool handle_unlinked(Relay *r, uint8_t type)
         return true; /* nothing is owed; a copy that failed is over (PostgreSQL ignores these too) */
     r->hold |= HOLD_SERVER;
     r->ops->need_server(r, false);
-    return false;
+    return relay_refuse_in_walk(r, type);
 }
 
 /* The batch was answered by the pooler: everything through Sync is dropped, Sync gets its ReadyForQuery. */

@@ -315,6 +315,11 @@ void server_entry_dropped(void *arg, const PipelineEntry *e)
 
 void server_entry_release(const PipelineEntry *e)
 {
+    if (e->kind == PIPE_REFUSED) {
+        pw_buf_finish(e->statement);
+        free(e->statement);
+        return;
+    }
     statement_unref(e->statement);
     client_statement_unref(e->name);
 }

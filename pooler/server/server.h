@@ -23,6 +23,7 @@
 #include "pooler/session/params.h"
 #include "pooler/session/pipeline.h"
 #include "pooler/session/prepared.h"
+#include "poolwise/wire.h"
 
 typedef struct Server Server;
 struct ServerAuth;
@@ -64,9 +65,11 @@ struct Server {
     ParamSet params;
     ServerStatements statements; /* prepared on this server */
     uint32_t backend_pid;
-    uint8_t cancel_key[4];
+    uint8_t cancel_key[PW_CANCEL_KEY_MAX]; /* process id and secret, as BackendKeyData had them */
+    uint16_t cancel_key_len; /* 0: none was given, so nothing can be cancelled */
     int cancels; /* cancel requests under way to this server: it is not released before they end */
 
+    uint32_t asked_version; /* LOGIN: the protocol version of our start-up packet */
     struct ServerAuth *auth; /* LOGIN */
     Secret login_secret;     /* of the database line's password */
     const UserList *login_users; /* one reference, while `auth` uses a secret of it */

@@ -24,6 +24,7 @@ typedef struct CancelRequest {
     Stream stream;
     Server *server; /* NULL: closed meanwhile */
     bool sent;
+    size_t packet_len;
     void (*done)(void *arg);
     void *arg;
     struct event timer;
@@ -70,7 +71,7 @@ static void on_readable(Stream *st)
         return; /* the server sends nothing here; end of file is the answer */
     CancelRequest *r = of_stream(st);
     /* PostgreSQL may reset the connection instead of closing it; the packet was read all the same */
-    finish(r, r->sent || stream_pending(st) == 16);
+    finish(r, r->sent || stream_pending(st) == r->packet_len);
 }
 
 static void on_drained(Stream *st)
@@ -80,7 +81,7 @@ static void on_drained(Stream *st)
 
 static void on_write_error(Stream *st)
 {
-    finish(of_stream(st), stream_pending(st) == 16);
+    finish(of_stream(st), stream_pending(st) == of_stream(st)->packet_len);
 }
 
 static const StreamOps stream_ops = {on_readable, on_drained, on_write_error};
@@ -106,6 +107,11 @@ void server_cancel_orphan(Server *s)
 void server_cancel_send(Server *s, void (*done)(void *arg), void *arg)
 {
     Worker *w = s->stream.worker;
+    if (s->cancel_key_len == 0) { /* some other pooler: it gave no key */
+        if (done)
+            done(arg);
+        return;
+    }
     int fd = socket(net_addr_family(&s->addr), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 || (connect(fd, net_addr_sa(&s->addr), s->addr.len) != 0 && errno != EINPROGRESS)) {
         server_log(s, PW_LOG_WARNING, "cannot connect for a cancel request: %s", strerror(errno));
@@ -131,12 +137,17 @@ void server_cancel_send(Server *s, void (*done)(void *arg), void *arg)
         struct timeval tv = {.tv_sec = (time_t)(limit / PW_USEC_PER_SEC), .tv_usec = (suseconds_t)(limit % PW_USEC_PER_SEC)};
         evtimer_add(&r->timer, &tv);
     }
-    uint8_t packet[16] = {0, 0, 0, 16, PW_CODE_CANCEL >> 24, (PW_CODE_CANCEL >> 16) & 255, (PW_CODE_CANCEL >> 8) & 255,
-                          PW_CODE_CANCEL & 255, (uint8_t)(s->backend_pid >> 24), (uint8_t)(s->backend_pid >> 16),
-                          (uint8_t)(s->backend_pid >> 8), (uint8_t)s->backend_pid};
-    memcpy(packet + 12, s->cancel_key, 4);
+    PwBuf packet;
+    pw_buf_init(&packet);
+    size_t mark = pw_msg_begin(&packet, 0);
+    pw_buf_append_be32(&packet, PW_CODE_CANCEL);
+    pw_buf_append(&packet, s->cancel_key, s->cancel_key_len);
+    pw_msg_end(&packet, mark);
+    r->packet_len = pw_buf_unread(&packet);
     stream_read_start(&r->stream);
-    if (!stream_send(&r->stream, packet, sizeof(packet)))
+    bool ok = stream_send_buf(&r->stream, &packet);
+    pw_buf_finish(&packet);
+    if (!ok)
         finish(r, true); /* refused: nothing was sent */
     else
         r->sent = stream_pending(&r->stream) == 0;

@@ -23,7 +23,8 @@ void server_build_startup(Server *s, PwBuf *out)
     PoolLocal *local = server_local(s);
     const DatabaseConf *db = local->dbconf;
     size_t mark = pw_msg_begin(out, 0);
-    pw_buf_append_be32(out, PW_PROTO_3_0);
+    s->asked_version = worker_ctx(local->worker)->config->server_max_protocol_version;
+    pw_buf_append_be32(out, s->asked_version);
     pair(out, "user", local->entry->user->name);
     pair(out, "database", config_server_dbname(db, local->entry->db->name));
     pair(out, "client_encoding", db->client_encoding);
@@ -167,6 +168,32 @@ static void on_ready(Server *s, const uint8_t *payload)
     server_chore_next(s);
 }
 
+static bool on_key_data(Server *s, const uint8_t *payload, size_t n)
+{
+    if (n > sizeof(s->cancel_key)) {
+        login_failed(s, "08P01", "server broke the login protocol");
+        return false;
+    }
+    s->backend_pid = pw_be32(payload);
+    memcpy(s->cancel_key, payload, n);
+    s->cancel_key_len = (uint16_t)n;
+    return true;
+}
+
+/* The server knows only an older minor version than we asked for: fine, what we need is in all of them. */
+static bool on_negotiate(Server *s, const uint8_t *payload, size_t n)
+{
+    PwCursor c = pw_cursor(payload, n);
+    uint32_t version = pw_cursor_be32(&c);
+    uint32_t n_options = pw_cursor_be32(&c);
+    if (c.bad || version >> 16 != 3 || version >= s->asked_version || n_options != 0) {
+        login_failed(s, "08P01", "server negotiated an impossible protocol version");
+        return false;
+    }
+    server_log(s, PW_LOG_DEBUG, "server speaks protocol 3.%u", (unsigned)(version & 0xffff));
+    return true;
+}
+
 /* False: closed, or no longer logging in. */
 static bool login_message(Server *s, uint8_t type, const uint8_t *payload, size_t n)
 {
@@ -177,9 +204,9 @@ static bool login_message(Server *s, uint8_t type, const uint8_t *payload, size_
         on_param_status(s, payload, n);
         return true;
     case PW_B_KEY_DATA:
-        s->backend_pid = pw_be32(payload);
-        memcpy(s->cancel_key, payload + 4, sizeof(s->cancel_key));
-        return true;
+        return on_key_data(s, payload, n);
+    case PW_B_NEGOTIATE:
+        return on_negotiate(s, payload, n);
     case PW_B_NOTICE:
         return true;
     case PW_B_ERROR:

@@ -65,6 +65,7 @@ static const KindRow kinds[] = {
     [PIPE_CLOSE] = {"Close", 0, BIT_CLOSE, true},
     [PIPE_FUNCTION] = {"FunctionCall", BIT_FUNCTION, BIT_READY, false},
     [PIPE_SYNC] = {"Sync", 0, BIT_READY, false},
+    [PIPE_REFUSED] = {"Bind", 0, 0, true},
     [PIPE_COPY_END] = {"CopyDone", 0, 0, false},
 };
 _Static_assert(PW_ARRAY_LEN(kinds) == PIPE_KIND_COUNT, "one row a kind");

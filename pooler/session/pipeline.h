@@ -33,6 +33,7 @@ typedef enum PipelineKind {
     PIPE_CLOSE,
     PIPE_FUNCTION,
     PIPE_SYNC,
+    PIPE_REFUSED,  /* Bind that the server will refuse: the pooler has its own text for the client (in `statement`) */
     PIPE_COPY_END, /* CopyDone or CopyFail: owes nothing, marks a place */
     PIPE_KIND_COUNT
 } PipelineKind;
@@ -47,7 +48,8 @@ typedef struct PipelineEntry {
     uint8_t kind;    /* PipelineKind */
     uint8_t action;  /* PipelineAction */
     void *query;     /* what the request runs (a QueryEntry), or NULL; borrowed */
-    void *statement; /* prepared statement the entry is about (a Statement), or NULL; a reference of the entry's */
+    void *statement; /* prepared statement the entry is about (a Statement), or NULL; a reference of the entry's.
+                      * PIPE_REFUSED: a PwBuf with the ErrorResponse, the entry's own */
     void *name;      /* the client's name for it (a ClientStatement), or NULL; a reference of the entry's */
     PwUsec sent;
 } PipelineEntry;

@@ -349,6 +349,97 @@ def test_newer_minor_protocol_is_negotiated_down(make_pooler):
     assert c.one("SELECT 1") == "1"
 
 
+def minor_of(p, minor, **params):
+    """The minor version that a client gets that asks for `minor`, and whether it was told so; its connection."""
+    c = p.raw()
+    c.send(wire.startup_packet({"user": "postgres", "database": "p0", **params}, wire.PROTOCOL_3 + minor))
+    told = []
+    while True:
+        msg = c.recv()
+        assert msg.type != "E", wire.fields_of(msg.body)
+        if msg.type == "v":
+            told.append(struct.unpack_from("!i", msg.body)[0] & 0xffff)
+        if msg.type == "K":
+            c.key = msg.body
+        if msg.type == "Z":
+            assert len(told) < 2, told
+            return (told[0] if told else None), c
+
+
+@pytest.mark.newer
+def test_every_minor_version_is_answered_with_3_0(make_pooler):
+    p = make_pooler()
+    assert [minor_of(p, minor)[0] for minor in (0, 1, 2, 3, 9999)] == [None, 0, 0, 0, 0]
+    assert len(minor_of(p, 2)[1].key) == 8
+
+
+@pytest.mark.poolwise
+def test_protocol_3_2_gives_long_cancel_keys(make_pooler, pg, workers):
+    p = make_pooler(client_max_protocol_version="3.2", **workers)
+    # 3.1 is reserved and answered as PostgreSQL 18 does
+    assert [minor_of(p, minor)[0] for minor in (0, 1, 2, 3, 9999)] == [None, None, None, 2, 2]
+    assert [len(minor_of(p, minor)[1].key) for minor in (0, 1, 2, 3)] == [8, 8, 36, 36]
+    _, c = minor_of(p, 2)
+    c.send(wire.query("SELECT pg_sleep(600)"))
+    wait_until(lambda: pg.sql("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600)%%' AND state = 'active'"
+                              " AND datname = 'p0'"))
+    wrong = wire.Conn(p.port)
+    wrong.key = c.key[:-1] + bytes([c.key[-1] ^ 1])
+    wrong.cancel(p.port)
+    wrong.key = c.key[:8]
+    wrong.cancel(p.port)
+    assert not c.readable()
+    c.cancel(p.port)
+    assert c.until_ready().error["C"] == "57014"
+
+
+@pytest.mark.poolwise
+def test_protocol_3_2_and_unknown_options(make_pooler):
+    p = make_pooler(client_max_protocol_version="3.2")
+    assert minor_of(p, 2, **{"_pq_.colour": "blue"})[0] == 2
+    assert minor_of(p, 0, **{"_pq_.colour": "blue"})[0] == 0
+
+
+@pytest.mark.newer
+def test_negotiation_is_told_once_when_auth_query_comes_between(make_pooler, pg):
+    p = make_pooler(auth_file={"postgres": ""}, auth_user="postgres", auth_query="SELECT usename, 'x' FROM pg_user WHERE usename=$1")
+    c = p.raw()
+    c.send(wire.startup_packet({"user": "u_trust", "database": "p0", "_pq_.colour": "blue"}, wire.PROTOCOL_3 + 3))
+    types = ""
+    while "Z" not in types:
+        types += c.recv().type
+    assert types.count("v") == 1 and types[0] == "v"
+
+
+@pytest.mark.poolwise
+@pytest.mark.parametrize("answers", [0, 1])
+def test_servers_are_asked_for_3_2_when_told_to(make_pooler, fake, answers):
+    p = make_pooler(databases={"p0": f"host=127.0.0.1 port={fake.port} dbname=p0"}, server_max_protocol_version="3.2")
+    c = p.raw()
+    c.startup(user="postgres", database="p0")
+    s = fake.accept_raw()
+    assert s.startup_code == wire.PROTOCOL_3 + 2
+    if answers:
+        s.send(wire.message("v", struct.pack("!ii", wire.PROTOCOL_3, 0)))
+    secret = bytes(range(4 if answers else 256))
+    s.welcome(key_data=struct.pack("!i", 4711) + secret)
+    c.authenticate("postgres", None)
+    c.send(wire.query("SELECT 1"))
+    assert s.recv().type == "Q"
+    with wire.Conn(p.port) as canceller:
+        canceller.send(struct.pack("!ii", 16, 80877102) + c.key)
+        fake.listener.settimeout(20)
+        sock, _ = fake.listener.accept()
+        want = struct.pack("!iii", 12 + len(secret), 80877102, 4711) + secret
+        got = b""
+        while len(got) < len(want):
+            got += sock.recv(1000)
+        assert got == want
+        sock.close()
+        canceller.until_closed()
+    s.close()
+
+
 def test_unsupported_startup_parameter(make_pooler):
     p = make_pooler()
     c = p.raw()

@@ -176,11 +176,11 @@ class FakeSession(wire.Conn):
         self.buf = self.buf[length + 1:]
         return msg
 
-    def welcome(self, pid=4711, secret=815):
+    def welcome(self, pid=4711, secret=815, key_data=None):
         out = wire.message("R", struct.pack("!i", 0))
         for key, value in self.PARAMS.items():
             out += wire.message("S", wire.cstr(key) + wire.cstr(value))
-        out += wire.message("K", struct.pack("!ii", pid, secret)) + wire.message("Z", b"I")
+        out += wire.message("K", key_data or struct.pack("!ii", pid, secret)) + wire.message("Z", b"I")
         self.send(out)
 
     def answer(self, value="1", tag="SELECT 1", status=b"I"):

@@ -33,7 +33,7 @@ static void test_bytes(void **state)
     EXPECT(&b, "Q\0\0\0\x0dSELECT 1\0");
     pw_msg_auth_ok(&b);
     EXPECT(&b, "R\0\0\0\x08\0\0\0\0");
-    pw_msg_key_data(&b, (const uint8_t *)"12345678");
+    pw_msg_key_data(&b, (const uint8_t *)"12345678", 8);
     EXPECT(&b, "K\0\0\0\x0c" "12345678");
     pw_msg_command_complete(&b, "SELECT 1");
     EXPECT(&b, "C\0\0\0\x0dSELECT 1\0");
