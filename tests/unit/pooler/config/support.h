@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "pooler/config/params_table.h"
 #include "pooler/config/snapshot.h"
 
 /* Loads the text from a file that is gone afterwards. NULL when there were errors. */
