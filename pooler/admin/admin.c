@@ -104,7 +104,7 @@ static void last_word(AdminSession *s, const char *text)
     Client *c = s->client;
     send_out(s, &out);
     if (c->console)
-        shutdown(c->relay.stream.fd, SHUT_WR);
+        stream_end_output(&c->relay.stream);
     pw_buf_finish(&out);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "pooler/admin/admin_priv.h"
+#include "pooler/net/stream_tls.h"
 
 #define SOCKET_COLUMNS                                                                                                         \
     {"type", ADMIN_TEXT, "C for a client, S for a server"},                                                                    \
@@ -185,7 +186,7 @@ static void put(const Row *row, const char *prefix, const Fields *f)
     snprintf(text, sizeof(text), "%p", f->link);
     admin_row_text(r, f->link ? text : "");
     admin_row_int(r, f->pid);
-    admin_row_text(r, "");
+    admin_row_text(r, stream_tls_text(f->stream));
     admin_row_text(r, f->application_name ? f->application_name : "");
     admin_row_int(r, f->prepared);
     admin_row_int(r, (int64_t)f->id);

@@ -44,15 +44,28 @@ static bool load_users(const Config *config, UserList **ret_users, PwDiag *diags
     return userlist_load(config->auth_file, ret_users, diags) == PW_OK;
 }
 
+/* A problem of TLS stands beside the others of the file. */
+static bool load_tls(const Config *config, const TlsSet **ret_tls, PwDiag *diags)
+{
+    char why[TLS_WHY];
+    if (tls_set_create(config, ret_tls, why) == PW_OK)
+        return true;
+    pw_diag_add(diags, PW_DIAG_ERROR, config->conffile, 0, NULL, "%s", why);
+    return false;
+}
+
 int app_check(const char *conffile)
 {
     PwDiag diags;
     Config *config = NULL;
     UserList *users = NULL;
+    const TlsSet *tls = NULL;
     pw_diag_init(&diags);
     bool ok = config_load(conffile, &config, &diags) == PW_OK;
     if (ok && load_users(config, &users, &diags))
         userlist_unref(users);
+    if (ok && load_tls(config, &tls, &diags))
+        tls_set_unref(tls);
     size_t errors = config_print_problems(&diags, stdout);
     if (errors == 0 && ok)
         printf("%s: ok%s\n", conffile, diags.n_warnings ? ", with warnings" : "");
@@ -68,16 +81,20 @@ static bool load(const AppOptions *o)
     PwDiag diags;
     Config *config = NULL;
     UserList *users = NULL;
+    const TlsSet *tls = NULL;
     pw_diag_init(&diags);
     bool ok = config_load(o->conffile, &config, &diags) == PW_OK;
     if (ok && !load_users(config, &users, &diags)) {
         /* as PgBouncer: the process comes up, nobody can log in until RELOAD finds the file */
         users = userlist_create_empty();
     }
+    if (ok)
+        ok = load_tls(config, &tls, &diags);
     print_problems(&diags);
     pw_diag_finish(&diags);
     app.config = config;
     app.users = users;
+    app.tls = tls;
     return ok;
 }
 
@@ -203,6 +220,7 @@ static bool init_ctx(WorkerCtx *ctx, unsigned i)
     ctx->worker->app = ctx;
     ctx->config = config_ref(c);
     ctx->users = userlist_ref((UserList *)(uintptr_t)app.users);
+    ctx->tls = tls_set_ref(app.tls);
     TAILQ_INIT(&ctx->pools);
     TAILQ_INIT(&ctx->clients);
     if (c->query_observation)

@@ -11,9 +11,10 @@ typedef struct App {
     AppOptions options;
     Listener *listener;
     WorkerCtx *ctxs;          /* [workers] */
-    pthread_mutex_t lock;     /* guards config and users: the newest snapshots */
+    pthread_mutex_t lock;     /* guards config, users and tls: the newest snapshots */
     const Config *config;
     const UserList *users;
+    const TlsSet *tls;
     PW_ATOMIC(int) shutdown;  /* ShutdownMode */
     PW_ATOMIC(int) *active;   /* [workers] servers in use, written by each worker's tick */
     PW_ATOMIC(int) stopping;  /* workers leave their loops */

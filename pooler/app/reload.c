@@ -18,19 +18,21 @@
 typedef struct Swap {
     const Config *config;
     const UserList *users;
+    const TlsSet *tls;
     uint64_t epoch; /* of the servers that the new snapshot wants */
 } Swap;
 
 /* ---- one worker ---- */
 
-static void close_idle_retired(PoolLocal *local, PwUsec now)
+/* Idle servers that the new snapshot does not want any more. `changed`: because of a setting of theirs. */
+static void close_idle_retired(PoolLocal *local, bool changed, PwUsec now)
 {
     PoolServer *ps, *next;
     for (ps = TAILQ_FIRST(&local->shard->idle); ps; ps = next) {
         next = TAILQ_NEXT(ps, link);
         const char *why = server_retire_reason(server_of(ps), now);
         if (why)
-            server_close(server_of(ps), why);
+            server_close(server_of(ps), changed ? "database configuration changed" : why);
     }
 }
 
@@ -44,17 +46,20 @@ static void drop_clients(WorkerCtx *ctx, const PoolLocal *local, const char *tex
     }
 }
 
-static void refresh_pool(WorkerCtx *ctx, PoolLocal *local, const DatabaseConf *before, uint64_t epoch)
+static void refresh_pool(WorkerCtx *ctx, PoolLocal *local, const DatabaseConf *before, bool tls_changed, uint64_t epoch)
 {
+    bool changed = false;
     client_setup_local(ctx, local);
     if (!local->dbconf) {
         drop_clients(ctx, local, "database removed");
-    } else if (!before || config_database_needs_reconnect(before, local->dbconf)) {
+    } else if (tls_changed || !before || config_database_needs_reconnect(before, local->dbconf)) {
+        changed = true;
         registry_raise_epoch(local->entry->db, epoch);
         local->reconnect_epoch = pw_atomic_load(&local->entry->db->reconnect_epoch);
         pool_entry_forget_welcome(local->entry);
+        pool_entry_worked(local->entry); /* what failed before may work now: no pause of server_login_retry */
     }
-    close_idle_retired(local, worker_now(ctx->worker));
+    close_idle_retired(local, changed, worker_now(ctx->worker));
     pool_kick(local->shard);
 }
 
@@ -72,6 +77,9 @@ static void swap_visit(Worker *w, void *arg)
     WorkerCtx *ctx = worker_ctx(w);
     const Config *old = ctx->config;
     const UserList *old_users = ctx->users;
+    const TlsSet *old_tls = ctx->tls;
+    bool tls_changed = tls_set_server_differs(old_tls, swap->tls);
+    ctx->tls = tls_set_ref(swap->tls);
     ctx->config = config_ref(swap->config);
     ctx->users = userlist_ref((UserList *)(uintptr_t)swap->users);
     resolver_set_ttl(ctx->resolver, ctx->config->dns_max_ttl, ctx->config->dns_nxdomain_ttl);
@@ -80,11 +88,12 @@ static void swap_visit(Worker *w, void *arg)
     PoolLocal *local, *next;
     for (local = TAILQ_FIRST(&ctx->pools); local; local = next) {
         next = TAILQ_NEXT(local, link);
-        refresh_pool(ctx, local, local->dbconf, swap->epoch); /* still the old snapshot's line, alive until the unref below */
+        refresh_pool(ctx, local, local->dbconf, tls_changed, swap->epoch); /* still the old snapshot's line, alive until the unref below */
     }
     refresh_clients(ctx);
     config_unref(old);
     userlist_unref((UserList *)(uintptr_t)old_users);
+    tls_set_unref(old_tls);
 }
 
 static void swap_done(Worker *origin, void *arg)
@@ -93,14 +102,16 @@ static void swap_done(Worker *origin, void *arg)
     Swap *swap = arg;
     config_unref(swap->config);
     userlist_unref((UserList *)(uintptr_t)swap->users);
+    tls_set_unref(swap->tls);
     free(swap);
 }
 
-static void start_swap(const Config *config, const UserList *users)
+static void start_swap(const Config *config, const UserList *users, const TlsSet *tls)
 {
     Swap *swap = pw_xcalloc(1, sizeof(*swap));
     swap->config = config_ref(config);
     swap->users = userlist_ref((UserList *)(uintptr_t)users);
+    swap->tls = tls_set_ref(tls);
     swap->epoch = registry_new_epoch();
     /* the tour begins on worker 0 whoever asks, so two tours never overtake each other */
     worker_tour(worker_get(0), swap_visit, swap_done, swap);
@@ -126,19 +137,22 @@ static void on_fixed_option(void *arg, const char *key, const char *value, const
         pw_log(PW_LOG_WARNING, "\"%s\" changed in the file: it takes a restart to take effect", key);
 }
 
-/* Both snapshots are new; takes them over. */
-static void install(const Config *config, const UserList *users)
+/* All are new or references of their own; takes them over. */
+static void install(const Config *config, const UserList *users, const TlsSet *tls)
 {
     pthread_mutex_lock(&app.lock);
     const Config *old = app.config;
     const UserList *old_users = app.users;
+    const TlsSet *old_tls = app.tls;
     app.config = config;
     app.users = users;
+    app.tls = tls;
     config_diff(old, config, on_fixed_option, NULL);
-    start_swap(config, users);
+    start_swap(config, users, tls);
     pthread_mutex_unlock(&app.lock);
     config_unref(old);
     userlist_unref((UserList *)(uintptr_t)old_users);
+    tls_set_unref(old_tls);
 }
 
 bool app_reload(char *why, size_t why_size)
@@ -146,6 +160,8 @@ bool app_reload(char *why, size_t why_size)
     PwDiag diags;
     Config *config = NULL;
     UserList *users = NULL;
+    const TlsSet *tls = NULL;
+    char tls_why[TLS_WHY];
     pw_diag_init(&diags);
     pthread_mutex_lock(&app.lock);
     char *conffile = pw_xstrdup(app.config->conffile && app.config->conffile[0] ? app.config->conffile : app.options.conffile);
@@ -156,12 +172,18 @@ bool app_reload(char *why, size_t why_size)
         ok = !config->auth_file || !config->auth_file[0] || userlist_load(config->auth_file, &users, &diags) == PW_OK;
         if (ok && !users)
             users = userlist_create_empty();
+        if (tls_set_create(config, &tls, tls_why) != PW_OK) {
+            pw_diag_add(&diags, PW_DIAG_ERROR, config->conffile, 0, NULL, "%s", tls_why);
+            ok = false;
+        }
     }
     log_problems(&diags);
     if (!ok) {
         snprintf(why, why_size, "%zu problem%s in the configuration; the old one stays in use", diags.n_errors,
                  diags.n_errors == 1 ? "" : "s");
         config_unref(config);
+        userlist_unref(users);
+        tls_set_unref(tls);
         pw_diag_finish(&diags);
         return false;
     }
@@ -169,8 +191,22 @@ bool app_reload(char *why, size_t why_size)
     if (app_log_configure(config) != PW_OK || pw_log_reopen() != PW_OK)
         pw_log(PW_LOG_ERROR, "cannot open logfile \"%s\": %s", config->logfile, strerror(errno));
     query_log_reopen();
-    install(config, users);
+    install(config, users, tls);
     return true;
+}
+
+/* New contexts for a changed option of TLS; if they cannot be made the old ones stay, and *why says why. */
+static const TlsSet *tls_for(const Config *config, const char *key, const TlsSet *old, char *why)
+{
+    char text[TLS_WHY];
+    const TlsSet *set;
+    if (strncmp(key, "client_tls", 10) != 0 && strncmp(key, "server_tls", 10) != 0)
+        return tls_set_ref(old);
+    if (tls_set_create(config, &set, text) == PW_OK)
+        return set;
+    pw_log(PW_LOG_ERROR, "%s", text);
+    snprintf(why, CONFIG_WHY, "%.200s; the TLS settings from before stay in use", text);
+    return tls_set_ref(old);
 }
 
 PwErr app_set(const char *key, const char *value, char *why)
@@ -179,14 +215,18 @@ PwErr app_set(const char *key, const char *value, char *why)
     Config *config = NULL;
     PwErr err = config_with(app.config, key, value, &config, why);
     const UserList *users = userlist_ref((UserList *)(uintptr_t)app.users);
+    const TlsSet *old_tls = tls_set_ref(app.tls);
     pthread_mutex_unlock(&app.lock);
     if (err) {
         userlist_unref((UserList *)(uintptr_t)users);
+        tls_set_unref(old_tls);
         return err;
     }
+    const TlsSet *tls = tls_for(config, key, old_tls, why);
+    tls_set_unref(old_tls);
     if (app_log_configure(config) != PW_OK)
         pw_log(PW_LOG_ERROR, "cannot open logfile \"%s\": %s", config->logfile, strerror(errno));
-    install(config, users);
+    install(config, users, tls);
     return PW_OK;
 }
 

@@ -125,7 +125,12 @@ static void on_write_error(Stream *st)
     client_close(c, NULL, "client unexpected eof");
 }
 
-static const StreamOps stream_ops = {on_readable, on_drained, on_write_error};
+static void on_tls(Stream *st, bool ok)
+{
+    client_tls_done(client_of_stream(st), ok);
+}
+
+static const StreamOps stream_ops = {on_readable, on_drained, on_write_error, on_tls};
 
 /* ---- birth ---- */
 

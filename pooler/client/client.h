@@ -47,6 +47,7 @@ struct Client {
     uint32_t protocol; /* the version agreed on: PW_PROTO_3_0 or PW_PROTO_3_2 */
     NetAddr peer;
     bool is_unix, counted, notified, hashed, paused_reading;
+    bool ssl_asked, gss_asked, direct_tls; /* STARTUP */
     char *user, *database;
     DbState *db;
     UserState *login_user;

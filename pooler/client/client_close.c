@@ -19,7 +19,7 @@ static void say_goodbye(Client *c, const char *sqlstate, const char *text)
     PwErrorText e = {.severity = "FATAL", .sqlstate = sqlstate, .message = text};
     pw_msg_error(&out, &e);
     if (stream_send_buf(st, &out)) {
-        shutdown(st->fd, SHUT_WR);
+        stream_end_output(st);
         size_t total = 0;
         ssize_t n;
         uint8_t *scratch = st->worker->scratch; /* the headroom: the walk above us may still use the rest */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "pooler/client/client_priv.h"
+#include "pooler/net/stream_tls.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
@@ -141,7 +142,8 @@ void client_login_start(Client *c)
 {
     WorkerCtx *ctx = client_ctx(c);
     if (ctx->config->log_connections)
-        client_log(c, PW_LOG_LOG, "login attempt: db=%s user=%s tls=no replication=no", c->database, c->user);
+        client_log(c, PW_LOG_LOG, "login attempt: db=%s user=%s tls=%s replication=no", c->database, c->user,
+                   c->relay.stream.tls ? stream_tls_text(&c->relay.stream) : "no");
     if (!client_is_console(c)) {
         if (ctx->shutdown != SHUTDOWN_NONE) {
             client_close(c, "pooler is shutting down", "pooler is shutting down");

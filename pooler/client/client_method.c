@@ -7,14 +7,14 @@
 
 #include "pooler/client/client_priv.h"
 #include "pooler/config/hba.h"
+#include "pooler/net/stream_tls.h"
 #include "poolwise/log.h"
 
 #define PASSWD_BUFFER 4096
 
 bool client_is_tls(const Client *c)
 {
-    (void)c;
-    return false; /* every connection is clear text in this version */
+    return stream_tls_is_open(&c->relay.stream);
 }
 
 void client_method_choose(Client *c)
@@ -66,9 +66,27 @@ static bool peer_may_be_user(const Client *c)
 
 /* ---- cert ---- */
 
+static bool cert_has_name(void *arg, const char *name)
+{
+    return client_tls_cert_names(arg, name);
+}
+
 static bool cert_may_be_user(const Client *c)
 {
-    client_log(c, PW_LOG_ERROR, "TLS connection required");
+    const IdentMap *map = c->auth_map;
+    if (!client_is_tls(c)) {
+        client_log(c, PW_LOG_ERROR, "TLS connection required");
+    } else if (!stream_tls_peer_has_cert(&c->relay.stream)) {
+        client_log(c, PW_LOG_ERROR, "TLS client certificate required");
+    } else if (!map) {
+        if (client_tls_cert_names(c, c->user))
+            return true;
+        client_log(c, PW_LOG_ERROR, "TLS certificate name mismatch");
+    } else {
+        if (ident_map_allows(map, c->user, cert_has_name, (void *)(uintptr_t)c))
+            return true;
+        client_log(c, PW_LOG_ERROR, "ident map %s cannot be matched", ident_map_name(map));
+    }
     return false;
 }
 

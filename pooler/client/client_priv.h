@@ -23,6 +23,14 @@ void client_left_worker(unsigned worker);
 /* client_startup.c: bytes wait in relay.held */
 void client_startup_input(Client *c);
 
+/* client_tls.c */
+void client_tls_request(Client *c, bool gss); /* SSLRequest or GSSENCRequest is at the head of relay.held */
+bool client_tls_is_direct(const Client *c);   /* relay.held begins with a ClientHello */
+void client_tls_direct(Client *c);
+void client_tls_done(Client *c, bool ok);     /* the handshake ended */
+bool client_tls_is_missing(const Client *c);  /* the start-up packet came in clear, and must not */
+bool client_tls_cert_names(const Client *c, const char *name); /* is it a name in the client's certificate? */
+
 /* client_login.c */
 void client_login_start(Client *c);  /* user and database are known */
 void client_login_input(Client *c);  /* AUTH: password messages in relay.held */

@@ -147,6 +147,10 @@ static void startup_message(Client *c, uint32_t version, const uint8_t *payload,
         client_close(c, text, text);
         return;
     }
+    if (client_tls_is_missing(c)) {
+        client_close(c, "SSL required", "SSL required");
+        return;
+    }
     Startup st = {.c = c};
     uint32_t newest = newest_protocol(client_ctx(c)->config);
     /* 3.1 is reserved: to whoever knows 3.2 it is 3.0 under another name, as for PostgreSQL 18 */
@@ -171,23 +175,13 @@ static void startup_message(Client *c, uint32_t version, const uint8_t *payload,
     pw_buf_finish(&st.pq_names);
 }
 
-/* SSLRequest and GSSENCRequest: no. Bytes sent along before our answer would slip in ahead of TLS. */
-static bool refuse_encryption(Client *c)
-{
-    if (pw_buf_unread(&c->relay.held) > 8) {
-        client_close(c, "received unencrypted data after SSL request", "received unencrypted data after SSL request");
-        return false;
-    }
-    if (!stream_send(&c->relay.stream, "N", 1)) {
-        client_close(c, NULL, "client unexpected eof");
-        return false;
-    }
-    return true;
-}
-
 void client_startup_input(Client *c)
 {
     PwBuf *held = &c->relay.held;
+    if (client_tls_is_direct(c)) {
+        client_tls_direct(c);
+        return;
+    }
     while (c->state == CLIENT_STARTUP && pw_buf_unread(held) >= 8) {
         const uint8_t *p = pw_buf_head(held);
         uint32_t len = pw_be32(p), code = pw_be32(p + 4);
@@ -201,10 +195,8 @@ void client_startup_input(Client *c)
         if (pw_buf_unread(held) < len)
             return;
         if ((code == PW_CODE_SSL || code == PW_CODE_GSSENC) && len == 8) {
-            if (!refuse_encryption(c))
-                return;
-            pw_buf_consume(held, len);
-            continue;
+            client_tls_request(c, code == PW_CODE_GSSENC);
+            return;
         }
         if (code == PW_CODE_CANCEL) {
             uint8_t key[CANCEL_KEY_LONG];

@@ -35,10 +35,6 @@ static void check_later(ConfigLoader *loader)
         (void)config_check_later(loader->diags, place_of(loader, config_params.rows[i].name),
                                  config_params.rows[i].name, &config_params.rows[i],
                                  loader->config);
-    if (place_of(loader, "server_tls_sslmode").line > 0 &&
-        loader->config->server_tls_sslmode != SSL_MODE_DISABLE)
-        WARN("server_tls_sslmode", "write server_tls_sslmode = disable if that is what you want",
-             "server_tls_sslmode: connections to servers are not encrypted in this version");
 }
 
 static void check_auth(ConfigLoader *loader)

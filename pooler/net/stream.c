@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "pooler/net/stream_tls.h"
 #include "pooler/net/sys.h"
 
 static void on_read(evutil_socket_t fd, short what, void *arg)
@@ -13,20 +14,37 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     Stream *s = arg;
+    if (PW_UNLIKELY(s->tls != NULL) && stream_tls_on_event(s, false))
+        return;
     s->ops->on_readable(s);
+}
+
+/* Bytes taken; -1 would block; -2 the peer is gone. */
+static inline ssize_t send_some(Stream *s, const void *bytes, size_t n)
+{
+    if (PW_UNLIKELY(s->tls != NULL))
+        return stream_tls_send(s, bytes, n);
+    for (;;) {
+        ssize_t sent = sys_send(s->fd, bytes, n);
+        if (sent >= 0)
+            return sent;
+        if (errno != EINTR)
+            return errno == EAGAIN ? -1 : -2;
+    }
 }
 
 static void on_write(evutil_socket_t fd, short what, void *arg)
 {
+    (void)fd;
     (void)what;
     Stream *s = arg;
+    if (PW_UNLIKELY(s->tls != NULL) && stream_tls_on_event(s, true))
+        return;
     while (pw_buf_unread(&s->out) > 0) {
-        ssize_t n = send(fd, pw_buf_head(&s->out), pw_buf_unread(&s->out), MSG_NOSIGNAL);
+        ssize_t n = send_some(s, pw_buf_head(&s->out), pw_buf_unread(&s->out));
+        if (n == -1)
+            return;
         if (n < 0) {
-            if (errno == EINTR)
-                continue;
-            if (errno == EAGAIN)
-                return;
             event_del(&s->write_event);
             s->write_armed = false;
             s->ops->on_write_error(s);
@@ -52,6 +70,7 @@ void stream_open(Stream *s, Worker *w, int fd, const StreamOps *ops)
     s->fd = fd;
     s->worker = w;
     s->ops = ops;
+    s->tls = NULL;
     s->reading = s->write_armed = false;
     s->bytes_in = s->bytes_out = 0;
     pw_buf_init(&s->out);
@@ -67,6 +86,10 @@ void stream_close(Stream *s)
     if (s->write_armed)
         event_del(&s->write_event);
     s->reading = s->write_armed = false;
+    if (s->tls) {
+        stream_tls_say_end(s);
+        stream_tls_free(s);
+    }
     close(s->fd);
     s->fd = -1;
     pw_buf_finish(&s->out);
@@ -77,6 +100,8 @@ void stream_read_start(Stream *s)
     if (!s->reading && s->fd >= 0) {
         event_add(&s->read_event, NULL);
         s->reading = true;
+        if (PW_UNLIKELY(s->tls != NULL))
+            stream_tls_wake(s);
     }
 }
 
@@ -90,6 +115,8 @@ void stream_read_stop(Stream *s)
 
 ssize_t stream_recv(Stream *s, void *buf, size_t n)
 {
+    if (PW_UNLIKELY(s->tls != NULL))
+        return stream_tls_recv(s, buf, n);
     for (;;) {
         ssize_t got = sys_recv(s->fd, buf, n);
         if (got >= 0) {
@@ -107,14 +134,11 @@ bool stream_send(Stream *s, const void *bytes, size_t n)
     const uint8_t *p = bytes;
     if (pw_buf_unread(&s->out) == 0) {
         while (n > 0) {
-            ssize_t sent = sys_send(s->fd, p, n);
-            if (sent < 0) {
-                if (errno == EINTR)
-                    continue;
-                if (errno == EAGAIN)
-                    break;
+            ssize_t sent = send_some(s, p, n);
+            if (sent == -1)
+                break;
+            if (sent < 0)
                 return false;
-            }
             s->bytes_out += (uint64_t)sent;
             p += sent;
             n -= (size_t)sent;
@@ -150,8 +174,22 @@ void stream_attach(Stream *s, Worker *w)
     stream_read_start(s);
 }
 
-bool stream_has_input(const Stream *s)
+bool stream_input_held(const Stream *s)
 {
+    return PW_UNLIKELY(s->tls != NULL) && stream_tls_buffered(s);
+}
+
+void stream_end_output(Stream *s)
+{
+    if (s->tls)
+        stream_tls_say_end(s);
+    shutdown(s->fd, SHUT_WR);
+}
+
+bool stream_has_input(Stream *s)
+{
+    if (PW_UNLIKELY(s->tls != NULL))
+        return stream_tls_has_input(s);
     char byte;
     ssize_t n;
     do

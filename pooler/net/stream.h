@@ -2,7 +2,8 @@
 /* stream.h - a non-blocking socket on a worker's loop: try-send first, buffer only what the kernel refused.
  *
  * Reads go into the caller's buffer (the worker's scratch). The read event stays registered all the
- * time; it is taken off only for back-pressure. The write event exists only after EAGAIN.
+ * time; it is taken off only for back-pressure. The write event exists only after EAGAIN. With stream_tls_start
+ * the same calls carry TLS; without it TLS costs one look at a pointer.
  * Owned by one worker; stream_detach / stream_attach move it to another. */
 #ifndef POOLER_NET_STREAM_H
 #define POOLER_NET_STREAM_H
@@ -15,17 +16,20 @@
 #include "poolwise/buf.h"
 
 typedef struct Stream Stream;
+typedef struct StreamTls StreamTls;
 
 typedef struct StreamOps {
     void (*on_readable)(Stream *s);
     void (*on_drained)(Stream *s);  /* the buffered output is all sent */
     void (*on_write_error)(Stream *s); /* a later send failed: the peer is gone; called from the loop */
+    void (*on_tls)(Stream *s, bool ok); /* after stream_tls_start (stream_tls.h): the handshake ended; from the loop */
 } StreamOps;
 
 struct Stream {
     int fd; /* -1: closed */
     Worker *worker;
     const StreamOps *ops;
+    StreamTls *tls; /* NULL: plain */
     struct event read_event, write_event;
     bool reading, write_armed;
     PwBuf out;
@@ -51,11 +55,17 @@ static inline size_t stream_pending(const Stream *s)
     return pw_buf_unread(&s->out);
 }
 
+/* Input that was taken off the socket but not yet asked for: only with TLS. A server with such input is not released. */
+bool stream_input_held(const Stream *s);
+
+/* Nothing more will be sent: the peer sees end of file after what it has got. */
+void stream_end_output(Stream *s);
+
 /* Off this loop for a hand-over (nothing may be pending), and onto another, reading. */
 void stream_detach(Stream *s);
 void stream_attach(Stream *s, Worker *w);
 
-/* True when the socket shows data or end of file right now (one recv with MSG_PEEK). */
-bool stream_has_input(const Stream *s);
+/* True when there is data or end of file to read right now (one recv). */
+bool stream_has_input(Stream *s);
 
 #endif

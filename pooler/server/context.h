@@ -16,6 +16,7 @@
 #include "pooler/net/resolver.h"
 #include "pooler/net/worker.h"
 #include "pooler/pool/registry.h"
+#include "pooler/server/tls_set.h"
 
 struct Client;
 
@@ -34,6 +35,7 @@ typedef struct WorkerCtx {
     Worker *worker;
     const Config *config;  /* one reference */
     const UserList *users; /* one reference */
+    const TlsSet *tls;     /* one reference; never NULL */
     Resolver *resolver;
     QueryTable *queries; /* NULL with query_observation = 0 */
     TAILQ_HEAD(PoolLocalList, PoolLocal) pools;

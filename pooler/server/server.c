@@ -13,7 +13,7 @@
 #include "poolwise/wire.h"
 
 static const char *const phase_names[] = {
-    [SERVER_CONNECT] = "connect", [SERVER_LOGIN] = "login",   [SERVER_CHORE] = "chore",
+    [SERVER_CONNECT] = "connect", [SERVER_TLS] = "tls",       [SERVER_LOGIN] = "login",   [SERVER_CHORE] = "chore",
     [SERVER_READY] = "ready",     [SERVER_LINKED] = "linked", [SERVER_CLOSED] = "closed",
 };
 _Static_assert(PW_ARRAY_LEN(phase_names) == SERVER_PHASE_COUNT, "one name a phase");
@@ -91,6 +91,7 @@ static void server_free(WorkerDeferred *d)
     pw_buf_finish(&s->held);
     pw_buf_finish(&s->welcome);
     server_login_finish(s);
+    tls_set_unref(s->tls);
     free(s);
 }
 
@@ -111,7 +112,7 @@ void server_close(Server *s, const char *reason)
     }
     server_cancel_orphan(s);
     /* Behind a half-sent message of a client a Terminate could complete that message. */
-    if (s->stream.fd >= 0 && was != SERVER_CONNECT && was != SERVER_LOGIN && was != SERVER_LINKED) {
+    if (s->stream.fd >= 0 && was != SERVER_CONNECT && was != SERVER_TLS && was != SERVER_LOGIN && was != SERVER_LINKED) {
         static const uint8_t terminate[] = {PW_F_TERMINATE, 0, 0, 0, 4};
         if (stream_pending(&s->stream) == 0 && !stream_send(&s->stream, terminate, sizeof(terminate)))
             server_log(s, PW_LOG_DEBUG, "was gone already");
@@ -262,6 +263,14 @@ static void on_readable(Stream *st)
         s->user->on_input(s);
         return;
     case SERVER_CONNECT:
+        if (s->tls_asked)
+            server_tls_input(s);
+        else
+            server_login_input(s);
+        return;
+    case SERVER_TLS:
+        server_tls_input(s);
+        return;
     case SERVER_LOGIN:
         server_login_input(s);
         return;
@@ -298,7 +307,12 @@ static void on_write_error(Stream *st)
     server_close(s, "server conn crashed?");
 }
 
-static const StreamOps stream_ops = {on_readable, on_drained, on_write_error};
+static void on_tls(Stream *st, bool ok)
+{
+    server_tls_done(server_of_stream(st), ok);
+}
+
+static const StreamOps stream_ops = {on_readable, on_drained, on_write_error, on_tls};
 
 void server_entry_dropped(void *arg, const PipelineEntry *e)
 {

@@ -5,7 +5,7 @@
  * reads its socket (ServerUser.on_input); at all other times the server does, so that a dead or talking idle
  * server is noticed at once. Every close goes through server_close with a reason.
  *
- *   CONNECT --> LOGIN --> CHORE(connect_query) --> READY <--> LINKED
+ *   CONNECT [--> TLS] --> LOGIN --> CHORE(connect_query) --> READY <--> LINKED
  *                                                   ^          |
  *                                                   +- CHORE <-+   ROLLBACK, server_reset_query
  */
@@ -31,6 +31,7 @@ struct CancelRequest;
 
 typedef enum ServerPhase {
     SERVER_CONNECT, /* name look-up and TCP connect */
+    SERVER_TLS,     /* SSLRequest sent, or in the handshake */
     SERVER_LOGIN,   /* start-up packet sent */
     SERVER_CHORE,   /* runs statements of the pooler's own, no client */
     SERVER_READY,   /* idle, clean, watched */
@@ -77,6 +78,8 @@ struct Server {
     ResolverQuery *lookup;
     NetAddr addr;  /* resolved; where cancel requests go too */
     char host[256]; /* as configured, for SHOW and the log */
+    bool tls_asked; /* CONNECT: the first packet is an SSLRequest */
+    const TlsSet *tls; /* one reference, when tls_asked: what it was opened under */
     const char *failed_early; /* CONNECT: could not even start; the next tick closes it */
     int chore_step;
     bool chore_failed;

@@ -49,10 +49,11 @@ static bool wind_up(Server *s, bool cancel)
     return true;
 }
 
-/* No byte to or from it is buffered. */
+/* No byte to or from it is buffered, here or in the TLS library. */
 static bool is_quiet(const Server *s)
 {
-    return stream_pending(&s->stream) == 0 && s->msg_left == 0 && pw_buf_unread(&s->held) == 0;
+    return stream_pending(&s->stream) == 0 && s->msg_left == 0 && pw_buf_unread(&s->held) == 0 &&
+           !stream_input_held(&s->stream);
 }
 
 void server_unlink(Server *s, bool session_ends)
@@ -157,8 +158,11 @@ void server_chore_input(Server *s)
     const uint8_t *p;
     size_t n;
     ssize_t got = server_fill(s, &p, &n);
-    if (got == -1)
+    if (got == -1) {
+        if (s->stream.tls) /* what the TLS library held was nothing for us */
+            server_chore_next(s);
         return;
+    }
     if (got <= 0) {
         server_close(s, got == 0 ? "server conn crashed?" : strerror(errno));
         return;

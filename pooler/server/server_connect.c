@@ -73,7 +73,7 @@ void server_connect_failed(Server *s, const char *reason)
 
 void server_connected(Server *s)
 {
-    s->phase = SERVER_LOGIN;
+    s->phase = s->tls_asked ? SERVER_TLS : SERVER_LOGIN;
 }
 
 static void tune_of(const Config *c, NetTune *t)
@@ -108,12 +108,12 @@ static void open_socket(Server *s)
     server_open_stream(s, fd);
     PwBuf out;
     pw_buf_init(&out);
-    server_build_startup(s, &out);
+    server_build_first(s, &out);
     /* A TCP socket that is still connecting answers EAGAIN and the packet waits in the stream. */
     if (!stream_send_buf(&s->stream, &out))
         s->failed_early = errno == ECONNREFUSED ? "Connection refused" : strerror(errno);
     else if (stream_pending(&s->stream) == 0)
-        s->phase = SERVER_LOGIN;
+        server_connected(s);
     pw_buf_finish(&out);
     stream_read_start(&s->stream);
 }

@@ -10,6 +10,12 @@ void server_connect_start(Server *s);                       /* may fail from a l
 void server_connected(Server *s);                           /* the start-up packet went out */
 void server_connect_failed(Server *s, const char *reason);  /* remembers the failure in the pool, closes */
 
+/* server_tls.c */
+void server_build_first(Server *s, PwBuf *out); /* SSLRequest or start-up packet */
+void server_build_ssl_request(PwBuf *out);
+void server_tls_input(Server *s);          /* the answer to SSLRequest */
+void server_tls_done(Server *s, bool ok);  /* the handshake ended */
+
 /* server_login.c */
 void server_build_startup(Server *s, PwBuf *out);
 void server_login_input(Server *s);

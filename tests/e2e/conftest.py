@@ -16,6 +16,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from support.certs import Certs  # noqa: E402
 from support.pooler import Pooler  # noqa: E402
 from support.postgres import Postgres  # noqa: E402
 from support.tap import FakeServer, Tap  # noqa: E402
@@ -98,13 +99,34 @@ def own_pg_factory():
     """Further servers, for tests that stop or restart theirs."""
     servers = []
 
-    def make():
-        server = Postgres(private_dir("pw-pg-")).create()
+    def make(**more):
+        server = Postgres(private_dir("pw-pg-")).create(**more)
         servers.append(server)
         return server
 
     yield make
     for server in servers:
+        server.destroy()
+
+
+@pytest.fixture(scope="session")
+def certs():
+    """Authorities and certificates of this run."""
+    directory = private_dir("pw-tls-")
+    yield Certs(directory)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def tls_pg(certs):
+    """A private PostgreSQL that speaks TLS. Its users log in as those of `pg` do; database p1 takes TLS only, p2
+    none; u_cert shows a certificate."""
+    server = Postgres(private_dir("pw-pg-"))
+    try:
+        crt, key = certs.site("postgres", "localhost", "DNS:localhost,IP:127.0.0.1")
+        server.create(tls={"ssl": "on", "ssl_cert_file": crt, "ssl_key_file": key, "ssl_ca_file": certs.ca})
+        yield server
+    finally:
         server.destroy()
 
 

@@ -240,6 +240,10 @@ class Pooler:
         """A logged-in raw client."""
         return self.raw(host, unix).login(user, database, password, **params)
 
+    def tls_client(self, database="p0", user="postgres", password=None, host="127.0.0.1", context=None, **params):
+        """A logged-in raw client inside TLS."""
+        return self.raw(host).tls(context).login(user, database, password, **params)
+
     def psycopg(self, database="p0", user="postgres", autocommit=True, **more):
         more.setdefault("prepare_threshold", None)
         return self.keep(psycopg.connect(host=more.pop("host", "127.0.0.1"), port=self.port, dbname=database, user=user,
@@ -250,6 +254,9 @@ class Pooler:
 
     def console(self, user="admin", database="pgbouncer"):
         return Console(self.client(database, user))
+
+    def console_tls(self, user="admin", database="pgbouncer"):
+        return Console(self.tls_client(database, user))
 
     def reload(self, console=None, **settings):
         """Changes settings in the file and RELOADs."""

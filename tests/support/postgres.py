@@ -42,7 +42,7 @@ class Postgres:
         subprocess.run(cmd, check=True, cwd=self.dir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": self.dir}, **run_as(self.user))
 
-    def create(self):
+    def create(self, tls=None):
         self._run(f"{bindir()}/initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync",
                   "--locale=C.UTF-8")
         listen = "127.0.0.1,::1" if have_ipv6() else "127.0.0.1"
@@ -50,13 +50,18 @@ class Postgres:
             f.write(f"listen_addresses = '{listen}'\nport = {self.port}\nunix_socket_directories = '{self.dir}'\n"
                     "max_connections = 200\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
                     "shared_buffers = 64MB\nlog_connections = off\ntimezone = 'UTC'\nautovacuum = off\n")
+            f.write("".join(f"{k} = '{v}'\n" for k, v in (tls or {}).items()))
         with open(os.path.join(self.data, "pg_hba.conf"), "w", encoding="utf-8") as f:
+            if tls:
+                f.write("hostnossl p1 all 0.0.0.0/0 reject\nhostssl p2 all 0.0.0.0/0 reject\nhostssl all u_cert 0.0.0.0/0 cert\n")
             for name, (_, _, method) in USERS.items():
                 f.write(f"local all {name} {method}\nhost all {name} 127.0.0.1/32 {method}\nhost all {name} ::1/128 {method}\n")
             f.write("local all all trust\nhost all all 127.0.0.1/32 trust\nhost all all ::1/128 trust\n")
         self.start()
         for name, (_, secret, _) in USERS.items():
             self.sql(f"CREATE ROLE {name} LOGIN" + (f" PASSWORD '{secret}'" if secret else ""))
+        if tls:
+            self.sql("CREATE ROLE u_cert LOGIN")
         for name in DATABASES:
             self.sql(f"CREATE DATABASE {name}")
         return self

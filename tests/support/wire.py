@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import os
 import socket
+import ssl
 import struct
 import time
 from collections import namedtuple
@@ -225,7 +226,7 @@ class Conn:
         self.sock.settimeout(left)
         try:
             data = self.sock.recv(65536)
-        except socket.timeout:
+        except (socket.timeout, ssl.SSLWantReadError):
             raise TimeoutError("no message before the deadline") from None
         except ConnectionResetError:
             data = b""
@@ -302,6 +303,21 @@ class Conn:
             self.sock.setblocking(True)
 
     # --- conversations
+
+    def tls(self, context=None, direct=False, server_hostname=None):
+        """Goes over to TLS (SSLRequest, or at once); without a context any certificate will do."""
+        if context is None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if direct and direct != "no alpn":
+            context.set_alpn_protocols(["postgresql"])
+        if not direct:
+            self.send(SSL_REQUEST)
+            answer = self.recv_byte()
+            assert answer == b"S", f"no TLS here: {answer!r}"
+        self.sock = context.wrap_socket(self.sock, server_hostname=server_hostname)
+        return self
 
     def startup(self, **params):
         self.send(startup_packet({k: v for k, v in params.items() if v is not None}))

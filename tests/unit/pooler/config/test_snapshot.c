@@ -200,7 +200,6 @@ static void set_refuses_with_a_reason(void **state)
         {"listen_port", "99", PW_ERR_UNSUPPORTED, "cannot change while the pooler runs"},
         {"query_timeout", "x", PW_ERR_SYNTAX, "query_timeout must be seconds"},
         {"default_pool_size", "-1", PW_ERR_RANGE, "default_pool_size must be between 0"},
-        {"client_tls_sslmode", "require", PW_ERR_UNSUPPORTED, "TLS is not available"},
         {"auth_dbname", "pgbouncer", PW_ERR_UNSUPPORTED, "reserved"},
         {"syslog_facility", "x", PW_ERR_UNSUPPORTED, "syslog_facility must be"},
     };
