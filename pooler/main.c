@@ -70,7 +70,7 @@ static PwErr on_option(void *arg, int id, const char *value, char *why, size_t w
 
 static int print_version(void)
 {
-    printf("Poolwise %s\n", POOLWISE_VERSION);
+    puts(POOLWISE_BANNER);
     printf("libevent (epoll), c-ares, OpenSSL, worker threads\n");
     return 0;
 }

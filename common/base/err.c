@@ -21,6 +21,7 @@ static const char *const err_texts[] = {
     [PW_ERR_TIMEOUT] = "timed out",
     [PW_ERR_LIMIT] = "limit reached",
     [PW_ERR_SHUTDOWN] = "shutting down",
+    [PW_ERR_FIXED] = "takes a restart to change",
 };
 static_assert(PW_ARRAY_LEN(err_texts) == PW_ERR_COUNT, "each PwErr has a text");
 

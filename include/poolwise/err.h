@@ -31,6 +31,7 @@ typedef enum PwErr {
     PW_ERR_TIMEOUT,
     PW_ERR_LIMIT,    /* a configured limit is reached */
     PW_ERR_SHUTDOWN, /* the process or the pool goes away */
+    PW_ERR_FIXED,    /* an option that only a restart changes */
     PW_ERR_COUNT
 } PwErr;
 

@@ -36,7 +36,7 @@ static AdminWorker *worker_of(const AdminSession *s)
 
 /* ---- answers ---- */
 
-static void send_out(AdminSession *s, PwBuf *out)
+void admin_send(AdminSession *s, PwBuf *out)
 {
     worker_of(s)->stats.bytes_sent += pw_buf_unread(out);
     if (!stream_send_buf(&s->client->relay.stream, out))
@@ -47,12 +47,45 @@ void admin_answer(AdminSession *s, PwBuf *out)
 {
     PoolStats *stats = &worker_of(s)->stats;
     PwUsec spent = worker_now(s->client->relay.stream.worker) - s->started;
-    stats->query_count++;
-    stats->xact_count++;
     stats->query_time += (uint64_t)spent;
     stats->xact_time += (uint64_t)spent;
-    pw_msg_ready(out, 'I');
-    send_out(s, out);
+    if (!s->extended)
+        pw_msg_ready(out, 'I');
+    admin_send(s, out);
+}
+
+void admin_ready(AdminSession *s)
+{
+    PwBuf out;
+    pw_buf_init(&out);
+    pw_msg_ready(&out, 'I');
+    admin_send(s, &out);
+    pw_buf_finish(&out);
+}
+
+void admin_notice(AdminSession *s, const char *text, const char *detail)
+{
+    PwErrorText e = {.severity = "NOTICE", .sqlstate = "00000", .message = text, .detail = detail};
+    PwBuf out;
+    pw_buf_init(&out);
+    pw_msg_notice(&out, &e);
+    admin_send(s, &out);
+    pw_buf_finish(&out);
+}
+
+void admin_result(AdminSession *s, const AdminResult *r, size_t limit, const char *tag)
+{
+    if (s->extended) {
+        admin_extended_result(s, r, limit, tag);
+        return;
+    }
+    PwBuf out;
+    pw_buf_init(&out);
+    admin_columns_write(r->columns, r->n_columns, NULL, &out);
+    admin_rows_write(r, limit, NULL, &out);
+    pw_msg_command_complete(&out, tag);
+    admin_answer(s, &out);
+    pw_buf_finish(&out);
 }
 
 void admin_complete(AdminSession *s, const char *tag)
@@ -73,6 +106,7 @@ static void log_error(AdminSession *s, const char *text)
 void admin_error_state(AdminSession *s, const char *sqlstate, const char *detail, const char *text)
 {
     log_error(s, text);
+    s->skip_to_sync = s->extended;
     PwErrorText e = {.severity = "ERROR", .sqlstate = sqlstate, .message = text, .detail = detail};
     PwBuf out;
     pw_buf_init(&out);
@@ -102,13 +136,23 @@ static void last_word(AdminSession *s, const char *text)
     pw_msg_error(&out, &e);
     s->closing = true;
     Client *c = s->client;
-    send_out(s, &out);
+    admin_send(s, &out);
     if (c->console)
         stream_end_output(&c->relay.stream);
     pw_buf_finish(&out);
 }
 
 /* ---- messages ---- */
+
+void admin_run(AdminSession *s, const char *sql)
+{
+    PoolStats *stats = &worker_of(s)->stats;
+    client_log(s->client, PW_LOG_DEBUG, "got admin query: %s", sql);
+    s->started = worker_now(s->client->relay.stream.worker);
+    stats->query_count++; /* a SHOW STATS counts itself, as PgBouncer's */
+    stats->xact_count++;
+    admin_execute(s, sql);
+}
 
 static void on_query(AdminSession *s, const uint8_t *payload, size_t n)
 {
@@ -118,21 +162,22 @@ static void on_query(AdminSession *s, const uint8_t *payload, size_t n)
         client_close(s->client, "broken query packet", "broken query packet");
         return;
     }
-    client_log(s->client, PW_LOG_DEBUG, "got admin query: %s", sql);
-    s->started = worker_now(s->client->relay.stream.worker);
-    admin_execute(s, sql);
+    admin_extended_query(s);
+    admin_run(s, sql);
 }
 
 static void dispatch(AdminSession *s, uint8_t type, const uint8_t *payload, size_t n)
 {
     char text[80];
     worker_of(s)->stats.bytes_received += n + PW_WIRE_HEADER;
-    if (type == PW_F_QUERY) {
-        on_query(s, payload, n);
+    if (pw_msg_frontend(type)->flags & PW_MSG_EXTENDED) {
+        admin_extended_message(s, type, payload, n);
         return;
     }
-    if (pw_msg_frontend(type)->flags & PW_MSG_EXTENDED) {
-        last_word(s, "extended query protocol not supported by admin console");
+    if (s->skip_to_sync)
+        return;
+    if (type == PW_F_QUERY) {
+        on_query(s, payload, n);
         return;
     }
     snprintf(text, sizeof(text), "unsupported packet type for admin console: %c", type);
@@ -189,7 +234,7 @@ static void on_message(Client *c, uint8_t type, const uint8_t *payload, size_t n
 static const struct {
     const char *name, *value;
 } greeting[] = {
-    {"server_version", POOLWISE_VERSION "/bouncer"},
+    {"server_version", POOLWISE_PGBOUNCER_VERSION "/bouncer"},
     {"client_encoding", "UTF8"},
     {"server_encoding", "UTF8"},
     {"DateStyle", "ISO"},
@@ -203,6 +248,8 @@ static void on_open(Client *c)
     AdminSession *s = pw_xcalloc(1, sizeof(*s));
     s->client = c;
     pw_buf_init(&s->queued);
+    TAILQ_INIT(&s->statements);
+    TAILQ_INIT(&s->portals);
     c->console = s;
     TAILQ_INSERT_TAIL(&worker_of(s)->sessions, s, link);
     worker_of(s)->stats.client_login_count++;
@@ -213,7 +260,7 @@ static void on_open(Client *c)
         pw_msg_param_status(&out, greeting[i].name, greeting[i].value);
     client_cancel_register(c, &out);
     pw_msg_ready(&out, 'I');
-    send_out(s, &out);
+    admin_send(s, &out);
     pw_buf_finish(&out);
 }
 
@@ -228,6 +275,7 @@ static void on_close(Client *c)
     TAILQ_REMOVE(&worker_of(s)->sessions, s, link);
     admin_control_console_gone(s);
     pw_buf_finish(&s->queued);
+    admin_extended_finish(s);
     free(s);
 }
 

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "pooler/admin/admin_priv.h"
+#include "poolwise/wire.h"
 
 static const AdminCommand commands[] = {
     {"SHOW", ADMIN_ARG_REQUIRED, false, admin_cmd_show, "SHOW what", "one of the views below; SELECT does the same"},
@@ -28,6 +29,10 @@ static const AdminCommand commands[] = {
      "ends the process: at once, when no server is in use, or when the last client has gone"},
     {"WAIT_CLOSE", ADMIN_ARG_OPTIONAL, true, admin_cmd_wait_close, "WAIT_CLOSE [<db>]",
      "answers when no server connection is left that RECONNECT or RELOAD wants to be closed"},
+    {"BEGIN", ADMIN_ARG_NONE, false, admin_cmd_transaction, NULL,
+     "does nothing, as do COMMIT and ROLLBACK: drivers send them"},
+    {"COMMIT", ADMIN_ARG_NONE, false, admin_cmd_transaction, NULL, "see BEGIN"},
+    {"ROLLBACK", ADMIN_ARG_NONE, false, admin_cmd_transaction, NULL, "see BEGIN"},
 };
 
 size_t admin_command_count(void)
@@ -48,23 +53,80 @@ const AdminCommand *admin_command_find(const char *word)
     return NULL;
 }
 
-void admin_execute(AdminSession *s, const char *sql)
+/* What drivers send to see whether somebody is there. */
+static bool is_empty(const AdminRequest *r)
 {
-    AdminRequest r;
-    PwErr err = admin_parse(sql, &r);
+    return !r->is_set && !r->word[0];
+}
+
+/* NULL: it is wrong, and an error was answered. */
+static const AdminCommand *look_up(AdminSession *s, const char *sql, AdminRequest *r)
+{
+    PwErr err = admin_parse(sql, r);
     if (err == PW_ERR_TOO_LARGE) {
         admin_error(s, "bad arguments");
-        return;
+        return NULL;
     }
-    const AdminCommand *command = err ? NULL : admin_command_find(r.is_set ? "SET" : r.word);
+    static const AdminCommand nothing = {0};
+    if (!err && is_empty(r))
+        return &nothing;
+    const AdminCommand *command = err ? NULL : admin_command_find(r->is_set ? "SET" : r->word);
     bool shows = command && command->run == admin_cmd_show;
-    if (!command || (command->arg == ADMIN_ARG_NONE && r.arg[0]) || (r.extra[0] && !shows)) {
+    if (!command || (command->arg == ADMIN_ARG_NONE && r->arg[0]) || (r->extra[0] && !shows)) {
         admin_error(s, "invalid command '%s', use SHOW HELP;", sql);
-        return;
+        return NULL;
     }
     if (command->needs_admin && !s->client->console_admin) {
         admin_error(s, "admin access needed");
+        return NULL;
+    }
+    if (shows && !admin_show_exists(r)) {
+        admin_show_wrong(s, r);
+        return NULL;
+    }
+    return command;
+}
+
+bool admin_check(AdminSession *s, const char *sql)
+{
+    AdminRequest r;
+    return look_up(s, sql, &r) != NULL;
+}
+
+unsigned admin_describe(const AdminSession *s, const char *sql, const AdminColumn **ret_columns)
+{
+    (void)s;
+    AdminRequest r;
+    if (admin_parse(sql, &r) != PW_OK || r.is_set)
+        return 0;
+    const AdminCommand *command = admin_command_find(r.word);
+    return command && command->run == admin_cmd_show ? admin_show_columns(&r, ret_columns) : 0;
+}
+
+void admin_execute(AdminSession *s, const char *sql)
+{
+    AdminRequest r;
+    const AdminCommand *command = look_up(s, sql, &r);
+    if (!command)
+        return;
+    if (command->run) {
+        command->run(s, &r); /* those that require an argument say what is missing */
         return;
     }
-    command->run(s, &r); /* those that require an argument say what is missing */
+    PwBuf out;
+    pw_buf_init(&out);
+    pw_msg_end(&out, pw_msg_begin(&out, PW_B_EMPTY_QUERY));
+    admin_answer(s, &out);
+    pw_buf_finish(&out);
+}
+
+/* Drivers wrap what they send into transactions. There are none here: every command stands for itself. */
+void admin_cmd_transaction(AdminSession *s, const AdminRequest *r)
+{
+    char tag[ADMIN_WORD_MAX];
+    size_t i = 0;
+    for (; r->word[i]; i++)
+        tag[i] = (char)(r->word[i] >= 'a' && r->word[i] <= 'z' ? r->word[i] - 32 : r->word[i]);
+    tag[i] = '\0';
+    admin_complete(s, tag);
 }

@@ -408,7 +408,7 @@ void admin_cmd_reconnect(AdminSession *s, const AdminRequest *r)
 static void count_obsolete(void *arg, Server *server)
 {
     int *n = arg;
-    *n += server->close_needed || server->reconnect_epoch != server_local(server)->reconnect_epoch;
+    *n += server_is_obsolete(server);
 }
 
 static void visit_obsolete(WorkerCtx *ctx, AdminJob *job)

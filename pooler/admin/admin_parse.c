@@ -5,9 +5,15 @@
 #include <string.h>
 #include <strings.h>
 
+/* Blanks and -- comments (pgx asks "-- ping"). */
 static const char *skip_space(const char *p)
 {
-    return p + strspn(p, " \t\n\r");
+    p += strspn(p, " \t\n\r");
+    while (p[0] == '-' && p[1] == '-') {
+        p += strcspn(p, "\n");
+        p += strspn(p, " \t\n\r");
+    }
+    return p;
 }
 
 /* Letters of other alphabets only in quotes, so that what a command is does not depend on a locale. */
@@ -88,6 +94,8 @@ static PwErr parse_set(const char *p, AdminRequest *r, bool *too_long)
 
 static PwErr parse(const char *p, AdminRequest *r, bool *too_long)
 {
+    if (at_end(p))
+        return PW_OK;
     p = word(skip_space(p), r->word, sizeof(r->word), too_long);
     if (!p)
         return PW_ERR_SYNTAX;

@@ -3,9 +3,10 @@
  *
  *   WORD [WORD [WORD]] [;]
  *   SET word (= | TO) (word | 'string') [;]
+ *   [;]
  *
- * A word is letters, digits, _ or anything in double quotes ("" is one quote); case is left as it is. One command a
- * text. */
+ * A word is letters, digits, _ or anything in double quotes ("" is one quote); case is left as it is. "--" begins a
+ * comment where a blank may stand. One command a text. */
 #ifndef POOLER_ADMIN_ADMIN_PARSE_H
 #define POOLER_ADMIN_ADMIN_PARSE_H
 
@@ -20,7 +21,7 @@
 
 typedef struct AdminRequest {
     bool is_set;
-    char word[ADMIN_WORD_MAX];   /* the command; not with SET */
+    char word[ADMIN_WORD_MAX];   /* the command; "" with SET, and if there is nothing at all */
     char arg[ADMIN_ARG_MAX];     /* its argument or the key of SET; "" if there is none */
     char extra[ADMIN_ARG_MAX];   /* the third word, "" if there is none */
     char value[ADMIN_VALUE_MAX]; /* of SET; may be "" when it was quoted */

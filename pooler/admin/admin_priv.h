@@ -26,6 +26,9 @@ typedef struct AdminShow AdminShow;
 
 /* ---- the console ---- */
 
+typedef struct AdminPrepared AdminPrepared; /* a statement or a portal; admin_extended.c */
+typedef TAILQ_HEAD(AdminPreparedList, AdminPrepared) AdminPreparedList;
+
 typedef struct AdminSession {
     Client *client;
     AdminJob *job;  /* NULL: the next command may start */
@@ -33,6 +36,11 @@ typedef struct AdminSession {
     PwUsec started; /* of the current command */
     bool draining;  /* admin_session_next is on the stack */
     bool closing;   /* said its last word; closed by the next tick */
+    bool extended;     /* the present command came by Execute: no ReadyForQuery behind its answer */
+    bool skip_to_sync; /* an error was answered within the extended protocol */
+    AdminPreparedList statements, portals;
+    AdminPrepared *executing; /* the portal whose rows are wanted */
+    uint32_t execute_limit;   /* rows of this Execute; 0: all */
     TAILQ_ENTRY(AdminSession) link; /* AdminWorker.sessions */
 } AdminSession;
 
@@ -51,13 +59,30 @@ static inline WorkerCtx *admin_ctx(const AdminSession *s)
     return worker_ctx(s->client->relay.stream.worker);
 }
 
-/* Answers, each with ReadyForQuery; the session may be gone afterwards. */
+/* Answers, each ending its command: with ReadyForQuery after a Query, without after an Execute. The session may be
+ * gone afterwards. */
 void admin_complete(AdminSession *s, const char *tag);
 void admin_error(AdminSession *s, const char *fmt, ...) PW_PRINTF(2, 3);
 void admin_error_state(AdminSession *s, const char *sqlstate, const char *detail, const char *text);
-void admin_answer(AdminSession *s, PwBuf *out); /* whole messages; adds ReadyForQuery */
+void admin_answer(AdminSession *s, PwBuf *out); /* whole messages */
+void admin_result(AdminSession *s, const AdminResult *r, size_t limit, const char *tag); /* limit 0: all rows */
+
+void admin_run(AdminSession *s, const char *sql); /* a command begins */
+
+/* Parts of an answer. */
+void admin_send(AdminSession *s, PwBuf *out); /* whole messages */
+void admin_notice(AdminSession *s, const char *text, const char *detail); /* detail may be NULL */
+void admin_ready(AdminSession *s);
+
+/* admin_extended.c */
+void admin_extended_message(AdminSession *s, uint8_t type, const uint8_t *payload, size_t n);
+void admin_extended_query(AdminSession *s); /* a Query comes: ends the unnamed statement and all portals */
+void admin_extended_result(AdminSession *s, const AdminResult *r, size_t limit, const char *tag);
+void admin_extended_finish(AdminSession *s);
 
 /* ---- jobs ---- */
+
+#define ADMIN_TAG_MAX (ADMIN_ARG_MAX + ADMIN_VALUE_MAX + 8)
 
 typedef enum AdminWait {
     ADMIN_WAIT_NONE,
@@ -70,7 +95,7 @@ struct AdminJob {
     AdminSession *session; /* NULL: the console is gone */
     unsigned worker;       /* the console's */
     const char *tag;
-    char tag_text[ADMIN_ARG_MAX + ADMIN_VALUE_MAX + 8]; /* of a tag that is made up */
+    char tag_text[ADMIN_TAG_MAX]; /* of a tag that is made up */
     void (*visit)(WorkerCtx *ctx, AdminJob *job); /* on each worker in turn */
     void (*done)(AdminJob *job); /* on the console's worker; ends in admin_job_end, _wait or another tour */
     DbState *db;           /* NULL: all databases */
@@ -109,6 +134,10 @@ typedef struct AdminCommand {
 
 const AdminCommand *admin_command_find(const char *word);
 void admin_execute(AdminSession *s, const char *sql);
+bool admin_check(AdminSession *s, const char *sql); /* false: it is wrong, and an error was answered */
+/* The columns of its rows; 0: it has none. */
+unsigned admin_describe(const AdminSession *s, const char *sql, const AdminColumn **ret_columns);
+void admin_cmd_transaction(AdminSession *s, const AdminRequest *r);
 size_t admin_command_count(void);
 const AdminCommand *admin_command_at(size_t i);
 
@@ -136,9 +165,16 @@ void admin_cmd_shutdown(AdminSession *s, const AdminRequest *r);
 
 /* admin_show.c */
 void admin_cmd_show(AdminSession *s, const AdminRequest *r);
+unsigned admin_show_columns(const AdminRequest *r, const AdminColumn **ret_columns); /* 0: none, or no such view */
+bool admin_show_exists(const AdminRequest *r);
+void admin_show_wrong(AdminSession *s, const AdminRequest *r); /* answers that it does not */
 
 /* Settings of a PostgreSQL session that drivers ask for or set; NULL: not one of them. */
-const char *admin_fake_setting(const char *name, const char **ret_name);
+typedef struct AdminFakeSetting {
+    AdminColumn column; /* its name */
+    const char *value;
+} AdminFakeSetting;
+const AdminFakeSetting *admin_fake_setting(const char *name);
 
 /* ---- views ---- */
 

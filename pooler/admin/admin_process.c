@@ -35,33 +35,31 @@ void admin_cmd_reload(AdminSession *s, const AdminRequest *r)
 /* ---- SET ---- */
 
 /* Drivers set these without asking; a console has no use for them. */
-static const struct {
-    const char *name, *value;
-} fake_settings[] = {
-    {"client_encoding", "UTF-8"}, {"default_transaction_isolation", "read committed"},
-    {"standard_conforming_strings", "on"}, {"datestyle", "ISO"},
-    {"timezone", "GMT"}, {"extra_float_digits", "2"},
+static const AdminFakeSetting fake_settings[] = {
+    {{"client_encoding", ADMIN_TEXT, ""}, "UTF-8"},
+    {{"default_transaction_isolation", ADMIN_TEXT, ""}, "read committed"},
+    {{"standard_conforming_strings", ADMIN_TEXT, ""}, "on"},
+    {{"datestyle", ADMIN_TEXT, ""}, "ISO"},
+    {{"timezone", ADMIN_TEXT, ""}, "GMT"},
+    {{"extra_float_digits", ADMIN_TEXT, ""}, "2"},
+    {{"application_name", ADMIN_TEXT, ""}, ""},
 };
 
-const char *admin_fake_setting(const char *name, const char **ret_name)
+const AdminFakeSetting *admin_fake_setting(const char *name)
 {
     for (size_t i = 0; i < PW_ARRAY_LEN(fake_settings); i++)
-        if (strcasecmp(fake_settings[i].name, name) == 0) {
-            *ret_name = fake_settings[i].name;
-            return fake_settings[i].value;
-        }
+        if (strcasecmp(fake_settings[i].column.name, name) == 0)
+            return &fake_settings[i];
     return NULL;
 }
 
-static void set_ignored(AdminSession *s)
+/* Success with a notice, as drivers and scripts of PgBouncer's users expect it. */
+static void set_without_effect(AdminSession *s, const char *notice, const char *detail, const char *tag)
 {
-    PwErrorText text = {.severity = "NOTICE", .sqlstate = "00000", .message = "SET ignored"};
-    PwBuf out;
-    pw_buf_init(&out);
-    pw_msg_notice(&out, &text);
-    pw_msg_command_complete(&out, "SET");
-    admin_answer(s, &out);
-    pw_buf_finish(&out);
+    Client *c = s->client;
+    admin_notice(s, notice, detail);
+    if (c->console)
+        admin_complete(s, tag);
 }
 
 /* A notice ahead of the answer. False: the console is gone. */
@@ -80,24 +78,29 @@ static bool say(AdminSession *s, const char *what)
 
 void admin_cmd_set(AdminSession *s, const AdminRequest *r)
 {
-    const char *name;
-    char why[CONFIG_WHY] = "";
-    if (r->is_set && admin_fake_setting(r->arg, &name)) {
-        set_ignored(s);
+    char why[CONFIG_WHY] = "", tag[ADMIN_TAG_MAX];
+    if (r->is_set && admin_fake_setting(r->arg)) {
+        set_without_effect(s, "SET ignored", NULL, "SET");
         return;
     }
     if (!s->client->console_admin) {
         admin_error(s, "admin access needed");
         return;
     }
-    if (admin_process()->set(r->arg, r->value, why)) {
+    snprintf(tag, sizeof(tag), "SET %s=%s", r->arg, r->value);
+    PwErr err = admin_process()->set(r->arg, r->value, why);
+    if (err == PW_ERR_FIXED) {
+        set_without_effect(s, why, "RELOAD and SET leave it as it is; change it in the file and restart the pooler", tag);
+        return;
+    }
+    if (err) {
         admin_error_state(s, "08P01", why[0] ? why : NULL, "SET failed");
         return;
     }
     if (why[0] && !say(s, why))
         return;
     AdminJob *job = admin_job_create(s, NULL);
-    snprintf(job->tag_text, sizeof(job->tag_text), "SET %s=%s", r->arg, r->value);
+    snprintf(job->tag_text, sizeof(job->tag_text), "%s", tag);
     job->tag = job->tag_text;
     admin_job_tour(job, visit_nothing, answer_done);
 }

@@ -123,26 +123,119 @@ static uint16_t type_length(AdminType type)
     return UINT16_MAX; /* -1: of variable length */
 }
 
-static void write_description(const AdminResult *r, PwBuf *out)
+/* ---- formats ---- */
+
+static uint16_t format_of(const AdminFormats *f, unsigned column)
 {
-    size_t mark = pw_msg_begin(out, PW_B_ROW_DESC);
+    return !f || f->n == 0 ? 0 : f->codes[f->n == 1 ? 0 : column];
+}
+
+/* Numbers and times here are whole and never negative, so no digits follow the point. */
+static void append_numeric(PwBuf *out, uint64_t number)
+{
+    uint16_t digits[5]; /* of base 10000, the least first; 2^64 has 20 decimal digits */
+    uint16_t n = 0, skipped = 0;
+    for (uint64_t rest = number; rest; rest /= 10000)
+        digits[n++] = (uint16_t)(rest % 10000);
+    while (skipped < n && digits[skipped] == 0) /* as PostgreSQL stores it: no zeros at the end */
+        skipped++;
+    pw_buf_append_be32(out, 8 + 2 * (uint32_t)(n - skipped));
+    pw_buf_append_be16(out, (uint16_t)(n - skipped));
+    pw_buf_append_be16(out, n ? (uint16_t)(n - 1) : 0); /* weight of the first digit */
+    pw_buf_append_be16(out, 0);                          /* sign: positive */
+    pw_buf_append_be16(out, 0);                          /* digits shown after the point */
+    for (uint16_t i = n; i > skipped; i--)
+        pw_buf_append_be16(out, digits[i - 1]);
+}
+
+static int hex(uint8_t c)
+{
+    return c >= 'a' ? c - 'a' + 10 : c - '0';
+}
+
+/* `text` is what admin_row_* wrote: \\x and lower case digits. */
+static void append_bytea(PwBuf *out, const uint8_t *text, uint32_t n)
+{
+    pw_buf_append_be32(out, (n - 2) / 2);
+    for (uint32_t i = 2; i + 1 < n; i += 2)
+        pw_buf_append_u8(out, (uint8_t)(hex(text[i]) << 4 | hex(text[i + 1])));
+}
+
+static void append_binary(PwBuf *out, AdminType type, const uint8_t *text, uint32_t n)
+{
+    char number[24];
+    snprintf(number, sizeof(number), "%.*s", (int)n, (const char *)text);
+    switch (type) {
+    case ADMIN_TEXT:
+        pw_buf_append_be32(out, n);
+        pw_buf_append(out, text, n);
+        return;
+    case ADMIN_INT4:
+        pw_buf_append_be32(out, 4);
+        pw_buf_append_be32(out, (uint32_t)strtol(number, NULL, 10));
+        return;
+    case ADMIN_INT8: {
+        uint64_t v = (uint64_t)strtoll(number, NULL, 10);
+        pw_buf_append_be32(out, 8);
+        pw_buf_append_be32(out, (uint32_t)(v >> 32));
+        pw_buf_append_be32(out, (uint32_t)v);
+        return;
+    }
+    case ADMIN_NUMERIC:
+        append_numeric(out, strtoull(number, NULL, 10));
+        return;
+    case ADMIN_BYTEA:
+        append_bytea(out, text, n);
+        return;
+    }
+}
+
+/* A DataRow of ours, in text, again in the formats asked for. */
+static void append_row_as(const AdminResult *r, const AdminRow *row, const AdminFormats *formats, PwBuf *out)
+{
+    const uint8_t *p = r->bytes.data + row->start + PW_WIRE_HEADER + 2;
+    size_t mark = pw_msg_begin(out, PW_B_DATA_ROW);
     pw_buf_append_be16(out, (uint16_t)r->n_columns);
     for (unsigned i = 0; i < r->n_columns; i++) {
-        pw_buf_append_cstr(out, r->columns[i].name);
-        pw_buf_append_be32(out, 0); /* of no table, */
-        pw_buf_append_be16(out, 0); /* no column of one */
-        pw_buf_append_be32(out, (uint32_t)r->columns[i].type);
-        pw_buf_append_be16(out, type_length(r->columns[i].type));
-        pw_buf_append_be32(out, UINT32_MAX); /* no modifier */
-        pw_buf_append_be16(out, 0);          /* text format */
+        uint32_t n = pw_be32(p);
+        p += 4;
+        if (n == UINT32_MAX) {
+            pw_buf_append_be32(out, n);
+            continue;
+        }
+        if (format_of(formats, i)) {
+            append_binary(out, r->columns[i].type, p, n);
+        } else {
+            pw_buf_append_be32(out, n);
+            pw_buf_append(out, p, n);
+        }
+        p += n;
     }
     pw_msg_end(out, mark);
 }
 
-void admin_result_write(const AdminResult *r, size_t limit, const char *tag, PwBuf *out)
+void admin_columns_write(const AdminColumn *columns, unsigned n_columns, const AdminFormats *formats, PwBuf *out)
 {
-    write_description(r, out);
-    for (size_t i = 0; i < r->n_rows && (limit == 0 || i < limit); i++)
-        pw_buf_append(out, r->bytes.data + r->rows[i].start, r->rows[i].len);
-    pw_msg_command_complete(out, tag);
+    size_t mark = pw_msg_begin(out, PW_B_ROW_DESC);
+    pw_buf_append_be16(out, (uint16_t)n_columns);
+    for (unsigned i = 0; i < n_columns; i++) {
+        pw_buf_append_cstr(out, columns[i].name);
+        pw_buf_append_be32(out, 0); /* of no table, */
+        pw_buf_append_be16(out, 0); /* no column of one */
+        pw_buf_append_be32(out, (uint32_t)columns[i].type);
+        pw_buf_append_be16(out, type_length(columns[i].type));
+        pw_buf_append_be32(out, UINT32_MAX); /* no modifier */
+        pw_buf_append_be16(out, format_of(formats, i));
+    }
+    pw_msg_end(out, mark);
+}
+
+void admin_rows_write(const AdminResult *r, size_t limit, const AdminFormats *formats, PwBuf *out)
+{
+    for (size_t i = 0; i < r->n_rows && (limit == 0 || i < limit); i++) {
+        if (formats && formats->n > 0)
+            append_row_as(r, &r->rows[i], formats, out);
+        else
+            pw_buf_append(out, r->bytes.data + r->rows[i].start, r->rows[i].len);
+    }
 }

@@ -53,7 +53,16 @@ void admin_row_end(AdminResult *r);
 
 void admin_result_sort(AdminResult *r);
 
-/* Appends RowDescription, the first `limit` rows (0: all) and CommandComplete. */
-void admin_result_write(const AdminResult *r, size_t limit, const char *tag, PwBuf *out);
+/* The formats that a Bind asks for: none (all text), one for all columns, or one a column; 0 text, 1 binary. */
+typedef struct AdminFormats {
+    unsigned n;
+    const uint16_t *codes;
+} AdminFormats;
+
+/* RowDescription. `formats` NULL: all text. */
+void admin_columns_write(const AdminColumn *columns, unsigned n_columns, const AdminFormats *formats, PwBuf *out);
+
+/* Appends the DataRows of the first `limit` rows (0: all). `formats` NULL: all text. */
+void admin_rows_write(const AdminResult *r, size_t limit, const AdminFormats *formats, PwBuf *out);
 
 #endif

@@ -51,39 +51,25 @@ static void help_list(PwBuf *detail)
 
 static void show_help(AdminSession *s)
 {
-    PwBuf detail, out;
+    PwBuf detail;
+    Client *c = s->client;
     pw_buf_init(&detail);
-    pw_buf_init(&out);
     help_list(&detail);
-    PwErrorText text = {.severity = "NOTICE",
-                        .sqlstate = "00000",
-                        .message = "Console usage",
-                        .detail = (const char *)pw_buf_head(&detail)};
-    pw_msg_notice(&out, &text);
-    pw_msg_command_complete(&out, "SHOW");
-    admin_answer(s, &out);
-    pw_buf_finish(&out);
+    admin_notice(s, "Console usage", (const char *)pw_buf_head(&detail));
     pw_buf_finish(&detail);
+    if (c->console)
+        admin_complete(s, "SHOW");
 }
 
-static bool show_fake(AdminSession *s, const char *what)
+static void show_fake(AdminSession *s, const AdminFakeSetting *fake)
 {
-    const char *name, *value = admin_fake_setting(what, &name);
-    if (!value)
-        return false;
-    AdminColumn column = {name, ADMIN_TEXT, NULL};
     AdminResult result;
-    PwBuf out;
-    pw_buf_init(&out);
-    admin_result_init(&result, &column, 1);
+    admin_result_init(&result, &fake->column, 1);
     admin_row_begin(&result, NULL);
-    admin_row_text(&result, value);
+    admin_row_text(&result, fake->value);
     admin_row_end(&result);
-    admin_result_write(&result, 0, "SHOW", &out);
+    admin_result(s, &result, 0, "SHOW");
     admin_result_finish(&result);
-    admin_answer(s, &out);
-    pw_buf_finish(&out);
-    return true;
 }
 
 /* ---- views ---- */
@@ -106,12 +92,10 @@ static void gathered(AdminJob *job)
         show->view->finish(admin_ctx(s), show);
     if (show->sort)
         admin_result_sort(&show->result);
-    PwBuf out;
-    pw_buf_init(&out);
-    admin_result_write(&show->result, show->limit, "SHOW", &out);
+    s->job = NULL; /* over: the answer may end the session, which then leaves the job to us */
+    admin_result(s, &show->result, show->limit, "SHOW");
+    job->session = NULL;
     admin_job_free(job);
-    admin_answer(s, &out);
-    pw_buf_finish(&out);
     if (c->console)
         admin_session_next(s);
 }
@@ -129,21 +113,48 @@ static bool read_limit(const AdminView *view, const char *text, size_t *ret_limi
     return *end == '\0';
 }
 
+static bool is_help(const AdminRequest *r)
+{
+    return strcasecmp(r->arg, "help") == 0;
+}
+
+bool admin_show_exists(const AdminRequest *r)
+{
+    size_t limit;
+    const AdminView *view = find_view(r->arg);
+    if (view)
+        return read_limit(view, r->extra, &limit);
+    return !r->extra[0] && (is_help(r) || admin_fake_setting(r->arg));
+}
+
+void admin_show_wrong(AdminSession *s, const AdminRequest *r)
+{
+    admin_error(s, "invalid command '%s %s%s%s', use SHOW HELP;", r->word, r->arg, r->extra[0] ? " " : "", r->extra);
+}
+
+unsigned admin_show_columns(const AdminRequest *r, const AdminColumn **ret_columns)
+{
+    const AdminView *view = find_view(r->arg);
+    const AdminFakeSetting *fake = view ? NULL : admin_fake_setting(r->arg);
+    if (!view && !fake)
+        return 0;
+    *ret_columns = view ? view->columns : &fake->column;
+    return view ? view->n_columns : 1;
+}
+
+/* `r` was found to exist. */
 void admin_cmd_show(AdminSession *s, const AdminRequest *r)
 {
     size_t limit = 0;
-    bool is_help = strcasecmp(r->arg, "help") == 0;
-    const AdminView *view = is_help ? NULL : find_view(r->arg);
-    if (!view && !r->extra[0] && show_fake(s, r->arg))
-        return;
-    if ((!view && !is_help) || (is_help && r->extra[0]) || (view && !read_limit(view, r->extra, &limit))) {
-        admin_error(s, "invalid command '%s %s%s%s', use SHOW HELP;", r->word, r->arg, r->extra[0] ? " " : "", r->extra);
-        return;
-    }
-    if (is_help) {
-        show_help(s);
+    const AdminView *view = find_view(r->arg);
+    if (!view) {
+        if (is_help(r))
+            show_help(s);
+        else
+            show_fake(s, admin_fake_setting(r->arg));
         return;
     }
+    (void)read_limit(view, r->extra, &limit);
     AdminShow *show = pw_xcalloc(1, sizeof(*show));
     show->view = view;
     show->limit = limit;

@@ -142,8 +142,12 @@ static void console_row(AdminResult *r, const Config *config)
     admin_row_int(r, config->server_lifetime / PW_USEC_PER_SEC);
     admin_row_text(r, "statement");
     admin_row_text(r, NULL);
-    for (int i = 0; i < 6; i++) /* no limits, no servers, never paused; consoles are counted in SHOW POOLS */
-        admin_row_int(r, 0);
+    admin_row_int(r, config->max_db_connections);
+    admin_row_int(r, 0); /* it has no servers */
+    admin_row_int(r, config->max_db_client_connections);
+    admin_row_int(r, client_count_consoles());
+    admin_row_int(r, 0); /* never paused, */
+    admin_row_int(r, 0); /* never disabled */
     admin_row_end(r);
 }
 

@@ -257,7 +257,7 @@ static void server_row(void *arg, Server *s)
         .stream = &s->stream,
         .connected_wall = s->connected_wall,
         .request = user && user->request_start ? user->request_start : s->released_at,
-        .close_needed = s->close_needed || s->reconnect_epoch != local->reconnect_epoch,
+        .close_needed = server_is_obsolete(s),
         .ptr = s,
         .link = user,
         .pid = s->backend_pid,

@@ -38,7 +38,7 @@ static void finish_version(WorkerCtx *ctx, AdminShow *show)
 {
     (void)ctx;
     admin_row_begin(&show->result, NULL);
-    admin_row_text(&show->result, "Poolwise " POOLWISE_VERSION);
+    admin_row_text(&show->result, POOLWISE_BANNER);
     admin_row_end(&show->result);
 }
 

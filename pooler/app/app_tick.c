@@ -11,6 +11,16 @@
 
 #define TICK_USEC 100000
 
+/* SHUTDOWN WAIT_FOR_SERVERS: from the second tick on, so that the console's answer comes first, as with PgBouncer. */
+static void send_waiters_away(WorkerCtx *ctx)
+{
+    if (ctx->shutdown_ticks++ == 0)
+        return;
+    PoolLocal *local;
+    TAILQ_FOREACH(local, &ctx->pools, link)
+        pool_fail_waiters(local->shard, PW_ERR_SHUTDOWN);
+}
+
 /* A pool whose oldest waiter here waits long enough may use the reserve. */
 static void use_reserve(PoolLocal *local, PwUsec now)
 {
@@ -103,6 +113,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         keep_warm(local);
         active += local->shard->n_active;
     }
+    if (ctx->shutdown == SHUTDOWN_WAIT_FOR_SERVERS)
+        send_waiters_away(ctx);
     client_tick(ctx, now);
     admin_tick(ctx, now);
     /* The order matters to SHUTDOWN: this worker saw the mode before it counted. */

@@ -276,8 +276,7 @@ static void shutdown_visit(Worker *w, void *arg)
     PoolLocal *local, *next;
     for (local = TAILQ_FIRST(&ctx->pools); local; local = next) {
         next = TAILQ_NEXT(local, link);
-        pool_block(local->shard, true);
-        pool_fail_waiters(local->shard, PW_ERR_SHUTDOWN);
+        pool_block(local->shard, true); /* who waits is sent away by the ticks: after the answer to SHUTDOWN */
         PoolServer *ps;
         while ((ps = TAILQ_FIRST(&local->shard->idle)))
             server_close(server_of(ps), "server shutting down");

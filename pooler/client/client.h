@@ -48,6 +48,7 @@ struct Client {
     NetAddr peer;
     bool is_unix, counted, notified, hashed, paused_reading;
     bool ssl_asked, gss_asked, direct_tls; /* STARTUP */
+    bool console_counted; /* among client_count_consoles */
     char *user, *database;
     DbState *db;
     UserState *login_user;
@@ -99,8 +100,9 @@ static inline bool client_is_waiting(const Client *c)
     return c->waiter.ticket != POOL_NO_TICKET;
 }
 
-/* Clients of all workers, console excepted (max_client_conn). Any thread. */
+/* Clients of all workers, console excepted (max_client_conn); consoles. Any thread. */
 int client_count_total(void);
+int client_count_consoles(void);
 int client_count_worker(unsigned worker);
 
 /* Resolves the settings of a pool for this worker's snapshot; lists it in ctx->pools. Idempotent, also after RELOAD. */

@@ -20,6 +20,14 @@ int client_count_total(void)
     return pw_atomic_load(&n_clients_total);
 }
 
+/* Consoles: max_db_client_connections counts them, and stops those that only look. */
+static PW_ATOMIC(int) n_consoles;
+
+int client_count_consoles(void)
+{
+    return pw_atomic_load(&n_consoles);
+}
+
 static bool take_slot(PW_ATOMIC(int) *used, int max)
 {
     int n = pw_atomic_load(used);
@@ -36,6 +44,9 @@ void client_release_slots(Client *c)
     if (c->counted)
         pw_atomic_sub(&n_clients_total, 1);
     c->counted = false;
+    if (c->console_counted)
+        pw_atomic_sub(&n_consoles, 1);
+    c->console_counted = false;
     if (c->login_user)
         pw_atomic_sub(&c->login_user->clients.used, 1);
     if (c->db)
@@ -231,6 +242,28 @@ void client_login_input(Client *c)
 
 /* ---- after it ---- */
 
+/* A console counts as a connection to "pgbouncer" and of its user. Limits do not keep admins out. */
+static bool take_console_slots(Client *c)
+{
+    config_effective_client(c->config, NULL, c->user, &c->settings);
+    int max_db = c->console_admin ? 0 : c->settings.max_db_client_connections;
+    int max_user = c->console_admin ? 0 : c->settings.max_user_client_connections;
+    if (!take_slot(&n_consoles, max_db)) {
+        client_close(c, "client connections exceeded (max_db_client_connections)",
+                     "client connections exceeded (max_db_client_connections)");
+        return false;
+    }
+    c->console_counted = true;
+    UserState *user = registry_user(c->user);
+    if (!take_slot(&user->clients.used, max_user)) {
+        client_close(c, "client connections exceeded (max_user_client_connections)",
+                     "client connections exceeded (max_user_client_connections)");
+        return false;
+    }
+    c->login_user = user;
+    return true;
+}
+
 static void open_console(Client *c)
 {
     const Config *config = c->config;
@@ -241,6 +274,8 @@ static void open_console(Client *c)
         return;
     }
     c->console_admin = admin;
+    if (!take_console_slots(c))
+        return;
     client_forget_auth(c);
     c->state = CLIENT_CONSOLE;
     client_console->open(c);

@@ -257,6 +257,8 @@ static void tick_ready(Client *c, PwUsec now)
         drop_with_server(c, "idle transaction timeout");
     else if (!r->request_start && !relay_in_transaction(r) && over(s->client_idle_timeout, r->idle_since, now))
         client_close(c, "client_idle_timeout", "client_idle_timeout");
+    else if (r->session_mode && !relay_is_busy(r) && client_ctx(c)->config->server_fast_close && server_is_obsolete(r->server))
+        client_close(c, "database configuration changed", "database configuration changed");
 }
 
 void client_tick(WorkerCtx *ctx, PwUsec now)

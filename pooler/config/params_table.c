@@ -170,7 +170,7 @@ static const PwParamRow rows[] = {
     TIME(server_check_delay, 0, "30", RT, "a server idle for longer is checked before it is used; 0 always"),
     STR(server_check_query, "<empty>", RT, "the check; <empty> is an empty query, nothing is no check"),
     TIME(server_connect_timeout, 0, "15", RT, "longest time for connecting and login; 0 has no limit"),
-    BOOL(server_fast_close, "0", RT | LATER, "in session mode close a server that is due at the end of its transaction"),
+    BOOL(server_fast_close, "0", RT, "in session mode close a server that is to be replaced at the end of its transaction, and its client with it"),
     TIME(server_idle_timeout, 0, "600", RT, "close a server that is idle for longer; 0 never"),
     TIME(server_lifetime, 0, "3600", RT, "close an unused server that is older; 0 uses it once"),
     TIME(server_login_retry, 0, "15", RT, "pause after a failed connect or login"),
@@ -187,7 +187,7 @@ static const PwParamRow rows[] = {
     BOOL(so_reuseport, "0", 0, "let several processes listen on the same port"),
     TIME(stats_period, SEC, "60", RT, "time over which averages are taken"),
     LIST(stats_users, "", RT, "users who may run SHOW"),
-    TIME(suspend_timeout, 0, "10", RT | LATER, "close connections that SUSPEND cannot flush in time"),
+    TIME(suspend_timeout, 0, "10", RT, "close connections that SUSPEND cannot flush in time"),
     BOOL(syslog, "0", RT, "log to syslog"),
     STR(syslog_facility, "daemon", RT, "facility in syslog: auth, authpriv, daemon, user, local0 to local7"),
     STR(syslog_ident, "pgbouncer", RT, "name in syslog; PgBouncer's, so that filters of a log go on working"),
@@ -226,8 +226,6 @@ static const ConfigLater laters[] = {
     {"auth_type", {"any", "trust", "plain", "scram-sha-256", "hba", "cert"}, "this way to log in is not available in this version", false},
     {"dns_zone_check_period", {NULL}, "watching DNS zones is not available in this version", false},
     {"peer_id", {NULL}, "peering is not available in this version", false},
-    {"server_fast_close", {NULL}, "closing servers before their client goes is not available in this version", false},
-    {"suspend_timeout", {NULL}, "SUSPEND has no time limit in this version", true},
 };
 /* clang-format on */
 

@@ -168,7 +168,8 @@ void config_effective_client(const Config *config, const DatabaseConf *db, const
     *ret = (ClientSettings){
         .query_timeout = first_set(line->query_timeout, -1, config->query_timeout),
         .query_wait_timeout =
-            first_set(line->query_wait_timeout, db->query_wait_timeout, config->query_wait_timeout),
+            first_set(line->query_wait_timeout, db != NULL ? db->query_wait_timeout : -1,
+                      config->query_wait_timeout),
         .idle_transaction_timeout =
             first_set(line->idle_transaction_timeout, -1, config->idle_transaction_timeout),
         .transaction_timeout =
@@ -178,7 +179,7 @@ void config_effective_client(const Config *config, const DatabaseConf *db, const
         .max_user_client_connections =
             cap(line->max_user_client_connections, config->max_user_client_connections),
         .max_db_client_connections =
-            cap(db->max_db_client_connections, config->max_db_client_connections),
+            cap(db != NULL ? db->max_db_client_connections : -1, config->max_db_client_connections),
     };
 }
 
@@ -249,7 +250,7 @@ PwErr config_with(const Config *old, const char *key, const char *value, Config 
     }
     if (!is_runtime(row)) {
         (void)snprintf(why, CONFIG_WHY, "%s cannot change while the pooler runs", key);
-        return PW_ERR_UNSUPPORTED;
+        return PW_ERR_FIXED;
     }
     Config *config = pw_xcalloc(1, sizeof(*config));
     config->refs = 1;

@@ -221,7 +221,7 @@ typedef struct PoolSettings {
 void config_effective(const Config *config, const DatabaseConf *db, const char *user,
                       PoolSettings *ret);
 
-/* What counts for one client: by the user it logged in as. Timeouts: 0 is "none". */
+/* What counts for one client: by the user it logged in as; `db` NULL: of the console. Timeouts: 0 is "none". */
 typedef struct ClientSettings {
     PwUsec query_timeout, query_wait_timeout, idle_transaction_timeout, transaction_timeout,
         client_idle_timeout;
@@ -235,8 +235,8 @@ typedef void (*ConfigShowRow)(void *arg, const char *key, const char *value, con
                               bool changeable);
 void config_show(const Config *config, ConfigShowRow row, void *arg);
 
-/* A copy with one option changed (the console's SET). PW_ERR_UNKNOWN_KEY, PW_ERR_UNSUPPORTED (cannot change while
- * running, or not built), PW_ERR_SYNTAX, PW_ERR_RANGE; why[CONFIG_WHY] then has a text. */
+/* A copy with one option changed (the console's SET). PW_ERR_UNKNOWN_KEY, PW_ERR_FIXED (cannot change while
+ * running), PW_ERR_UNSUPPORTED (not built), PW_ERR_SYNTAX, PW_ERR_RANGE; why[CONFIG_WHY] then has a text. */
 #define CONFIG_WHY 300
 PW_MUSTCHECK PwErr config_with(const Config *old, const char *key, const char *value,
                                Config **ret_new, char *why);

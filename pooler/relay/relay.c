@@ -248,6 +248,9 @@ void relay_turn_over(Relay *r)
             }
             relay_reset_unnamed(r);
             server_unlink(s, false);
+        } else if (r->session_mode && r->ctx->config->server_fast_close && server_is_obsolete(s)) {
+            relay_fail(r, "database configuration changed", "database configuration changed");
+            return;
         }
     } else if (r->local->settings.pool_mode == POOL_MODE_STATEMENT && !r->session_mode) {
         relay_fail(r, "transaction blocks not allowed in statement pooling mode",

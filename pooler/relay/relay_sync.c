@@ -34,6 +34,17 @@ bool relay_sync_start(Relay *r)
     return false;
 }
 
+/* For who asks why a parameter is sent again and again. */
+static void log_canonical(const Relay *r)
+{
+    const Server *s = r->server;
+    for (unsigned i = 0; i < params_count() && pw_log_enabled(PW_LOG_DEBUG); i++) {
+        const char *ours = params_get(&r->params, i), *theirs = params_get(&s->params, i);
+        if (ours && theirs && strcmp(ours, theirs) != 0)
+            server_log(s, PW_LOG_DEBUG, "varcache_set_canonical: setting %s to its canonical version %s -> %s", params_name(i), ours, theirs);
+    }
+}
+
 bool relay_sync_ready(Relay *r)
 {
     Server *s = r->server;
@@ -42,6 +53,7 @@ bool relay_sync_ready(Relay *r)
         return false;
     }
     /* The server may spell a value its own way (ISO -> ISO, MDY): the client's copy follows, or it would be sent again. */
+    log_canonical(r);
     params_copy(&r->params, &s->params);
     r->hold &= ~(unsigned)HOLD_SYNC;
     return true;

@@ -46,6 +46,7 @@ typedef struct WorkerCtx {
     PwBuf patch; /* relay_request: requests that were rewritten, until they are sent */
     struct event *tick;
     ShutdownMode shutdown;
+    unsigned shutdown_ticks; /* since SHUTDOWN WAIT_FOR_SERVERS */
     bool suspended;
     int n_clients, n_login, n_waiting_welcome;
     uint64_t accepted, queries_done, xacts_done, cancels; /* SHOW WORKERS */

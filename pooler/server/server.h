@@ -104,6 +104,12 @@ static inline PoolLocal *server_local(const Server *s)
     return pool_local(s->ps.shard);
 }
 
+/* RECONNECT or RELOAD wants it replaced: it is closed when it is next released. */
+static inline bool server_is_obsolete(const Server *s)
+{
+    return s->close_needed || s->reconnect_epoch != server_local(s)->reconnect_epoch;
+}
+
 extern const PoolOps server_pool_ops; /* for registry_init */
 
 /* Links a granted server to its user / gives it back to its owner's care. */

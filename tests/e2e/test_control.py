@@ -453,3 +453,37 @@ def test_shutdown_under_load_leaves_no_server_behind(make_pooler, pg, workers):
     assert p.wait_exit() in p.expect_exit
     load.done.set()
     wait_until(lambda: pg.backends() == [])
+
+
+@pytest.mark.parametrize("fast", [0, 1])
+def test_server_fast_close(make_pooler, fast):
+    """RECONNECT in session mode: the client keeps its server until it goes, or both are closed when idle."""
+    p = make_pooler(pool_mode="session", server_fast_close=fast)
+    idle, busy = p.client(), p.client()
+    idle.ok("SELECT 1")
+    busy.ok("BEGIN")
+    pid = busy.one(PID)
+    p.console().do("RECONNECT")
+    if not fast:
+        assert busy.query("COMMIT").status == "I" and busy.one(PID) == pid and idle.one("SELECT 1") == "1"
+        return
+    assert fatal(idle) == "database configuration changed"
+    assert busy.one("SELECT 2") == "2", "not within a transaction"
+    busy.send(wire.query("COMMIT"))
+    assert fatal(busy) == "database configuration changed"
+    p.wait_log("closing because: database configuration changed", count=2)
+    assert p.client().one(PID) != pid
+
+
+def test_shutdown_answers_before_it_sends_waiting_clients_away(make_pooler):
+    p = make_pooler(default_pool_size=1)
+    holder, waiting = p.client(), p.client()
+    holder.ok("BEGIN")
+    waiting.send(wire.query("SELECT 1"))
+    con = p.console()
+    wait_until(lambda: con.pool()["cl_waiting"] == 1)
+    con.do("SHUTDOWN WAIT_FOR_SERVERS")
+    assert "closing because: server shutting down" not in p.log()
+    assert fatal(waiting) == "server shutting down"
+    holder.ok("COMMIT")
+    assert p.wait_exit() == 0

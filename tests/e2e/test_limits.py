@@ -249,3 +249,31 @@ def test_limit_lowered_by_reload_is_reached_by_closing_idle_servers(make_pooler,
     wait_until(lambda: con.pool()["cl_waiting"] == 1 or w.readable())
     held.ok("COMMIT")
     assert w.until_ready().rows
+
+
+@pytest.mark.newer
+@pytest.mark.parametrize("setting", ["max_db_client_connections", "max_user_client_connections"])
+def test_consoles_count_and_only_admins_pass_the_limit(make_pooler, setting):
+    p = make_pooler(**{setting: 2})
+    first, second = p.console("stats"), p.console("stats")
+    databases = {r["name"]: r for r in first.show("DATABASES")}
+    assert databases["pgbouncer"]["current_client_connections"] == "2"
+    users = {r["name"]: r for r in first.show("USERS")}
+    assert users["stats"]["current_client_connections"] == "2"
+    with pytest.raises(wire.ServerError, match=setting):
+        p.console("stats")
+    admins = [p.console() for _ in range(3)]
+    second.close()
+    wait_until(lambda: {r["name"]: r for r in admins[0].show("USERS")}["stats"]["current_client_connections"] == "1")
+    for con in admins:
+        con.close()
+    wait_until(lambda: {r["name"]: r for r in first.show("DATABASES")}["pgbouncer"]["current_client_connections"] == "1")
+    p.console("stats")
+
+
+def test_totals_count_the_command_that_asks(make_pooler):
+    con = make_pooler().console()
+    before = {r["name"]: int(r["value"]) for r in con.show("TOTALS")}
+    after = {r["name"]: int(r["value"]) for r in con.show("TOTALS")}
+    assert (before["total_query_count"], after["total_query_count"]) == (1, 2)
+    assert (before["total_xact_count"], after["total_xact_count"]) == (1, 2)

@@ -180,3 +180,14 @@ def test_parameters_of_a_database_line(make_pooler, pg):
 def test_connect_query(make_pooler, pg):
     p = make_pooler(databases={"p0": pg.line(connect_query="'SET work_mem = ''9MB'''")})
     assert p.client().one("SHOW work_mem") == "9MB"
+
+
+def test_the_log_tells_a_canonical_spelling(make_pooler):
+    """Lines that PgBouncer's users look for: what was replayed, and what the server made of it."""
+    p = make_pooler()
+    p.console().do("SET verbose = 2")
+    c = p.client(options="-c DateStyle=ISO")
+    c.ok("SELECT 1")
+    c.ok("SELECT 1")
+    p.wait_log("varcache_set_canonical: setting DateStyle to its canonical version ISO -> ISO, MDY")
+    assert p.log().count("SET DateStyle='ISO'") == 1

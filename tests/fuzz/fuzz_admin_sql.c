@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ends_within(r.arg, sizeof(r.arg));
         ends_within(r.extra, sizeof(r.extra));
         ends_within(r.value, sizeof(r.value));
-        if (!r.word[0] || (r.is_set && (!r.arg[0] || r.extra[0])) || (!r.is_set && r.value[0]) || (r.extra[0] && !r.arg[0]))
+        if ((!r.word[0] && (r.arg[0] || r.is_set)) || (r.is_set && (!r.arg[0] || r.extra[0])) || (!r.is_set && r.value[0]) || (r.extra[0] && !r.arg[0]))
             abort();
     } else if (err != PW_ERR_SYNTAX && err != PW_ERR_TOO_LARGE) {
         abort();

@@ -51,6 +51,17 @@ static void test_words(void **state)
     want("kill_client 17", "kill_client", "17", "");
 }
 
+static void test_nothing_and_comments(void **state)
+{
+    (void)state;
+    want("", "", "", "");
+    want(" ; ", "", "", "");
+    want("-- ping", "", "", "");
+    want("-- a\n-- b\nSHOW -- c\n POOLS; -- d", "SHOW", "POOLS", "");
+    want_error("- ping", PW_ERR_SYNTAX);
+    want_error("SHOW POOLS -", PW_ERR_SYNTAX);
+}
+
 static void test_quotes(void **state)
 {
     (void)state;
@@ -79,7 +90,7 @@ static void test_not_of_this_form(void **state)
 {
     (void)state;
     static const char *const wrong[] = {
-        "", ";", "   ", "SHOW POOLS; SHOW POOLS", "SHOW a b c d", "SHOW pools extra more;", "SHOW 'pools'", "SHOW pools -- comment",
+        "SHOW POOLS; SHOW POOLS", "SHOW a b c d", "SHOW pools extra more;", "SHOW 'pools'", ";;",
         "PAUSE my-db", "PAUSE \"open", "PAUSE \"\"", "SET", "SET a", "SET a =", "SET a 1", "SET a = 1 2", "SET a = 'open", "SET a tox 1",
         "SET = 1", "SET ato 1", "SET a = 'x' y", "SHOW pools;;", "SHOWpools\"x\" y\"", "SELECT 1+1", "\xc3\xa4 b",
     };
@@ -120,7 +131,7 @@ static void test_lengths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words),   cmocka_unit_test(test_quotes), cmocka_unit_test(test_set),
+        cmocka_unit_test(test_words),   cmocka_unit_test(test_nothing_and_comments), cmocka_unit_test(test_quotes), cmocka_unit_test(test_set),
         cmocka_unit_test(test_not_of_this_form), cmocka_unit_test(test_lengths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

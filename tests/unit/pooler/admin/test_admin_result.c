@@ -24,6 +24,13 @@ static void row(AdminResult *r, const char *key, const char *name, int64_t small
     admin_row_end(r);
 }
 
+static void write_all(const AdminResult *r, size_t limit, PwBuf *out)
+{
+    admin_columns_write(r->columns, r->n_columns, NULL, out);
+    admin_rows_write(r, limit, NULL, out);
+    pw_msg_command_complete(out, "SHOW");
+}
+
 /* The next message: checks type and length, leaves the cursor on its payload's end. */
 static PwCursor message(PwCursor *c, char type)
 {
@@ -94,7 +101,7 @@ static void test_rows(void **state)
     row(&r, NULL, "one", 1, -1, 0);
     row(&r, NULL, NULL, INT64_MAX, INT64_MAX, UINT64_MAX);
     row(&r, NULL, "", INT64_MIN, INT64_MIN, 7);
-    admin_result_write(&r, 0, "SHOW", &out);
+    write_all(&r, 0, &out);
     PwCursor c = pw_cursor(pw_buf_head(&out), pw_buf_unread(&out));
     description(&c);
     data_row(&c, "one", "1", "-1", "0");
@@ -113,7 +120,7 @@ static void test_no_rows(void **state)
     pw_buf_init(&out);
     admin_result_init(&r, columns, 4);
     admin_result_sort(&r);
-    admin_result_write(&r, 0, "SHOW", &out);
+    write_all(&r, 0, &out);
     PwCursor c = pw_cursor(pw_buf_head(&out), pw_buf_unread(&out));
     description(&c);
     end(&c);
@@ -134,7 +141,7 @@ static void test_sorted_and_cut(void **state)
         row(&r, key, key, i, i, (uint64_t)i);
     }
     admin_result_sort(&r);
-    admin_result_write(&r, 40, "SHOW", &out);
+    write_all(&r, 40, &out);
     PwCursor c = pw_cursor(pw_buf_head(&out), pw_buf_unread(&out));
     description(&c);
     for (int i = 0; i < 40; i++) {
@@ -160,7 +167,7 @@ static void test_equal_keys_keep_their_order(void **state)
     row(&r, NULL, "none", 1, 1, 1);
     row(&r, "a", "a2", 1, 1, 1);
     admin_result_sort(&r);
-    admin_result_write(&r, 0, "SHOW", &out);
+    write_all(&r, 0, &out);
     PwCursor c = pw_cursor(pw_buf_head(&out), pw_buf_unread(&out));
     description(&c);
     static const char *const want[] = {"none", "a1", "a2", "b1", "b2"};
@@ -171,11 +178,94 @@ static void test_equal_keys_keep_their_order(void **state)
     pw_buf_finish(&out);
 }
 
+static void binary(PwCursor *c, const char *bytes, uint32_t n)
+{
+    assert_int_equal(pw_cursor_be32(c), n);
+    assert_memory_equal(pw_cursor_bytes(c, n), bytes, n);
+}
+
+/* PostgreSQL's binary forms: big-endian numbers; numeric as digits of base 10000 with their weight. */
+static void test_binary(void **state)
+{
+    (void)state;
+    static const AdminColumn kinds[] = {{"t", ADMIN_TEXT, ""}, {"i", ADMIN_INT4, ""}, {"l", ADMIN_INT8, ""},
+                                        {"n", ADMIN_NUMERIC, ""}, {"b", ADMIN_BYTEA, ""}};
+    static const struct {
+        uint64_t number;
+        const char *bytes;
+        uint32_t n;
+    } numerics[] = {
+        {0, "\0\0\0\0\0\0\0\0", 8},
+        {7, "\0\1\0\0\0\0\0\0\0\7", 10},
+        {10000, "\0\1\0\1\0\0\0\0\0\1", 10},
+        {12345678, "\0\2\0\1\0\0\0\0\x04\xd2\x16\x2e", 12},
+        {UINT64_MAX, "\0\5\0\4\0\0\0\0" "\x07\x34\x1a\x58\x02\xe1\x03\xbb\x06\x4f", 18},
+    };
+    for (size_t i = 0; i < PW_ARRAY_LEN(numerics); i++) {
+        AdminResult r;
+        PwBuf out;
+        uint16_t one = 1;
+        AdminFormats all = {1, &one};
+        pw_buf_init(&out);
+        admin_result_init(&r, kinds, 5);
+        admin_row_begin(&r, NULL);
+        admin_row_text(&r, "x");
+        admin_row_int(&r, -2);
+        admin_row_int(&r, -3);
+        admin_row_count(&r, numerics[i].number);
+        admin_row_text(&r, "\\x00ff7a");
+        admin_row_end(&r);
+        admin_rows_write(&r, 0, &all, &out);
+        PwCursor c = pw_cursor(pw_buf_head(&out), pw_buf_unread(&out));
+        PwCursor m = message(&c, PW_B_DATA_ROW);
+        assert_int_equal(pw_cursor_be16(&m), 5);
+        binary(&m, "x", 1);
+        binary(&m, "\xff\xff\xff\xfe", 4);
+        binary(&m, "\xff\xff\xff\xff\xff\xff\xff\xfd", 8);
+        binary(&m, numerics[i].bytes, numerics[i].n);
+        binary(&m, "\x00\xff\x7a", 3);
+        assert_int_equal(pw_cursor_left(&m), 0);
+        admin_result_finish(&r);
+        pw_buf_finish(&out);
+    }
+}
+
+static void test_formats_by_column(void **state)
+{
+    (void)state;
+    AdminResult r;
+    PwBuf out;
+    uint16_t codes[] = {0, 1, 0, 0};
+    AdminFormats formats = {4, codes};
+    pw_buf_init(&out);
+    admin_result_init(&r, columns, 4);
+    row(&r, NULL, NULL, 5, 6, 7);
+    admin_columns_write(columns, 4, &formats, &out);
+    admin_rows_write(&r, 0, &formats, &out);
+    PwCursor c = pw_cursor(pw_buf_head(&out), pw_buf_unread(&out));
+    PwCursor m = message(&c, PW_B_ROW_DESC);
+    assert_int_equal(pw_cursor_be16(&m), 4);
+    for (size_t i = 0; i < 4; i++) {
+        (void)pw_cursor_cstr(&m);
+        (void)pw_cursor_bytes(&m, 16);
+        assert_int_equal(pw_cursor_be16(&m), codes[i]);
+    }
+    m = message(&c, PW_B_DATA_ROW);
+    assert_int_equal(pw_cursor_be16(&m), 4);
+    value(&m, NULL);
+    binary(&m, "\0\0\0\5", 4);
+    value(&m, "6");
+    value(&m, "7");
+    admin_result_finish(&r);
+    pw_buf_finish(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows), cmocka_unit_test(test_no_rows), cmocka_unit_test(test_sorted_and_cut),
-        cmocka_unit_test(test_equal_keys_keep_their_order),
+        cmocka_unit_test(test_equal_keys_keep_their_order), cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_formats_by_column),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,7 +52,6 @@ static void later_features_are_refused_not_ignored(void **state)
         {"auth_type = ldap", "auth_type: this way"},
         {"peer_id = 3", "peering"},
         {"dns_zone_check_period = 5", "DNS zones"},
-        {"server_fast_close = 1", "server_fast_close: "},
     };
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
         char text[200];

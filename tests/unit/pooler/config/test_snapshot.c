@@ -197,7 +197,7 @@ static void set_refuses_with_a_reason(void **state)
     } rows[] = {
         {"query_wait_timout", "1", PW_ERR_UNKNOWN_KEY, "did you mean \"query_wait_timeout\"?"},
         {"nonsense", "1", PW_ERR_UNKNOWN_KEY, "unknown option \"nonsense\""},
-        {"listen_port", "99", PW_ERR_UNSUPPORTED, "cannot change while the pooler runs"},
+        {"listen_port", "99", PW_ERR_FIXED, "cannot change while the pooler runs"},
         {"query_timeout", "x", PW_ERR_SYNTAX, "query_timeout must be seconds"},
         {"default_pool_size", "-1", PW_ERR_RANGE, "default_pool_size must be between 0"},
         {"auth_dbname", "pgbouncer", PW_ERR_UNSUPPORTED, "reserved"},
