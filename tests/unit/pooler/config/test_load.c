@@ -64,33 +64,6 @@ static void later_features_are_refused_not_ignored(void **state)
     }
 }
 
-/* Housekeeping that does not happen yet: a file with it must load, but says so. SET refuses. */
-static void missing_housekeeping_is_noted(void **state)
-{
-    (void)state;
-    static const char *const noted[][2] = {
-        {"suspend_timeout", "5"},
-    };
-    for (size_t i = 0; i < sizeof(noted) / sizeof(noted[0]); i++) {
-        char text[200], why[CONFIG_WHY] = "";
-        PwDiag diags;
-        (void)snprintf(text, sizeof(text), "[pgbouncer]\nauth_file = x\n%s = %s\n", noted[i][0],
-                       noted[i][1]);
-        Config *config = load_text(text, &diags), *changed = NULL;
-        assert_non_null(config);
-        ASSERT_TOLD(&diags, PW_DIAG_WARNING, 3, noted[i][0]);
-        assert_int_equal(diags.n, 1);
-        pw_diag_finish(&diags);
-        config_unref(config);
-        config = load_good("[pgbouncer]\n");
-        assert_int_equal(config_with(config, noted[i][0], noted[i][1], &changed, why),
-                         PW_ERR_UNSUPPORTED);
-        assert_null(changed);
-        assert_non_null(strstr(why, noted[i][0]));
-        config_unref(config);
-    }
-}
-
 static void a_pgbouncer_file_loads(void **state)
 {
     (void)state;
@@ -241,7 +214,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_problems_at_once),
         cmocka_unit_test(later_features_are_refused_not_ignored),
-        cmocka_unit_test(missing_housekeeping_is_noted),
         cmocka_unit_test(a_pgbouncer_file_loads),
         cmocka_unit_test(the_last_line_counts_and_says_so),
         cmocka_unit_test(needs_its_section_and_file),
