@@ -201,6 +201,8 @@ static void advise(App *app)
     report->selection = selection;
     report->cost_source = backend->name;
     report->budget = options->budget;
+    report->health.db = app->db;
+    report->health.no_sample = options->no_sample;
     adv_report_build(report, oracle, pool, &drops);
     report->questions = adv_oracle_questions(oracle);
     report->plans = adv_oracle_backend_calls(oracle);

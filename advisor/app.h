@@ -20,6 +20,7 @@ typedef struct AdvOptions {
     int max_indexes; /* 0: no limit */
     double min_gain; /* share; -1: the default */
     bool no_hypopg;
+    bool no_sample; /* never look at rows */
 } AdvOptions;
 
 /* Exit codes of the program. */

@@ -11,7 +11,7 @@
 #define POOLWISE_VERSION "development"
 #endif
 
-enum { OPT_LOG = 1, OPT_SQL, OPT_DSN, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_HELP, OPT_VERSION };
+enum { OPT_LOG = 1, OPT_SQL, OPT_DSN, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_HELP, OPT_VERSION };
 
 /* The commands that know an option, by name between blanks; "*": all. */
 typedef struct OptionRow {
@@ -29,6 +29,7 @@ static const OptionRow rows[] = {
     {{OPT_MAX_INDEXES, 0, "max-indexes", "N", "at most N new indexes"}, " report "},
     {{OPT_MIN_GAIN, 0, "min-gain", "PCT", "an index that halves no statement must save this percentage of all (0.5; with --budget 0.02)"}, " report "},
     {{OPT_NO_HYPOPG, 0, "no-hypopg", NULL, "do not use the extension HypoPG; costs come from the advisor's own model"}, " report "},
+    {{OPT_NO_SAMPLE, 0, "no-sample", NULL, "do not count a sample of rows to find columns that depend on each other"}, " report "},
     {{OPT_HELP, 'h', "help", NULL, "show this help"}, "*"},
     {{OPT_VERSION, 'V', "version", NULL, "show the version"}, "*"},
 };
@@ -115,6 +116,9 @@ static PwErr on_option(void *arg, int id, const char *value, char *why, size_t w
         return PW_ERR_RANGE;
     case OPT_NO_HYPOPG:
         o->no_hypopg = true;
+        return PW_OK;
+    case OPT_NO_SAMPLE:
+        o->no_sample = true;
         return PW_OK;
     case OPT_HELP:
         line->help = true;

@@ -12,6 +12,7 @@ typedef struct AdvQuery {
     double calls;
     double total_ms;      /* measured server time of all calls; 0: not measured */
     double rows_per_call; /* -1: not known */
+    int longest_run;      /* of a script: statements of this shape in a row, each with other values */
     bool from_log;        /* normalised: IN ($1) may stand for a longer list */
     bool foreign_key_check; /* not written by anyone: what a DELETE on the parent makes the server do */
 

@@ -68,6 +68,8 @@ AdvTable *adv_catalog_add_table(AdvCatalog *catalog, const char *schema, const c
     table->kind = 'r';
     table->persistence = 'p';
     table->counted = true;
+    table->readable = true;
+    table->fill_factor = 100;
     table->vacuum_age = table->analyze_age = -1;
     table->n_columns = n_columns;
     table->columns = ADV_NEW_ARRAY(catalog->arena, AdvColumn, n_columns ? n_columns : 1);

@@ -73,6 +73,7 @@ typedef struct AdvIndex {
     bool building;         /* not valid yet, and something works on its table */
     double bytes;
     double pages;
+    double rows;           /* pg_class.reltuples; -1 unknown */
     double scans;          /* pg_stat_user_indexes.idx_scan, of all servers asked; -1 unknown */
     double last_scan_age;  /* days; -1: not known (before PostgreSQL 16), or never */
 } AdvIndex;
@@ -85,6 +86,12 @@ typedef struct AdvForeignKey {
     int *columns; /* of the child, 1-based */
     int *parent_columns;
 } AdvForeignKey;
+
+/* Columns that CREATE STATISTICS watches together. */
+typedef struct AdvExtended {
+    int n;
+    int *columns;
+} AdvExtended;
 
 struct AdvTable {
     uint32_t oid;
@@ -104,6 +111,11 @@ struct AdvTable {
     double modified;       /* rows changed since the last ANALYZE */
     double vacuum_age, analyze_age; /* days since the last run of either kind; -1: never, or not known */
     char persistence;      /* p permanent, u unlogged, t temporary */
+    double fill_factor;    /* percent */
+    double size_pages;     /* as the file is, where pages is 0 because nothing has looked yet; 0 otherwise */
+    bool readable;         /* this role may read some column: then pg_stats shows it */
+    int n_extended;
+    AdvExtended *extended;
     bool of_extension;     /* made by an extension, which looks after it */
     AdvTable *parent;      /* of a partition or a table that inherits */
     int n_children;

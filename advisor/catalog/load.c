@@ -102,7 +102,10 @@ static PwErr load_tables(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         " extract(epoch FROM pg_catalog.now() - greatest(s.last_vacuum, s.last_autovacuum)) / 86400,"
         " extract(epoch FROM pg_catalog.now() - greatest(s.last_analyze, s.last_autoanalyze)) / 86400, c.relpersistence,"
         " EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass"
-        "  AND d.objid = c.oid AND d.deptype = 'e')"
+        "  AND d.objid = c.oid AND d.deptype = 'e'),"
+        " coalesce((SELECT substr(o, 12)::float8 FROM unnest(c.reloptions) o WHERE o LIKE 'fillfactor=%'), 100),"
+        " pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),"
+        " CASE WHEN c.relkind IN ('r', 'm') AND c.relpages = 0 THEN pg_catalog.pg_relation_size(c.oid) / 8192 END"
         " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         " LEFT JOIN pg_catalog.pg_stat_all_tables s ON s.relid = c.oid"
         " WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND " USER_SCHEMAS " ORDER BY c.oid";
@@ -133,6 +136,9 @@ static PwErr load_tables(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         t->analyze_age = num_cell(&rows, i, 22, -1);
         t->persistence = adv_db_cell(&rows, i, 23)[0];
         t->of_extension = bool_cell(&rows, i, 24);
+        t->fill_factor = num_cell(&rows, i, 25, 100);
+        t->readable = bool_cell(&rows, i, 26);
+        t->size_pages = num_cell(&rows, i, 27, 0);
         for (int c = 0; c < t->n_columns; c++)
             t->columns[c] = (AdvColumn){.name = "", .type = "", .base_type = "", .dropped = true};
     }
@@ -216,7 +222,7 @@ static PwErr load_indexes(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         " NOT i.indisvalid AND EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.relation = i.indrelid AND l.granted"
         "  AND l.mode = 'ShareUpdateExclusiveLock' AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"
         "   WHERE d.datname = pg_catalog.current_database())),"
-        " extract(epoch FROM pg_catalog.now() - (pg_catalog.to_jsonb(s) ->> 'last_idx_scan')::timestamptz) / 86400"
+        " extract(epoch FROM pg_catalog.now() - (pg_catalog.to_jsonb(s) ->> 'last_idx_scan')::timestamptz) / 86400, x.reltuples"
         " FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
         " JOIN pg_catalog.pg_am am ON am.oid = x.relam JOIN pg_catalog.pg_namespace n ON n.oid = x.relnamespace"
         " CROSS JOIN LATERAL pg_catalog.generate_series(1, i.indnatts) AS g(k)"
@@ -252,6 +258,7 @@ static PwErr load_indexes(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
             index->deferrable = bool_cell(&rows, i, 24);
             index->building = bool_cell(&rows, i, 25);
             index->last_scan_age = num_cell(&rows, i, 26, -1);
+            index->rows = num_cell(&rows, i, 27, -1);
             index->nulls_not_distinct = index->definition && strstr(index->definition, " NULLS NOT DISTINCT");
             adv_table_add_index(catalog, t, index);
         }
@@ -324,6 +331,24 @@ static PwErr load_foreign_keys(AdvDb *db, AdvCatalog *catalog, const char **ret_
     return PW_OK;
 }
 
+static PwErr load_extended(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
+{
+    AdvRows rows;
+    static const char sql[] = "SELECT stxrelid, stxkeys::text FROM pg_catalog.pg_statistic_ext ORDER BY stxrelid, oid";
+    if (adv_db_query(db, sql, 0, NULL, &rows))
+        return failed(db, catalog, "the extended statistics", ret_why);
+    for (int i = 0; i < rows.n_rows; i++) {
+        AdvTable *t = adv_catalog_by_oid(catalog, oid_cell(&rows, i, 0));
+        if (!t)
+            continue;
+        ADV_ROOM(catalog->arena, t->extended, t->n_extended);
+        AdvExtended *extended = &t->extended[t->n_extended++];
+        extended->n = parse_numbers(catalog, adv_db_cell(&rows, i, 1), &extended->columns);
+    }
+    adv_db_free_rows(&rows);
+    return PW_OK;
+}
+
 static PwErr load_inheritance(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
 {
     AdvRows rows;
@@ -348,7 +373,8 @@ PwErr adv_load_schema(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
     PwErr err;
     if ((err = load_server(db, catalog, ret_why)) || (err = load_tables(db, catalog, ret_why)) ||
         (err = load_columns(db, catalog, ret_why)) || (err = load_indexes(db, catalog, ret_why)) ||
-        (err = load_foreign_keys(db, catalog, ret_why)) || (err = load_inheritance(db, catalog, ret_why)))
+        (err = load_foreign_keys(db, catalog, ret_why)) || (err = load_inheritance(db, catalog, ret_why)) ||
+        (err = load_extended(db, catalog, ret_why)))
         return err;
     return PW_OK;
 }
@@ -387,14 +413,17 @@ static const char *referenced_oids(const AdvCatalog *catalog)
 PwErr adv_load_statistics(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
 {
     AdvRows rows;
-    /* A partitioned table has its statistics in the inherited row, an ordinary one in its own. */
+    /* A partitioned table has its statistics in the inherited row, an ordinary one in its own. Of tables that no statement uses
+     * only the widths are wanted, to tell bloat. */
     static const char sql[] =
         "SELECT c.oid, s.attname, s.null_frac, s.avg_width, s.n_distinct, s.correlation,"
-        " pg_catalog.to_json(s.most_common_vals::text::text[]), pg_catalog.to_json(s.most_common_freqs::text::text[]),"
-        " pg_catalog.to_json(s.histogram_bounds::text::text[])"
+        " CASE WHEN w.wanted THEN pg_catalog.to_json(s.most_common_vals::text::text[]) END,"
+        " CASE WHEN w.wanted THEN pg_catalog.to_json(s.most_common_freqs::text::text[]) END,"
+        " CASE WHEN w.wanted THEN pg_catalog.to_json(s.histogram_bounds::text::text[]) END"
         " FROM pg_catalog.pg_stats s JOIN pg_catalog.pg_namespace n ON n.nspname = s.schemaname"
         " JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = s.tablename"
-        " WHERE c.oid = ANY ($1::pg_catalog.oid[]) AND s.inherited = (c.relkind = 'p') ORDER BY c.oid, s.attname";
+        " CROSS JOIN LATERAL (SELECT c.oid = ANY ($1::pg_catalog.oid[]) AS wanted) w"
+        " WHERE (w.wanted OR (c.relpages >= 128 AND n.nspname <> 'pg_catalog')) AND s.inherited = (c.relkind = 'p') ORDER BY c.oid, s.attname";
     const char *params[] = {referenced_oids(catalog)};
     if (adv_db_query(db, sql, 1, params, &rows))
         return failed(db, catalog, "the statistics", ret_why);

@@ -51,18 +51,27 @@ static void add_guard(AdvText *text, const AdvReport *r, const AdvCandidate *nee
     }
 }
 
-static void add_script(AdvText *text, const AdvReport *r, const AdvFinding *f)
+static void add_script(AdvText *text, const AdvScript *script)
 {
-    if (f->drop && f->drop->by_new)
-        add_guard(text, r, f->drop->by_new);
-    for (int i = 0; i < f->script.n_indexes; i++)
-        add_clean_up(text, f->script.indexes[i]);
-    for (int i = 0; i < f->script.n; i++)
-        add_statement(text, f->script.statements[i]);
-    for (int i = 0; i < f->script.n_skipped; i++)
+    for (int i = 0; i < script->n_indexes; i++)
+        add_clean_up(text, script->indexes[i]);
+    for (int i = 0; i < script->n; i++)
+        add_statement(text, script->statements[i]);
+    for (int i = 0; i < script->n_skipped; i++)
         add_comment(text, adv_arena_printf(text->arena, "the partition %s is a foreign table: the index is made on its own server",
-                                           f->script.skipped[i]->name));
+                                           script->skipped[i]->name));
     adv_text_add(text, "\n");
+}
+
+static void add_health(AdvText *text, const AdvReport *r, const AdvHealth *h, int number)
+{
+    add_comment(text, adv_arena_printf(r->arena, "%d. %s", number, h->reason));
+    add_comment(text, adv_arena_printf(r->arena, "wrong if: %s", h->wrong_if));
+    if (h->remedy)
+        add_comment(text, adv_arena_printf(r->arena, "by hand: %s", h->remedy));
+    if (h->undo.n)
+        add_comment(text, adv_arena_printf(r->arena, "undo: %s", adv_script_text(r->arena, &h->undo)));
+    add_script(text, &h->script);
 }
 
 const char *adv_report_sql(const AdvReport *r)
@@ -78,9 +87,13 @@ const char *adv_report_sql(const AdvReport *r)
         add_comment(&text, adv_arena_printf(r->arena, "%d. %s", f->number, f->reason));
         add_comment(&text, adv_arena_printf(r->arena, "wrong if: %s", f->wrong_if));
         add_comment(&text, adv_arena_printf(r->arena, "undo: %s", f->undo));
-        add_script(&text, r, f);
+        if (f->drop && f->drop->by_new)
+            add_guard(&text, r, f->drop->by_new);
+        add_script(&text, &f->script);
     }
-    if (r->n_findings == 0)
+    for (int i = 0; i < r->health.n; i++)
+        add_health(&text, r, &r->health.items[i], r->n_findings + i + 1);
+    if (r->n_findings + r->health.n == 0)
         add_comment(&text, "nothing to do");
     return adv_text_get(&text);
 }

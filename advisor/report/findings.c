@@ -7,6 +7,7 @@
 
 #include "advisor/cost/write_cost.h"
 #include "advisor/report/reason.h"
+#include "advisor/report/rewrite.h"
 #include "advisor/report/worth.h"
 #include "advisor/text.h"
 
@@ -181,12 +182,29 @@ static void add_unhelped(AdvReport *r, AdvOracle *oracle)
         if (query->weight <= 0 || query->weight * query->cost_today < UNHELPED_SHARE * s->cost_before)
             continue;
         double after = adv_oracle_ask(oracle, q, s->ids, s->n)->cost;
-        const char *why = after > 0.9 * query->cost_today ? adv_reason_unhelped(r, query) : NULL;
-        if (!why)
+        AdvUnhelped unhelped = {0};
+        if (after > 0.9 * query->cost_today)
+            unhelped = adv_unhelped_find(r, query);
+        if (!unhelped.why)
             continue;
         ADV_ROOM(r->arena, r->unhelped, r->n_unhelped);
-        r->unhelped[r->n_unhelped++] = (AdvUnhelped){.query = query, .why = why};
+        r->unhelped[r->n_unhelped++] = unhelped;
     }
+}
+
+static void find_health(AdvReport *r)
+{
+    const AdvCandidate **advised = ADV_NEW_ARRAY(r->arena, const AdvCandidate *, r->n_findings + 1);
+    AdvHealthList *list = &r->health;
+    for (int i = 0; i < r->n_findings; i++)
+        if (r->findings[i].create)
+            advised[list->n_advised++] = r->findings[i].create;
+    list->arena = r->arena;
+    list->catalog = r->catalog;
+    list->workload = r->workload;
+    list->advised = advised;
+    list->names = &r->names;
+    adv_health_find(list);
 }
 
 void adv_report_build(AdvReport *r, AdvOracle *oracle, AdvPool *pool, const AdvDropList *drops)
@@ -198,4 +216,5 @@ void adv_report_build(AdvReport *r, AdvOracle *oracle, AdvPool *pool, const AdvD
     for (int i = 0; i < r->n_findings; i++)
         r->findings[i].number = i + 1;
     add_unhelped(r, oracle);
+    find_health(r);
 }

@@ -3,7 +3,8 @@
 #ifndef ADVISOR_REPORT_FINDINGS_H
 #define ADVISOR_REPORT_FINDINGS_H
 
-#include "advisor/report/script.h"
+#include "advisor/health/health.h"
+#include "advisor/candidate/script.h"
 #include "advisor/select/redundant.h"
 #include "advisor/select/search.h"
 
@@ -16,8 +17,6 @@ typedef struct AdvEvidence {
     const char *plan_before; /* what today's plan does with tables, "reads orders whole; index a" */
     const char *plan_after;
 } AdvEvidence;
-
-typedef enum AdvConfidence { ADV_CONFIDENCE_LOW, ADV_CONFIDENCE_MEDIUM, ADV_CONFIDENCE_HIGH, ADV_CONFIDENCE_COUNT } AdvConfidence;
 
 /* What index-only scans are worth: they need pages that VACUUM has marked all-visible. */
 typedef struct AdvIndexOnly {
@@ -57,6 +56,7 @@ typedef struct AdvFinding {
 typedef struct AdvUnhelped {
     const AdvQuery *query;
     const char *why;
+    const char *rewrite; /* what would help; NULL: nothing known */
 } AdvUnhelped;
 
 typedef struct AdvReport {
@@ -70,6 +70,7 @@ typedef struct AdvReport {
     uint64_t questions, plans;
     int n_findings;
     AdvFinding *findings;
+    AdvHealthList health;
     int n_unhelped;
     AdvUnhelped *unhelped; /* expensive, and no index can help: why */
     int n_skipped;

@@ -130,6 +130,27 @@ static json_t *finding_json(const AdvFinding *f)
     return o;
 }
 
+static json_t *health_json(const AdvHealth *h)
+{
+    json_t *o = json_object(), *columns = json_array();
+    json_object_set_new(o, "kind", json_string(adv_health_kind_name(h->kind)));
+    json_object_set_new(o, "schema", text_or_null(h->table->schema));
+    json_object_set_new(o, "table", text_or_null(h->table->name));
+    json_object_set_new(o, "index", text_or_null(h->index));
+    for (int i = 0; i < h->n_columns; i++)
+        json_array_append_new(columns, json_string(adv_column(h->table, h->columns[i])->name));
+    json_object_set_new(o, "columns", columns);
+    json_object_set_new(o, "bytes", number(h->bytes));
+    json_object_set_new(o, "reason", text_or_null(h->reason));
+    json_object_set_new(o, "wrong_if", text_or_null(h->wrong_if));
+    json_object_set_new(o, "remedy", text_or_null(h->remedy));
+    json_object_set_new(o, "script", texts_json(h->script.n, h->script.statements));
+    json_object_set_new(o, "undo_script", texts_json(h->undo.n, h->undo.statements));
+    json_object_set_new(o, "confidence", json_string(adv_confidence_name(h->confidence)));
+    json_object_set_new(o, "query", h->query ? query_json(h->query) : json_null());
+    return o;
+}
+
 static json_t *workload_json(const AdvReport *r)
 {
     const AdvSelection *s = r->selection;
@@ -162,13 +183,16 @@ const char *adv_report_json(const AdvReport *r)
     json_object_set_new(root, "cost_source", text_or_null(r->cost_source));
     json_object_set_new(root, "plans", json_integer((json_int_t)r->plans));
     json_object_set_new(root, "workload", workload_json(r));
-    json_t *findings = json_array(), *unhelped = json_array(), *skipped = json_array(), *notes = json_array();
+    json_t *findings = json_array(), *health = json_array(), *unhelped = json_array(), *skipped = json_array(), *notes = json_array();
     for (int i = 0; i < r->n_findings; i++)
         json_array_append_new(findings, finding_json(&r->findings[i]));
+    for (int i = 0; i < r->health.n; i++)
+        json_array_append_new(health, health_json(&r->health.items[i]));
     for (int i = 0; i < r->n_unhelped; i++) {
         json_t *q = query_json(r->unhelped[i].query);
         json_object_set_new(q, "cost", number(r->unhelped[i].query->cost_today));
         json_object_set_new(q, "why", text_or_null(r->unhelped[i].why));
+        json_object_set_new(q, "rewrite", text_or_null(r->unhelped[i].rewrite));
         json_array_append_new(unhelped, q);
     }
     for (int i = 0; i < r->n_skipped; i++) {
@@ -179,6 +203,7 @@ const char *adv_report_json(const AdvReport *r)
     for (int i = 0; i < r->n_notes; i++)
         json_array_append_new(notes, text_or_null(r->notes[i]));
     json_object_set_new(root, "findings", findings);
+    json_object_set_new(root, "health", health);
     json_object_set_new(root, "unhelped", unhelped);
     json_object_set_new(root, "skipped", skipped);
     json_object_set_new(root, "notes", notes);

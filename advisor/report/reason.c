@@ -253,6 +253,9 @@ const char *adv_reason_unhelped(const AdvReport *r, const AdvQuery *query)
             return adv_arena_printf(r->arena, "the inequality on %s.%s leaves most of the rows", table->name,
                                     adv_column(table, p->column)->name);
     }
+    /* The first rows by an index that is there: nothing to complain of. */
+    if (facts->n_blocks > 0 && facts->blocks[0].has_limit && query->n_seq_scans_today == 0)
+        return NULL;
     bool condition = facts->n_joins > 0;
     for (int i = 0; i < facts->n_preds; i++)
         condition = condition || facts->preds[i].kind != ADV_PRED_NOT_NULL;

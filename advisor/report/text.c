@@ -125,6 +125,29 @@ static void add_finding(AdvText *text, const AdvReport *r, const AdvFinding *f)
     adv_text_add(text, "\n");
 }
 
+static void add_health(AdvText *text, const AdvReport *r, const AdvHealth *h, int number)
+{
+    adv_text_addf(text, "%d. %s %s", number, adv_health_kind_title(h->kind), adv_table_sql_name(r->catalog, h->table));
+    for (int i = 0; i < h->n_columns; i++)
+        adv_text_addf(text, "%s%s", i ? ", " : " (", adv_column(h->table, h->columns[i])->name);
+    adv_text_add(text, h->n_columns ? ")\n" : "\n");
+    add_wrapped(text, "why", h->reason);
+    if (h->query)
+        adv_text_addf(text, "    %-10s%.0f x %s  [%s]\n", "seen in", h->query->calls, adv_one_line(r->arena, h->query->text, LINE),
+                      h->query->origin);
+    if (h->bytes > 0)
+        adv_text_addf(text, "    %-10sabout %s\n", h->kind == ADV_HEALTH_FK_WITHOUT_INDEX ? "size" : "frees",
+                      adv_format_bytes(r->arena, h->bytes));
+    add_wrapped(text, "wrong if", h->wrong_if);
+    for (int i = 0; i < h->script.n; i++)
+        adv_text_addf(text, "    %-10s%s\n", i ? "" : "do", h->script.statements[i]);
+    if (h->remedy)
+        add_wrapped(text, h->script.n ? "then" : "do", h->remedy);
+    for (int i = 0; i < h->undo.n; i++)
+        adv_text_addf(text, "    %-10s%s\n", i ? "" : "undo", h->undo.statements[i]);
+    adv_text_add(text, "\n");
+}
+
 const char *adv_report_text(const AdvReport *r)
 {
     AdvText text;
@@ -132,12 +155,18 @@ const char *adv_report_text(const AdvReport *r)
     add_head(&text, r);
     for (int i = 0; i < r->n_findings; i++)
         add_finding(&text, r, &r->findings[i]);
+    if (r->health.n > 0)
+        adv_text_add(&text, "What else hurts:\n\n");
+    for (int i = 0; i < r->health.n; i++)
+        add_health(&text, r, &r->health.items[i], r->n_findings + i + 1);
     if (r->n_unhelped > 0) {
         adv_text_add(&text, "Expensive statements that no index helps:\n");
         for (int i = 0; i < r->n_unhelped; i++) {
             adv_text_addf(&text, "  - %.0f x %s\n", r->unhelped[i].query->calls,
                           adv_one_line(r->arena, r->unhelped[i].query->text, LINE));
             adv_text_addf(&text, "    %s\n", r->unhelped[i].why);
+            if (r->unhelped[i].rewrite)
+                adv_text_addf(&text, "    better: %s\n", r->unhelped[i].rewrite);
         }
         adv_text_add(&text, "\n");
     }
@@ -152,7 +181,7 @@ const char *adv_report_text(const AdvReport *r)
     }
     for (int i = 0; i < r->n_notes; i++)
         adv_text_addf(&text, "note: %s\n", r->notes[i]);
-    if (r->n_findings > 0)
+    if (r->n_findings + r->health.n > 0)
         adv_text_add(&text, "Nothing was changed. \"--format sql\" prints a script of the above.\n");
     else
         adv_text_add(&text, "Nothing to do: the indexes fit this workload.\n");

@@ -42,7 +42,7 @@ bool adv_index_is_protected(const AdvIndex *index)
     return index->unique || is_bound(index);
 }
 
-static bool begins_with_fk(const AdvIndex *index, const AdvForeignKey *fk)
+bool adv_index_begins_with_fk(const AdvIndex *index, const AdvForeignKey *fk)
 {
     if (index->n_keys < fk->n_columns || index->predicate)
         return false;
@@ -60,7 +60,7 @@ static bool begins_with_fk(const AdvIndex *index, const AdvForeignKey *fk)
 static bool supports_foreign_key(const AdvIndex *index)
 {
     for (int i = 0; i < index->table->n_fks; i++)
-        if (begins_with_fk(index, index->table->fks[i]))
+        if (adv_index_begins_with_fk(index, index->table->fks[i]))
             return true;
     return false;
 }

@@ -34,6 +34,9 @@ const char *adv_drop_kind_name(AdvDropKind kind); /* "drop_duplicate", ... */
 /* An index that must stay whatever the statistics say. */
 bool adv_index_is_protected(const AdvIndex *index);
 
+/* Its first keys are the columns of the foreign key, in any order, over all rows. */
+bool adv_index_begins_with_fk(const AdvIndex *index, const AdvForeignKey *fk);
+
 /* Why the first of two equal indexes is the one to keep: "serves a constraint", "is unique", "is older". */
 const char *adv_index_stays_because(const AdvIndex *stays, const AdvIndex *goes);
 

@@ -2,8 +2,8 @@
 /* script.h - an index as the list of statements that make it, or take it away, without blocking anyone for long.
  *
  * Each statement must be sent alone and outside of a transaction: CONCURRENTLY demands it. Texts are on the report's arena. */
-#ifndef ADVISOR_REPORT_SCRIPT_H
-#define ADVISOR_REPORT_SCRIPT_H
+#ifndef ADVISOR_CANDIDATE_SCRIPT_H
+#define ADVISOR_CANDIDATE_SCRIPT_H
 
 #include "advisor/candidate/candidate.h"
 

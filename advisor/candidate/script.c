@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "advisor/report/script.h"
+#include "advisor/candidate/script.h"
 
 #include <math.h>
 
