@@ -3,6 +3,9 @@
 #ifndef POOLER_AUTH_AUTH_STEP_H
 #define POOLER_AUTH_AUTH_STEP_H
 
+/* Longest hash of a certificate for channel binding. */
+#define AUTH_HASH_MAX 64
+
 typedef enum AuthStep {
     AUTH_STEP_CONTINUE, /* send what was appended, then wait for the peer's next message */
     AUTH_STEP_OK,       /* done; what was appended is still to be sent */

@@ -52,6 +52,9 @@ struct ClientAuth {
     const Secret *secret; /* NULL: unknown user */
     uint32_t iterations;
     ScramCache *cache;
+    uint8_t endpoint_hash[AUTH_HASH_MAX];
+    size_t endpoint_hash_len; /* 0: no channel binding */
+    bool binding_required;
     uint8_t md5_salt[MD5_SALT_LEN];
     bool scram_ready; /* `scram` is initialised */
     ScramServer scram;
@@ -99,7 +102,7 @@ static Exchange choose_exchange(ClientAuthMethod method, const Secret *secret)
 PwErr client_auth_create(const ClientAuthSpec *spec, ClientAuth **ret_auth)
 {
     size_t n = strlen(spec->user);
-    if (n > AUTH_USER_MAX)
+    if (n > AUTH_USER_MAX || spec->endpoint_hash_len > AUTH_HASH_MAX)
         return PW_ERR_TOO_LARGE;
     ClientAuth *auth = pw_xcalloc(1, sizeof(*auth));
     auth->method = spec->method;
@@ -108,6 +111,10 @@ PwErr client_auth_create(const ClientAuthSpec *spec, ClientAuth **ret_auth)
     auth->iterations = spec->scram_iterations ? spec->scram_iterations : SCRAM_ITERATIONS_DEFAULT;
     auth->cache = spec->cache;
     memcpy(auth->user, spec->user, n + 1);
+    if (spec->endpoint_hash_len)
+        memcpy(auth->endpoint_hash, spec->endpoint_hash, spec->endpoint_hash_len);
+    auth->endpoint_hash_len = spec->endpoint_hash_len;
+    auth->binding_required = spec->binding_required;
     if (auth->exchange == EXCHANGE_MD5 && RAND_bytes(auth->md5_salt, MD5_SALT_LEN) != 1) {
         client_auth_destroy(auth);
         return PW_ERR_IO;
@@ -164,9 +171,11 @@ static void ask_md5(ClientAuth *auth, PwBuf *out)
 
 static void ask_scram(ClientAuth *auth, PwBuf *out)
 {
-    (void)auth;
     size_t mark = begin_request(out, AUTH_SASL);
-    scram_server_mechanisms(false, out);
+    if (auth->binding_required)
+        pw_buf_append_cstr(out, SCRAM_MECHANISM_PLUS);
+    else
+        scram_server_mechanisms(auth->endpoint_hash_len > 0, out);
     pw_buf_append_u8(out, 0);
     pw_msg_end(out, mark);
 }
@@ -180,6 +189,8 @@ AuthStep client_auth_start(ClientAuth *auth, PwBuf *out)
             return fail(auth, trust_failed, "no such user");
         return succeed(auth);
     }
+    if (auth->exchange == EXCHANGE_SCRAM && auth->binding_required && !auth->endpoint_hash_len)
+        return fail(auth, sasl_failed, "channel binding is required, and there is no TLS");
     exchanges[auth->exchange].ask(auth, out);
     auth->state = STATE_ASKED;
     return AUTH_STEP_CONTINUE;
@@ -237,8 +248,10 @@ static PwErr adhoc_verifier(ClientAuth *auth, ScramVerifier *ret_verifier)
 static PwErr start_scram(ClientAuth *auth)
 {
     ScramVerifier verifier;
-    ScramServerSpec spec = {.verifier = &verifier};
+    ScramServerSpec spec = {.verifier = &verifier, .endpoint_hash_len = auth->endpoint_hash_len};
     PwErr err = PW_OK;
+    if (auth->endpoint_hash_len)
+        spec.endpoint_hash = auth->endpoint_hash;
     switch (auth->secret ? auth->secret->kind : SECRET_KIND_COUNT) {
     case SECRET_SCRAM:
         verifier = *auth->secret->scram;
@@ -314,7 +327,7 @@ static AuthStep on_sasl_initial(ClientAuth *auth, const uint8_t *payload, size_t
         return fail(auth, sasl_failed, "malformed SASLInitialResponse");
     if (start_scram(auth))
         return fail(auth, sasl_failed, "cryptography library failed");
-    if (!scram_server_choose(&auth->scram, mechanism))
+    if (!scram_server_choose(&auth->scram, mechanism) || (auth->binding_required && !auth->scram.plus))
         return fail(auth, wrong_mechanism, NULL);
     auth->state = STATE_SCRAM;
     if (size == NO_INITIAL_RESPONSE) {

@@ -8,6 +8,7 @@
 #ifndef POOLER_AUTH_CLIENT_AUTH_H
 #define POOLER_AUTH_CLIENT_AUTH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,9 +35,13 @@ typedef struct ClientAuthSpec {
     const Secret *secret;      /* NULL: no such user; must live as long as the ClientAuth (hold the UserList) */
     uint32_t scram_iterations; /* for secrets that are no SCRAM verifier; 0 means 4096 */
     ScramCache *cache;         /* the process' one; never NULL */
+    /* With TLS: the hash of our certificate (channel binding tls-server-end-point); SCRAM then offers PLUS. Copied. */
+    const uint8_t *endpoint_hash;
+    size_t endpoint_hash_len; /* at most AUTH_HASH_MAX */
+    bool binding_required;    /* SCRAM offers nothing but PLUS */
 } ClientAuthSpec;
 
-/* PW_ERR_IO: no random bytes. PW_ERR_TOO_LARGE: a user name above AUTH_USER_MAX. */
+/* PW_ERR_IO: no random bytes. PW_ERR_TOO_LARGE: a user name above AUTH_USER_MAX or a hash above AUTH_HASH_MAX. */
 PW_MUSTCHECK PwErr client_auth_create(const ClientAuthSpec *spec, ClientAuth **ret_auth);
 void client_auth_destroy(ClientAuth *auth); /* wipes; NULL is fine */
 

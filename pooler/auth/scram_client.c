@@ -11,8 +11,9 @@
 #include <assert.h>
 #include <string.h>
 
-#define GS2_HEADER "n,,"
-#define GS2_BASE64 "biws"
+#define GS2_NONE "n,,"
+#define GS2_NOT_OFFERED "y,,"
+#define GS2_BOUND "p=tls-server-end-point,,"
 
 static ScramStep on_unexpected(ScramClient *c, const uint8_t *payload, size_t n, PwBuf *out);
 static ScramStep on_server_first(ScramClient *c, const uint8_t *payload, size_t n, PwBuf *out);
@@ -36,6 +37,7 @@ void scram_client_init(ScramClient *c, const ScramClientSpec *spec)
     *c = (ScramClient){.state = SCRAM_CLIENT_START, .spec = *spec};
     if (spec->keys)
         c->keys = *spec->keys;
+    c->gs2 = !spec->endpoint_hash ? GS2_NONE : spec->plus ? GS2_BOUND : GS2_NOT_OFFERED;
     pw_buf_init(&c->nonce);
     pw_buf_init(&c->auth_message);
 }
@@ -84,7 +86,7 @@ ScramStep scram_client_first(ScramClient *c, PwBuf *out)
     pw_buf_append_str(&c->auth_message, c->spec.username ? c->spec.username : "");
     pw_buf_append_str(&c->auth_message, ",r=");
     pw_buf_append(&c->auth_message, c->nonce.data, c->nonce.len);
-    pw_buf_append_str(out, GS2_HEADER);
+    pw_buf_append_str(out, c->gs2);
     pw_buf_append(out, c->auth_message.data, c->auth_message.len);
     c->state = SCRAM_CLIENT_GREETED;
     return SCRAM_CONTINUE;
@@ -104,6 +106,19 @@ static const char *get_keys(ScramClient *c, const uint8_t *salt, size_t salt_len
     if (scram_cache_keys(c->spec.cache, c->spec.owner, c->spec.password, salt, salt_len, iterations, &c->keys))
         return "cryptography library failed";
     return NULL;
+}
+
+/* "c=" and in base64 the header, bound to the certificate if it says so. */
+static void append_binding(ScramClient *c)
+{
+    PwBuf raw;
+    pw_buf_init(&raw);
+    pw_buf_append_str(&raw, c->gs2);
+    if (c->spec.endpoint_hash && c->spec.plus)
+        pw_buf_append(&raw, c->spec.endpoint_hash, c->spec.endpoint_hash_len);
+    pw_buf_append_str(&c->auth_message, "c=");
+    base64_append(&c->auth_message, raw.data, raw.len);
+    pw_buf_finish(&raw);
 }
 
 static ScramStep on_server_first(ScramClient *c, const uint8_t *payload, size_t n, PwBuf *out)
@@ -132,7 +147,8 @@ static ScramStep on_server_first(ScramClient *c, const uint8_t *payload, size_t 
     pw_buf_append(&c->auth_message, payload, n);
     pw_buf_append_u8(&c->auth_message, ',');
     size_t final = c->auth_message.len;
-    pw_buf_append_str(&c->auth_message, "c=" GS2_BASE64 ",r=");
+    append_binding(c);
+    pw_buf_append_str(&c->auth_message, ",r=");
     pw_buf_append(&c->auth_message, nonce.at, nonce.n);
 
     uint8_t proof[SCRAM_KEY_LEN];

@@ -2,8 +2,9 @@
 /* scram_client.h - the client's side of SCRAM-SHA-256, for our logins to servers.
  *
  * Two sources of keys: a plain password (keys come from the cache or are derived), or the ClientKey that a
- * client's login showed us plus the ServerKey of its verifier (pass-through; nothing is derived). No
- * channel binding: the header is "n". The server must prove that it knows the verifier: an exchange that
+ * client's login showed us plus the ServerKey of its verifier (pass-through; nothing is derived). With TLS the
+ * exchange is bound to the server's certificate if the server offers that; if not the header says "y", so that a
+ * server that did offer it notices that somebody took the offer away. The server must prove that it knows the verifier: an exchange that
  * ends without its right signature has failed. One thread at a time. */
 #ifndef POOLER_AUTH_SCRAM_CLIENT_H
 #define POOLER_AUTH_SCRAM_CLIENT_H
@@ -34,6 +35,10 @@ typedef struct ScramClientSpec {
     const char *password;  /* plain; or NULL with keys. Must live as long */
     const ScramKeys *keys; /* for pass-through; copied */
     ScramCache *cache;     /* never NULL with a password */
+    /* Channel binding "tls-server-end-point": hash of the server's certificate. NULL: none, as without TLS. Must live as long. */
+    const uint8_t *endpoint_hash;
+    size_t endpoint_hash_len;
+    bool plus;             /* with endpoint_hash: the mechanism is SCRAM-SHA-256-PLUS */
     const char *nonce;     /* for test vectors; NULL: random */
     const char *username;  /* for test vectors; NULL: empty, as libpq sends (servers take the start-up packet's) */
 } ScramClientSpec;
@@ -42,6 +47,7 @@ typedef struct ScramClient {
     ScramClientState state;
     ScramClientSpec spec;
     ScramKeys keys;
+    const char *gs2;    /* our header */
     PwBuf nonce;        /* ours */
     PwBuf auth_message;
     const char *detail;

@@ -18,9 +18,6 @@
 #include "pooler/auth/secrets.h"
 #include "poolwise/buf.h"
 
-#define SCRAM_MECHANISM "SCRAM-SHA-256"
-#define SCRAM_MECHANISM_PLUS "SCRAM-SHA-256-PLUS"
-
 typedef enum ScramServerState {
     SCRAM_SERVER_START,      /* waits for client-first */
     SCRAM_SERVER_CHALLENGED, /* server-first was made; waits for client-final */

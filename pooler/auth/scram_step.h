@@ -3,6 +3,9 @@
 #ifndef POOLER_AUTH_SCRAM_STEP_H
 #define POOLER_AUTH_SCRAM_STEP_H
 
+#define SCRAM_MECHANISM "SCRAM-SHA-256"
+#define SCRAM_MECHANISM_PLUS "SCRAM-SHA-256-PLUS"
+
 typedef enum ScramStep {
     SCRAM_CONTINUE, /* send the payload, wait for the next one */
     SCRAM_OK,       /* the peer proved itself; a server still sends the payload */

@@ -13,6 +13,7 @@
 static const char wrong_type[] = "wrong password type";
 static const char no_password[] = "no password to log in with";
 static const char malformed[] = "malformed authentication request";
+static const char not_bound[] = "channel binding is required, but the server does not offer it";
 static const char unexpected[] = "unexpected authentication request";
 
 typedef enum ServerAuthState {
@@ -30,6 +31,9 @@ struct ServerAuth {
     ScramKeys keys; /* valid when has_keys */
     bool has_keys;
     ScramCache *cache;
+    uint8_t endpoint_hash[AUTH_HASH_MAX];
+    size_t endpoint_hash_len; /* 0: no channel binding */
+    bool binding_required;
     bool scram_ready; /* `scram` is initialised */
     ScramClient scram;
     char error[96];
@@ -65,6 +69,11 @@ PwErr server_auth_create(const ServerAuthSpec *spec, ServerAuth **ret_auth)
     auth->user = pw_xstrdup(spec->user);
     auth->secret = spec->secret;
     auth->cache = spec->cache;
+    auth->binding_required = spec->binding_required;
+    if (spec->endpoint_hash_len && spec->endpoint_hash_len <= AUTH_HASH_MAX) {
+        memcpy(auth->endpoint_hash, spec->endpoint_hash, spec->endpoint_hash_len);
+        auth->endpoint_hash_len = spec->endpoint_hash_len;
+    }
     if (spec->scram_keys) {
         auth->keys = *spec->scram_keys;
         auth->has_keys = true;
@@ -146,27 +155,41 @@ static AuthStep scram_failure(ServerAuth *auth)
     return fail(auth, scram_client_detail(&auth->scram));
 }
 
-static bool offers_scram(PwCursor *c)
+/* The mechanism to take of those on offer, NULL: none. */
+static const char *choose_mechanism(const ServerAuth *auth, PwCursor *c)
 {
-    bool found = false;
+    bool plain = false, plus = false;
     while (!c->bad && pw_cursor_left(c) > 0) {
         const char *name = pw_cursor_cstr(c);
         if (!*name)
             break;
-        found |= strcmp(name, "SCRAM-SHA-256") == 0;
+        plain |= strcmp(name, SCRAM_MECHANISM) == 0;
+        plus |= strcmp(name, SCRAM_MECHANISM_PLUS) == 0;
     }
-    return found && !c->bad;
+    if (c->bad)
+        return NULL;
+    if (plus && auth->endpoint_hash_len)
+        return SCRAM_MECHANISM_PLUS;
+    return plain ? SCRAM_MECHANISM : NULL;
 }
 
 static AuthStep on_sasl(ServerAuth *auth, PwCursor *c, PwBuf *out)
 {
-    if (!offers_scram(c))
+    const char *mechanism = choose_mechanism(auth, c);
+    if (!mechanism)
         return fail(auth, c->bad ? malformed : "none of the server's SASL authentication mechanisms are supported");
+    if (auth->binding_required && strcmp(mechanism, SCRAM_MECHANISM_PLUS) != 0)
+        return fail(auth, not_bound);
     const char *why = objection(auth, SECRET_PLAIN, SECRET_SCRAM);
     if (why)
         return fail(auth, why);
 
     ScramClientSpec spec = {.owner = auth->user, .cache = auth->cache};
+    if (auth->endpoint_hash_len) {
+        spec.endpoint_hash = auth->endpoint_hash;
+        spec.endpoint_hash_len = auth->endpoint_hash_len;
+        spec.plus = strcmp(mechanism, SCRAM_MECHANISM_PLUS) == 0;
+    }
     if (auth->secret->kind == SECRET_PLAIN)
         spec.password = auth->secret->text;
     else if (auth->has_keys && scram_verifier_equal(&auth->keys.verifier, auth->secret->scram))
@@ -183,7 +206,7 @@ static AuthStep on_sasl(ServerAuth *auth, PwCursor *c, PwBuf *out)
         return scram_failure(auth);
     }
     size_t mark = pw_msg_begin(out, PW_F_PASSWORD);
-    pw_buf_append_cstr(out, "SCRAM-SHA-256");
+    pw_buf_append_cstr(out, mechanism);
     pw_buf_append_be32(out, (uint32_t)first.len);
     pw_buf_append(out, first.data, first.len);
     pw_msg_end(out, mark);
@@ -240,6 +263,8 @@ AuthStep server_auth_message(ServerAuth *auth, const uint8_t *payload, size_t n,
         }
         if (auth->state != row->allowed && !(row->handle == on_ok && auth->state == STATE_WAITING))
             return fail(auth, unexpected);
+        if (auth->binding_required && auth->state == STATE_WAITING && row->handle != on_sasl)
+            return fail(auth, not_bound); /* before a password goes out */
         return row->handle(auth, &c, out);
     }
     auth->state = STATE_FAILED;

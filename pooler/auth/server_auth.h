@@ -7,6 +7,7 @@
 #ifndef POOLER_AUTH_SERVER_AUTH_H
 #define POOLER_AUTH_SERVER_AUTH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,10 @@ typedef struct ServerAuthSpec {
     const Secret *secret;       /* the line's password, else the user's secret; NULL: none. Must live as long */
     const ScramKeys *scram_keys; /* of client_auth_scram_keys(), or NULL; copied */
     ScramCache *cache;          /* the process' one; never NULL */
+    /* With TLS: the hash of the server's certificate (channel binding tls-server-end-point). Copied. */
+    const uint8_t *endpoint_hash;
+    size_t endpoint_hash_len; /* at most AUTH_HASH_MAX */
+    bool binding_required;    /* nothing but SCRAM-SHA-256-PLUS is answered */
 } ServerAuthSpec;
 
 PW_MUSTCHECK PwErr server_auth_create(const ServerAuthSpec *spec, ServerAuth **ret_auth);

@@ -193,12 +193,17 @@ static void start_auth(Client *c, const Secret *secret)
 {
     if (!client_method_check(c, secret != NULL))
         return;
+    uint8_t hash[STREAM_TLS_HASH_MAX];
+    ChannelBinding binding = c->config->client_channel_binding;
     ClientAuthSpec spec = {
         .method = method_of(c->auth_type),
         .user = c->user,
         .secret = secret,
         .scram_iterations = (uint32_t)c->config->scram_iterations,
         .cache = context_scram_cache(),
+        .endpoint_hash = hash,
+        .endpoint_hash_len = binding == CHANNEL_BINDING_DISABLE ? 0 : stream_tls_endpoint_hash(&c->relay.stream, hash),
+        .binding_required = binding == CHANNEL_BINDING_REQUIRE,
     };
     if (client_auth_create(&spec, &c->auth) != PW_OK) {
         client_close(c, "password authentication failed", "login refused: user name too long or no random bytes");

@@ -86,6 +86,12 @@ static const PwParamWord ssl_modes[] = {
     {"verify-full", SSL_MODE_VERIFY_FULL},
     {NULL, 0},
 };
+static const PwParamWord channel_bindings[] = {
+    {"disable", CHANNEL_BINDING_DISABLE},
+    {"prefer", CHANNEL_BINDING_PREFER},
+    {"require", CHANNEL_BINDING_REQUIRE},
+    {NULL, 0},
+};
 static const PwParamWord load_balance_words[] = {
     {"disable", LOAD_BALANCE_DISABLE},
     {"round-robin", LOAD_BALANCE_ROUND_ROBIN},
@@ -206,6 +212,7 @@ static const PwParamRow rows[] = {
     STR(user, NULL, 0, "user of the operating system to become at start"),
     INT(verbose, 0, INT_MAX, NULL, RT, "how much is logged: 0 to 3, like -v repeated"),
 
+    ENUM(client_channel_binding, channel_bindings, "prefer", RT | OURS, "whether SCRAM logins of clients with TLS are bound to the certificate shown to them"),
     ENUM(client_max_protocol_version, protocol_versions, "3.0", RT | OURS, "newest protocol version spoken with clients: 3.0, or 3.2 with its longer cancel keys"),
     ENUM(error_behaviour, error_behaviours, "pgbouncer", RT | OURS, "how the pooler's own errors look: as PgBouncer's, or with what PostgreSQL would say and do"),
     INT(max_queries_observed, 1, INT_MAX, "5000", RT | OURS, "different queries counted; the rest counts as one"),
@@ -213,6 +220,7 @@ static const PwParamRow rows[] = {
     TIME(query_log_interval, SEC, "60", RT | OURS, "how often query_log is written"),
     INT(query_log_samples, 0, 1000, "0", RT | OURS, "values kept as samples for each query; 0 lets no value leave the process"),
     BOOL(query_observation, "1", RT | OURS, "count queries by their shape, for SHOW QUERIES and query_log"),
+    ENUM(server_channel_binding, channel_bindings, "prefer", RT | OURS, "whether SCRAM logins to servers with TLS are bound to the certificate they show"),
     ENUM(server_max_protocol_version, protocol_versions, "3.0", RT | OURS, "newest protocol version asked of servers: 3.0, or 3.2 with its longer cancel keys"),
     TIME(server_recovery_timeout, 0, "10", RT | OURS, "longest time to bring a server back whose client died; then it is closed"),
     INT(worker_threads, 0, 64, "0", OURS, "threads that serve clients; 0 is one for each core"),

@@ -50,6 +50,14 @@ typedef enum SslMode {
     SSL_MODE_COUNT
 } SslMode;
 
+/* SCRAM-SHA-256-PLUS: the login is bound to the TLS connection. */
+typedef enum ChannelBinding {
+    CHANNEL_BINDING_DISABLE,
+    CHANNEL_BINDING_PREFER,
+    CHANNEL_BINDING_REQUIRE,
+    CHANNEL_BINDING_COUNT
+} ChannelBinding;
+
 typedef enum LoadBalanceHosts {
     LOAD_BALANCE_UNSET = -1, /* = round-robin */
     LOAD_BALANCE_DISABLE,
@@ -162,6 +170,7 @@ typedef struct Config {
     char *user;
     int verbose;
     /* ours */
+    ChannelBinding client_channel_binding;
     uint32_t client_max_protocol_version; /* PW_PROTO_3_0 or PW_PROTO_3_2 */
     ErrorBehaviour error_behaviour;
     int max_queries_observed;
@@ -169,6 +178,7 @@ typedef struct Config {
     PwUsec query_log_interval;
     int query_log_samples;
     bool query_observation;
+    ChannelBinding server_channel_binding;
     uint32_t server_max_protocol_version; /* PW_PROTO_3_0 or PW_PROTO_3_2 */
     PwUsec server_recovery_timeout;
     int worker_threads; /* resolved: at least 1 */

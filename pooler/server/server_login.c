@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "pooler/auth/server_auth.h"
+#include "pooler/net/stream_tls.h"
 #include "pooler/server/server_priv.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
@@ -52,7 +53,14 @@ static bool make_auth(Server *s)
 {
     PoolLocal *local = server_local(s);
     PoolEntry *entry = local->entry;
-    ServerAuthSpec spec = {.user = entry->user->name, .cache = context_scram_cache()};
+    uint8_t hash[STREAM_TLS_HASH_MAX];
+    ChannelBinding binding = worker_ctx(local->worker)->config->server_channel_binding;
+    ServerAuthSpec spec = {.user = entry->user->name,
+                           .cache = context_scram_cache(),
+                           .endpoint_hash = hash,
+                           .binding_required = binding == CHANNEL_BINDING_REQUIRE};
+    if (binding != CHANNEL_BINDING_DISABLE)
+        spec.endpoint_hash_len = stream_tls_endpoint_hash(&s->stream, hash);
     const DatabaseConf *db = local->dbconf;
     /* the line's password belongs to the line's user; auth_query's user has its own */
     bool own_line = !db->user || strcmp(db->user, entry->user->name) == 0;

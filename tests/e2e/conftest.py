@@ -95,6 +95,12 @@ def pg():
 
 
 @pytest.fixture(scope="session")
+def new_dir():
+    """new_dir(prefix): a directory for a pooler that lives longer than one test; the caller removes it."""
+    return private_dir
+
+
+@pytest.fixture(scope="session")
 def own_pg_factory():
     """Further servers, for tests that stop or restart theirs."""
     servers = []

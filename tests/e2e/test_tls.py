@@ -517,3 +517,53 @@ def test_ciphers_and_groups(make_pooler, certs):
                   client_tls13_ciphers="TLS_CHACHA20_POLY1305_SHA256") == "TLS_CHACHA20_POLY1305_SHA256"
     assert "invalid client_tls_ecdhcurve: nonsense" in console.run("SET client_tls_ecdhcurve = 'nonsense'").notices[0]["M"]
     assert "invalid client_tls_dheparams: 1" in console.run("SET client_tls_dheparams = '1'").notices[0]["M"]
+
+
+# ---- channel binding (test_login_matrix.py has the logins)
+
+
+def test_downgrade_is_noticed(make_pooler, certs):
+    """A client that says "I could, but you did not offer it" although we did: somebody took the offer off the wire."""
+    p = make_pooler(auth_type="scram-sha-256", auth_file={"u_trust": "pw"}, **certs.client_settings(mode="prefer"))
+    with pytest.raises(wire.ServerError, match="SASL authentication failed"):
+        p.raw().tls().login("u_trust", "p0", "pw", gs2="y")
+    assert p.raw().login("u_trust", "p0", "pw", gs2="y").one("SELECT 1") == "1"  # without TLS it is true
+    for wrong in ("p=tls-unique", "p=tls-exporter"):
+        with pytest.raises(wire.ServerError, match="SASL authentication failed"):
+            p.raw().tls().login("u_trust", "p0", "pw", gs2=wrong)
+
+
+def test_bound_to_another_certificate(make_pooler, certs):
+    p = make_pooler(auth_type="scram-sha-256", auth_file={"u_trust": "pw"}, **certs.client_settings(mode="prefer"))
+    c = p.raw().tls()
+    c.endpoint_hash = lambda: b"h" * 32
+    with pytest.raises(wire.ServerError, match="SASL authentication failed"):
+        c.login("u_trust", "p0", "pw", gs2=wire.BOUND)
+
+
+def test_client_channel_binding_modes(make_pooler, certs):
+    p = make_pooler(auth_type="scram-sha-256", auth_file={"u_trust": "pw", "admin": "pw"}, client_channel_binding="disable",
+                    **certs.client_settings(mode="prefer"))
+    c = p.raw().tls().login("u_trust", "p0", "pw", gs2="y")
+    assert c.sasl_mechanisms == ["SCRAM-SHA-256"]
+    p.raw().login("admin", "pgbouncer", "pw").ok("SET client_channel_binding = 'require'")
+    c = p.raw().tls().login("u_trust", "p0", "pw", gs2=wire.BOUND)
+    assert c.sasl_mechanisms == ["SCRAM-SHA-256-PLUS"]
+    for conn in (p.raw().tls(), p.raw()):
+        with pytest.raises(wire.ServerError, match="authentication"):
+            conn.login("u_trust", "p0", "pw")
+
+
+def test_server_channel_binding_modes(make_pooler, certs, tls_pg):
+    databases = {u: tls_pg.line("p0", user=u, password=f"'{u[2:]} pass'") for u in ("u_scram", "u_md5")}
+    settings = {"postgres": tls_pg, "databases": databases, "server_channel_binding": "require"}
+    p = make_pooler(server_tls_sslmode="require", **settings)
+    assert p.client("u_scram").one("SELECT current_user") == "u_scram"
+    required = "server login failed: channel binding is required, but the server does not offer it"
+    with pytest.raises(wire.ServerError, match=required):
+        p.client("u_md5")
+    p = make_pooler(server_tls_sslmode="disable", **settings)
+    with pytest.raises(wire.ServerError, match=required):
+        p.client("u_scram")
+    p = make_pooler(server_tls_sslmode="require", **{**settings, "server_channel_binding": "disable"})
+    assert p.client("u_scram").one("SELECT current_user") == "u_scram"  # says "n": at a "y" PostgreSQL would refuse

@@ -16,7 +16,17 @@ PROTOCOL_3 = 196608
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 GSSENC_REQUEST = struct.pack("!ii", 8, 80877104)
 
+BOUND = "p=tls-server-end-point"
+
 Msg = namedtuple("Msg", "type body")
+
+
+def any_certificate():
+    """A TLS context that does not look at the server's certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class Closed(Exception):
@@ -307,9 +317,7 @@ class Conn:
     def tls(self, context=None, direct=False, server_hostname=None):
         """Goes over to TLS (SSLRequest, or at once); without a context any certificate will do."""
         if context is None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+            context = any_certificate()
         if direct and direct != "no alpn":
             context.set_alpn_protocols(["postgresql"])
         if not direct:
@@ -322,13 +330,17 @@ class Conn:
     def startup(self, **params):
         self.send(startup_packet({k: v for k, v in params.items() if v is not None}))
 
-    def login(self, user, database=None, password=None, keys=None, **params):
-        """Logs in; returns self. `keys` = (client_key, stored_key-free) is not needed: the password decides."""
+    def login(self, user, database=None, password=None, gs2="n", **params):
+        """Logs in; returns self. `gs2`: see Scram."""
         self.startup(user=user, database=database, **params)
-        self.authenticate(user, password)
+        self.authenticate(user, password, gs2)
         return self
 
-    def authenticate(self, user, password):
+    def endpoint_hash(self):
+        """What tls-server-end-point binds to; certificates of the tests are signed with SHA-256."""
+        return hashlib.sha256(self.sock.getpeercert(binary_form=True)).digest()
+
+    def authenticate(self, user, password, gs2="n"):
         """Answers what the server asks, up to ReadyForQuery; raises ServerError."""
         self.auth_methods = []
         scram = None
@@ -353,9 +365,10 @@ class Conn:
                 self.send(message("p", cstr("md5" + digest)))
             elif code == 10:
                 self.sasl_mechanisms = [m.decode() for m in msg.body[4:].split(b"\0") if m]
-                scram = Scram(password)
+                scram = Scram(password, gs2, self.endpoint_hash() if gs2.startswith("p=") else b"")
                 first = scram.first().encode()
-                self.send(message("p", cstr("SCRAM-SHA-256") + struct.pack("!i", len(first)) + first))
+                name = "SCRAM-SHA-256-PLUS" if gs2.startswith("p=") else "SCRAM-SHA-256"
+                self.send(message("p", cstr(name) + struct.pack("!i", len(first)) + first))
             elif code == 11:
                 self.send(message("p", scram.final(msg.body[4:].decode()).encode()))
             elif code == 12:
@@ -419,22 +432,24 @@ class Conn:
 
 
 class Scram:
-    """The client side of SCRAM-SHA-256 without channel binding."""
+    """The client side of SCRAM-SHA-256. `gs2`: n (no channel binding), y (could, was not offered), or BOUND."""
 
-    def __init__(self, password):
+    def __init__(self, password, gs2="n", binding=b""):
+        self.gs2, self.binding = gs2, binding
         self.password = password.encode()
         self.nonce = base64.b64encode(os.urandom(18)).decode()
 
     def first(self):
         self.bare = f"n=,r={self.nonce}"
-        return "n,," + self.bare
+        return self.gs2 + ",," + self.bare
 
     def final(self, server_first):
         attrs = dict(a.split("=", 1) for a in server_first.split(","))
         assert attrs["r"].startswith(self.nonce)
         salted = hashlib.pbkdf2_hmac("sha256", self.password, base64.b64decode(attrs["s"]), int(attrs["i"]))
         client_key = hmac.digest(salted, b"Client Key", "sha256")
-        without_proof = f"c=biws,r={attrs['r']}"
+        bound = base64.b64encode(f"{self.gs2},,".encode() + self.binding).decode()
+        without_proof = f"c={bound},r={attrs['r']}"
         self.auth = f"{self.bare},{server_first},{without_proof}".encode()
         signature = hmac.digest(hashlib.sha256(client_key).digest(), self.auth, "sha256")
         proof = bytes(a ^ b for a, b in zip(client_key, signature))

@@ -57,6 +57,48 @@ static void check_failed(ClientAuth *auth, const char *error)
     client_auth_destroy(auth);
 }
 
+/* PLUS is offered with the hash of a certificate only; when it is a must nothing else is. */
+static void channel_binding_is_offered(void **state)
+{
+    (void)state;
+    static const uint8_t hash[32] = "hash";
+    static const struct {
+        bool tls, required;
+        const char *offer;
+        size_t n;
+    } rows[] = {
+        {false, false, "SCRAM-SHA-256\0", sizeof("SCRAM-SHA-256\0")},
+        {true, false, "SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0", sizeof("SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0")},
+        {true, true, "SCRAM-SHA-256-PLUS\0", sizeof("SCRAM-SHA-256-PLUS\0")},
+        {false, true, NULL, 0},
+    };
+    Secret secret = make_secret("secret");
+    for (size_t i = 0; i < PW_ARRAY_LEN(rows); i++) {
+        ClientAuth *auth = NULL;
+        size_t n;
+        ClientAuthSpec spec = {.method = CLIENT_AUTH_SCRAM, .user = "u", .secret = &secret, .cache = cache, .endpoint_hash = hash,
+                               .endpoint_hash_len = rows[i].tls ? 32 : 0, .binding_required = rows[i].required};
+        assert_int_equal(client_auth_create(&spec, &auth), PW_OK);
+        AuthStep step = client_auth_start(auth, &out);
+        if (!rows[i].offer) {
+            assert_int_equal(step, AUTH_STEP_FAILED);
+            check_failed(auth, "SASL authentication failed");
+            continue;
+        }
+        assert_int_equal(take_request(&n), 10);
+        assert_int_equal(n, rows[i].n + 4);
+        assert_memory_equal(payload + 4, rows[i].offer, rows[i].n);
+        if (rows[i].required) {
+            static const char plain[] = "SCRAM-SHA-256\0\377\377\377\377";
+            assert_int_equal(client_auth_message(auth, (const uint8_t *)plain, sizeof(plain) - 1, &out), AUTH_STEP_FAILED);
+            check_failed(auth, "client selected an invalid SASL authentication mechanism");
+            continue;
+        }
+        client_auth_destroy(auth);
+    }
+    secret_finish(&secret);
+}
+
 static void trust_and_any(void **state)
 {
     (void)state;
@@ -398,6 +440,7 @@ static void malformed_initial_responses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(channel_binding_is_offered),
         T(trust_and_any),
         T(plain_logins),
         T(size_limit),

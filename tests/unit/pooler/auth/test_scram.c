@@ -430,6 +430,56 @@ static void against_each_other(void **state)
     scram_cache_destroy(cache);
 }
 
+/* Our client's side against our server's: bound, offered but taken away, not offered. */
+static void bound_against_each_other(void **state)
+{
+    (void)state;
+    static const uint8_t ours[32] = "the certificate that was shown", other[32] = "the one of the man in the middle";
+    static const struct {
+        const uint8_t *server, *client;
+        bool plus;
+        ScramStep want;
+    } cases[] = {
+        {ours, ours, true, SCRAM_OK},
+        {ours, other, true, SCRAM_PROTOCOL},
+        {ours, ours, false, SCRAM_PROTOCOL}, /* "y": the server did offer it */
+        {NULL, ours, false, SCRAM_OK},       /* "y": and it is true */
+        {ours, NULL, false, SCRAM_OK},       /* "n": a client that cannot */
+    };
+    Secret secret = make_secret(PG_SCRAM_SECRET);
+    ScramCache *cache;
+    assert_int_equal(scram_cache_create(16, &cache), PW_OK);
+    for (size_t i = 0; i < PW_ARRAY_LEN(cases); i++) {
+        ScramServer s;
+        ScramClient c;
+        PwBuf up, down;
+        pw_buf_init(&up);
+        pw_buf_init(&down);
+        scram_server_init(&s, &(ScramServerSpec){.verifier = secret.scram, .endpoint_hash = cases[i].server,
+                                                 .endpoint_hash_len = 32});
+        scram_client_init(&c, &(ScramClientSpec){.owner = "u", .password = "secret", .cache = cache,
+                                                 .endpoint_hash = cases[i].client, .endpoint_hash_len = 32, .plus = cases[i].plus});
+        assert_true(scram_server_choose(&s, cases[i].plus ? SCRAM_MECHANISM_PLUS : SCRAM_MECHANISM));
+        assert_int_equal(scram_client_first(&c, &up), SCRAM_CONTINUE);
+        ScramStep step = scram_server_message(&s, up.data, up.len, &down);
+        if (step == SCRAM_CONTINUE) {
+            pw_buf_consume(&up, up.len);
+            assert_int_equal(scram_client_message(&c, down.data, down.len, &up), SCRAM_CONTINUE);
+            pw_buf_consume(&down, down.len);
+            step = scram_server_message(&s, up.data, up.len, &down);
+        }
+        assert_int_equal(step, cases[i].want);
+        if (step == SCRAM_OK)
+            assert_int_equal(scram_client_message(&c, down.data, down.len, &up), SCRAM_OK);
+        pw_buf_finish(&up);
+        pw_buf_finish(&down);
+        scram_server_finish(&s);
+        scram_client_finish(&c);
+    }
+    scram_cache_destroy(cache);
+    secret_finish(&secret);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +494,7 @@ int main(void)
         cmocka_unit_test(server_final_variants),
         cmocka_unit_test(pass_through_needs_the_same_verifier),
         cmocka_unit_test(against_each_other),
+        cmocka_unit_test(bound_against_each_other),
     };
     return cmocka_run_group_tests(tests, derive_rfc_keys, NULL);
 }

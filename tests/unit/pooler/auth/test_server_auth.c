@@ -55,6 +55,50 @@ static void check_failed(ServerAuth *auth, const char *error)
     server_auth_destroy(auth);
 }
 
+/* With TLS the offer of PLUS is taken; without the hash of a certificate, or without the offer, it is not. */
+static void channel_binding(void **state)
+{
+    (void)state;
+    static const char both[] = "\0\0\0\12SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0";
+    static const uint8_t hash[32] = "hash";
+    static const struct {
+        bool tls, required;
+        const char *request;
+        size_t n;
+        const char *mechanism, *gs2; /* mechanism NULL: refused */
+    } rows[] = {
+        {true, false, both, sizeof(both), "SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,"},
+        {true, false, R_SASL, sizeof(R_SASL) - 1, "SCRAM-SHA-256", "y,,"},
+        {false, false, both, sizeof(both), "SCRAM-SHA-256", "n,,"},
+        {true, true, both, sizeof(both), "SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,"},
+        {true, true, R_SASL, sizeof(R_SASL) - 1, NULL, NULL},
+        {true, true, R_PLAIN, sizeof(R_PLAIN) - 1, NULL, NULL},
+        {true, true, R_MD5, sizeof(R_MD5) - 1, NULL, NULL},
+        {true, true, R_OK, sizeof(R_OK) - 1, NULL, NULL},
+        {false, true, both, sizeof(both), NULL, NULL},
+    };
+    Secret secret = make_secret("secret");
+    for (size_t i = 0; i < PW_ARRAY_LEN(rows); i++) {
+        ServerAuth *auth = NULL;
+        ServerAuthSpec spec = {.user = "u", .secret = &secret, .cache = cache, .endpoint_hash = hash,
+                               .endpoint_hash_len = rows[i].tls ? 32 : 0, .binding_required = rows[i].required};
+        assert_int_equal(server_auth_create(&spec, &auth), PW_OK);
+        AuthStep step = ask(auth, rows[i].request, rows[i].n);
+        if (!rows[i].mechanism) {
+            assert_int_equal(step, AUTH_STEP_FAILED);
+            check_failed(auth, "channel binding is required, but the server does not offer it");
+            continue;
+        }
+        assert_int_equal(step, AUTH_STEP_CONTINUE);
+        size_t n = take_message(&out, 'p', payload, sizeof(payload)), name = strlen(rows[i].mechanism) + 1;
+        assert_true(n > name + 4 + strlen(rows[i].gs2));
+        assert_memory_equal(payload, rows[i].mechanism, name);
+        assert_memory_equal(payload + name + 4, rows[i].gs2, strlen(rows[i].gs2));
+        server_auth_destroy(auth);
+    }
+    secret_finish(&secret);
+}
+
 /* The first request of a server, and what the secret lets us answer; NULL: an answer was made. */
 static void which_secret_serves_what(void **state)
 {
@@ -294,6 +338,7 @@ static void server_must_prove_itself(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(channel_binding),
         T(which_secret_serves_what), T(cleartext_answer), T(bad_requests), T(order_of_requests),
         T(whole_logins),             T(pass_through),     T(server_must_prove_itself),
     };
