@@ -12,6 +12,7 @@ enum { OPT_CHECK = 1000 };
 static const PwCliRow rows[] = {
     {'d', 'd', "daemon", NULL, "run in the background (needs pidfile, and logfile or syslog)"},
     {'q', 'q', "quiet", NULL, "no log on standard error"},
+    {'R', 'R', "reboot", NULL, "take over listening sockets and clients from the running pooler"},
     {'u', 'u', "user", "NAME", "become this operating system user"},
     {'v', 'v', "verbose", NULL, "log more; may be given twice"},
     {OPT_CHECK, 0, "check", NULL, "check the configuration, print all problems and exit"},
@@ -29,6 +30,7 @@ static const PwCli cli = {
               "  pooler --check /etc/poolwise/pooler.ini      what is wrong with this file?\n"
               "  pooler /etc/poolwise/pooler.ini              run in the foreground\n"
               "  pooler -d -u postgres /etc/poolwise/pooler.ini\n"
+              "  pooler -R -d /etc/poolwise/pooler.ini        a new binary takes over, no client notices\n"
               "  psql -p 6432 -U admin pgbouncer              the admin console: SHOW HELP\n",
 };
 
@@ -48,6 +50,9 @@ static PwErr on_option(void *arg, int id, const char *value, char *why, size_t w
         break;
     case 'q':
         a->app.quiet = true;
+        break;
+    case 'R':
+        a->app.reboot = true;
         break;
     case 'u':
         a->app.user = value;

@@ -18,6 +18,8 @@ typedef struct AdminProcessOps {
     PwErr (*set)(const char *key, const char *value, char *why);         /* why[CONFIG_WHY] */
     void (*shutdown)(ShutdownMode mode);
     void (*suspend)(bool on); /* by a tour: a later tour finds it done */
+    void (*each_listener)(void (*each)(void *arg, int fd, const NetAddr *addr), void *arg); /* main worker */
+    void (*handed_over)(void); /* another process has the listening sockets: end with the last client */
 } AdminProcessOps;
 
 /* Once, before the workers start. Registers the console with pooler/client. */

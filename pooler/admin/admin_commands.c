@@ -29,6 +29,8 @@ static const AdminCommand commands[] = {
      "ends the process: at once, when no server is in use, or when the last client has gone"},
     {"WAIT_CLOSE", ADMIN_ARG_OPTIONAL, true, admin_cmd_wait_close, "WAIT_CLOSE [<db>]",
      "answers when no server connection is left that RECONNECT or RELOAD wants to be closed"},
+    {"HANDOVER", ADMIN_ARG_REQUIRED, true, admin_cmd_handover, NULL,
+     "what pooler -R asks of the process that it replaces: sockets and clients; only over the unix socket, for the same user"},
     {"BEGIN", ADMIN_ARG_NONE, false, admin_cmd_transaction, NULL,
      "does nothing, as do COMMIT and ROLLBACK: drivers send them"},
     {"COMMIT", ADMIN_ARG_NONE, false, admin_cmd_transaction, NULL, "see BEGIN"},

@@ -528,6 +528,9 @@ void admin_control_tick(AdminJob *job, PwUsec now)
     case ADMIN_WAIT_CLOSE:
         admin_job_tour(job, visit_obsolete, obsolete_counted);
         return;
+    case ADMIN_WAIT_FDS:
+        admin_fds_send(job);
+        return;
     case ADMIN_WAIT_SUSPEND:
         job->force = job->deadline && now >= job->deadline;
         admin_job_tour(job, visit_flushed, flushed_counted);
@@ -537,7 +540,7 @@ void admin_control_tick(AdminJob *job, PwUsec now)
 
 void admin_control_cancel(AdminJob *job)
 {
-    if (job->wait == ADMIN_WAIT_NONE)
+    if (job->wait == ADMIN_WAIT_NONE || job->wait == ADMIN_WAIT_FDS)
         return; /* the answer is on its way */
     job->undone = true;
     if (job->wait == ADMIN_WAIT_CLOSE)

@@ -55,6 +55,7 @@ void admin_job_free(AdminJob *job)
         TAILQ_REMOVE(&admin_worker(job->worker)->waiting, job, link);
     if (job->session)
         job->session->job = NULL;
+    admin_fds_destroy(job->fds);
     if (job->show) {
         if (job->show->view->drop)
             job->show->view->drop(job->show);

@@ -23,6 +23,7 @@
 
 typedef struct AdminJob AdminJob;
 typedef struct AdminShow AdminShow;
+typedef struct AdminFds AdminFds;
 
 /* ---- the console ---- */
 
@@ -89,6 +90,7 @@ typedef enum AdminWait {
     ADMIN_WAIT_PAUSE,   /* until no server is left */
     ADMIN_WAIT_CLOSE,   /* until no server is to be closed */
     ADMIN_WAIT_SUSPEND, /* until nothing is buffered */
+    ADMIN_WAIT_FDS,     /* until all rows are sent */
 } AdminWait;
 
 struct AdminJob {
@@ -107,6 +109,8 @@ struct AdminJob {
     PwUsec deadline; /* SUSPEND: then what cannot be flushed is closed; 0: none */
     bool force;      /* ... and this is that tour */
     AdminShow *show;
+    AdminFds *fds;     /* SHOW FDS, HANDOVER */
+    bool with_secrets; /* SHOW FDS: to a process of our own user */
     TAILQ_ENTRY(AdminJob) link; /* AdminWorker.waiting */
     bool listed;
 };
@@ -137,6 +141,13 @@ void admin_execute(AdminSession *s, const char *sql);
 bool admin_check(AdminSession *s, const char *sql); /* false: it is wrong, and an error was answered */
 /* The columns of its rows; 0: it has none. */
 unsigned admin_describe(const AdminSession *s, const char *sql, const AdminColumn **ret_columns);
+
+/* admin_fds.c */
+AdminFds *admin_fds_create(const AdminColumn *columns, unsigned n_columns);
+void admin_fds_destroy(AdminFds *fds); /* NULL is fine */
+void admin_fds_send(AdminJob *job);    /* goes on; ends the job when all is sent */
+void admin_cmd_handover(AdminSession *s, const AdminRequest *r);
+
 void admin_cmd_transaction(AdminSession *s, const AdminRequest *r);
 size_t admin_command_count(void);
 const AdminCommand *admin_command_at(size_t i);
@@ -187,6 +198,7 @@ typedef struct AdminView {
     void (*visit)(WorkerCtx *ctx, AdminShow *show);  /* each worker in turn; NULL: nothing to gather */
     void (*finish)(WorkerCtx *ctx, AdminShow *show); /* on the console's worker; may be NULL */
     void (*drop)(AdminShow *show); /* frees what hangs on the gather; may be NULL */
+    void (*start)(AdminSession *s); /* SHOW FDS: has its own way, and is for admins; else NULL */
     const char *help;
 } AdminView;
 
@@ -205,7 +217,7 @@ extern const AdminView admin_view_pools, admin_view_peer_pools, admin_view_datab
 extern const AdminView admin_view_stats, admin_view_stats_totals, admin_view_stats_averages, admin_view_averages,
     admin_view_totals;
 extern const AdminView admin_view_lists, admin_view_mem, admin_view_config, admin_view_state, admin_view_version;
-extern const AdminView admin_view_queries, admin_view_workers, admin_view_dns_hosts, admin_view_dns_zones;
+extern const AdminView admin_view_queries, admin_view_workers, admin_view_dns_hosts, admin_view_dns_zones, admin_view_fds;
 
 /* ---- shared by views ---- */
 

@@ -13,6 +13,7 @@
 #include "pooler/app/notify.h"
 #include "pooler/app/pidfile.h"
 #include "pooler/app/signals.h"
+#include "pooler/app/takeover.h"
 #include "pooler/client/client.h"
 #include "pooler/server/server.h"
 #include "poolwise/log.h"
@@ -21,6 +22,8 @@
 
 /* Keys of this many logins are kept; an entry is about half a kilobyte. */
 #define SCRAM_CACHE_ENTRIES 1024
+/* Sockets from the service manager or from the process that we replace. */
+#define LISTENERS_MAX 64
 
 App app = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -118,7 +121,8 @@ static char *join(const PwStrList *list)
 static bool open_listener(const Config *c)
 {
     char why[300];
-    int inherited[16];
+    int inherited[LISTENERS_MAX];
+    size_t n_taken = takeover_sockets(inherited, PW_ARRAY_LEN(inherited));
     char *addrs = join(&c->listen_addr);
     ListenerOptions o = {
         .listen_addr = addrs,
@@ -132,7 +136,8 @@ static bool open_listener(const Config *c)
         .tune = {c->tcp_keepalive, c->tcp_keepidle, c->tcp_keepintvl, c->tcp_keepcnt, c->tcp_user_timeout,
                  c->tcp_socket_buffer},
         .inherited = inherited,
-        .inherited_count = notify_listen_fds(inherited, PW_ARRAY_LEN(inherited)),
+        .inherited_count = n_taken ? n_taken : notify_listen_fds(inherited, PW_ARRAY_LEN(inherited)),
+        .taken_over = n_taken > 0,
     };
     PwErr err = listener_open(&o, &app.listener, why, sizeof(why));
     free(addrs);
@@ -171,6 +176,26 @@ static bool become_user(const AppOptions *o, const Config *c)
     return false;
 }
 
+/* -R. As with PgBouncer nobody to take over from is no error. */
+static bool take_over(const Config *c)
+{
+    char why[300];
+    if (c->unix_socket_dir && c->unix_socket_dir[0] == '@') {
+        pw_log(PW_LOG_FATAL, "-R needs a unix socket that is a file, not \"%s\"", c->unix_socket_dir);
+        return false;
+    }
+    PwErr err = takeover_begin(c->unix_socket_dir, (uint16_t)c->listen_port, why, sizeof(why));
+    if (err == PW_OK)
+        return true;
+    if (err != PW_ERR_NOT_FOUND) {
+        pw_log(PW_LOG_FATAL, "cannot take over: %s", why);
+        return false;
+    }
+    pw_log(PW_LOG_LOG, "old process not found, starting as usual");
+    app.options.reboot = false;
+    return true;
+}
+
 static bool go_background(const Config *c)
 {
     char why[300];
@@ -192,7 +217,7 @@ static bool write_pidfile(const Config *c)
 {
     if (!c->pidfile || !c->pidfile[0])
         return true;
-    PwErr err = pidfile_write(c->pidfile);
+    PwErr err = app.options.reboot ? pidfile_take_over(c->pidfile) : pidfile_write(c->pidfile);
     if (err)
         pw_log(PW_LOG_FATAL, "cannot write pidfile \"%s\": %s", c->pidfile,
                err == PW_ERR_IO ? strerror(errno) : pw_err_text(err));
@@ -334,7 +359,8 @@ static void on_usr2(void *arg)
 
 /* ---- the run ---- */
 
-static const AdminProcessOps process_ops = {app_reload, app_set, app_shutdown, app_suspend};
+static const AdminProcessOps process_ops = {app_reload, app_set, app_shutdown, app_suspend,
+                                          app_each_listener, app_handed_over};
 
 int app_run(const AppOptions *options)
 {
@@ -350,7 +376,9 @@ int app_run(const AppOptions *options)
         fprintf(stderr, "pooler: cannot open logfile \"%s\": %s\n", c->logfile, strerror(errno));
         return 1;
     }
-    if (!check_pidfile(c) || (options->daemon && !go_background(c)) || !write_pidfile(c))
+    if (app.options.reboot && !take_over(c))
+        return 1;
+    if ((!app.options.reboot && !check_pidfile(c)) || (options->daemon && !go_background(c)) || !write_pidfile(c))
         return 1;
     int status = 1;
     if (pw_log_start() != PW_OK || !open_listener(c))
@@ -367,11 +395,13 @@ int app_run(const AppOptions *options)
            c->worker_threads == 1 ? "" : "s");
     daemon_ready();
     notify_ready();
+    takeover_continue(worker_get(0)->base);
     workers_run_main();
     workers_join();
     query_log_stop();
     status = 0;
 fail:
+    takeover_finish();
     notify_stopping();
     listener_destroy(app.listener);
     pidfile_remove();

@@ -16,6 +16,7 @@ typedef struct AppOptions {
     const char *conffile;
     const char *user; /* -u */
     bool daemon, quiet;
+    bool reboot; /* -R: take over from the process that listens on our unix socket */
     int verbose;
 } AppOptions;
 
@@ -35,5 +36,8 @@ PwErr app_set(const char *key, const char *value, char *why);
 void app_shutdown(ShutdownMode mode);
 void app_suspend(bool on);
 bool app_is_shutting_down(void);
+/* Another process has the listening sockets now: this one closes its own and ends with its last client. */
+void app_handed_over(void);
+void app_each_listener(void (*each)(void *arg, int fd, const NetAddr *addr), void *arg); /* main worker */
 
 #endif

@@ -71,6 +71,15 @@ static void warm_forced(WorkerCtx *ctx)
     }
 }
 
+/* Those that have not said who they are included. */
+static int connections(void)
+{
+    int n = 0;
+    for (unsigned i = 0; i < workers_count(); i++)
+        n += client_count_worker(i);
+    return n;
+}
+
 static bool may_exit(void)
 {
     int mode = pw_atomic_load(&app.shutdown);
@@ -78,6 +87,8 @@ static bool may_exit(void)
         return true;
     if (mode == SHUTDOWN_WAIT_FOR_CLIENTS)
         return client_count_total() == 0;
+    if (mode == SHUTDOWN_HANDED_OVER)
+        return connections() <= client_count_consoles();
     if (mode != SHUTDOWN_WAIT_FOR_SERVERS)
         return false;
     int active = 0;

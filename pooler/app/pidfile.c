@@ -136,6 +136,30 @@ PwErr pidfile_write(const char *path)
     return err;
 }
 
+PwErr pidfile_take_over(const char *path)
+{
+    char *full = absolute(path);
+    char *temp = pw_xasprintf("%s.%d.new", full, (int)getpid());
+    char text[24];
+    int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+    PwErr err = PW_OK;
+    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0 || write(fd, text, (size_t)n) != n || rename(temp, full) < 0)
+        err = PW_ERR_IO;
+    int saved = errno;
+    if (fd >= 0)
+        close(fd);
+    free(temp);
+    if (err == PW_OK) {
+        free(written_path);
+        written_path = full;
+    } else {
+        free(full);
+    }
+    errno = saved;
+    return err;
+}
+
 void pidfile_remove(void)
 {
     pid_t pid;

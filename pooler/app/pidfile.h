@@ -17,6 +17,9 @@ PW_MUSTCHECK PwErr pidfile_check(const char *path, pid_t *ret_pid);
  * process wrote it since. The path is remembered, absolute, for pidfile_remove. */
 PW_MUSTCHECK PwErr pidfile_write(const char *path);
 
+/* Writes our id whoever's was there: that process goes (-R). */
+PW_MUSTCHECK PwErr pidfile_take_over(const char *path);
+
 /* Removes the file if this process wrote it and it still holds its id. */
 void pidfile_remove(void);
 

@@ -292,6 +292,25 @@ void app_shutdown(ShutdownMode mode)
         worker_tour(worker_get(0), shutdown_visit, NULL, NULL);
 }
 
+static void give_away_visit(Worker *w, void *arg)
+{
+    (void)arg;
+    if (w->index == 0)
+        listener_give_away(app.listener);
+}
+
+void app_handed_over(void)
+{
+    worker_tour(worker_get(0), give_away_visit, NULL, NULL);
+    app_shutdown(SHUTDOWN_HANDED_OVER);
+}
+
+void app_each_listener(void (*each)(void *arg, int fd, const NetAddr *addr), void *arg)
+{
+    for (size_t i = 0; i < listener_count(app.listener); i++)
+        each(arg, listener_fd(app.listener, i), listener_addr(app.listener, i));
+}
+
 bool app_is_shutting_down(void)
 {
     return pw_atomic_load(&app.shutdown) != SHUTDOWN_NONE;

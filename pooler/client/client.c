@@ -150,27 +150,38 @@ static void client_free(WorkerDeferred *d)
     free(c);
 }
 
-static void on_new_socket(MailNode *node)
+Client *client_create(Worker *w, int fd, const NetAddr *peer, bool is_unix)
 {
-    NewSocket *n = (NewSocket *)node;
-    Worker *w = worker_get(n->worker);
     WorkerCtx *ctx = worker_ctx(w);
     Client *c = pw_xcalloc(1, sizeof(*c));
     c->deferred.free_it = client_free;
     c->id = context_next_id();
-    c->peer = n->peer;
-    c->is_unix = n->is_unix;
+    c->peer = *peer;
+    c->is_unix = is_unix;
     c->connected_at = worker_now(w);
     c->connected_wall = pw_time_wall();
     c->waiter.ticket = POOL_NO_TICKET;
     c->state = CLIENT_STARTUP;
-    stream_open(&c->relay.stream, w, n->fd, &stream_ops);
+    stream_open(&c->relay.stream, w, fd, &stream_ops);
     TAILQ_INSERT_TAIL(&ctx->clients, c, link);
     ctx->n_clients++;
     ctx->accepted++;
+    return c;
+}
+
+static void on_new_socket(MailNode *node)
+{
+    NewSocket *n = (NewSocket *)node;
+    Worker *w = worker_get(n->worker);
+    Client *c = client_create(w, n->fd, &n->peer, n->is_unix);
     free(n);
-    if (!ctx->suspended)
+    if (!worker_ctx(w)->suspended)
         stream_read_start(&c->relay.stream);
+}
+
+void client_joins_worker(unsigned worker)
+{
+    pw_atomic_add(&per_worker[worker], 1);
 }
 
 void client_accept(int fd, const NetAddr *peer, bool is_unix)
@@ -180,7 +191,7 @@ void client_accept(int fd, const NetAddr *peer, bool is_unix)
     for (unsigned i = 0; i < n; i++)
         if (pw_atomic_load_relaxed(&per_worker[i]) < pw_atomic_load_relaxed(&per_worker[best]))
             best = i;
-    pw_atomic_add(&per_worker[best], 1);
+    client_joins_worker(best);
     NewSocket *s = pw_xcalloc(1, sizeof(*s));
     s->node.run = on_new_socket;
     s->worker = best;

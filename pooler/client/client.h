@@ -64,6 +64,7 @@ struct Client {
     PwUsec connected_at, connected_wall;
     void *console; /* CONSOLE: the admin session */
     bool console_admin; /* may do more than SHOW */
+    bool console_own;   /* a process of our own uid on the unix socket: may be given sockets and secrets */
     int cancels_waiting; /* CANCEL: answers still to come */
 };
 
@@ -82,6 +83,13 @@ void client_cancel_register(Client *c, PwBuf *out);
 
 /* A socket was accepted: hands it to the worker with the fewest clients. Any worker (the acceptor's). */
 void client_accept(int fd, const NetAddr *peer, bool is_unix);
+
+/* For -R, see client_handover.c. On the client's worker: may it move? Then appends what it is to *ret_state and ends it
+ * here; the answer is a descriptor of its connection, or -1 when there are no more. */
+bool client_portable(const Client *c);
+int client_hand_over(Client *c, PwBuf *ret_state);
+/* Takes fd over. Any worker. */
+void client_adopt(int fd, const uint8_t *state, size_t n);
 
 /* Closes. `text`: FATAL message for the client, as PgBouncer has it (session/own_errors.h), or NULL; `reason`: for the log. */
 void client_close(Client *c, const char *text, const char *reason);

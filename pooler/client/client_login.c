@@ -156,7 +156,7 @@ void client_login_start(Client *c)
         client_log(c, PW_LOG_LOG, "login attempt: db=%s user=%s tls=%s replication=no", c->database, c->user,
                    c->relay.stream.tls ? stream_tls_text(&c->relay.stream) : "no");
     if (!client_is_console(c)) {
-        if (ctx->shutdown != SHUTDOWN_NONE) {
+        if (ctx->shutdown != SHUTDOWN_NONE && ctx->shutdown != SHUTDOWN_HANDED_OVER) {
             client_close(c, "pooler is shutting down", "pooler is shutting down");
             return;
         }
@@ -170,7 +170,7 @@ void client_login_start(Client *c)
     c->config = config_ref(ctx->config);
     c->users = userlist_ref((UserList *)(uintptr_t)ctx->users);
     if (is_own_console(c)) {
-        c->console_admin = true;
+        c->console_admin = c->console_own = true;
         authenticated(c);
         return;
     }
@@ -320,13 +320,48 @@ static void keep_scram_keys(Client *c, const DatabaseConf *dbconf)
     pthread_mutex_unlock(&c->entry->lock);
 }
 
+/* Its slots are taken. */
+static void enter_pool(Client *c, const DatabaseConf *dbconf, bool is_auto)
+{
+    WorkerCtx *ctx = client_ctx(c);
+    if (is_auto && !pw_atomic_load(&c->db->is_auto))
+        pw_log(PW_LOG_LOG, "registered new auto-database: %s", c->database);
+    PoolSettings settings;
+    config_effective(c->config, dbconf, c->user, &settings);
+    c->entry = registry_pool(c->db, registry_user(settings.server_user));
+    PoolLocal *local = &c->entry->locals[ctx->worker->index];
+    client_setup_local(ctx, local);
+    local->n_clients++;
+    keep_scram_keys(c, dbconf);
+    client_forget_auth(c);
+    client_waiter_init(c);
+    relay_init(&c->relay, &client_relay_ops, local, ctx);
+}
+
+bool client_login_adopted(Client *c)
+{
+    bool is_auto;
+    c->config = config_ref(client_ctx(c)->config);
+    const DatabaseConf *dbconf = config_find_database(c->config, c->database, &is_auto);
+    if (!dbconf)
+        return false;
+    pw_atomic_add(&n_clients_total, 1);
+    c->counted = true;
+    config_effective_client(c->config, dbconf, c->user, &c->settings);
+    c->db = registry_db(c->database);
+    pw_atomic_add(&c->db->clients.used, 1);
+    c->login_user = registry_user(c->user);
+    pw_atomic_add(&c->login_user->clients.used, 1);
+    enter_pool(c, dbconf, is_auto);
+    return true;
+}
+
 static void authenticated(Client *c)
 {
     if (client_is_console(c)) {
         open_console(c);
         return;
     }
-    WorkerCtx *ctx = client_ctx(c);
     bool is_auto;
     char text[160];
     const DatabaseConf *dbconf = config_find_database(c->config, c->database, &is_auto);
@@ -347,19 +382,8 @@ static void authenticated(Client *c)
         client_close(c, text, text);
         return;
     }
-    if (is_auto && !pw_atomic_load(&c->db->is_auto))
-        pw_log(PW_LOG_LOG, "registered new auto-database: %s", c->database);
-    PoolSettings settings;
-    config_effective(c->config, dbconf, c->user, &settings);
-    c->entry = registry_pool(c->db, registry_user(settings.server_user));
-    PoolLocal *local = &c->entry->locals[ctx->worker->index];
-    client_setup_local(ctx, local);
-    local->n_clients++;
-    local->stats.client_login_count++;
-    keep_scram_keys(c, dbconf);
-    client_forget_auth(c);
-    client_waiter_init(c);
-    relay_init(&c->relay, &client_relay_ops, local, ctx);
+    enter_pool(c, dbconf, is_auto);
+    c->relay.local->stats.client_login_count++;
     Welcome *w = pool_entry_welcome(c->entry);
     c->state = CLIENT_WELCOME;
     if (!w) {
@@ -377,6 +401,34 @@ static void add_host(Client *c)
     const char *old = params_get(&c->relay.params, (unsigned)i);
     snprintf(name, sizeof(name), "%.64s - %s", old && *old ? old : "app", net_addr_text(&c->peer, where, sizeof(where)));
     params_set(&c->relay.params, (unsigned)i, name);
+}
+
+static void become_ready(Client *c)
+{
+    WorkerCtx *ctx = client_ctx(c);
+    Relay *r = &c->relay;
+    c->state = CLIENT_READY;
+    int app = params_index("application_name");
+    r->user = c->user;
+    if (ctx->queries)
+        r->ident = query_ident_acquire(ctx->queries, c->database, c->user, params_get(&r->params, (unsigned)app));
+}
+
+static void start_counting(Relay *r)
+{
+    r->done_in = r->stream.bytes_in;
+    r->done_out = r->stream.bytes_out;
+    r->idle_since = worker_now(r->stream.worker);
+}
+
+void client_login_resume(Client *c)
+{
+    if (client_ctx(c)->config->log_connections)
+        client_log(c, PW_LOG_LOG, "taken over from the old process");
+    become_ready(c);
+    start_counting(&c->relay);
+    if (!client_ctx(c)->suspended)
+        stream_read_start(&c->relay.stream);
 }
 
 void client_login_finish(Client *c)
@@ -401,20 +453,14 @@ void client_login_finish(Client *c)
         pw_msg_notice(&out, &text);
     }
     pw_msg_ready(&out, 'I');
-    c->state = CLIENT_READY;
-    int app = params_index("application_name");
-    r->user = c->user;
-    if (ctx->queries)
-        r->ident = query_ident_acquire(ctx->queries, c->database, c->user, params_get(&r->params, (unsigned)app));
+    become_ready(c);
     bool ok = stream_send_buf(&r->stream, &out);
     pw_buf_finish(&out);
     if (!ok) {
         client_close(c, NULL, "client unexpected eof");
         return;
     }
-    r->done_in = r->stream.bytes_in;
-    r->done_out = r->stream.bytes_out;
-    r->idle_since = worker_now(r->stream.worker);
+    start_counting(r);
     pw_buf_release_if_empty(&r->held);
     relay_pump(r);
 }

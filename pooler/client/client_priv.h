@@ -18,6 +18,8 @@ static inline WorkerCtx *client_ctx(const Client *c)
 }
 
 /* client.c */
+Client *client_create(Worker *w, int fd, const NetAddr *peer, bool is_unix); /* in STARTUP, not reading yet */
+void client_joins_worker(unsigned worker);
 void client_left_worker(unsigned worker);
 
 /* client_startup.c: bytes wait in relay.held */
@@ -37,6 +39,11 @@ void client_login_input(Client *c);  /* AUTH: password messages in relay.held */
 void client_login_finish(Client *c); /* WELCOME: the pool's parameters are known */
 
 bool client_is_console(const Client *c); /* by the name of its database */
+/* A client from another process: user and database are known, its parameters and statements follow. False: no such
+ * database. Limits do not send it away. */
+bool client_login_adopted(Client *c);
+void client_login_resume(Client *c); /* ... all is known: READY */
+
 void client_release_slots(Client *c);
 
 /* client_method.c */

@@ -189,6 +189,19 @@ static PwErr set_owner(const char *path, const ListenerOptions *o, char *why, si
     return PW_OK;
 }
 
+/* It is removed at the end. */
+static void own_file(ListenSocket *s)
+{
+    char path[NET_ADDR_TEXT];
+    struct stat st;
+    net_addr_path(&s->addr, path, sizeof(path));
+    if (path[0] != '/' || lstat(path, &st) != 0)
+        return; /* abstract */
+    s->path = pw_xstrdup(path);
+    s->dev = st.st_dev;
+    s->ino = st.st_ino;
+}
+
 static PwErr open_unix(Listener *l, const ListenerOptions *o, char *why, size_t why_size)
 {
     NetAddr addr;
@@ -238,17 +251,13 @@ static PwErr open_unix(Listener *l, const ListenerOptions *o, char *why, size_t 
     }
     ListenSocket *s;
     add_socket(l, fd, &addr, &s);
-    if (!abstract && lstat(path, &st) == 0) {
-        s->path = pw_xstrdup(path);
-        s->dev = st.st_dev;
-        s->ino = st.st_ino;
-    }
+    own_file(s);
     return PW_OK;
 }
 
 static PwErr adopt(Listener *l, const ListenerOptions *o, char *why, size_t why_size)
 {
-    if (!is_blank(o->listen_addr) || !is_blank(o->unix_socket_dir))
+    if (!o->taken_over && (!is_blank(o->listen_addr) || !is_blank(o->unix_socket_dir)))
         pw_log(PW_LOG_WARNING, "sockets were passed by the service manager, listen_addr and "
                                "unix_socket_dir are ignored");
     for (size_t i = 0; i < o->inherited_count; i++) {
@@ -262,7 +271,10 @@ static PwErr adopt(Listener *l, const ListenerOptions *o, char *why, size_t why_
         }
         if (net_addr_is_unix(&addr))
             net_addr_set_port(&addr, o->listen_port);
-        add_socket(l, fd, &addr, NULL);
+        ListenSocket *s;
+        add_socket(l, fd, &addr, &s);
+        if (o->taken_over && net_addr_is_unix(&addr))
+            own_file(s);
     }
     return PW_OK;
 }
@@ -482,6 +494,13 @@ void listener_close_tcp(Listener *l)
             free_socket(l->sockets[i]);
     }
     l->count = kept;
+}
+
+void listener_give_away(Listener *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        free_socket(l->sockets[i]);
+    l->count = 0;
 }
 
 void listener_destroy(Listener *l)

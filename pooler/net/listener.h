@@ -35,6 +35,7 @@ typedef struct ListenerOptions {
      * opened. */
     const int *inherited;
     size_t inherited_count;
+    bool taken_over; /* they come from a process that goes (-R): the unix socket's file is ours now */
 } ListenerOptions;
 
 /* The callee owns fd (non-blocking, close-on-exec, tuned). peer->unix_pid is known for unix
@@ -57,6 +58,9 @@ void listener_set_tune(Listener *listener, const NetTune *tune, bool tcp_defer_a
 /* SUSPEND: connections wait in the kernel's queue. Both may be called at any time, also twice. */
 void listener_suspend(Listener *listener);
 void listener_resume(Listener *listener);
+
+/* Another process has them all now: closes them here and leaves the unix socket's file. */
+void listener_give_away(Listener *listener);
 
 /* Closes the TCP sockets only (SHUTDOWN keeps the unix socket for the console). */
 void listener_close_tcp(Listener *listener);

@@ -66,6 +66,12 @@ void relay_finish(Relay *r)
     pw_buf_finish(&r->unnamed_text);
 }
 
+bool relay_is_at_rest(const Relay *r)
+{
+    return !r->server && !r->hold && !r->close_reason && !r->msg_left && !r->discard_to_sync && !r->terminated &&
+           pw_buf_unread(&r->held) == 0 && stream_pending(&r->stream) == 0;
+}
+
 /* ---- closing ---- */
 
 void relay_fail(Relay *r, const char *text, const char *reason)

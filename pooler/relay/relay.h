@@ -107,6 +107,10 @@ void relay_refuse(Relay *r, const char *sqlstate, const char *text);
 /* Looks at held requests again after a hold was cleared. */
 void relay_pump(Relay *r);
 
+/* Nothing of the client is under way or kept but its parameters and named statements: they are all that
+ * another process would need to go on (client_handover.c). */
+bool relay_is_at_rest(const Relay *r);
+
 /* In a transaction, or a request is unanswered? */
 static inline bool relay_is_busy(const Relay *r)
 {

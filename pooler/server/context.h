@@ -28,6 +28,7 @@ typedef enum ShutdownMode {
     SHUTDOWN_NONE,
     SHUTDOWN_WAIT_FOR_SERVERS, /* waiting clients are sent away, the process ends when no server is active */
     SHUTDOWN_WAIT_FOR_CLIENTS, /* no new logins, the process ends with its last client */
+    SHUTDOWN_HANDED_OVER,      /* another process listens now: as before, but who was accepted here may log in */
     SHUTDOWN_NOW,
 } ShutdownMode;
 

@@ -283,10 +283,34 @@ static void test_waits_for_the_other(void **state)
     close(result[1]);
 }
 
+static void taken_over_from_a_living_process(void **state)
+{
+    (void)state;
+    char own[32];
+    put_pid(getppid());
+    assert_int_equal(pidfile_take_over(path), PW_OK);
+    snprintf(own, sizeof(own), "%d\n", (int)getpid());
+    assert_holds(own);
+    pidfile_remove();
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(pidfile_take_over("/nonexistent/pooler.pid"), PW_ERR_IO);
+}
+
+static void the_one_taken_over_leaves_the_file(void **state)
+{
+    (void)state;
+    assert_int_equal(pidfile_write(path), PW_OK);
+    put_pid(getppid());
+    pidfile_remove();
+    assert_int_equal(access(path, F_OK), 0);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(taken_over_from_a_living_process, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_one_taken_over_leaves_the_file, setup, teardown),
         CASE(test_write_and_remove), CASE(test_live),         CASE(test_stale),
         CASE(test_something_else),   CASE(test_not_writable), CASE(test_remove_only_ours),
         CASE(test_relative),         CASE(test_race),         CASE(test_waits_for_the_other),

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+/* takeover.h - a new process takes the place of the running one (-R), and no client notices.
+ *
+ *   1. before threads start: log in to the old one's console over the unix socket, take copies of its listening sockets
+ *   2. once we serve: tell it so (HANDOVER DONE); it stops accepting
+ *   3. ask for its clients again and again: those at rest move with their sockets (client_adopt), the others
+ *      finish what they do, or leave, where they are; the old process ends with its last client
+ *
+ * One at a time in a process. Steps 2 and 3 run on the main worker's loop. */
+#ifndef POOLER_APP_TAKEOVER_H
+#define POOLER_APP_TAKEOVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "poolwise/err.h"
+
+struct event_base;
+
+/* Step 1; may block for some seconds. PW_ERR_NOT_FOUND: nobody listens there. All other errors: `why` tells. */
+PW_MUSTCHECK PwErr takeover_begin(const char *unix_socket_dir, uint16_t port, char *why, size_t why_size);
+
+/* The listening sockets, the caller's from now on. */
+size_t takeover_sockets(int *ret_fds, size_t most);
+
+/* Steps 2 and 3. */
+void takeover_continue(struct event_base *base);
+
+void takeover_finish(void); /* lets go of the old process; also without a takeover */
+
+#endif

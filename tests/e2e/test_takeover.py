@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: ISC
+"""-R: a new process takes the place of the running one. SHOW FDS."""
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from support import wire
+from support.postgres import USERS
+from support.util import run_as, server_user, wait_until
+
+PID = "SELECT pg_backend_pid()"
+
+
+class Pair:
+    """The running process and its successor, over the same files."""
+
+    def __init__(self, p):
+        self.p, self.old = p, p.proc
+
+    def take_over(self, *args):
+        before = self.p.log().count("process up")
+        self.p.spawn("-q", "-R", *args, self.p.ini_path)
+        wait_until(lambda: self.p.log().count("process up") > before or self.p.proc.poll() is not None, what="new process is up")
+        assert self.p.running(), self.p.log() + self.p.stderr()
+
+    def old_ends(self):
+        try:
+            assert self.old.wait(30) == 0
+        except subprocess.TimeoutExpired:
+            raise AssertionError(self.p.log()) from None
+
+
+@pytest.fixture
+def pair(make_pooler):
+    def make(**settings):
+        p = make_pooler(**settings)
+        made.append(Pair(p))
+        return made[-1], p
+    made = []
+    yield make
+    for one in made:
+        if one.old.poll() is None and one.old is not one.p.proc:
+            one.old.send_signal(signal.SIGTERM)
+            one.old.send_signal(signal.SIGTERM)
+            one.old_ends()
+
+
+@pytest.mark.parametrize("mode", ["transaction", "statement", "session"])
+def test_idle_clients_move(pair, workers, mode):
+    both, p = pair(pool_mode=mode, **workers)
+    clients = [p.client(application_name=f"c{i}") for i in range(8)]
+    silent = p.client(unix=True)
+    if mode != "session":  # there a client keeps its server, which stays with the old process
+        for c in clients:
+            c.ok("SELECT 1")
+    both.take_over()
+    both.old_ends()
+    for i, c in enumerate(clients):
+        assert c.one("SHOW application_name") == f"c{i}"
+    assert silent.one("SELECT 1") == "1"
+    rows = p.console().clients()
+    assert len(rows) == 9
+    assert sorted(r["application_name"] for r in rows if r["application_name"]) == [f"c{i}" for i in range(8)]
+    assert p.client().one("SELECT 1") == "1"
+
+
+def test_clients_move_when_their_transaction_is_over(pair, workers):
+    both, p = pair(**workers)
+    busy, cursor = p.client(), p.client()
+    busy.ok("BEGIN")
+    pid = busy.one(PID)
+    cursor.ok("BEGIN")
+    both.take_over()
+    for _ in range(3):
+        assert busy.one(PID) == pid, "the transaction goes on where it is"
+    assert both.old.poll() is None
+    busy.ok("COMMIT")
+    assert cursor.query("ROLLBACK").status == "I"
+    both.old_ends()
+    assert busy.one("SELECT 1") == "1"
+    assert cursor.one("SELECT 2") == "2"
+
+
+@pytest.mark.poolwise
+def test_session_clients_stay_until_they_go(pair):
+    both, p = pair(pool_mode="session")
+    stays = p.client()
+    stays.ok("SET work_mem = '7MB'")
+    both.take_over()
+    assert stays.one("SHOW work_mem") == "7MB"
+    assert p.client().one("SHOW work_mem") != "7MB"
+    assert both.old.poll() is None
+    stays.close()
+    both.old_ends()
+
+
+def test_what_a_client_set_moves_along(pair):
+    both, p = pair(default_pool_size=2)
+    c = p.client()
+    c.ok("SET DateStyle = 'German'")
+    c.send(wire.parse("SELECT $1::int + 40", "s", (23,)), wire.sync())
+    c.until_ready()
+    both.take_over()
+    both.old_ends()
+    assert c.one("SHOW DateStyle") == "German, DMY"
+    c.send(wire.bind("", "s", ("2",)), wire.execute(), wire.sync())
+    assert c.until_ready().rows == [["42"]]
+    (row,) = p.console().clients()
+    assert row["prepared_statements"] == "1"
+
+
+def test_the_cancel_key_stays(pair):
+    both, p = pair(worker_threads=2)
+    c = p.client()
+    both.take_over()
+    both.old_ends()
+    c.send(wire.query("SELECT pg_sleep(60)"))
+    wait_until(lambda: p.console().pool()["sv_active"] == 1)
+    c.cancel(p.port)
+    assert c.until_ready().error["C"] == "57014"
+
+
+def test_secrets_move_along(pair, pg):
+    """A SCRAM secret lets nobody log in to servers; the key of the client's own login does."""
+    secret = pg.one("SELECT rolpassword FROM pg_authid WHERE rolname = 'u_scram'")
+    both, p = pair(auth_type="scram-sha-256", auth_file={"u_scram": secret, "admin": "x"})
+    c = p.client(user="u_scram", password=USERS["u_scram"][0])
+    first = c.one(PID)
+    both.take_over()
+    both.old_ends()
+    assert c.one(PID) != first
+    assert USERS["u_scram"][0] not in p.log() and "SCRAM-SHA-256$" not in p.log()
+
+
+def test_nobody_is_refused_meanwhile(pair, workers):
+    both, p = pair(**workers)
+    errors, done, count = [], threading.Event(), [0] * 4
+
+    def come_and_go(i):
+        while not done.is_set():
+            try:
+                c = wire.Conn(p.port) if i % 2 else wire.Conn(unix=p.socket_path())
+                c.login("postgres", "p0")
+                assert c.one(f"SELECT {i}") == str(i)
+                c.close()
+                count[i] += 1
+            except Exception as e:  # kept for the assertion
+                errors.append(repr(e))
+                return
+    threads = [threading.Thread(target=come_and_go, args=(i,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    try:
+        for _ in range(3):
+            before = list(count)
+            both.take_over()
+            both.old_ends()
+            both.old = p.proc
+            wait_until(lambda: errors or all(n > b + 2 for n, b in zip(count, before)))  # pylint: disable=cell-var-from-loop
+    finally:
+        done.set()
+        for t in threads:
+            t.join(30)
+    assert not errors
+
+
+def test_pidfile_names_the_new_process(pair):
+    both, p = pair(pidfile="pooler.pid")
+    path = os.path.join(p.dir, "pooler.pid")
+    both.take_over()
+    both.old_ends()
+    assert int(open(path, encoding="utf-8").read()) == p.proc.pid
+    p.stop()
+    assert not os.path.exists(path) and not os.path.exists(p.socket_path())
+
+
+def test_nobody_to_take_over_from(make_pooler):
+    p = make_pooler(start=False)
+    p.write()
+    p.spawn("-q", "-R", p.ini_path)
+    p.wait_up()
+    assert "old process not found" in p.log()
+    assert p.client().one("SELECT 1") == "1"
+
+
+@pytest.mark.poolwise
+def test_a_process_of_another_user_is_not_taken_over(make_pooler):
+    """What listens there gives its sockets to its own user only."""
+    p = make_pooler(start=False)
+    p.write()
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(p.socket_path())
+    os.chmod(p.socket_path(), 0o777)
+    server.listen()
+
+    def refuse():
+        conn, _ = server.accept()
+        conn.recv(1000)
+        conn.sendall(wire.message("E", b"SFATAL\0C08P01\0Mnot allowed\0\0"))
+        conn.close()
+    t = threading.Thread(target=refuse)
+    t.start()
+    p.expect_exit = (1,)
+    p.spawn("-R", p.ini_path)
+    assert p.wait_exit() == 1
+    assert "cannot take over: the running process says: not allowed" in p.stderr() + p.log()
+    t.join()
+    server.close()
+
+
+@pytest.mark.poolwise
+def test_handover_is_for_the_own_user_only(make_pooler):
+    con = make_pooler().console()
+    for what in ("SOCKETS", "CLIENTS_1", "DONE"):
+        assert "only a process of the same user" in con.run(f"HANDOVER {what}").error["M"]
+    assert con.show("CLIENTS")
+
+
+# ---- SHOW FDS
+
+FDS = ["fd", "task", "user", "database", "addr", "port", "cancel", "link", "client_encoding", "std_strings", "datestyle", "timezone",
+       "password", "scram_client_key", "scram_server_key"]
+
+
+def test_show_fds_to_an_admin(make_pooler):
+    p = make_pooler(auth_type="md5", auth_file={"admin": "secret", "postgres": "topsecret"})
+    idle, busy = p.client(password="topsecret"), p.client(password="topsecret")
+    busy.ok("BEGIN")
+    idle.ok("SELECT 1")
+    con = wire.Conn(p.port).login("admin", "pgbouncer", "secret")
+    result = con.query("SHOW FDS")
+    assert [c[0] for c in result.columns] == FDS
+    assert [c[1] for c in result.columns] == [23, 25, 25, 25, 25, 23, 20, 23, 25, 25, 25, 25, 25, 17, 17]
+    rows = result.dicts()
+    tasks = [r["task"] for r in rows]
+    assert tasks.count("pooler") == 2 and tasks.count("client") == 2 and tasks.count("server") >= 1
+    (linked,) = [r for r in rows if r["task"] == "client" and r["link"] != "0"]
+    (server,) = [r for r in rows if r["task"] == "server" and r["link"] != "0"]
+    assert (linked["link"], server["link"]) == (server["fd"], linked["fd"])
+    assert (linked["user"], linked["database"], linked["client_encoding"], linked["datestyle"]) == ("postgres", "p0", "UTF8", "ISO, MDY")
+    assert len({r["cancel"] for r in rows if r["task"] == "client"}) == 2
+    assert all(r["password"] is None and r["scram_client_key"] is None for r in rows)
+    assert "topsecret" not in str(result.rows)
+    con.close()
+
+
+def test_show_fds_is_for_admins(make_pooler):
+    assert "admin access needed" in make_pooler().console("stats").run("SHOW FDS").error["M"]
+
+
+# Run as the pooler's own user: what it gets there.
+RECEIVER = r"""
+import array, socket, struct, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+body = struct.pack(">I", 196608) + b"user\0pgbouncer\0database\0pgbouncer\0\0"
+s.sendall(struct.pack(">I", len(body) + 4) + body)
+data, fds = b"", []
+def until_ready():
+    global data
+    data = b""
+    while not data.endswith(b"Z\0\0\0\5I"):
+        got, anc, _, _ = s.recvmsg(65536, socket.CMSG_SPACE(4 * 64))
+        for level, kind, raw in anc:
+            a = array.array("i"); a.frombytes(raw); fds.extend(a)
+        assert got
+        data += got
+until_ready()
+q = b"SHOW FDS\0"
+s.sendall(b"Q" + struct.pack(">I", len(q) + 4) + q)
+until_ready()
+rows = []
+while data[:1] != b"Z":
+    n = struct.unpack(">I", data[1:5])[0]
+    if data[:1] == b"D":
+        p, row = 7, []
+        while p < n + 1:
+            k = struct.unpack(">i", data[p:p + 4])[0]
+            p += 4
+            row.append(None if k < 0 else data[p:p + k].decode()); p += max(k, 0)
+        rows.append(row)
+    data = data[n + 1:]
+assert len(rows) == len(fds), (len(rows), len(fds))
+for row, fd in zip(rows, fds):
+    sock = socket.socket(fileno=fd)
+    listening = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    print(row[1], row[2], row[5], listening, sock.getpeername()[1] if not listening and sock.family == socket.AF_INET else "-", row[12])
+"""
+
+
+def test_show_fds_brings_the_sockets_to_the_own_user(make_pooler):
+    p = make_pooler(auth_type="md5", auth_file={"postgres": "topsecret"})
+    clients = [p.client(password="topsecret") for _ in range(150)]
+    out = subprocess.run([sys.executable, "-c", RECEIVER, p.socket_path()], capture_output=True, text=True, check=False, timeout=60,
+                         **run_as(server_user()))
+    assert out.returncode == 0, out.stderr
+    rows = [line.split(" ") for line in out.stdout.splitlines()]
+    assert [r[3] for r in rows if r[0] == "pooler"] == ["1", "1"]
+    got = {r[4]: r for r in rows if r[0] == "client"}
+    assert len(got) == 150
+    for c in clients:
+        row = got[str(c.sock.getsockname()[1])]
+        assert row[1:3] == ["postgres", row[4]] and row[5] == "topsecret"
+    assert [r for r in rows if r[0] == "server"]
+    assert clients[77].one("SELECT 1") == "1", "they were copies"
