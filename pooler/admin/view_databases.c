@@ -92,6 +92,7 @@ static const AdminColumn database_columns[] = {
     {"current_client_connections", ADMIN_INT4, "clients"},
     {"paused", ADMIN_INT4, "1 after PAUSE (of this or of all databases) or KILL"},
     {"disabled", ADMIN_INT4, "1 after DISABLE"},
+    {"reserve_pool", ADMIN_INT4, "reserve_pool_size, by the name that it had in PgBouncer 1.7: Debian's exporter asks for it"},
 };
 
 static int64_t or_default(int64_t value, int64_t otherwise)
@@ -125,6 +126,7 @@ static void database_row(AdminResult *r, const Config *config, const AdminDataba
     bool paused = d->db ? pw_atomic_load(&d->db->paused) != 0 : admin_state() == ADMIN_PAUSED;
     admin_row_int(r, paused);
     admin_row_int(r, d->db && pw_atomic_load(&d->db->disabled));
+    admin_row_int(r, or_default(c->reserve_pool_size, config->reserve_pool_size));
     admin_row_end(r);
 }
 
@@ -148,6 +150,7 @@ static void console_row(AdminResult *r, const Config *config)
     admin_row_int(r, client_count_consoles());
     admin_row_int(r, 0); /* never paused, */
     admin_row_int(r, 0); /* never disabled */
+    admin_row_int(r, 0);
     admin_row_end(r);
 }
 

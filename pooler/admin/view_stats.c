@@ -49,6 +49,7 @@ static const AdminColumn stats_columns[] = {
     {"avg_server_parse_count", ADMIN_NUMERIC, TOTAL_HELP_SPARSE " a second"},
     {"avg_bind_count", ADMIN_NUMERIC, TOTAL_HELP_BIND " a second"},
     {"avg_client_login_count", ADMIN_NUMERIC, TOTAL_HELP_LOGIN " a second"},
+    {"total_requests", ADMIN_NUMERIC, "total_query_count, by the name that it had in PgBouncer 1.7: Debian's exporter asks for it"},
 };
 
 static const AdminColumn stats_totals_columns[] = {
@@ -108,7 +109,7 @@ static const struct {
     {"client_login_count", offsetof(PoolStats, client_login_count)},
 };
 _Static_assert(PW_ARRAY_LEN(fields) * sizeof(uint64_t) == sizeof(PoolStats), "each counter has a row");
-_Static_assert(PW_ARRAY_LEN(stats_columns) == 1 + 2 * PW_ARRAY_LEN(fields), "totals and averages");
+_Static_assert(PW_ARRAY_LEN(stats_columns) == 2 + 2 * PW_ARRAY_LEN(fields), "totals, averages, total_requests");
 _Static_assert(PW_ARRAY_LEN(stats_totals_columns) == 1 + PW_ARRAY_LEN(fields), "totals");
 _Static_assert(PW_ARRAY_LEN(stats_averages_columns) == 1 + PW_ARRAY_LEN(fields), "averages");
 
@@ -149,6 +150,8 @@ static void rows(AdminShow *show, bool totals, bool averages)
             put_all(r, &row->total);
         if (averages)
             put_all(r, &average);
+        if (totals && averages)
+            admin_row_count(r, row->total.query_count);
         admin_row_end(r);
     }
 }

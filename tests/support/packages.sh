@@ -4,7 +4,7 @@
 PW_BUILD_PACKAGES="build-essential meson ninja-build pkg-config libevent-dev libpq-dev libssl-dev libpg-query-dev
     libprotobuf-c-dev libcmocka-dev libxxhash-dev libjansson-dev uthash-dev libc-ares-dev libsystemd-dev"
 PW_SERVER_PACKAGES="postgresql-15 postgresql-client-15 postgresql-15-hypopg"
-PW_TEST_PACKAGES="python3-pytest python3-psycopg python3-jsonschema"
+PW_TEST_PACKAGES="python3-pytest python3-psycopg python3-jsonschema prometheus-pgbouncer-exporter"
 
 pw_missing_packages() {
     local p
