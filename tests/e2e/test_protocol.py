@@ -146,12 +146,13 @@ def test_large_messages_both_ways(make_pooler, size):
     assert c.until_ready().rows == [[text]]
 
 
-def test_a_slow_reader_holds_up_only_itself(make_pooler):
+def test_a_slow_reader_holds_up_only_itself(make_pooler, pg):
     """60 MB that nobody reads: back-pressure to its server, the other client is served."""
     p = make_pooler(default_pool_size=2)
     slow, quick = p.client(), p.client()
     slow.send(wire.query("SELECT repeat('x', 60000) FROM generate_series(1, 1000)"))
     wait_until(slow.readable)
+    wait_until(lambda: pg.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientWrite'") == 1)
     for i in range(50):
         assert quick.one(f"SELECT {i}") == str(i)
     assert len(slow.until_ready().rows) == 1000
