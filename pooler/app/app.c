@@ -15,6 +15,7 @@
 #include "pooler/app/signals.h"
 #include "pooler/app/takeover.h"
 #include "pooler/client/client.h"
+#include "pooler/server/alarms.h"
 #include "pooler/server/server.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
@@ -255,6 +256,7 @@ static bool init_ctx(WorkerCtx *ctx, unsigned i)
         pw_log(PW_LOG_FATAL, "cannot set up name resolution");
         return false;
     }
+    alarms_start(ctx);
     app_tick_start(ctx);
     return true;
 }

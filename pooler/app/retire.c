@@ -9,6 +9,7 @@
 
 #include "pooler/app/app_priv.h"
 #include "pooler/client/client.h"
+#include "pooler/server/alarms.h"
 #include "pooler/server/server.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
@@ -31,6 +32,7 @@ static void retire_visit(Worker *w, void *arg)
         local->listed = false;
     }
     local->worker = w;
+    alarms_forget(local);
     pool_shard_retire(local->shard);
 }
 

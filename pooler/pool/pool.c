@@ -45,6 +45,9 @@ static void shard_init(PoolShard *shard, Pool *pool, unsigned worker)
     pw_atomic_init(&shard->oldest_since, 0);
     pw_atomic_init(&shard->pass_mark, 0);
     pw_atomic_init(&shard->n_wait, 0);
+    pw_atomic_init(&shard->impatient, 0);
+    pw_atomic_init(&shard->busy, 0);
+    pw_atomic_init(&shard->holding, 0);
     pw_atomic_init(&shard->inbound, 0);
     pw_atomic_init(&shard->starved, 0);
     pw_atomic_init(&shard->pins, 0);
@@ -71,6 +74,7 @@ Pool *pool_create(const PoolOps *ops, unsigned n_shards, LimitCounter *database,
     pw_atomic_init(&pool->n_waiting, 0);
     pw_atomic_init(&pool->n_connecting, 0);
     pw_atomic_init(&pool->n_transit, 0);
+    pw_atomic_init(&pool->n_holding, 0);
     pool->shards = alloc_lines(n_shards * sizeof(*pool->shards));
     for (unsigned i = 0; i < n_shards; i++)
         shard_init(&pool->shards[i], pool, i);
@@ -112,6 +116,7 @@ void pool_shard_retire(PoolShard *shard)
         return;
     assert(!shard->settling);
     shard->retired = shard->blocked = true;
+    pool_hold(shard, false);
     pool_publish_waiters(shard);
     pool_publish_idle(shard);
     pool_fail_waiters(shard, PW_ERR_SHUTDOWN);

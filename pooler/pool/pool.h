@@ -9,6 +9,7 @@
  *   pool_acquire.c  own idle server, or a place in the queue      pool_limits.c  slots, growing, eviction
  *   pool_release.c  a server comes free, arrives, or is gone      pool_wake.c    the messages between shards
  *   pool_wait.c     who is served next; what a waiter asks for    pool_directory.c  pools that share a limit
+ *   pool_patience.c when a server stays on its worker although it could serve somebody elsewhere
  *
  * Order: the oldest ticket over all shards wins; a shard may prefer its own oldest waiter while both
  * POOL_SLACK_USEC and POOL_SLACK_TICKETS allow it, so no waiter is passed over by more than
@@ -37,6 +38,11 @@
 #endif
 #ifndef POOL_SLACK_TICKETS /* the interleaving checker uses a smaller one */
 #define POOL_SLACK_TICKETS 8
+#endif
+/* How long waiters rely on their own worker's servers before they ask for an idle one of another, and how long a
+ * server may be held back for an own waiter that is not to be served yet. About: see PoolOps.alarm. */
+#ifndef POOL_PATIENCE_USEC
+#define POOL_PATIENCE_USEC 1000
 #endif
 #define POOL_NO_TICKET UINT64_MAX
 
@@ -102,6 +108,9 @@ typedef struct PoolOps {
     void (*close)(PoolServer *server, const char *reason); /* must end in pool_server_gone(), may be later */
     void (*post)(unsigned worker, MailNode *node);
     PwUsec (*now)(unsigned worker); /* coarse monotonic clock of a worker */
+    /* Call pool_alarm(shard) on its worker once, POOL_PATIENCE_USEC from now or somewhat later. Never asked for
+     * twice at a time. A retired shard needs it no more. */
+    void (*alarm)(PoolShard *shard);
 } PoolOps;
 
 /* One worker's part of a pool. The first part is touched by its worker only (SHOW runs there); lists
@@ -122,6 +131,10 @@ struct PoolShard {
     bool connect_off; /* ops->connect refused: no further try before pool_kick or a server comes up */
     uint64_t passed[POOL_SLACK_TICKETS]; /* the latest tickets granted here, latest first (pool_wait.c) */
     PoolServer *borrowed; /* the last server lent to this shard, NULL when it went back */
+    bool alarm_set;       /* ops->alarm was asked for and has not come */
+    unsigned turn, alarm_turn; /* counts how often the queue became non-empty; its value when the alarm was set */
+    PwUsec last_release;  /* a server of this shard came back from a client */
+    PwUsec hold_since, hold_used, hold_leak; /* pool_patience.c */
 
     /* Shared with all workers. The owner writes, the others read; seq_cst where a waiter or an idle
      * server appears (publish, then look at the others), relaxed where one disappears. */
@@ -131,6 +144,9 @@ struct PoolShard {
     PW_ATOMIC(PwUsec) oldest_since;     /* and when it came; orders waiters of different pools */
     PW_ATOMIC(uint64_t) pass_mark;      /* this shard may pass waiters with tickets from here on (pool_wait.c) */
     PW_ATOMIC(int) n_wait;              /* waiters that may be served; 0 while blocked */
+    PW_ATOMIC(int) impatient;           /* its waiters take idle servers of other shards (pool_patience.c) */
+    PW_ATOMIC(int) busy;                /* has active servers, which will come back; a hint */
+    PW_ATOMIC(int) holding;             /* an idle server is held back for an own waiter; counted in n_holding */
     PW_ATOMIC(int) inbound;             /* servers posted to this shard; others add by CAS, the owner subtracts */
     PW_ATOMIC(int) starved;             /* PoolStarved bits: limits on which its waiters failed */
     PW_ATOMIC(int) pins;                /* eviction requests on their way here; keeps a retired pool alive */
@@ -160,6 +176,7 @@ struct Pool {
     alignas(64) PW_ATOMIC(int) n_waiting;   /* over all shards, blocked ones too */
     PW_ATOMIC(int) n_connecting;            /* meant for waiters, over all shards */
     PW_ATOMIC(int) n_transit;               /* servers between two shards */
+    PW_ATOMIC(int) n_holding;               /* shards that hold an idle server back */
 };
 
 /* Any thread, before the pool is shared. Shard i lives on worker i. Limits must outlive the pool and
@@ -198,6 +215,9 @@ bool pool_grow(PoolShard *shard, PoolGrow how);
 /* PAUSE / RESUME of this shard. Blocked: waiters stay but are invisible to the others, nothing is granted,
  * a release closes its server, nothing is opened. Idle servers stay, to be closed by the embedder. */
 void pool_block(PoolShard *shard, bool blocked);
+
+/* What PoolOps.alarm asked for. */
+void pool_alarm(PoolShard *shard);
 
 /* Gives waiters what there is and grows: after RESUME, ENABLE, a raised limit, a login retry pause. */
 void pool_kick(PoolShard *shard);

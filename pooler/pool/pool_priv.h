@@ -44,6 +44,14 @@ void pool_publish_waiters(PoolShard *shard); /* before a look at the others: enq
 void pool_settle(PoolShard *shard);
 int pool_need(PoolShard *shard); /* waiters of this shard for whom nothing is under way */
 
+/* ---- pool_patience.c ---- */
+void pool_patience_begin(PoolShard *shard, PwUsec now); /* the queue became non-empty */
+void pool_patience_end(PoolShard *shard);               /* it is empty */
+/* `own` may not pass `rival`: may its server wait here until it may? */
+bool pool_may_hold(PoolShard *shard, const PoolWaiter *own, const PoolRival *rival);
+bool pool_hold(PoolShard *shard, bool hold); /* true when it newly holds: the queue must be looked at once more */
+void pool_hold_wake(PoolShard *shard);       /* the queue moved: whoever holds looks again */
+
 /* ---- pool_release.c ---- */
 PoolServer *pool_pick_idle(PoolShard *shard); /* NULL: none, or blocked */
 void pool_unidle(PoolServer *server);         /* IDLE -> ACTIVE */

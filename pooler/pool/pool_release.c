@@ -23,14 +23,16 @@ static void active_insert(PoolServer *server)
     PoolShard *shard = server->shard;
     server->state = POOL_SERVER_ACTIVE;
     TAILQ_INSERT_HEAD(&shard->active, server, link);
-    shard->n_active++;
+    if (shard->n_active++ == 0 && pool_is_shared(shard->pool))
+        pw_atomic_store_relaxed(&shard->busy, 1);
 }
 
 static void active_remove(PoolServer *server)
 {
     PoolShard *shard = server->shard;
     TAILQ_REMOVE(&shard->active, server, link);
-    shard->n_active--;
+    if (--shard->n_active == 0 && pool_is_shared(shard->pool))
+        pw_atomic_store_relaxed(&shard->busy, 0);
 }
 
 /* Takes it off the list of its state; the state is then stale and the caller's to set. */
@@ -64,7 +66,7 @@ static void unlist(PoolServer *server)
 
 bool pool_publish_idle(PoolShard *shard)
 {
-    int n = shard->blocked ? 0 : shard->n_idle_own;
+    int n = shard->blocked || pw_atomic_load_relaxed(&shard->holding) ? 0 : shard->n_idle_own;
     int shown = pw_atomic_load_relaxed(&shard->n_idle);
     if (n == shown)
         return false;
@@ -125,7 +127,7 @@ void pool_release(PoolShard *shard, PoolServer *server)
     }
     active_remove(server);
     server->state = POOL_SERVER_IDLE;
-    server->idle_since = shard->pool->ops->now(shard->worker);
+    server->idle_since = shard->last_release = shard->pool->ops->now(shard->worker);
     TAILQ_INSERT_HEAD(&shard->idle, server, link);
     shard->n_idle_own++;
     /* Nobody waits: publish, look once more, done. */

@@ -17,10 +17,11 @@
  * (the oldest + the number on their way), which errs towards handing over, never towards passing.
  *
  * A waiter that is still there after that has told everybody (published, sequentially consistent) and then
- *   1. asks a shard that shows an idle server: that shard settles, and replies when it has;
+ *   1. asks a shard that shows an idle server, unless its shard is patient (pool_patience.c): that shard
+ *      settles, and replies when it has;
  *   2. opens servers, while fewer are connecting than clients wait;
  *   3. else leaves a mark at the limit that stopped it (pool_limits.c) and sleeps.
- * So each sleeping waiter has one of these on its way: a server, a connect of its own, a reply; or whoever
+ * So each sleeping waiter has one of these on its way: a server, a connect of its own, a reply, an alarm; or whoever
  * makes the thing it lacks sees its place or its mark. */
 #include <assert.h>
 
@@ -71,7 +72,8 @@ void pool_enqueue(PoolShard *shard, PoolWaiter *waiter)
         TAILQ_INSERT_AFTER(&shard->waiting, after, waiter, link);
     else
         TAILQ_INSERT_HEAD(&shard->waiting, waiter, link);
-    shard->n_waiting++;
+    if (shard->n_waiting++ == 0 && pool_is_shared(pool))
+        pool_patience_begin(shard, pool->ops->now(shard->worker));
     pool_publish_waiters(shard);
     if (pool_is_shared(pool))
         pw_atomic_add(&pool->n_waiting, 1); /* makes the above visible before we look at the others */
@@ -86,15 +88,21 @@ void pool_dequeue(PoolShard *shard, PoolWaiter *waiter)
     shard->n_waiting--;
     waiter->ticket = POOL_NO_TICKET;
     pool_publish_waiters(shard);
-    if (pool_is_shared(pool))
-        pw_atomic_sub(&pool->n_waiting, 1);
-    else
+    if (!pool_is_shared(pool)) {
         pw_atomic_store_relaxed(&pool->n_waiting, shard->n_waiting);
+        return;
+    }
+    if (shard->n_waiting == 0)
+        pool_patience_end(shard);
+    pw_atomic_sub(&pool->n_waiting, 1); /* makes the above visible before we look for those that hold */
+    if (pw_atomic_load(&pool->n_holding) > 0)
+        pool_hold_wake(shard);
 }
 
 /* ---- the order ---- */
 
-static bool find_rival(PoolShard *shard, PoolRival *ret)
+/* `need`: only shards that want an idle server right now. */
+static bool find_rival(PoolShard *shard, bool need, PoolRival *ret)
 {
     Pool *pool = shard->pool;
     bool found = false;
@@ -103,7 +111,7 @@ static bool find_rival(PoolShard *shard, PoolRival *ret)
         if (other == shard)
             continue;
         int waiting = pw_atomic_load(&other->n_wait);
-        if (waiting == 0)
+        if (waiting == 0 || (need && !pw_atomic_load(&other->impatient)))
             continue;
         int inbound = pw_atomic_load(&other->inbound);
         uint64_t ticket = pw_atomic_load(&other->oldest);
@@ -170,14 +178,18 @@ static void grant(PoolShard *shard, PoolServer *server, PoolWaiter *waiter)
     waiter->on_server(waiter, server); /* may call anything */
 }
 
-/* Finds a taker for one idle server. False: nobody wants it. */
-static bool serve_one(PoolShard *shard, PoolServer *server)
+/* Finds a taker for one idle server. False: nobody wants it now; *ret_hold: an own waiter does, but it is not its turn. */
+static bool serve_one(PoolShard *shard, PoolServer *server, bool *ret_hold)
 {
     Pool *pool = shard->pool;
     PoolWaiter *own = TAILQ_FIRST(&shard->waiting);
     PoolRival rival;
-    if (pool_is_shared(pool) && pw_atomic_load(&pool->n_waiting) > shard->n_waiting && find_rival(shard, &rival) &&
+    if (pool_is_shared(pool) && pw_atomic_load(&pool->n_waiting) > shard->n_waiting && find_rival(shard, !own, &rival) &&
         !(own && own_first(shard, server, own, &rival))) {
+        if (own && server->home != rival.shard && pool_may_hold(shard, own, &rival)) {
+            *ret_hold = true;
+            return false;
+        }
         pool_hand_over(server, &rival);
         return true; /* also when another shard was faster: look again */
     }
@@ -210,9 +222,9 @@ static void seek(PoolShard *shard)
         int idle = other == shard ? 0 : pw_atomic_load(&other->n_idle);
         if (idle <= 0)
             continue;
-        if (!pw_atomic_load_relaxed(&shard->ask_posted))
+        if (pw_atomic_load_relaxed(&shard->impatient) && !pw_atomic_load_relaxed(&shard->ask_posted))
             pool_ask(shard, other);
-        need -= idle; /* the reply brings us here again, so counting on them all is safe */
+        need -= idle; /* the reply, or the alarm, brings us here again, so counting on them all is safe */
     }
     while (need-- > 0 && pw_atomic_load(&pool->n_connecting) < pw_atomic_load(&pool->n_waiting))
         if (!pool_open(shard, POOL_GROW_NORMAL))
@@ -227,13 +239,15 @@ void pool_settle(PoolShard *shard)
     shard->settling = true;
     while (shard->again) {
         shard->again = false;
-        bool more = false;
+        bool more, hold;
         do {
             PoolServer *server;
-            while ((server = pool_pick_idle(shard)) && serve_one(shard, server))
+            hold = false;
+            while ((server = pool_pick_idle(shard)) && serve_one(shard, server, &hold))
                 ;
+            more = pool_hold(shard, hold);
             /* Servers stay idle. If that is news, waiters that came meanwhile may not have seen them. */
-            more = pool_publish_idle(shard);
+            more |= pool_publish_idle(shard);
         } while (more && pool_is_shared(shard->pool) && pw_atomic_load(&shard->pool->n_waiting) > 0);
         seek(shard);
         if (shard->n_idle_own > 0)

@@ -85,6 +85,8 @@ typedef struct PoolLocal {
     uint64_t reconnect_epoch;   /* the database's as this worker knows it: servers of another are closed on release */
     TAILQ_ENTRY(PoolLocal) link; /* WorkerCtx.pools */
     bool listed;
+    bool alarmed; /* on WorkerCtx.alarms */
+    TAILQ_ENTRY(PoolLocal) alarm_link;
 } PoolLocal;
 
 struct PoolEntry {

@@ -46,6 +46,9 @@ typedef struct WorkerCtx {
     unsigned n_spare;
     PwBuf patch; /* relay_request: requests that were rewritten, until they are sent */
     struct event *tick;
+    struct event *alarm; /* alarms.c */
+    TAILQ_HEAD(AlarmList, PoolLocal) alarms;
+    unsigned n_alarms;
     ShutdownMode shutdown;
     unsigned shutdown_ticks; /* since SHUTDOWN WAIT_FOR_SERVERS */
     bool suspended;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pooler/server/alarms.h"
 #include "pooler/server/server_priv.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
@@ -163,6 +164,7 @@ const PoolOps server_pool_ops = {
     .close = op_close,
     .post = op_post,
     .now = op_now,
+    .alarm = alarms_set,
 };
 
 /* ---- input ---- */

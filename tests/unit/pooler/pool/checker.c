@@ -18,6 +18,7 @@
 #define STACK_SIZE (256 * 1024)
 #define PATH_MOST 4096
 #define POINTS_MOST 20000 /* in one run */
+#define EARLY_ALARMS 1
 
 /* ---- choices ---- */
 
@@ -73,7 +74,7 @@ typedef struct CkClient {
     int passed;
 } CkClient;
 
-typedef enum TurnKind { TURN_MAIL, TURN_STEP, TURN_UP, TURN_FAIL, TURN_ORDER, TURN_DRAIN } TurnKind;
+typedef enum TurnKind { TURN_MAIL, TURN_STEP, TURN_UP, TURN_FAIL, TURN_ORDER, TURN_DRAIN, TURN_ALARM } TurnKind;
 
 typedef struct CkWorker {
     ucontext_t context;
@@ -98,7 +99,8 @@ static CkServer servers[16];
 static CkClient clients[CK_CLIENTS];
 static CkWorker workers[CK_WORKERS];
 static PwUsec clock_now;
-static int fails_left, deaths_left, preemptions_left, preemption_bound;
+static bool alarms[CK_SHARDS][CK_POOLS];
+static int fails_left, deaths_left, early_alarms_left, preemptions_left, preemption_bound;
 static int used_before[CK_POOLS + 1];
 static int max_before; /* a turn that began before a limit was lowered may still use the old one */
 
@@ -215,6 +217,14 @@ void shim_block(const bool *held)
 
 /* ---- PoolOps ---- */
 
+static int pool_index(const PoolShard *shard)
+{
+    int i = 0;
+    while (shards_of[i] != shard - shard->worker)
+        i++;
+    return i;
+}
+
 static PoolServer *op_connect(PoolShard *shard)
 {
     for (int i = 0; i < 16; i++)
@@ -276,7 +286,15 @@ static PwUsec op_now(unsigned worker)
     return clock_now;
 }
 
-static const PoolOps ops = {op_connect, op_detach, op_adopt, op_close, op_post, op_now};
+/* It may come at any time from now on: TURN_ALARM. */
+static void op_alarm(PoolShard *shard)
+{
+    if (alarms[shard->worker][pool_index(shard)])
+        fail(CK_INCONSISTENT, "an alarm was set twice");
+    alarms[shard->worker][pool_index(shard)] = true;
+}
+
+static const PoolOps ops = {op_connect, op_detach, op_adopt, op_close, op_post, op_now, op_alarm};
 
 /* ---- clients ---- */
 
@@ -494,6 +512,11 @@ static void run_turn(int worker)
             kick_all(worker);
         }
         break;
+    case TURN_ALARM:
+        alarms[worker][me->turn_pool] = false;
+        early_alarms_left--;
+        pool_alarm(shard_of(worker, me->turn_pool));
+        break;
     case TURN_DRAIN:
         if (pool_drained(pools[me->turn_pool]))
             destroyed[me->turn_pool] = true; /* the memory is given back after the run */
@@ -536,6 +559,16 @@ typedef struct Option {
     int pool;
 } Option;
 
+/* A few alarms may come at any time; the others when nothing else can happen, which is late, as they are. */
+static int collect_alarms(Option *ret, int n)
+{
+    for (int w = 0; w < CK_SHARDS && (early_alarms_left > 0 || n == 0); w++)
+        for (int i = 0; i < sc->pools; i++)
+            if (alarms[w][i] && !workers[w].busy && !destroyed[i] && !shard_of(w, i)->retired)
+                ret[n++] = (Option){w, false, TURN_ALARM, i};
+    return n;
+}
+
 static int collect(Option *ret)
 {
     int n = 0;
@@ -564,7 +597,7 @@ static int collect(Option *ret)
                 ret[n++] = (Option){w, false, TURN_DRAIN, i};
         }
     }
-    return n;
+    return collect_alarms(ret, n);
 }
 
 /* ---- a run ---- */
@@ -579,6 +612,7 @@ static void set_up(void)
     memset(clients, 0, sizeof(clients));
     memset(destroyed, 0, sizeof(destroyed));
     memset(retiring, 0, sizeof(retiring));
+    memset(alarms, 0, sizeof(alarms));
     memset(&database, 0, sizeof(database));
     database.max = sc->database_max;
     directory = pool_directory_create();
@@ -611,6 +645,7 @@ static void set_up(void)
     used_before[CK_POOLS] = database.used;
     fails_left = sc->connects_may_fail;
     deaths_left = sc->transits_may_die;
+    early_alarms_left = EARLY_ALARMS;
     preemptions_left = preemption_bound;
     points_run = 0;
     path_at = 0;
@@ -660,7 +695,7 @@ static void check_pool(int i)
             s->wake_posted || s->pins || s->n_wait != (s->blocked ? 0 : s->n_waiting))
             fail(CK_INCONSISTENT, "a shard");
     }
-    if (total != p->size.used || p->n_transit != 0 || p->n_connecting != 0 || waiting != p->n_waiting)
+    if (total != p->size.used || p->n_transit != 0 || p->n_connecting != 0 || p->n_holding != 0 || waiting != p->n_waiting)
         fail(CK_INCONSISTENT, "a pool");
 }
 

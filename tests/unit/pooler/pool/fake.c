@@ -70,6 +70,12 @@ static PwUsec op_now(unsigned worker)
     return fake_clock;
 }
 
+/* Tests call pool_alarm themselves. */
+static void op_alarm(PoolShard *shard)
+{
+    (void)shard;
+}
+
 const PoolOps fake_ops = {
     .connect = op_connect,
     .detach = op_detach,
@@ -77,6 +83,7 @@ const PoolOps fake_ops = {
     .close = op_close,
     .post = op_post,
     .now = op_now,
+    .alarm = op_alarm,
 };
 
 static void on_server(PoolWaiter *w, PoolServer *server)

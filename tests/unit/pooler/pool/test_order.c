@@ -20,6 +20,7 @@
 #define CLIENTS_MAX 256
 #define THINK_USEC 50.0   /* from the reply to the client's next query */
 #define MAIL_USEC 20.0    /* from a post to its arrival on another worker */
+#define ALARM_USEC 2000.0 /* timers are coarse */
 #define WARM_UP 20000     /* transactions before anything is counted */
 
 typedef enum Service { SERVICE_STEADY, SERVICE_UNIFORM, SERVICE_GAMMA4, SERVICE_EXPONENTIAL, SERVICE_COUNT } Service;
@@ -49,6 +50,7 @@ typedef struct SimClient {
 #define NEVER 1e300
 static SimClient clients[CLIENTS_MAX];
 static double mail_at[FAKE_WORKERS]; /* when the worker sees its mail */
+static double alarm_at[FAKE_WORKERS]; /* of its shard */
 static double now;
 static Sim *sim;
 static Pool *pool;
@@ -86,6 +88,11 @@ static void sim_post(unsigned worker, MailNode *node)
     mailbox_post(&fake_mail[worker], node);
     if (mail_at[worker] == NEVER)
         mail_at[worker] = now + MAIL_USEC;
+}
+
+static void sim_alarm(PoolShard *shard)
+{
+    alarm_at[shard->worker] = now + ALARM_USEC;
 }
 
 static PwUsec sim_now(unsigned worker)
@@ -162,6 +169,11 @@ static void run_until(long transactions)
                 t = at;
                 who = -2 - (int)i;
             }
+            at = fmax(alarm_at[i], stalled_until[i]);
+            if (alarm_at[i] < NEVER && at < t) {
+                t = at;
+                who = -2 - FAKE_WORKERS - (int)i;
+            }
         }
         assert_int_not_equal(who, -1); /* everybody waits: a lost wake-up */
         now = t;
@@ -172,6 +184,11 @@ static void run_until(long transactions)
             continue;
         }
         unsigned w = (unsigned)(-2 - who);
+        if (w >= FAKE_WORKERS) {
+            alarm_at[w - FAKE_WORKERS] = NEVER;
+            pool_alarm(&pool->shards[w - FAKE_WORKERS]);
+            continue;
+        }
         mail_at[w] = NEVER;
         while (mailbox_drain(&fake_mail[w], 64))
             ;
@@ -184,12 +201,13 @@ static void simulate(Sim *s, long transactions)
     ops = fake_ops;
     ops.post = sim_post;
     ops.now = sim_now;
+    ops.alarm = sim_alarm;
     sim = s;
     fake_reset();
     seed = 88172645463325252ULL + (uint64_t)s->clients * 977 + s->service;
     now = 1e6;
     for (unsigned i = 0; i < FAKE_WORKERS; i++) {
-        mail_at[i] = NEVER;
+        mail_at[i] = alarm_at[i] = NEVER;
         stalled_until[i] = 0;
     }
     pool = pool_create(&ops, s->workers, NULL, NULL);
@@ -240,16 +258,19 @@ static double percent(const Sim *s)
 static void handovers_are_rare(void **state)
 {
     (void)state;
-    static const int loads[] = {32, 64, 128, 200};
-    for (Service d = SERVICE_STEADY; d <= SERVICE_UNIFORM; d++)
-        for (unsigned i = 0; i < 4; i++) {
+    static const int loads[] = {8, 16, 32, 64, 128, 200}; /* 8: servers idle now and then */
+    for (Service d = SERVICE_STEADY; d <= SERVICE_EXPONENTIAL; d++)
+        for (unsigned i = 0; i < PW_ARRAY_LEN(loads); i++) {
+            if (d == SERVICE_EXPONENTIAL && loads[i] > 128)
+                continue; /* the wall is met too often: docs/decisions/pool-hand-over.md */
             Sim s = {.workers = 2, .servers = 4, .clients = loads[i], .service = d, .mean = 100};
             simulate(&s, 100000);
             if (percent(&s) >= 1.0)
                 print_message("%s, %d clients: %.2f %%\n", service_names[d], loads[i], percent(&s));
             assert_true(percent(&s) < 1.0);
             assert_true(s.passed_most <= POOL_SLACK_TICKETS);
-            assert_true(s.utilisation > 0.98); /* no server idles while clients wait */
+            /* Servers hardly idle while clients wait. With times that vary that much holding costs more. */
+            assert_true(s.utilisation > (d == SERVICE_EXPONENTIAL ? 0.92 : 0.98));
             assert_true(s.share[0] > 45000 && s.share[1] > 45000);
         }
 }
@@ -274,7 +295,7 @@ static void table(void)
     puts("|---|---|---|---|---|---|---|---|");
     for (Service d = 0; d < SERVICE_COUNT; d++)
         for (unsigned workers = 2; workers <= 4; workers += 2)
-            for (int clients_n = 32; clients_n <= 200; clients_n += 84)
+            for (int clients_n = 8; clients_n <= 200; clients_n = clients_n < 100 ? 2 * clients_n : clients_n + 72)
                 for (int mean = 100; mean <= 10000; mean *= 10) {
                     Sim s = {.workers = workers, .servers = (int)workers * 2, .clients = clients_n, .service = d,
                              .mean = mean};

@@ -212,6 +212,125 @@ static void newcomer_does_not_jump(void **state)
     unmake();
 }
 
+/* Worker 1 has a server that comes back all the time; a free one of worker 0 is left alone, until the alarm. */
+static void waiters_rely_on_their_own_servers_for_a_while(void **state)
+{
+    (void)state;
+    make(2, 2);
+    warm(&pool->shards[0], 1);
+    warm(&pool->shards[1], 1);
+    fake_acquire(&c[1]);
+    fake_acquire(&c[3]); /* worker 1: waits */
+    fake_run_all();
+    assert_null(c[3].server);
+    assert_true(pool->shards[1].alarm_set);
+    fake_acquire(&c[0]); /* worker 0's own client gets it */
+    assert_non_null(c[0].server);
+    fake_release(&c[0]); /* nor is it given away when it comes free */
+    fake_run_all();
+    assert_null(c[3].server);
+    pool_alarm(&pool->shards[1]);
+    fake_run_all();
+    assert_non_null(c[3].server);
+    assert_int_equal(pool->shards[1].handovers_in, 1);
+    fake_release(&c[1]);
+    fake_release(&c[3]);
+    unmake();
+}
+
+/* None of its own comes back, or none did lately: the idle one elsewhere is asked for at once. */
+static void waiters_without_own_servers_do_not_wait(void **state)
+{
+    (void)state;
+    make(2, 2);
+    warm(&pool->shards[0], 1);
+    fake_acquire(&c[1]);
+    fake_run_all();
+    assert_non_null(c[1].server);
+    assert_int_equal(pool->shards[1].handovers_in, 1);
+    warm(&pool->shards[0], 1);
+    fake_clock += POOL_PATIENCE_USEC + 1; /* c[1] sits in a long transaction */
+    fake_acquire(&c[3]);
+    fake_run_all();
+    assert_non_null(c[3].server);
+    fake_release(&c[1]);
+    fake_release(&c[3]);
+    unmake();
+}
+
+/* Worker 0 has passed the oldest of worker 1 as often as it may: its server waits until that one was served there. */
+static void a_server_is_held_until_it_may_pass_again(void **state)
+{
+    (void)state;
+    make(2, 2);
+    warm(&pool->shards[0], 1);
+    warm(&pool->shards[1], 1);
+    fake_acquire(&c[0]);
+    fake_acquire(&c[1]);
+    fake_acquire(&c[3]); /* the rival */
+    FakeClient *holder = &c[0], *next = &c[2];
+    int passes = 0;
+    for (;; passes++) {
+        fake_acquire(next);
+        fake_release(holder);
+        if (!next->server)
+            break;
+        FakeClient *free_again = holder;
+        holder = next;
+        next = free_again;
+    }
+    assert_int_equal(passes, POOL_SLACK_TICKETS);
+    assert_int_equal(pw_atomic_load(&pool->n_holding), 1);
+    assert_int_equal(pw_atomic_load(&pool->shards[0].n_idle), 0); /* nobody asks for it */
+    fake_run_all();
+    assert_null(next->server);
+    fake_release(&c[1]); /* serves the rival */
+    assert_non_null(c[3].server);
+    fake_run_all();
+    assert_non_null(next->server);
+    assert_int_equal(pw_atomic_load(&pool->n_holding), 0);
+    assert_int_equal(pool->shards[0].handovers_out, 0);
+    fake_release(next);
+    fake_release(&c[3]);
+    fake_run_all();
+    unmake();
+}
+
+static void holding_is_rationed(void **state)
+{
+    (void)state;
+    make(2, 2);
+    warm(&pool->shards[0], 1);
+    warm(&pool->shards[1], 1);
+    fake_acquire(&c[0]);
+    fake_acquire(&c[1]);
+    fake_acquire(&c[3]); /* waits for worker 1's server, which is in a long transaction */
+    FakeClient *holder = &c[0], *next = &c[2];
+    for (;;) {
+        fake_acquire(next);
+        fake_release(holder);
+        if (!next->server)
+            break;
+        FakeClient *free_again = holder;
+        holder = next;
+        next = free_again;
+    }
+    for (int i = 0; i < 100 && !c[3].server; i++) {
+        fake_clock += POOL_PATIENCE_USEC;
+        pool_alarm(&pool->shards[0]);
+        fake_run_all();
+    }
+    assert_non_null(c[3].server); /* the server moved */
+    assert_int_equal(pool->shards[0].handovers_out, 1);
+    fake_release(&c[3]);
+    fake_run_all();
+    assert_non_null(next->server);
+    fake_release(next);
+    fake_release(&c[1]);
+    fake_run_all();
+    unmake();
+}
+
 static void waiter_vanishes_while_its_server_travels(void **state)
 {
     (void)state;
@@ -537,6 +656,10 @@ int main(void)
         cmocka_unit_test(release_hands_over_to_an_older_waiter),
         cmocka_unit_test(own_waiters_pass_at_most_eight_times),
         cmocka_unit_test(newcomer_does_not_jump),
+        cmocka_unit_test(waiters_rely_on_their_own_servers_for_a_while),
+        cmocka_unit_test(waiters_without_own_servers_do_not_wait),
+        cmocka_unit_test(a_server_is_held_until_it_may_pass_again),
+        cmocka_unit_test(holding_is_rationed),
         cmocka_unit_test(waiter_vanishes_while_its_server_travels),
         cmocka_unit_test(server_dies_in_transit),
         cmocka_unit_test(a_refused_connect_waits_for_a_kick),

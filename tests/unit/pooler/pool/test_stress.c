@@ -48,6 +48,7 @@ typedef struct StressWorker {
     uint64_t seed;
     StressClient clients[CLIENTS];
     PwUsec clock;
+    PwUsec alarm[POOLS]; /* of its shards; 0: none */
     bool calm;
 } StressWorker;
 
@@ -109,7 +110,16 @@ static PwUsec op_now(unsigned worker)
     return workers[worker].clock;
 }
 
-static const PoolOps ops = {op_connect, op_detach, op_adopt, op_close, op_post, op_now};
+static void op_alarm(PoolShard *shard)
+{
+    StressWorker *w = &workers[shard->worker];
+    PwUsec *alarm = &w->alarm[shard->pool == pools[1]];
+    if (*alarm)
+        atomic_fetch_add(&bad, 1);
+    *alarm = w->clock + POOL_PATIENCE_USEC;
+}
+
+static const PoolOps ops = {op_connect, op_detach, op_adopt, op_close, op_post, op_now, op_alarm};
 
 static void on_server(PoolWaiter *wt, PoolServer *ps)
 {
@@ -206,12 +216,22 @@ static void drain(StressWorker *w, int wait_ms)
     }
 }
 
+static void ring_alarms(StressWorker *w)
+{
+    w->clock += 37;
+    for (int i = 0; i < POOLS; i++)
+        if (w->alarm[i] && w->alarm[i] <= w->clock) {
+            w->alarm[i] = 0;
+            pool_alarm(&pools[i]->shards[w->index]);
+        }
+}
+
 /* Random load until enough was granted; then calm: no more deaths or pauses, everybody rests; then retire. */
 static void *worker_main(void *arg)
 {
     StressWorker *w = arg;
     while (!atomic_load(&stop)) {
-        w->clock += 37;
+        ring_alarms(w);
         for (int i = 0; i < CLIENTS; i++)
             if (rnd(w) % 3 == 0)
                 client_step(w, &w->clients[i], false);
@@ -222,6 +242,7 @@ static void *worker_main(void *arg)
         drain(w, 0);
     }
     while (!atomic_load(&retire)) {
+        ring_alarms(w);
         for (int i = 0; i < POOLS; i++) {
             pool_block(&pools[i]->shards[w->index], false);
             pool_kick(&pools[i]->shards[w->index]); /* ends only the connect pause */
