@@ -57,7 +57,7 @@ void relay_finish(Relay *r)
         if (r->msg_left && !r->msg_discard)
             server_close(s, "client closed in the middle of a message");
         else
-            server_unlink(s, true);
+            server_unlink(s, r->session_mode);
     }
     relay_reset_unnamed(r);
     pw_buf_finish(&r->held);

@@ -49,7 +49,9 @@ bool relay_sync_ready(Relay *r)
 {
     Server *s = r->server;
     if (s->txn_status != 'I') {
-        server_close(s, "unclean server");
+        /* Our own statement opened a transaction: no network accident, the next server would do the same. */
+        r->hold &= ~(unsigned)HOLD_SYNC;
+        relay_fail(r, "invalid server parameter", "invalid server parameter");
         return false;
     }
     /* The server may spell a value its own way (ISO -> ISO, MDY): the client's copy follows, or it would be sent again. */

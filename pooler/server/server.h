@@ -115,9 +115,9 @@ extern const PoolOps server_pool_ops; /* for registry_init */
 /* Links a granted server to its user / gives it back to its owner's care. */
 void server_link(Server *s, const ServerUser *user, void *arg);
 
-/* The user is done. `clean`: at ReadyForQuery, idle, nothing owed. Runs what has to be run (ROLLBACK, reset query)
- * and releases it to the pool, or closes it. */
-void server_unlink(Server *s, bool session_ends);
+/* The user is done, or gone at any point of a conversation. Runs what has to be run (winds up what is owed, ROLLBACK, the
+ * reset query if the user had it for its `whole_session`) and releases it to the pool, or closes it. */
+void server_unlink(Server *s, bool whole_session);
 
 /* Closes from any phase; frees at the end of the loop turn. The user hears on_gone. `reason` is logged. */
 void server_close(Server *s, const char *reason);

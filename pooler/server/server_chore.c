@@ -28,11 +28,20 @@ static bool send_msg(Server *s, uint8_t type, const char *text)
     return ok;
 }
 
+/* Answers that the client would have got from the pooler: there is nobody to get them. */
+static void forget_fakes(Server *s)
+{
+    PipelineEntry e;
+    while (pipeline_take_fake(&s->pipeline, &e))
+        server_entry_release(&e);
+}
+
 /* Makes the server reach ReadyForQuery on its own. False: closed. */
 static bool wind_up(Server *s, bool cancel)
 {
     Pipeline *p = &s->pipeline;
     PwUsec now = worker_now(s->stream.worker);
+    forget_fakes(s);
     bool busy = p->count > 0;
     if (p->copy_in && !p->copy_ended) {
         if (!send_msg(s, PW_F_COPY_FAIL, "client disconnected"))
@@ -56,16 +65,15 @@ static bool is_quiet(const Server *s)
            !stream_input_held(&s->stream);
 }
 
-void server_unlink(Server *s, bool session_ends)
+void server_unlink(Server *s, bool whole_session)
 {
     const Config *config = worker_ctx(s->stream.worker)->config;
-    PoolLocal *local = server_local(s);
     s->user = NULL;
     s->user_arg = NULL;
     s->pipeline.on_drop = server_entry_dropped;
     s->pipeline.arg = s;
     bool reset = config->server_reset_query[0] &&
-                 ((session_ends && local->settings.pool_mode == POOL_MODE_SESSION) || config->server_reset_query_always);
+                 (whole_session || config->server_reset_query_always);
     if (PW_LIKELY(s->txn_status == 'I' && !reset && s->cancels == 0 && pipeline_is_clean(&s->pipeline) && is_quiet(s))) {
         server_to_pool(s);
         return;
@@ -127,6 +135,7 @@ static bool chore_message(Server *s, uint8_t type, const uint8_t *payload, size_
     default:
         break;
     }
+    forget_fakes(s);
     PipelineEntry done;
     bool completed, own = s->pipeline.count && pipeline_head(&s->pipeline)->action == PIPE_SWALLOW;
     bool ours = own && pipeline_head(&s->pipeline)->kind == PIPE_QUERY;
@@ -198,6 +207,7 @@ void server_chore_input(Server *s)
     }
     if (n)
         server_hold(s, p, n);
+    forget_fakes(s);
     if (s->phase == SERVER_CHORE && !s->msg_left && n == 0)
         server_chore_next(s);
 }

@@ -166,7 +166,7 @@ def test_nobody_reads_anothers_reply(make_pooler, pg, workers, seed):
     wait_until(lambda: console.pool()["sv_active"] == 0, what="every server came back")
     row = console.pool()
     assert row["cl_waiting"] == 0 and row["sv_idle"] + row["sv_used"] + row["sv_tested"] <= 3
-    assert len(pg.backends()) <= 3
+    wait_until(lambda: len(pg.backends()) <= 3, what="closed backends ended")
     assert "unexpected message" not in p.log()
 
 

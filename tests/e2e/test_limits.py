@@ -136,7 +136,7 @@ def test_max_db_connections_over_two_pools(make_pooler, pg, workers):
     assert len(pg.backends()) == 2
     held[0].ok("COMMIT")  # the other pool's server is now idle: it must be evicted for the waiter
     assert w.until_ready().rows
-    assert len(pg.backends()) <= 2
+    wait_until(lambda: len(pg.backends()) <= 2, what="the evicted backend ended")
 
 
 def test_max_db_connections_eviction_of_an_idle_server(make_pooler, pg, workers):
