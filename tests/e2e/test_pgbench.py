@@ -20,7 +20,7 @@ def bench(pg):
 
 
 @pytest.mark.parametrize("mode", ["simple", "extended"])
-@pytest.mark.parametrize("script", ["-S", "-N"])
+@pytest.mark.parametrize("script", ["-S", "-btpcb-like"])
 def test_pgbench(make_pooler, bench, workers, mode, script):
     p = make_pooler(default_pool_size=10, **workers)
     most, done = [0], threading.Event()
