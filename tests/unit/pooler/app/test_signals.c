@@ -142,6 +142,7 @@ static void test_block(void **state)
 
 int main(void)
 {
+    signal(SIGHUP, SIG_DFL); /* nohup leaves it ignored */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all),
         cmocka_unit_test(test_some),
