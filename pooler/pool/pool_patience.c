@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* When a server stays on its worker although it could serve somebody elsewhere at once.
+/* pool_patience.c - when a server stays on its worker although it could serve somebody elsewhere at once.
  *
  * Moving a server costs two wake-ups and eight system calls; within that time the waiter's own worker often has one
  * free. So a move is put off, twice, and each time for a short while only:
