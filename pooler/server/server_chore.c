@@ -4,8 +4,8 @@
  *   client gone or done -> [drain what is owed] -> [wait for cancels] -> [ROLLBACK] -> [reset query] -> pool
  *
  * A server whose client vanished is recovered only if the last message sent to it was complete: a copy is failed,
- * open extended messages get their Sync, what runs is cancelled, and the replies are drained against the queue.
- * Any mismatch or server_recovery_timeout closes it. */
+ * open extended messages are rolled back and get their Sync, what runs is cancelled, and the replies are drained
+ * against the queue. Any mismatch or server_recovery_timeout closes it. */
 #include <errno.h>
 #include <string.h>
 
@@ -42,13 +42,15 @@ static bool wind_up(Server *s, bool cancel)
     Pipeline *p = &s->pipeline;
     PwUsec now = worker_now(s->stream.worker);
     forget_fakes(s);
-    bool busy = p->count > 0;
+    bool busy = p->count > 0, wants_sync = p->open || p->skipping;
     if (p->copy_in && !p->copy_ended) {
         if (!send_msg(s, PW_F_COPY_FAIL, "client disconnected"))
             return false;
         pipeline_push(p, PIPE_COPY_END, PIPE_SWALLOW, NULL, NULL, now);
+    } else if (p->open && !p->skipping && !server_send_own(s, "ROLLBACK")) {
+        return false; /* its Sync alone would commit what ran in a group that the client never ended */
     }
-    if (p->open || p->skipping) {
+    if (wants_sync) {
         if (!send_msg(s, PW_F_SYNC, NULL))
             return false;
         pipeline_push(p, PIPE_SYNC, PIPE_SWALLOW, NULL, NULL, now);
@@ -65,6 +67,12 @@ static bool is_quiet(const Server *s)
            !stream_input_held(&s->stream);
 }
 
+/* Nothing owed and no group without its Sync, which holds a transaction open that ReadyForQuery has not told about. */
+static bool is_settled(const Pipeline *p)
+{
+    return pipeline_is_clean(p) && !p->open;
+}
+
 void server_unlink(Server *s, bool whole_session)
 {
     const Config *config = worker_ctx(s->stream.worker)->config;
@@ -74,7 +82,7 @@ void server_unlink(Server *s, bool whole_session)
     s->pipeline.arg = s;
     bool reset = config->server_reset_query[0] &&
                  (whole_session || config->server_reset_query_always);
-    if (PW_LIKELY(s->txn_status == 'I' && !reset && s->cancels == 0 && pipeline_is_clean(&s->pipeline) && is_quiet(s))) {
+    if (PW_LIKELY(s->txn_status == 'I' && !reset && s->cancels == 0 && is_settled(&s->pipeline) && is_quiet(s))) {
         server_to_pool(s);
         return;
     }
@@ -84,7 +92,7 @@ void server_unlink(Server *s, bool whole_session)
     s->reset_due = reset;
     s->linked_at = worker_now(s->stream.worker);
     stream_read_start(&s->stream);
-    if (!s->pipeline.ambiguous && !pipeline_is_clean(&s->pipeline) && !wind_up(s, !s->let_finish))
+    if (!s->pipeline.ambiguous && !is_settled(&s->pipeline) && !wind_up(s, !s->let_finish))
         return;
     server_chore_next(s);
 }

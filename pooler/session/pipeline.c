@@ -163,7 +163,7 @@ void pipeline_push_entry(Pipeline *p, const PipelineEntry *entry)
     PipelineKind kind = (PipelineKind)e.kind;
     if (kinds[kind].extended)
         p->open = true;
-    else if (kind == PIPE_SYNC)
+    else if (owes_ready(&e)) /* Query and FunctionCall commit what was open as Sync does */
         p->open = false;
     if (p->skipping) {
         if (kind != PIPE_SYNC) {

@@ -64,7 +64,8 @@ typedef struct Pipeline {
     bool maybe_ready;  /* skipping, but a Sync sent during the failed copy may have ended that already */
     bool ambiguous;
     unsigned owed_ready; /* entries that owe a ReadyForQuery */
-    bool open; /* extended messages were sent since the last Sync */
+    bool open; /* extended messages were sent since the last Sync, Query or FunctionCall: a transaction may be open of which
+                * ReadyForQuery has not told */
     void (*on_drop)(void *arg, const PipelineEntry *entry); /* an error discarded it, or pipeline_clear; may be NULL */
     void *arg;
 } Pipeline;

@@ -128,6 +128,30 @@ def test_the_server_of_a_dead_client_is_recovered_not_thrown_away(make_pooler, p
     assert d.one("SELECT count(*) FROM orphan") == "0"
 
 
+@pytest.mark.poolwise
+@pytest.mark.parametrize("end", ["reset", "terminate"])
+@pytest.mark.parametrize("answered", [True, False], ids=["answered", "under way"])
+def test_a_group_that_never_got_its_sync_is_rolled_back(make_pooler, pg, end, answered):
+    """As PostgreSQL does it: what was executed without a Sync is undone, not committed by the next client's query."""
+    p = make_pooler(default_pool_size=1)
+    conn = pg.connect()
+    conn.execute("DROP TABLE IF EXISTS orphan; CREATE TABLE orphan(i int)")
+    conn.close()
+    c = p.client()
+    pid = c.one(PID)
+    c.send(wire.parse("INSERT INTO orphan VALUES (1)"), wire.bind(), wire.execute(), wire.flush())
+    c.expect("12C")
+    if not answered:
+        c.send(wire.parse("INSERT INTO orphan SELECT 2 FROM pg_sleep(0.3)"), wire.bind(), wire.execute(), wire.flush())
+    if end == "terminate":
+        c.send(wire.terminate())
+    c.reset()
+    d = p.client()
+    assert d.one("SELECT count(*) FROM orphan") == "0"
+    assert d.one("SELECT count(*) FROM orphan") == "0"
+    assert d.one(PID) == pid
+
+
 def test_client_that_dies_in_the_middle_of_a_message(make_pooler):
     """Half a Query was sent: nothing can be said to this server any more; the next client has a good one."""
     p = make_pooler(default_pool_size=1)

@@ -565,6 +565,10 @@ static void test_open(void **state)
     push("B");
     replies("Z1Z2");
     assert_true(f.p.open);
+    push("Q");
+    assert_false(f.p.open);
+    push("BF");
+    assert_false(f.p.open);
 }
 
 int main(void)
