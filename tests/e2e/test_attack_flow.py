@@ -155,6 +155,8 @@ def test_stray_copy_data_is_out_before_the_server_is_lent(make_pooler, fake, chu
     for i, other in enumerate(others):
         other.send(wire.query(f"SELECT '{i}'"))
     t = in_background(c.send, rest)
+    if chunk == 1000:
+        wait_until(lambda: [r["state"] for r in p.console().servers()] == ["tested"], what="held until it is out")
     asked = set()
     for _ in others:
         msg = read_past_copy_data(s)

@@ -73,9 +73,9 @@ def test_copy_in_that_the_client_fails(make_pooler):
     clean(p)
 
 
-def test_copy_in_server_error_while_the_client_goes_on_sending(make_pooler, workers):
+def test_copy_in_server_error_while_the_client_goes_on_sending(make_pooler, tap, workers):
     """After the error the rest of the client's CopyData and its CopyDone must reach nobody else (pgbouncer #1471, #1025)."""
-    p = make_pooler(default_pool_size=1, **workers)
+    p = make_pooler(databases={"p0": f"host=127.0.0.1 port={tap.port} dbname=p0"}, default_pool_size=1, **workers)
     c = p.client()
     c.copy_in_start("COPY copied FROM STDIN")
     c.send(wire.copy_data("not a number\tx\n"))
@@ -86,6 +86,7 @@ def test_copy_in_server_error_while_the_client_goes_on_sending(make_pooler, work
     c.send(*[wire.copy_data(f"{i}\tx\n") for i in range(100)], wire.copy_done())
     assert c.one("SELECT 'still here'") == "still here"
     assert other.one("SELECT count(*) FROM copied") == "0"
+    assert b"99\tx\n" not in tap.all_to_server() and b"still here" in tap.all_to_server()
     clean(p)
 
 

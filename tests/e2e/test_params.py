@@ -96,13 +96,14 @@ def test_a_pipeline_right_after_a_switch_sees_its_own_parameters(make_pooler):
             assert c.until_ready().rows == [["2"]]
 
 
-def test_replay_is_not_visible_to_the_client(make_pooler):
+def test_replay_is_not_visible_to_the_client(make_pooler, reference):
     """The SET that the pooler sends brings messages of its own: none of them may pass."""
     p = make_pooler(default_pool_size=1)
     a, b = p.client(TimeZone="Asia/Tokyo"), p.client()
+    ignored = "S" if reference else ""  # PgBouncer passes the ParameterStatus of its own SET on
     for _ in range(2):
-        assert "".join(t for t in b.query("SELECT 1").types if t != "S") == "TDCZ"
-        assert "".join(t for t in a.query("SELECT 1").types if t != "S") == "TDCZ"
+        for c in (b, a):
+            assert "".join(t for t in c.query("SELECT 1").types if t not in ignored) == "TDCZ"
 
 
 def test_no_replay_when_nothing_differs(make_pooler, fake):

@@ -152,9 +152,13 @@ def test_a_slow_reader_holds_up_only_itself(make_pooler, pg):
     slow, quick = p.client(), p.client()
     slow.send(wire.query("SELECT repeat('x', 60000) FROM generate_series(1, 1000)"))
     wait_until(slow.readable)
-    wait_until(lambda: pg.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientWrite'") == 1)
+
+    def stuck():
+        return pg.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientWrite' AND query LIKE '%repeat%'") == 1
+    wait_until(lambda: all(stuck() for _ in range(200)))
     for i in range(50):
         assert quick.one(f"SELECT {i}") == str(i)
+    assert stuck()
     assert len(slow.until_ready().rows) == 1000
 
 
