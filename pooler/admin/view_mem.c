@@ -12,6 +12,7 @@ static const AdminColumn mem_columns[] = {
 
 typedef struct Mem {
     uint64_t clients, servers, workers, held, unsent, server_held;
+    uint64_t owed, on_servers; /* requests without an answer, prepared statements of servers */
     uint64_t query_bytes, query_entries, query_max;
 } Mem;
 
@@ -19,6 +20,8 @@ static void count_server(void *arg, Server *s)
 {
     Mem *m = arg;
     m->servers++;
+    m->owed += s->pipeline.count;
+    m->on_servers += server_statements_count(&s->statements);
     m->server_held += s->held.cap + s->stream.out.cap + s->welcome.cap;
 }
 
@@ -74,18 +77,21 @@ static void count_db(void *arg, DbState *db)
 
 static void finish(WorkerCtx *ctx, AdminShow *show)
 {
-    (void)ctx;
     const Mem *m = show->gather;
     AdminResult *r = &show->result;
     uint64_t users = 0, dbs = 0, statements, statement_bytes;
     registry_each_user(count_user, &users);
     registry_each_db(count_db, &dbs);
     put_objects(r, "user_cache", sizeof(UserState), users);
+    put_objects(r, "credentials_cache", sizeof(Secret), userlist_count(ctx->users));
     put_objects(r, "db_cache", sizeof(DbState), dbs);
     put_objects(r, "pool_cache", sizeof(PoolEntry) + sizeof(Pool) + m->workers * (sizeof(PoolLocal) + sizeof(PoolShard)),
                 registry_n_pools());
     put_objects(r, "server_cache", sizeof(Server), m->servers);
     put_objects(r, "client_cache", sizeof(Client), m->clients);
+    put_objects(r, "var_list_cache", sizeof(ParamSet), m->clients + m->servers);
+    put_objects(r, "outstanding_request_cache", sizeof(PipelineEntry), m->owed);
+    put_objects(r, "server_prepared_statement_cache", sizeof(ServerStatement), m->on_servers);
     statement_store_stats(&statements, &statement_bytes);
     put(r, "prepared_statement_cache", statements ? statement_bytes / statements : 0, statements, 0, statement_bytes);
     /* one receive buffer a worker; connections have none of their own */

@@ -119,6 +119,11 @@ static char *join(const PwStrList *list)
     return text;
 }
 
+NetTune app_client_tune(const Config *c)
+{
+    return (NetTune){c->tcp_keepalive, c->tcp_keepidle, c->tcp_keepintvl, c->tcp_keepcnt, c->tcp_user_timeout, c->tcp_socket_buffer};
+}
+
 static bool open_listener(const Config *c)
 {
     char why[300];
@@ -134,8 +139,7 @@ static bool open_listener(const Config *c)
         .listen_backlog = c->listen_backlog,
         .so_reuseport = c->so_reuseport,
         .tcp_defer_accept = c->tcp_defer_accept,
-        .tune = {c->tcp_keepalive, c->tcp_keepidle, c->tcp_keepintvl, c->tcp_keepcnt, c->tcp_user_timeout,
-                 c->tcp_socket_buffer},
+        .tune = app_client_tune(c),
         .inherited = inherited,
         .inherited_count = n_taken ? n_taken : notify_listen_fds(inherited, PW_ARRAY_LEN(inherited)),
         .taken_over = n_taken > 0,

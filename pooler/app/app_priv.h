@@ -22,6 +22,9 @@ typedef struct App {
 
 extern App app;
 
+/* app.c */
+NetTune app_client_tune(const Config *config); /* the tcp_* options for client sockets */
+
 /* app_log.c */
 PwErr app_log_configure(const Config *config);
 

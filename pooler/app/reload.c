@@ -82,6 +82,10 @@ static void swap_visit(Worker *w, void *arg)
     ctx->tls = tls_set_ref(swap->tls);
     ctx->config = config_ref(swap->config);
     ctx->users = userlist_ref((UserList *)(uintptr_t)swap->users);
+    if (w->index == 0) {
+        NetTune tune = app_client_tune(swap->config);
+        listener_set_tune(app.listener, &tune, swap->config->tcp_defer_accept);
+    }
     resolver_set_ttl(ctx->resolver, ctx->config->dns_max_ttl, ctx->config->dns_nxdomain_ttl);
     if (ctx->queries)
         query_table_set_samples(ctx->queries, (unsigned)ctx->config->query_log_samples);

@@ -33,6 +33,7 @@ static void retire_visit(Worker *w, void *arg)
     }
     local->worker = w;
     alarms_forget(local);
+    registry_keep_stats(local); /* nobody finds them here any more */
     pool_shard_retire(local->shard);
 }
 

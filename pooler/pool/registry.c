@@ -210,6 +210,15 @@ bool registry_take_off(PoolEntry *entry)
     return free_of_clients;
 }
 
+void registry_keep_stats(PoolLocal *local)
+{
+    pthread_mutex_lock(&registry.lock);
+    pool_stats_add(&local->entry->db->past, &local->stats);
+    pthread_mutex_unlock(&registry.lock);
+    memset(&local->stats, 0, sizeof(local->stats));
+}
+
+/* What servers that ended late still counted goes along. */
 void registry_free_entry(PoolEntry *entry)
 {
     pthread_mutex_lock(&registry.lock);

@@ -154,7 +154,9 @@ void pool_entry_worked(PoolEntry *entry);
 /* Retiring: registry_take_off (main worker) makes the entry unfindable unless somebody holds a reference; then each
  * worker runs pool_shard_retire and takes its PoolLocal off its list; when pool_drained() registry_free_entry. */
 bool registry_take_off(PoolEntry *entry);
-void registry_free_entry(PoolEntry *entry); /* its statistics go on in DbState.past */
+void registry_free_entry(PoolEntry *entry);
+/* Moves a worker's counters to DbState.past, with which SHOW STATS goes on. On that worker, when its part is off its list. */
+void registry_keep_stats(PoolLocal *local);
 
 static inline PoolLocal *pool_local(PoolShard *shard)
 {
