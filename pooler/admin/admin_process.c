@@ -62,20 +62,6 @@ static void set_without_effect(AdminSession *s, const char *notice, const char *
         admin_complete(s, tag);
 }
 
-/* A notice ahead of the answer. False: the console is gone. */
-static bool say(AdminSession *s, const char *what)
-{
-    Client *c = s->client;
-    PwErrorText text = {.severity = "NOTICE", .sqlstate = "00000", .message = what};
-    PwBuf out;
-    pw_buf_init(&out);
-    pw_msg_notice(&out, &text);
-    if (!stream_send_buf(&c->relay.stream, &out))
-        client_close(c, NULL, "client unexpected eof");
-    pw_buf_finish(&out);
-    return c->console != NULL;
-}
-
 void admin_cmd_set(AdminSession *s, const AdminRequest *r)
 {
     char why[CONFIG_WHY] = "", tag[ADMIN_TAG_MAX];
@@ -97,7 +83,9 @@ void admin_cmd_set(AdminSession *s, const AdminRequest *r)
         admin_error_state(s, "08P01", why[0] ? why : NULL, "SET failed");
         return;
     }
-    if (why[0] && !say(s, why))
+    if (why[0])
+        admin_notice(s, "TLS settings could not be applied, still using old configuration", why);
+    if (!s->client->console)
         return;
     AdminJob *job = admin_job_create(s, NULL);
     snprintf(job->tag_text, sizeof(job->tag_text), "%s", tag);

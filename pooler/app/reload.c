@@ -209,7 +209,7 @@ static const TlsSet *tls_for(const Config *config, const char *key, const TlsSet
     if (tls_set_create(config, &set, text) == PW_OK)
         return set;
     pw_log(PW_LOG_ERROR, "%s", text);
-    snprintf(why, CONFIG_WHY, "%.200s; the TLS settings from before stay in use", text);
+    snprintf(why, CONFIG_WHY, "%s", text);
     return tls_set_ref(old);
 }
 

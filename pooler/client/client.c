@@ -75,7 +75,7 @@ static void early_input(Client *c)
     if (got == -1)
         return;
     if (got <= 0) {
-        client_close(c, NULL, got == 0 ? "client unexpected eof" : strerror(errno));
+        client_close(c, NULL, got == 0 ? "client unexpected eof" : stream_error(&c->relay.stream));
         return;
     }
     if (pw_buf_unread(&c->relay.held) + (size_t)got > 2 * PW_AUTH_MAX) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -127,6 +128,12 @@ ssize_t stream_recv(Stream *s, void *buf, size_t n)
             continue;
         return errno == EAGAIN ? -1 : -2;
     }
+}
+
+const char *stream_error(const Stream *s)
+{
+    const char *why = s->tls ? stream_tls_reason(s) : NULL;
+    return why ? why : strerror(errno);
 }
 
 bool stream_send(Stream *s, const void *bytes, size_t n)

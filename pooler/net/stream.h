@@ -46,6 +46,9 @@ void stream_read_stop(Stream *s);
 /* > 0 bytes; 0 end of file; -1 would block; -2 error (errno). */
 ssize_t stream_recv(Stream *s, void *buf, size_t n);
 
+/* Right after stream_recv said -2: why. Static storage. */
+const char *stream_error(const Stream *s);
+
 /* Sends now what can be sent and buffers the rest. False: the peer is gone (the caller closes). */
 PW_MUSTCHECK bool stream_send(Stream *s, const void *bytes, size_t n);
 PW_MUSTCHECK bool stream_send_buf(Stream *s, PwBuf *buf); /* sends and empties buf */

@@ -42,6 +42,7 @@ struct StreamTls {
     bool more;               /* input is held inside */
     bool read_wants_write;   /* a read goes on when the socket is writable: a key update is being answered */
     bool write_wants_read;
+    const char *reason;      /* OpenSSL's word for what failed, its storage */
     char text[64];
     char error[200];
 };
@@ -123,6 +124,8 @@ static void note_error(StreamTls *t)
     long verify = SSL_get_verify_result(t->ssl);
     const char *text = ERR_reason_error_string(code);
     t->failed = true;
+    if (!t->reason)
+        t->reason = text;
     if (t->error[0] || (t->eof && !code))
         return;
     if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && verify != X509_V_OK)
@@ -137,6 +140,11 @@ static void note_error(StreamTls *t)
 const char *stream_tls_error(const Stream *s)
 {
     return s->tls && s->tls->error[0] ? s->tls->error : NULL;
+}
+
+const char *stream_tls_reason(const Stream *s)
+{
+    return s->tls->reason;
 }
 
 /* ---- life ---- */

@@ -46,6 +46,8 @@ size_t stream_tls_endpoint_hash(const Stream *s, uint8_t hash[STREAM_TLS_HASH_MA
 
 /* ---- for stream.c ---- */
 
+const char *stream_tls_reason(const Stream *s); /* as stream_error; NULL: errno has it */
+
 /* As stream_recv. */
 ssize_t stream_tls_recv(Stream *s, void *buf, size_t n);
 /* Bytes taken; -1 would block; -2 the peer is gone. */

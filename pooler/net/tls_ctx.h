@@ -37,7 +37,7 @@ typedef struct TlsSpec {
     const char *ciphers, *tls13_ciphers, *dheparams, *ecdhcurve;
 } TlsSpec;
 
-#define TLS_WHY 400
+#define TLS_WHY 300
 
 /* Reads the files. PW_ERR_IO, PW_ERR_SYNTAX, PW_ERR_RANGE: why[TLS_WHY] then has a text. */
 PW_MUSTCHECK PwErr tls_ctx_create(const TlsSpec *spec, TlsCtx **ret_ctx, char *why);

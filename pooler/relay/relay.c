@@ -142,7 +142,7 @@ void relay_client_input(Relay *r)
     if (got == -1)
         return;
     if (got <= 0) {
-        relay_fail(r, NULL, got == 0 ? "client unexpected eof" : strerror(errno));
+        relay_fail(r, NULL, got == 0 ? "client unexpected eof" : stream_error(&r->stream));
         return;
     }
     r->local->stats.bytes_received += (uint64_t)got;

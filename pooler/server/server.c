@@ -214,7 +214,7 @@ static void ready_input(Server *s)
     if (got == -1)
         return;
     if (got <= 0) {
-        server_close(s, got == 0 ? "server conn crashed?" : strerror(errno));
+        server_close(s, got == 0 ? "server conn crashed?" : stream_error(&s->stream));
         return;
     }
     while (n >= PW_WIRE_HEADER) {

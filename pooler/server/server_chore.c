@@ -181,7 +181,7 @@ void server_chore_input(Server *s)
         return;
     }
     if (got <= 0) {
-        server_close(s, got == 0 ? "server conn crashed?" : strerror(errno));
+        server_close(s, got == 0 ? "server conn crashed?" : stream_error(&s->stream));
         return;
     }
     while (n > 0) {
