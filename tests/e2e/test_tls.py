@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """TLS on both sides."""
 import shutil
+import signal
 import socket
 import ssl
 import struct
@@ -10,6 +11,7 @@ import threading
 import pytest
 
 from support import wire
+from support.tap import Tap, fake_line
 from support.util import DEADLINE, wait_until
 
 TLS13 = "TLSv1.3/TLS_AES_256_GCM_SHA384"
@@ -316,6 +318,90 @@ def test_pool_and_server_lines_by_sslmode(make_pooler, tls_pg):
     assert p.client("p1").one("SELECT 1") == "1"
     with pytest.raises(wire.ServerError, match="pg_hba.conf rejects connection"):
         p.client("p2")
+
+
+# ---- bad servers
+
+
+def test_server_that_hangs_in_the_handshake(make_pooler, fake):
+    p = make_pooler(server_tls_sslmode="prefer", server_connect_timeout=1, query_wait_timeout=2,
+                    databases={"p0": fake_line(fake)})
+    c = p.raw()
+    c.startup(user="postgres", database="p0")
+    fake.listener.settimeout(20)
+    sock, _ = fake.listener.accept()
+    assert sock.recv(8) == wire.SSL_REQUEST
+    sock.sendall(b"S")
+    p.wait_log("closing because: connect timeout")
+    sock.close()
+    assert c.fatal()["M"] == "query_wait_timeout"
+
+
+def test_bytes_behind_the_servers_answer_are_never_believed(make_pooler, fake):
+    """What somebody in the middle puts behind the S reaches the TLS library, not the login."""
+    p = make_pooler(server_tls_sslmode="require", query_wait_timeout=1, databases={"p0": fake_line(fake)})
+    c = p.raw()
+    c.startup(user="postgres", database="p0")
+    fake.listener.settimeout(20)
+    sock, _ = fake.listener.accept()
+    assert sock.recv(8) == wire.SSL_REQUEST
+    sock.sendall(b"S" + wire.message("R", struct.pack("!i", 0)) + wire.message("Z", b"I"))
+    p.wait_log("connect failed: TLS handshake error: wrong version number")
+    sock.close()
+    assert c.fatal()["M"] == "query_wait_timeout"
+
+
+def test_nothing_in_clear(make_pooler, certs, tls_pg):
+    """On the wire to the server: the SSLRequest, then nothing that can be read, cancel requests included."""
+    tap = Tap(tls_pg.port)
+    try:
+        p = make_pooler(postgres=tls_pg, server_tls_sslmode="require", databases={"p0": f"host=127.0.0.1 port={tap.port}"})
+        c = p.client()
+        c.send(wire.query("SELECT pg_sleep(60)"))
+        wait_until(lambda: tls_pg.sql("SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'"))
+        c.cancel(p.port)
+        assert c.until_ready().error["C"] == "57014"
+        assert len(tap.to_server) == 2
+        for sent in tap.to_server:
+            assert sent.startswith(wire.SSL_REQUEST)
+            assert b"postgres" not in sent and b"pg_sleep" not in sent and struct.pack("!i", 80877102) not in sent
+    finally:
+        tap.close()
+
+
+@pytest.mark.poolwise
+def test_server_with_more_to_say_is_not_handed_over(make_pooler, certs, fake):
+    """A ReadyForQuery that ends a full read, and behind it a notice that the TLS library already holds: no socket
+    event will announce it. The server goes to the other worker's client only after it was read."""
+    crt, key = certs.site("server", "localhost", "DNS:localhost,IP:127.0.0.1")
+    fake.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    fake.tls.load_cert_chain(crt, key)
+    p = make_pooler(server_tls_sslmode="require", worker_threads=2, default_pool_size=1, databases={"p0": fake_line(fake)},
+                    query_wait_notify=0)
+    head = wire.message("T", struct.pack("!h", 1) + wire.cstr("v") + struct.pack("!IhIhih", 0, 0, 25, -1, -1, 0))
+    tail = wire.message("C", wire.cstr("SELECT 1")) + wire.message("Z", b"I")
+    size = 65536 - len(head) - len(tail) - 5 - 6
+    reply = head + wire.message("D", struct.pack("!hi", 1, size) + b"x" * size) + tail
+    assert len(reply) == 65536  # WORKER_SCRATCH_SIZE: four TLS records
+    a = p.raw()
+    a.startup(user="postgres", database="p0")
+    session = fake.accept()
+    a.authenticate("postgres", None)
+    b = p.client()
+    for _ in range(3):
+        for c, other in ((a, b), (b, a)):
+            c.send(wire.query("SELECT big"))
+            session.expect("Q")
+            other.send(wire.query("SELECT small"))
+            wait_until(lambda: [r for r in p.console().clients() if r["state"] == "waiting"])
+            p.signal(signal.SIGSTOP)
+            session.send(reply, wire.message("N", b"SNOTICE\0C00000\0Mlate\0\0"))
+            p.signal(signal.SIGCONT)
+            assert len(c.until_ready().rows[0][0]) == size
+            session.expect("Q")  # of the waiting client, on the same connection
+            session.answer("small")
+            assert other.until_ready().rows == [["small"]]
+    assert len(fake.sessions) == 1
 
 
 # ---- the data path

@@ -99,6 +99,7 @@ class FakeServer:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.sessions = []
+        self.tls = None  # an ssl.SSLContext: SSLRequest is answered with S
 
     def accept_raw(self, deadline=20):
         """The next connection with its start-up packet read, nothing answered."""
@@ -106,7 +107,7 @@ class FakeServer:
         sock, _ = self.listener.accept()
         session = FakeSession(sock)
         self.sessions.append(session)
-        session.read_startup()
+        session.read_startup(self.tls)
         return session
 
     def accept(self, deadline=20):
@@ -132,7 +133,7 @@ class FakeSession(wire.Conn):
         self.buf = b""
         self.params, self.notices, self.key, self.status = {}, [], None, None
 
-    def read_startup(self):
+    def read_startup(self, tls=None):
         while True:
             wait = self.sock
             wait.settimeout(self.deadline)
@@ -141,7 +142,9 @@ class FakeSession(wire.Conn):
             body = self._exactly(length - 4)
             (code,) = struct.unpack_from("!i", body)
             if code == 80877103:
-                self.send(b"N")
+                self.send(b"S" if tls else b"N")
+                if tls:
+                    self.sock = tls.wrap_socket(self.sock, server_side=True)
                 continue
             self.startup_code = code
             parts = body[4:].split(b"\0")
