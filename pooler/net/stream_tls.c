@@ -4,10 +4,10 @@
  *   socket --recv--> BIO --> OpenSSL: read-ahead buffer --> decrypted record --SSL_read--> caller's buffer
  *                     ^ `first`: bytes read before TLS began
  *
- * The socket's event says nothing about what OpenSSL already holds. So each stream_tls_recv reads until nothing is held or
- * the buffer is full; only in the second case `more` is set and the read event is made active again. Each
- * call takes at most READS records' worth from the socket, and none when it was called for `more`: a fast
- * sender cannot keep the loop at one connection. */
+ * The socket's event says nothing about what OpenSSL already holds. So each stream_tls_recv reads until nothing is held and
+ * the socket gave less than it was asked for, or the buffer is full; only in the second case `more` is set
+ * and the read event is made active again. Each call reads the socket at most READS times, and not at all when it
+ * was called for `more`: a fast sender cannot keep the loop at one connection. */
 #include "pooler/net/stream_tls.h"
 
 #include <openssl/bio.h>
@@ -26,7 +26,7 @@
 #include "pooler/net/sys.h"
 #include "poolwise/mem.h"
 
-#define READS 4            /* of up to 16 KiB each: as much as the scratch buffer takes */
+#define READS 8            /* of up to 16 KiB each; the caller's buffer is the other limit */
 #define HANDSHAKE_READS 32 /* certificates and all; the rest waits for the next event */
 
 struct StreamTls {
@@ -39,6 +39,7 @@ struct StreamTls {
     bool open;               /* the handshake is done */
     bool failed;             /* nothing can be read or written any more */
     bool eof;                /* the socket ended */
+    bool flowing;            /* the last recv gave all that was asked for: there may be more */
     bool more;               /* input is held inside */
     bool read_wants_write;   /* a read goes on when the socket is writable: a key update is being answered */
     bool write_wants_read;
@@ -74,6 +75,7 @@ static int bio_read(BIO *bio, char *buf, int n)
     if (got < 0 && errno == EAGAIN)
         BIO_set_retry_read(bio);
     t->eof = t->eof || got == 0;
+    t->flowing = got == n;
     return (int)got;
 }
 
@@ -374,7 +376,7 @@ ssize_t stream_tls_recv(Stream *s, void *buf, size_t n)
             return result;
         }
         total += got;
-        if (!SSL_has_pending(t->ssl))
+        if (!SSL_has_pending(t->ssl) && !t->flowing)
             break;
     }
     s->bytes_in += total;

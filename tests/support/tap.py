@@ -105,6 +105,7 @@ class FakeServer:
         """The next connection with its start-up packet read, nothing answered."""
         self.listener.settimeout(deadline)
         sock, _ = self.listener.accept()
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         session = FakeSession(sock)
         self.sessions.append(session)
         session.read_startup(self.tls)
