@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "advisor/app.h"
+#include "advisor/app_priv.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,11 +8,11 @@
 #include "advisor/candidate/generate.h"
 #include "advisor/catalog/load.h"
 #include "advisor/catalog/replica.h"
-#include "advisor/cost/hypopg.h"
+#include "advisor/catalog/snapshot.h"
 #include "advisor/cost/model.h"
 #include "advisor/cost/write_cost.h"
-#include "advisor/report/findings.h"
 #include "advisor/select/cover.h"
+#include "advisor/source/file.h"
 #include "advisor/source/source.h"
 
 #define MIN_GAIN_DEFAULT 0.005
@@ -20,34 +20,24 @@
 #define SEARCH_SECONDS 120.0
 #define CLAMP 20.0             /* a statement's time per unit of cost is at most this far from the median */
 
-typedef struct App {
-    const AdvOptions *options;
-    AdvArena *arena;
-    AdvDb *db;
-    AdvCatalog *catalog;
-    AdvWorkload *workload;
-    AdvHypopg *hypopg;
-    AdvReport report;
-} App;
-
-static int fail(int code, const char *why)
+int adv_app_fail(int code, const char *why)
 {
     fprintf(stderr, "advisor: %s\n", why);
     return code;
 }
 
-static int read_sources(App *app)
+int adv_app_read_sources(App *app)
 {
     const char *note, *why;
     for (size_t i = 0; i < app->options->logs.n; i++) {
         if (adv_source_pooler_log(app->workload, app->options->logs.items[i], &note, &why))
-            return fail(ADV_EXIT_INPUT, why);
+            return adv_app_fail(ADV_EXIT_INPUT, why);
         if (note)
             adv_report_note(&app->report, note);
     }
     for (size_t i = 0; i < app->options->sql_files.n; i++) {
         if (adv_source_sql_file(app->workload, app->options->sql_files.items[i], &note, &why))
-            return fail(ADV_EXIT_INPUT, why);
+            return adv_app_fail(ADV_EXIT_INPUT, why);
         if (note)
             adv_report_note(&app->report, note);
     }
@@ -60,26 +50,44 @@ static int read_replicas(App *app)
         AdvDb *db;
         const char *why;
         if (adv_db_connect(app->arena, app->options->replica_dsns.items[i], &db, &why))
-            return fail(ADV_EXIT_DATABASE, why);
+            return adv_app_fail(ADV_EXIT_DATABASE, why);
         PwErr err = adv_load_replica_usage(db, app->catalog, &why);
         adv_db_close(db);
         if (err)
-            return fail(ADV_EXIT_DATABASE, why);
+            return adv_app_fail(ADV_EXIT_DATABASE, why);
     }
     return ADV_EXIT_OK;
 }
 
-static int read_database(App *app)
+static int read_snapshot(App *app)
 {
     const char *why;
+    char *text = adv_file_read(app->arena, app->options->snapshot, &why);
+    if (!text)
+        return adv_app_fail(ADV_EXIT_INPUT, why);
+    PwErr err = adv_snapshot_read(app->catalog, text, &why);
+    free(text);
+    if (err)
+        return adv_app_fail(ADV_EXIT_INPUT, adv_arena_printf(app->arena, "%s: %s", app->options->snapshot, why));
+    adv_workload_analyse(app->workload, app->catalog);
+    adv_workload_add_fk_checks(app->workload, app->catalog);
+    adv_report_note(&app->report, "no server was asked: schema and statistics are those of the snapshot, costs come from the advisor's own model");
+    return read_replicas(app);
+}
+
+int adv_app_read_database(App *app)
+{
+    const char *why;
+    if (app->options->snapshot)
+        return read_snapshot(app);
     if (adv_db_connect(app->arena, app->options->dsn, &app->db, &why))
-        return fail(ADV_EXIT_DATABASE, why);
+        return adv_app_fail(ADV_EXIT_DATABASE, why);
     if (adv_load_schema(app->db, app->catalog, &why))
-        return fail(ADV_EXIT_DATABASE, why);
+        return adv_app_fail(ADV_EXIT_DATABASE, why);
     adv_workload_analyse(app->workload, app->catalog);
     adv_workload_add_fk_checks(app->workload, app->catalog);
     if (adv_load_statistics(app->db, app->catalog, &why))
-        return fail(ADV_EXIT_DATABASE, why);
+        return adv_app_fail(ADV_EXIT_DATABASE, why);
     return read_replicas(app);
 }
 
@@ -116,6 +124,23 @@ static void set_weights(AdvWorkload *w)
     }
 }
 
+static void note_unparsed(App *app)
+{
+    const AdvWorkload *w = app->workload;
+    double calls = 0, ms = 0;
+    for (int i = 0; i < w->n_queries; i++) {
+        calls += w->queries[i]->foreign_key_check ? 0 : w->queries[i]->calls;
+        ms += w->queries[i]->total_ms;
+    }
+    if (w->unparsed < 1)
+        return;
+    const char *share = calls > 0 ? adv_arena_printf(app->arena, "%.1f %% of the calls", 100 * w->unparsed_calls / calls) : "no call";
+    if (ms > 0)
+        share = adv_arena_printf(app->arena, "%s, %.1f %% of the measured time", share, 100 * w->unparsed_ms / ms);
+    adv_report_note(&app->report, adv_arena_printf(app->arena, "%.0f statements (%s) do not parse and are not considered, the first: %s", w->unparsed, share,
+                                                   w->first_unparsed));
+}
+
 static void note_statistics(App *app)
 {
     for (int i = 0; i < app->catalog->n_tables; i++) {
@@ -130,9 +155,7 @@ static void note_statistics(App *app)
                             adv_arena_printf(app->arena, "%s is empty or was never analysed: run ANALYZE %s and ask again",
                                              t->name, adv_table_sql_name(app->catalog, t)));
     }
-    if (app->workload->unparsed > 0)
-        adv_report_note(&app->report, adv_arena_printf(app->arena, "%.0f statements do not parse, the first: %s",
-                                                       app->workload->unparsed, app->workload->first_unparsed));
+    note_unparsed(app);
     if (app->workload->unlogged_calls > 0)
         adv_report_note(&app->report,
                         adv_arena_printf(app->arena, "%.0f calls are in the log without their text and are not considered",
@@ -154,7 +177,7 @@ static void note_builds(App *app)
 static const AdvCostBackend *choose_backend(App *app)
 {
     const char *why;
-    if (!app->options->no_hypopg) {
+    if (!app->options->no_hypopg && !app->catalog->offline) {
         if (!adv_hypopg_create(app->arena, app->db, app->catalog, &app->hypopg, &why))
             return adv_hypopg_backend(app->hypopg);
         adv_report_note(&app->report, adv_arena_printf(app->arena, "costs come from the advisor's own model: %s", why));
@@ -162,13 +185,16 @@ static const AdvCostBackend *choose_backend(App *app)
     return adv_model_create(app->arena, app->catalog);
 }
 
-static void advise(App *app)
+void adv_app_advise(App *app)
 {
     AdvWorkload *w = app->workload;
     AdvReport *report = &app->report;
     const AdvOptions *options = app->options;
     const AdvCostBackend *backend = choose_backend(app);
-    adv_plan_today(app->db, app->catalog, w);
+    if (app->catalog->offline)
+        adv_plan_offline(app->catalog, w);
+    else
+        adv_plan_today(app->db, app->catalog, w);
     set_weights(w);
     AdvPool *pool = adv_pool_create(app->arena, app->catalog);
     int **ids = ADV_NEW_ARRAY(app->arena, int *, w->n_queries + 1);
@@ -225,28 +251,45 @@ static int print(const App *app)
         break;
     }
     if (fputs(text, stdout) == EOF || fflush(stdout) == EOF)
-        return fail(ADV_EXIT_INTERNAL, "cannot write the report");
+        return adv_app_fail(ADV_EXIT_INTERNAL, "cannot write the report");
+    return ADV_EXIT_OK;
+}
+
+void adv_app_open(App *app, const AdvOptions *options)
+{
+    *app = (App){.options = options, .arena = adv_arena_create()};
+    app->catalog = adv_catalog_create(app->arena);
+    app->workload = adv_workload_create(app->arena);
+    app->report.arena = app->arena;
+}
+
+void adv_app_close(App *app)
+{
+    adv_hypopg_finish(app->hypopg);
+    adv_db_close(app->db);
+    adv_arena_destroy(app->arena);
+}
+
+int adv_app_work(App *app)
+{
+    int code = adv_app_read_sources(app);
+    if (!code)
+        code = adv_app_read_database(app);
+    if (code)
+        return code;
+    adv_app_advise(app);
+    if (app->db && adv_db_lost(app->db))
+        return adv_app_fail(ADV_EXIT_DATABASE, "the connection to the database broke during the work\nhint: try again");
     return ADV_EXIT_OK;
 }
 
 int adv_app_report(const AdvOptions *options)
 {
-    App app = {.options = options, .arena = adv_arena_create()};
-    app.catalog = adv_catalog_create(app.arena);
-    app.workload = adv_workload_create(app.arena);
-    app.report.arena = app.arena;
-    int code = read_sources(&app);
-    if (!code)
-        code = read_database(&app);
-    if (!code) {
-        advise(&app);
-        if (adv_db_lost(app.db))
-            code = fail(ADV_EXIT_DATABASE, "the connection to the database broke during the work\nhint: try again");
-    }
+    App app;
+    adv_app_open(&app, options);
+    int code = adv_app_work(&app);
     if (!code)
         code = print(&app);
-    adv_hypopg_finish(app.hypopg);
-    adv_db_close(app.db);
-    adv_arena_destroy(app.arena);
+    adv_app_close(&app);
     return code;
 }

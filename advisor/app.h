@@ -15,6 +15,8 @@ typedef struct AdvOptions {
     PwStrList sql_files;
     PwStrList replica_dsns; /* servers whose index usage counts too */
     const char *dsn; /* "": libpq's defaults and environment */
+    const char *snapshot; /* file instead of a database; NULL: none */
+    bool redact;
     AdvFormat format;
     double budget;   /* bytes; 0: none */
     int max_indexes; /* 0: no limit */

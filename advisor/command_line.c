@@ -11,7 +11,7 @@
 #define POOLWISE_VERSION "development"
 #endif
 
-enum { OPT_LOG = 1, OPT_SQL, OPT_DSN, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_HELP, OPT_VERSION };
+enum { OPT_LOG = 1, OPT_SQL, OPT_DSN, OPT_SNAPSHOT, OPT_REDACT, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_HELP, OPT_VERSION };
 
 /* The commands that know an option, by name between blanks; "*": all. */
 typedef struct OptionRow {
@@ -22,14 +22,16 @@ typedef struct OptionRow {
 static const OptionRow rows[] = {
     {{OPT_LOG, 0, "log", "FILE", "query log of the pooler (query_log = FILE in pooler.ini); may be repeated"}, " report "},
     {{OPT_SQL, 0, "sql", "FILE", "SQL script, - for standard input; \"-- weight: N\" before a statement: it runs N times"}, " report "},
-    {{OPT_DSN, 0, "dsn", "CONNINFO", "database to advise: libpq conninfo or URI; default: PGHOST, PGDATABASE, ..."}, " report "},
+    {{OPT_DSN, 0, "dsn", "CONNINFO", "database to advise: libpq conninfo or URI; default: PGHOST, PGDATABASE, ..."}, " report explain snapshot "},
+    {{OPT_SNAPSHOT, 0, "snapshot", "FILE", "what advisor snapshot wrote, instead of a database: nothing is asked"}, " report explain "},
+    {{OPT_REDACT, 0, "redact", NULL, "values in the statistics become numbers of their rank: none leaves the database"}, " snapshot "},
     {{OPT_REPLICA_DSN, 0, "replica-dsn", "CONNINFO", "the same database on another server: scans there count as usage too; may be repeated"}, " report "},
-    {{OPT_FORMAT, 0, "format", "FORMAT", "text (default), json or sql"}, " report "},
-    {{OPT_BUDGET, 0, "budget", "SIZE", "space for new indexes together, as 500MB or 2GB; default: no limit"}, " report "},
+    {{OPT_FORMAT, 0, "format", "FORMAT", "text (default), json or sql"}, " report explain "},
+    {{OPT_BUDGET, 0, "budget", "SIZE", "space for new indexes together, as 500MB or 2GB; default: no limit"}, " report explain "},
     {{OPT_MAX_INDEXES, 0, "max-indexes", "N", "at most N new indexes"}, " report "},
     {{OPT_MIN_GAIN, 0, "min-gain", "PCT", "an index that halves no statement must save this percentage of all (0.5; with --budget 0.02)"}, " report "},
-    {{OPT_NO_HYPOPG, 0, "no-hypopg", NULL, "do not use the extension HypoPG; costs come from the advisor's own model"}, " report "},
-    {{OPT_NO_SAMPLE, 0, "no-sample", NULL, "do not count a sample of rows to find columns that depend on each other"}, " report "},
+    {{OPT_NO_HYPOPG, 0, "no-hypopg", NULL, "do not use the extension HypoPG; costs come from the advisor's own model"}, " report explain "},
+    {{OPT_NO_SAMPLE, 0, "no-sample", NULL, "do not count a sample of rows to find columns that depend on each other"}, " report explain "},
     {{OPT_HELP, 'h', "help", NULL, "show this help"}, "*"},
     {{OPT_VERSION, 'V', "version", NULL, "show the version"}, "*"},
 };
@@ -90,6 +92,12 @@ static PwErr on_option(void *arg, int id, const char *value, char *why, size_t w
         return PW_OK;
     case OPT_DSN:
         o->dsn = value;
+        return PW_OK;
+    case OPT_SNAPSHOT:
+        o->snapshot = value;
+        return PW_OK;
+    case OPT_REDACT:
+        o->redact = true;
         return PW_OK;
     case OPT_REPLICA_DSN:
         pw_str_list_add(&o->replica_dsns, value, strlen(value));

@@ -54,8 +54,11 @@ void adv_workload_analyse(AdvWorkload *w, AdvCatalog *catalog)
             q->facts = NULL;
             q->why_not = adv_arena_printf(w->arena, "it does not parse: %s", why);
             w->unparsed++;
+            w->unparsed_calls += q->calls;
+            w->unparsed_ms += q->total_ms;
             if (!w->first_unparsed)
                 w->first_unparsed = adv_arena_printf(w->arena, "%s: %s", q->origin, why);
+            w->queries[kept++] = q; /* left out of the costs, but not out of the report */
             continue;
         }
         if (q->facts->kind == ADV_STMT_OTHER) {

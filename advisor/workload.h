@@ -34,7 +34,8 @@ typedef struct AdvWorkload {
     AdvQuery **queries;
     int n_sources;
     double statements;    /* read, before grouping */
-    double unparsed;      /* of them: not valid SQL */
+    double unparsed;      /* distinct texts that the parser does not know */
+    double unparsed_calls, unparsed_ms;
     const char *first_unparsed;
     double utility;       /* of them: BEGIN, SET, DDL, ...; nothing to advise */
     double unlogged_calls; /* calls whose text the pooler did not keep */

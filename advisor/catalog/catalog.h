@@ -153,6 +153,7 @@ typedef struct AdvCatalog {
     const char *hypopg_schema;
     const char *hypopg_version;
     bool is_standby;
+    bool offline;          /* from a snapshot: there is no server to ask */
 } AdvCatalog;
 
 AdvCatalog *adv_catalog_create(AdvArena *arena); /* empty, with PostgreSQL's default cost settings */

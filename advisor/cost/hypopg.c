@@ -207,6 +207,64 @@ static PwErr hypopg_cost(void *self, const AdvQuery *query, AdvCandidate *const 
     return err;
 }
 
+const char *adv_plan_text(AdvDb *db, AdvArena *arena, const AdvQuery *query)
+{
+    AdvRows rows;
+    if (!query->bound || adv_db_query(db, adv_arena_printf(arena, "EXPLAIN %s", query->bound), 0, NULL, &rows))
+        return NULL;
+    AdvText text;
+    adv_text_init(&text, arena);
+    for (int i = 0; i < rows.n_rows; i++)
+        adv_text_addf(&text, "%s\n", adv_db_cell(&rows, i, 0));
+    adv_db_free_rows(&rows);
+    return adv_text_get(&text);
+}
+
+static const AdvCandidate *created_as(const AdvHypopg *h, uint32_t oid)
+{
+    for (int i = 0; i < h->n; i++)
+        if (oid && h->created[i].oid == oid)
+            return h->created[i].candidate;
+    return NULL;
+}
+
+static const char *with_own_names(const AdvHypopg *h, AdvArena *arena, const char *plan)
+{
+    AdvText text;
+    adv_text_init(&text, arena);
+    while (*plan) {
+        const AdvCandidate *candidate = created_as(h, hypothetical_oid(plan));
+        if (candidate) {
+            adv_text_addf(&text, "[new index %s]", adv_index_columns_text(arena, &candidate->def));
+            plan += strcspn(plan, " \n");
+        } else {
+            adv_text_add_n(&text, plan++, 1);
+        }
+    }
+    return adv_text_get(&text);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const AdvCandidate *x = *(const AdvCandidate *const *)a, *y = *(const AdvCandidate *const *)b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+const char *adv_hypopg_plan_text(AdvHypopg *h, AdvArena *arena, const AdvQuery *query, const AdvCandidate *const *set, int n)
+{
+    AdvCandidate **sorted = ADV_NEW_ARRAY(arena, AdvCandidate *, n + 1);
+    for (int i = 0; i < n; i++) {
+        union { const AdvCandidate *in; AdvCandidate *out; } u = {.in = set[i]};
+        sorted[i] = u.out;
+    }
+    qsort(sorted, (size_t)n, sizeof(*sorted), by_id);
+    h->scratch = arena;
+    PwErr err = synchronise(h, sorted, n);
+    h->scratch = NULL;
+    const char *plan = err ? NULL : adv_plan_text(h->db, arena, query);
+    return plan ? with_own_names(h, arena, plan) : NULL;
+}
+
 PwErr adv_hypopg_create(AdvArena *arena, AdvDb *db, AdvCatalog *catalog, AdvHypopg **ret_hypopg, const char **ret_why)
 {
     if (!catalog->has_hypopg) {

@@ -13,6 +13,9 @@
  * why_not. */
 void adv_plan_today(AdvDb *db, AdvCatalog *catalog, AdvWorkload *workload);
 
+/* The same without a server: values from the statistics of the snapshot, costs of the model. */
+void adv_plan_offline(AdvCatalog *catalog, AdvWorkload *workload);
+
 /* One EXPLAIN. PW_ERR_IO: the server refused (adv_db_error). */
 PW_MUSTCHECK PwErr adv_explain(AdvDb *db, AdvArena *arena, const char *sql, AdvPlan *ret_plan);
 
@@ -22,6 +25,11 @@ typedef struct AdvHypopg AdvHypopg;
 PW_MUSTCHECK PwErr adv_hypopg_create(AdvArena *arena, AdvDb *db, AdvCatalog *catalog, AdvHypopg **ret_hypopg,
                                      const char **ret_why);
 const AdvCostBackend *adv_hypopg_backend(AdvHypopg *hypopg);
+/* EXPLAIN's text for the statement with exactly these candidates (NULL and 0: as the database is); hypothetical names are replaced by what
+ * the index is on. NULL when the server refuses. */
+const char *adv_hypopg_plan_text(AdvHypopg *hypopg, AdvArena *arena, const AdvQuery *query, const AdvCandidate *const *set, int n);
+/* The same of today's indexes, with any connection. */
+const char *adv_plan_text(AdvDb *db, AdvArena *arena, const AdvQuery *query);
 void adv_hypopg_finish(AdvHypopg *hypopg); /* forgets the hypothetical indexes */
 
 #endif

@@ -279,6 +279,15 @@ static PwErr cost(void *self, const AdvQuery *query, AdvCandidate *const *set, i
     return PW_OK;
 }
 
+double adv_model_cost_today(const AdvCatalog *catalog, const AdvQuery *query)
+{
+    Model model = {.catalog = catalog};
+    AdvArena *scratch = adv_arena_create();
+    double today = model_cost(&model, scratch, query, NULL, 0, ADV_NEW_ARRAY(scratch, bool, 1));
+    adv_arena_destroy(scratch);
+    return today;
+}
+
 const AdvCostBackend *adv_model_create(AdvArena *arena, const AdvCatalog *catalog)
 {
     Model *model = ADV_NEW(arena, Model);

@@ -10,6 +10,9 @@
 
 #include "advisor/cost/oracle.h"
 
+/* What the statement costs with the indexes that exist, by the model alone. */
+double adv_model_cost_today(const AdvCatalog *catalog, const AdvQuery *query);
+
 const AdvCostBackend *adv_model_create(AdvArena *arena, const AdvCatalog *catalog);
 
 #endif

@@ -71,7 +71,7 @@ static bool covers(const AdvRel *rel, const AdvIndex *def)
 
 static bool compute_relevance(const AdvFacts *facts, const AdvIndex *def)
 {
-    for (int r = 0; r < facts->n_rels; r++) {
+    for (int r = 0; facts && r < facts->n_rels; r++) {
         const AdvRel *rel = &facts->rels[r];
         if (rel->kind != ADV_REL_TABLE || rel->table != def->table)
             continue;

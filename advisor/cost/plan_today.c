@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "advisor/cost/bind.h"
 #include "advisor/cost/hypopg.h"
+#include "advisor/cost/model.h"
 #include "advisor/sql/parse.h"
 
 #define REPAIRS_MAX 80
@@ -8,6 +9,14 @@
 static bool nothing_to_plan(const AdvFacts *facts)
 {
     return facts->kind == ADV_STMT_INSERT && facts->insert_rows > 0;
+}
+
+static void set_bound_facts(AdvCatalog *catalog, AdvWorkload *w, AdvQuery *q)
+{
+    const char *why;
+    if (q->facts->n_params == 0 || adv_sql_analyse(catalog, w->arena, q->bound, &q->bound_facts, &why) ||
+        q->bound_facts->n_rels != q->facts->n_rels)
+        q->bound_facts = q->facts;
 }
 
 static void plan_one(AdvDb *db, AdvCatalog *catalog, AdvWorkload *w, AdvQuery *q)
@@ -23,10 +32,7 @@ static void plan_one(AdvDb *db, AdvCatalog *catalog, AdvWorkload *w, AdvQuery *q
             q->n_indexes_today = plan.n_indexes;
             q->seq_scans_today = plan.seq_scans;
             q->n_seq_scans_today = plan.n_seq_scans;
-            const char *why;
-            if (q->facts->n_params == 0 || adv_sql_analyse(catalog, w->arena, q->bound, &q->bound_facts, &why) ||
-                q->bound_facts->n_rels != q->facts->n_rels)
-                q->bound_facts = q->facts;
+            set_bound_facts(catalog, w, q);
             return;
         }
         const AdvDbError *error = adv_db_error(db);
@@ -45,5 +51,19 @@ void adv_plan_today(AdvDb *db, AdvCatalog *catalog, AdvWorkload *w)
         AdvQuery *q = w->queries[i];
         if (q->facts && !q->why_not && !nothing_to_plan(q->facts))
             plan_one(db, catalog, w, q);
+    }
+}
+
+void adv_plan_offline(AdvCatalog *catalog, AdvWorkload *w)
+{
+    for (int i = 0; i < w->n_queries; i++) {
+        AdvQuery *q = w->queries[i];
+        if (!q->facts || q->why_not || nothing_to_plan(q->facts))
+            continue;
+        AdvBinding binding;
+        adv_binding_init(&binding, w->arena, catalog, q);
+        q->bound = binding.text;
+        set_bound_facts(catalog, w, q);
+        q->cost_today = adv_model_cost_today(catalog, q);
     }
 }

@@ -17,7 +17,7 @@ BEGIN, END = "<!-- code map: made by tests/lint/codemap.py --write -->", "<!-- e
 FOLDERS = ["common/base", "common/wire", "common/workload", "pooler/net", "pooler/config", "pooler/auth", "pooler/session", "pooler/pool",
            "pooler/server", "pooler/relay", "pooler/client", "pooler/capture", "pooler/metrics", "pooler/admin", "pooler/app", "pooler",
            "advisor", "advisor/source", "advisor/sql", "advisor/catalog", "advisor/candidate", "advisor/cost", "advisor/select",
-           "advisor/health", "advisor/report"]
+           "advisor/health", "advisor/report", "advisor/command"]
 
 
 def purpose(path):

@@ -62,7 +62,8 @@ def test_statements_that_do_not_fit(advisor, database):
     assert [f["index"] for f in report["findings"]] == ["t_b_idx"]
     why = " ".join(s["why"] for s in report["skipped"])
     assert 'no table "missing"' in why and "nofunc" in why
-    assert any("do not parse" in n for n in report["notes"])
+    assert any("1 statements (25.0 % of the calls) do not parse" in n for n in report["notes"]), report["notes"]
+    assert any(s["query"] == "SELEC 1" and "does not parse" in s["why"] for s in report["skipped"])
 
 
 def test_the_session_is_read_only(advisor, database):

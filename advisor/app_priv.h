@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: ISC */
+/* app_priv.h - the pipeline's steps, for the commands that go their own way after some of them. */
+#ifndef ADVISOR_APP_PRIV_H
+#define ADVISOR_APP_PRIV_H
+
+#include "advisor/app.h"
+#include "advisor/cost/hypopg.h"
+#include "advisor/report/findings.h"
+
+typedef struct App {
+    const AdvOptions *options;
+    AdvArena *arena;
+    AdvDb *db; /* NULL with a snapshot */
+    AdvCatalog *catalog;
+    AdvWorkload *workload;
+    AdvHypopg *hypopg; /* NULL: not used */
+    AdvReport report;
+} App;
+
+void adv_app_open(App *app, const AdvOptions *options);
+void adv_app_close(App *app);
+
+/* Prints "advisor: why" and returns the code. */
+int adv_app_fail(int code, const char *why);
+
+/* In this order; each returns an exit code. */
+int adv_app_read_sources(App *app);
+int adv_app_read_database(App *app); /* or the snapshot; analyses the statements */
+void adv_app_advise(App *app);       /* costs, search, report */
+
+/* All three. */
+int adv_app_work(App *app);
+
+#endif
