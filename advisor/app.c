@@ -247,6 +247,7 @@ static int print(const App *app)
     case ADV_FORMAT_SQL:
         text = adv_report_sql(&app->report);
         break;
+    case ADV_FORMAT_SARIF:
     case ADV_FORMAT_COUNT:
         break;
     }

@@ -8,15 +8,21 @@
 #include "advisor/arena.h"
 #include "poolwise/str.h"
 
-typedef enum AdvFormat { ADV_FORMAT_TEXT, ADV_FORMAT_JSON, ADV_FORMAT_SQL, ADV_FORMAT_COUNT } AdvFormat;
+typedef enum AdvFormat { ADV_FORMAT_TEXT, ADV_FORMAT_JSON, ADV_FORMAT_SQL, ADV_FORMAT_SARIF, ADV_FORMAT_COUNT } AdvFormat;
+
+/* How bad what check finds is. */
+typedef enum AdvLevel { ADV_LEVEL_NONE, ADV_LEVEL_NOTE, ADV_LEVEL_WARNING, ADV_LEVEL_ERROR, ADV_LEVEL_COUNT } AdvLevel;
 
 typedef struct AdvOptions {
     PwStrList logs;
     PwStrList sql_files;
+    PwStrList migrations; /* scripts that check looks at */
     PwStrList replica_dsns; /* servers whose index usage counts too */
     const char *dsn; /* "": libpq's defaults and environment */
     const char *snapshot; /* file instead of a database; NULL: none */
     bool redact;
+    const char *scratch_dsn; /* where verify builds; NULL: not given */
+    AdvLevel fail_on; /* of check */
     AdvFormat format;
     double budget;   /* bytes; 0: none */
     int max_indexes; /* 0: no limit */
@@ -28,10 +34,12 @@ typedef struct AdvOptions {
 /* Exit codes of the program. */
 enum {
     ADV_EXIT_OK = 0,
+    ADV_EXIT_PROBLEMS = 1, /* check and diff found something */
     ADV_EXIT_USAGE = 2,    /* wrong options */
     ADV_EXIT_INPUT = 3,    /* a log or script cannot be read, or holds nothing to advise on */
     ADV_EXIT_DATABASE = 4, /* the database cannot be reached or read */
-    ADV_EXIT_INTERNAL = 70
+    ADV_EXIT_INTERNAL = 70,
+    ADV_EXIT_INTERRUPTED = 130
 };
 
 /* Prints the report to stdout and problems to stderr; returns the exit code. */

@@ -11,7 +11,7 @@
 #define POOLWISE_VERSION "development"
 #endif
 
-enum { OPT_LOG = 1, OPT_SQL, OPT_DSN, OPT_SNAPSHOT, OPT_REDACT, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_HELP, OPT_VERSION };
+enum { OPT_LOG = 1, OPT_SQL, OPT_DSN, OPT_SNAPSHOT, OPT_REDACT, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_MIGRATION, OPT_FAIL_ON, OPT_SCRATCH_DSN, OPT_HELP, OPT_VERSION };
 
 /* The commands that know an option, by name between blanks; "*": all. */
 typedef struct OptionRow {
@@ -20,17 +20,22 @@ typedef struct OptionRow {
 } OptionRow;
 
 static const OptionRow rows[] = {
-    {{OPT_LOG, 0, "log", "FILE", "query log of the pooler (query_log = FILE in pooler.ini); may be repeated"}, " report "},
-    {{OPT_SQL, 0, "sql", "FILE", "SQL script, - for standard input; \"-- weight: N\" before a statement: it runs N times"}, " report "},
-    {{OPT_DSN, 0, "dsn", "CONNINFO", "database to advise: libpq conninfo or URI; default: PGHOST, PGDATABASE, ..."}, " report explain snapshot "},
-    {{OPT_SNAPSHOT, 0, "snapshot", "FILE", "what advisor snapshot wrote, instead of a database: nothing is asked"}, " report explain "},
+    {{OPT_LOG, 0, "log", "FILE", "query log of the pooler (query_log = FILE in pooler.ini); may be repeated"}, " report check verify "},
+    {{OPT_SQL, 0, "sql", "FILE", "SQL script, - for standard input; \"-- weight: N\" before a statement: it runs N times"}, " report check verify "},
+    {{OPT_DSN, 0, "dsn", "CONNINFO", "database to advise: libpq conninfo or URI; default: PGHOST, PGDATABASE, ..."}, " report explain check verify snapshot "},
+    {{OPT_SNAPSHOT, 0, "snapshot", "FILE", "what advisor snapshot wrote, instead of a database: nothing is asked"}, " report explain check "},
     {{OPT_REDACT, 0, "redact", NULL, "values in the statistics become numbers of their rank: none leaves the database"}, " snapshot "},
     {{OPT_REPLICA_DSN, 0, "replica-dsn", "CONNINFO", "the same database on another server: scans there count as usage too; may be repeated"}, " report "},
-    {{OPT_FORMAT, 0, "format", "FORMAT", "text (default), json or sql"}, " report explain "},
-    {{OPT_BUDGET, 0, "budget", "SIZE", "space for new indexes together, as 500MB or 2GB; default: no limit"}, " report explain "},
-    {{OPT_MAX_INDEXES, 0, "max-indexes", "N", "at most N new indexes"}, " report "},
-    {{OPT_MIN_GAIN, 0, "min-gain", "PCT", "an index that halves no statement must save this percentage of all (0.5; with --budget 0.02)"}, " report "},
-    {{OPT_NO_HYPOPG, 0, "no-hypopg", NULL, "do not use the extension HypoPG; costs come from the advisor's own model"}, " report explain "},
+    {{OPT_FORMAT, 0, "format", "FORMAT", "text (default), json or sql"}, " report "},
+    {{OPT_FORMAT, 0, "format", "FORMAT", "text (default) or json"}, " explain diff verify "},
+    {{OPT_FORMAT, 0, "format", "FORMAT", "text (default), json or sarif"}, " check "},
+    {{OPT_MIGRATION, 0, "migration", "FILE", "script of DDL that is to run on the database; may be repeated"}, " check "},
+    {{OPT_FAIL_ON, 0, "fail-on", "LEVEL", "exit with 1 for this level and worse: none, note, warning or error (default)"}, " check "},
+    {{OPT_SCRATCH_DSN, 0, "scratch-dsn", "CONNINFO", "a copy of the database to build and measure on; required"}, " verify "},
+    {{OPT_BUDGET, 0, "budget", "SIZE", "space for new indexes together, as 500MB or 2GB; default: no limit"}, " report explain verify "},
+    {{OPT_MAX_INDEXES, 0, "max-indexes", "N", "at most N new indexes"}, " report verify "},
+    {{OPT_MIN_GAIN, 0, "min-gain", "PCT", "an index that halves no statement must save this percentage of all (0.5; with --budget 0.02)"}, " report check verify "},
+    {{OPT_NO_HYPOPG, 0, "no-hypopg", NULL, "do not use the extension HypoPG; costs come from the advisor's own model"}, " report explain check verify "},
     {{OPT_NO_SAMPLE, 0, "no-sample", NULL, "do not count a sample of rows to find columns that depend on each other"}, " report explain "},
     {{OPT_HELP, 'h', "help", NULL, "show this help"}, "*"},
     {{OPT_VERSION, 'V', "version", NULL, "show the version"}, "*"},
@@ -39,7 +44,7 @@ static const OptionRow rows[] = {
 static const struct {
     const char *name;
     AdvFormat format;
-} formats[] = {{"text", ADV_FORMAT_TEXT}, {"json", ADV_FORMAT_JSON}, {"sql", ADV_FORMAT_SQL}};
+} formats[] = {{"text", ADV_FORMAT_TEXT}, {"json", ADV_FORMAT_JSON}, {"sql", ADV_FORMAT_SQL}, {"sarif", ADV_FORMAT_SARIF}};
 
 int adv_usage_error(const char *why)
 {
@@ -67,14 +72,28 @@ static double parse_size(const char *text)
     return -1;
 }
 
-static PwErr set_format(AdvOptions *o, const char *value, char *why, size_t why_size)
+static PwErr set_format(AdvCommandLine *line, const char *value, char *why, size_t why_size)
 {
     for (size_t i = 0; i < PW_ARRAY_LEN(formats); i++)
-        if (strcmp(formats[i].name, value) == 0) {
-            o->format = formats[i].format;
+        if (strcmp(formats[i].name, value) == 0 && strstr(line->formats, value)) {
+            line->options.format = formats[i].format;
             return PW_OK;
         }
-    snprintf(why, why_size, "must be text, json or sql");
+    snprintf(why, why_size, "must be %s", line->formats);
+    return PW_ERR_RANGE;
+}
+
+static PwErr set_fail_on(AdvOptions *o, const char *value, char *why, size_t why_size)
+{
+    static const char *const names[] = {
+        [ADV_LEVEL_NONE] = "none", [ADV_LEVEL_NOTE] = "note", [ADV_LEVEL_WARNING] = "warning", [ADV_LEVEL_ERROR] = "error"};
+    for (int i = 0; i < ADV_LEVEL_COUNT; i++)
+        if (strcmp(names[i], value) == 0) {
+            /* Nothing is worse than an error: "none" never fails. */
+            o->fail_on = i == ADV_LEVEL_NONE ? ADV_LEVEL_COUNT : (AdvLevel)i;
+            return PW_OK;
+        }
+    snprintf(why, why_size, "must be none, note, warning or error");
     return PW_ERR_RANGE;
 }
 
@@ -103,7 +122,7 @@ static PwErr on_option(void *arg, int id, const char *value, char *why, size_t w
         pw_str_list_add(&o->replica_dsns, value, strlen(value));
         return PW_OK;
     case OPT_FORMAT:
-        return set_format(o, value, why, why_size);
+        return set_format(line, value, why, why_size);
     case OPT_BUDGET:
         o->budget = parse_size(value);
         if (o->budget > 0)
@@ -127,6 +146,14 @@ static PwErr on_option(void *arg, int id, const char *value, char *why, size_t w
         return PW_OK;
     case OPT_NO_SAMPLE:
         o->no_sample = true;
+        return PW_OK;
+    case OPT_MIGRATION:
+        pw_str_list_add(&o->migrations, value, strlen(value));
+        return PW_OK;
+    case OPT_FAIL_ON:
+        return set_fail_on(o, value, why, why_size);
+    case OPT_SCRATCH_DSN:
+        o->scratch_dsn = value;
         return PW_OK;
     case OPT_HELP:
         line->help = true;
@@ -194,6 +221,7 @@ static int run(const AdvCommand *commands, size_t n, int argc, char **argv, AdvC
                        .n_rows = n_own, .epilog = command->epilog};
     char why[512];
     int operand;
+    line->formats = command->formats ? command->formats : "";
     if (pw_cli_parse(&cli, argc, argv, on_option, line, &operand, why, sizeof(why)))
         return adv_usage_error(why);
     if (line->help) {
@@ -215,10 +243,11 @@ static int run(const AdvCommand *commands, size_t n, int argc, char **argv, AdvC
 
 int adv_command_line_run(const AdvCommand *commands, size_t n_commands, int argc, char **argv)
 {
-    AdvCommandLine line = {.options = {.dsn = "", .min_gain = -1}};
+    AdvCommandLine line = {.options = {.dsn = "", .min_gain = -1, .fail_on = ADV_LEVEL_ERROR}};
     int code = run(commands, n_commands, argc, argv, &line);
     pw_str_list_finish(&line.options.logs);
     pw_str_list_finish(&line.options.sql_files);
     pw_str_list_finish(&line.options.replica_dsns);
+    pw_str_list_finish(&line.options.migrations);
     return code;
 }

@@ -8,6 +8,7 @@
 /* What one command line says. The lists of `options` are freed by adv_command_line_finish. */
 typedef struct AdvCommandLine {
     AdvOptions options;
+    const char *formats;
     bool help, version;
 } AdvCommandLine;
 
@@ -15,6 +16,7 @@ typedef struct AdvCommand {
     const char *name;
     const char *usage;   /* after "advisor NAME " */
     const char *summary; /* one line */
+    const char *formats; /* that --format takes, as its error says them: "text, json or sql"; NULL: none */
     const char *epilog;  /* examples and exit codes */
     /* Runs it; checks first that the options make sense together. `operands` are the words that are no options. */
     int (*run)(AdvCommandLine *line, int n_operands, char **operands);

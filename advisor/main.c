@@ -38,11 +38,41 @@ static int run_explain(AdvCommandLine *line, int n_operands, char **operands)
 {
     if (n_operands != 1)
         return adv_usage_error("give one statement in quotes: advisor explain \"SELECT ...\"");
-    if (line->options.format == ADV_FORMAT_SQL)
-        return adv_usage_error("explain has the formats text and json");
     if (line->options.snapshot && *line->options.dsn)
         return adv_usage_error("give either --dsn or --snapshot");
     return adv_command_explain(&line->options, operands[0]);
+}
+
+static int run_check(AdvCommandLine *line, int n_operands, char **operands)
+{
+    const AdvOptions *o = &line->options;
+    int code = no_operands(n_operands, operands);
+    if (code)
+        return code;
+    if (o->logs.n + o->sql_files.n + o->migrations.n == 0)
+        return adv_usage_error("nothing to check: give statements with --sql or --log, or a migration with --migration");
+    if (o->snapshot && *o->dsn)
+        return adv_usage_error("give either --dsn or --snapshot");
+    return adv_command_check(o);
+}
+
+static int run_diff(AdvCommandLine *line, int n_operands, char **operands)
+{
+    if (n_operands != 2)
+        return adv_usage_error("give two reports: advisor diff OLD.json NEW.json");
+    return adv_command_diff(&line->options, operands[0], operands[1]);
+}
+
+static int run_verify(AdvCommandLine *line, int n_operands, char **operands)
+{
+    int code = no_operands(n_operands, operands);
+    if (code)
+        return code;
+    if (!line->options.scratch_dsn)
+        return adv_usage_error("say where to build with --scratch-dsn: a copy of the database, made for this");
+    if (line->options.logs.n == 0 && line->options.sql_files.n == 0)
+        return adv_usage_error("no workload: give a query log with --log or a script with --sql");
+    return adv_command_verify(&line->options);
 }
 
 static const AdvCommand commands[] = {
@@ -60,6 +90,7 @@ static const AdvCommand commands[] = {
                "cannot be read, 4 the database cannot be reached or read, 70 internal error.\n"
                "The database session is read-only. With the extension HypoPG in the database costs come from its own\n"
                "planner (CREATE EXTENSION hypopg; by you: the advisor never creates anything).\n",
+     .formats = "text, json or sql",
      .run = run_report},
     {.name = "explain",
      .usage = "[OPTION]... STATEMENT",
@@ -70,6 +101,7 @@ static const AdvCommand commands[] = {
                "\n"
                "Exit status: 0 explained, 2 wrong options, 3 no statement that can be planned, 4 the database cannot be reached or\n"
                "read, 70 internal error. The statement is planned, never run.\n",
+     .formats = "text or json",
      .run = run_explain},
     {.name = "snapshot",
      .usage = "[OPTION]... > FILE",
@@ -81,6 +113,40 @@ static const AdvCommand commands[] = {
                "\n"
                "Exit status: 0 written, 2 wrong options, 4 the database cannot be reached or read, 70 internal error.\n",
      .run = run_snapshot},
+    {.name = "check",
+     .usage = "[--sql FILE]... [--log FILE]... [--migration FILE]... [OPTION]...",
+     .summary = "The gate for CI: fails when statements need an index, or a migration does harm to indexes and foreign keys.",
+     .epilog = "Examples:\n"
+               "  advisor check --sql queries.sql --dsn dbname=shop\n"
+               "  advisor check --migration V42__orders.sql --sql queries.sql --snapshot shop.json --fail-on warning\n"
+               "  advisor check --sql queries.sql --dsn dbname=shop --format sarif > advisor.sarif\n"
+               "\n"
+               "Exit status: 0 nothing of the level of --fail-on, 1 something, 2 wrong options, 3 a file cannot be read, 4 the\n"
+               "database cannot be reached or read, 70 internal error.\n",
+     .formats = "text, json or sarif",
+     .run = run_check},
+    {.name = "verify",
+     .usage = "--scratch-dsn CONNINFO [--log FILE]... [--sql FILE]... [OPTION]...",
+     .summary = "Builds the advised indexes on a scratch database, measures the statements before and after, takes all back.",
+     .epilog = "Examples:\n"
+               "  createdb -T shop shop_scratch && advisor verify --sql slow.sql --dsn dbname=shop --scratch-dsn dbname=shop_scratch\n"
+               "  advisor verify --log queries.jsonl --scratch-dsn \"host=test1 dbname=shop_copy\" --format json\n"
+               "\n"
+               "Without --dsn the advice is made on the scratch database too. Only SELECTs are run, and only there.\n"
+               "Exit status: 0 measured, 2 wrong options, 3 a log or script cannot be read, 4 a database cannot be reached or\n"
+               "read, 70 internal error, 130 interrupted (what was built is dropped).\n",
+     .formats = "text or json",
+     .run = run_verify},
+    {.name = "diff",
+     .usage = "[OPTION]... OLD.json NEW.json",
+     .summary = "Tells what changed between two reports in JSON: findings that are new, gone, or worth more or less.",
+     .epilog = "Examples:\n"
+               "  advisor report --log monday.jsonl --dsn dbname=shop --format json > monday.json\n"
+               "  advisor diff monday.json tuesday.json\n"
+               "\n"
+               "Exit status: 0 no new finding, 1 new findings, 2 wrong options, 3 a file is no report, 70 internal error.\n",
+     .formats = "text or json",
+     .run = run_diff},
 };
 
 int main(int argc, char **argv)

@@ -18,7 +18,7 @@ static void ignore_notice(void *arg, const PGresult *result)
 }
 
 /* Our settings come after the user's own options, so that they win. */
-static const char *session_options(AdvArena *arena, const char *conninfo)
+static const char *session_options(AdvArena *arena, const char *conninfo, bool writable)
 {
     const char *theirs = "";
     char *errors = NULL;
@@ -32,6 +32,8 @@ static const char *session_options(AdvArena *arena, const char *conninfo)
         PQfreemem(errors);
     if (!*theirs && getenv("PGOPTIONS"))
         theirs = adv_arena_strdup(arena, getenv("PGOPTIONS"));
+    if (writable)
+        return theirs;
     return adv_arena_printf(arena,
                             "%s -c default_transaction_read_only=on -c statement_timeout=30s -c lock_timeout=2s"
                             " -c idle_in_transaction_session_timeout=60s",
@@ -49,10 +51,10 @@ static const char *connect_hint(const char *message)
     return "try the same --dsn with psql";
 }
 
-PwErr adv_db_connect(AdvArena *arena, const char *conninfo, AdvDb **ret_db, const char **ret_why)
+static PwErr open_session(AdvArena *arena, const char *conninfo, bool writable, AdvDb **ret_db, const char **ret_why)
 {
     const char *keywords[] = {"dbname", "options", "application_name", "client_encoding", "connect_timeout", NULL};
-    const char *values[] = {conninfo, session_options(arena, conninfo), "poolwise advisor", "UTF8", "15", NULL};
+    const char *values[] = {conninfo, session_options(arena, conninfo, writable), "poolwise advisor", "UTF8", "15", NULL};
     /* A connect_timeout in the conninfo comes later in the expanded list and is overridden by ours only when
      * the user gave none. */
     if (strstr(conninfo, "connect_timeout"))
@@ -74,8 +76,41 @@ PwErr adv_db_connect(AdvArena *arena, const char *conninfo, AdvDb **ret_db, cons
     }
     db->conn = conn;
     *ret_db = db;
-    /* A pooler in between may have dropped the start-up options: set them again, and look. */
+    return PW_OK;
+}
+
+static PwErr set_all(AdvArena *arena, AdvDb *db, const char *const *settings, size_t n, const char **ret_why)
+{
     AdvRows rows;
+    for (size_t i = 0; i < n; i++) {
+        if (adv_db_query(db, settings[i], 0, NULL, &rows)) {
+            *ret_why = adv_arena_printf(arena, "cannot prepare the session: %s", db->error.message);
+            return PW_ERR_IO;
+        }
+        adv_db_free_rows(&rows);
+    }
+    return PW_OK;
+}
+
+static PwErr check_read_only(AdvArena *arena, AdvDb *db, const char **ret_why)
+{
+    AdvRows rows;
+    if (adv_db_query(db, "SHOW transaction_read_only", 0, NULL, &rows)) {
+        *ret_why = adv_arena_printf(arena, "cannot prepare the session: %s", db->error.message);
+        return PW_ERR_IO;
+    }
+    bool read_only = rows.n_rows == 1 && strcmp(adv_db_cell(&rows, 0, 0), "on") == 0;
+    adv_db_free_rows(&rows);
+    if (read_only)
+        return PW_OK;
+    *ret_why = "the session did not become read-only\nhint: connect to PostgreSQL directly, not through a "
+               "pooler in transaction mode";
+    return PW_ERR_UNSUPPORTED;
+}
+
+PwErr adv_db_connect(AdvArena *arena, const char *conninfo, AdvDb **ret_db, const char **ret_why)
+{
+    /* A pooler in between may have dropped the start-up options: set them again, and look. */
     static const char *const settings[] = {
         "SET default_transaction_read_only = on",
         "SET statement_timeout = '30s'",
@@ -84,28 +119,36 @@ PwErr adv_db_connect(AdvArena *arena, const char *conninfo, AdvDb **ret_db, cons
         "SET datestyle = 'ISO'",
         "SET jit = off",
     };
-    for (size_t i = 0; i < PW_ARRAY_LEN(settings); i++) {
-        if (adv_db_query(db, settings[i], 0, NULL, &rows)) {
-            *ret_why = adv_arena_printf(arena, "cannot prepare the session: %s", db->error.message);
-            adv_db_close(db);
-            return PW_ERR_IO;
-        }
-        adv_db_free_rows(&rows);
-    }
-    if (adv_db_query(db, "SHOW transaction_read_only", 0, NULL, &rows)) {
-        *ret_why = adv_arena_printf(arena, "cannot prepare the session: %s", db->error.message);
+    AdvDb *db;
+    PwErr err = open_session(arena, conninfo, false, &db, ret_why);
+    if (err)
+        return err;
+    err = set_all(arena, db, settings, PW_ARRAY_LEN(settings), ret_why);
+    if (!err)
+        err = check_read_only(arena, db, ret_why);
+    if (err)
         adv_db_close(db);
-        return PW_ERR_IO;
-    }
-    bool read_only = rows.n_rows == 1 && strcmp(adv_db_cell(&rows, 0, 0), "on") == 0;
-    adv_db_free_rows(&rows);
-    if (!read_only) {
-        *ret_why = "the session did not become read-only\nhint: connect to PostgreSQL directly, not through a "
-                   "pooler in transaction mode";
+    else
+        *ret_db = db;
+    return err;
+}
+
+PwErr adv_db_connect_writable(AdvArena *arena, const char *conninfo, AdvDb **ret_db, const char **ret_why)
+{
+    static const char *const settings[] = {
+        "SET default_transaction_read_only = off", "SET statement_timeout = '10min'", "SET lock_timeout = '10s'",
+        "SET standard_conforming_strings = on",    "SET datestyle = 'ISO'",
+    };
+    AdvDb *db;
+    PwErr err = open_session(arena, conninfo, true, &db, ret_why);
+    if (err)
+        return err;
+    err = set_all(arena, db, settings, PW_ARRAY_LEN(settings), ret_why);
+    if (err)
         adv_db_close(db);
-        return PW_ERR_UNSUPPORTED;
-    }
-    return PW_OK;
+    else
+        *ret_db = db;
+    return err;
 }
 
 void adv_db_close(AdvDb *db)

@@ -30,6 +30,8 @@ typedef struct AdvDbError {
 
 /* On an error *ret_why says what is wrong and what to do (on the arena). */
 PW_MUSTCHECK PwErr adv_db_connect(AdvArena *arena, const char *conninfo, AdvDb **ret_db, const char **ret_why);
+/* For a scratch database only: the session may write, and statements may take ten minutes. */
+PW_MUSTCHECK PwErr adv_db_connect_writable(AdvArena *arena, const char *conninfo, AdvDb **ret_db, const char **ret_why);
 void adv_db_close(AdvDb *db);
 
 /* Runs one statement. `params` (texts) may be NULL. PW_ERR_IO when the server refused it: see adv_db_error. */

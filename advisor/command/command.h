@@ -10,4 +10,13 @@ int adv_command_snapshot(const AdvOptions *options);
 /* `statement`: the text of one statement. */
 int adv_command_explain(const AdvOptions *options, const char *statement);
 
+/* Exit code ADV_EXIT_PROBLEMS when something of level fail_on or worse was found. */
+int adv_command_check(const AdvOptions *options);
+
+/* Two reports in JSON. ADV_EXIT_PROBLEMS when the second has findings that the first has not. */
+int adv_command_diff(const AdvOptions *options, const char *old_path, const char *new_path);
+
+/* Builds and drops indexes on the scratch database. */
+int adv_command_verify(const AdvOptions *options);
+
 #endif
