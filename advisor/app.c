@@ -14,10 +14,12 @@
 #include "advisor/select/cover.h"
 #include "advisor/source/file.h"
 #include "advisor/source/source.h"
+#include "advisor/text.h"
 
 #define MIN_GAIN_DEFAULT 0.005
 #define MIN_GAIN_BUDGET 0.0002 /* under a budget the budget itself is the limit */
 #define SEARCH_SECONDS 120.0
+#define NAMES_SHOWN 5
 #define CLAMP 20.0             /* a statement's time per unit of cost is at most this far from the median */
 
 int adv_app_fail(int code, const char *why)
@@ -162,6 +164,41 @@ static void note_statistics(App *app)
                                          app->workload->unlogged_calls));
 }
 
+static void note_unreadable(App *app)
+{
+    AdvText names;
+    adv_text_init(&names, app->arena);
+    int n = 0;
+    for (int i = 0; i < app->catalog->n_tables; i++) {
+        const AdvTable *t = app->catalog->tables[i];
+        if (!t->referenced || t->readable)
+            continue;
+        if (n++ < NAMES_SHOWN)
+            adv_text_addf(&names, "%s%s", n > 1 ? ", " : "", t->name);
+    }
+    if (n == 0)
+        return;
+    adv_report_note(&app->report, adv_arena_printf(app->arena, "the role %s may not read %s%s: their statistics are hidden and statements on them cannot "
+                                                   "be planned; GRANT pg_read_all_data TO it, or SELECT on them",
+                                                   app->catalog->role, adv_text_get(&names), n > NAMES_SHOWN ? ", ..." : ""));
+}
+
+/* Tables of the workload that advice cannot be given on as they stand. */
+static void note_odd_tables(App *app)
+{
+    for (int i = 0; i < app->catalog->n_tables; i++) {
+        const AdvTable *t = app->catalog->tables[i];
+        if (!t->referenced)
+            continue;
+        if (t->kind == 'f')
+            adv_report_note(&app->report, adv_arena_printf(app->arena, "%s is a foreign table: indexes are made on its own server; ask for advice there",
+                                                           t->name));
+        if (t->kind == 'r' && t->n_children > 0)
+            adv_report_note(&app->report, adv_arena_printf(app->arena, "%s inherits from %s: an index on %s does not hold its rows; each heir needs its own",
+                                                           t->children[0]->name, t->name, t->name));
+    }
+}
+
 static void note_builds(App *app)
 {
     for (int t = 0; t < app->catalog->n_tables; t++)
@@ -222,6 +259,8 @@ void adv_app_advise(App *app)
     adv_find_drops(app->arena, app->catalog, w, advised, selection->n, &drops);
     note_statistics(app);
     note_builds(app);
+    note_unreadable(app);
+    note_odd_tables(app);
     report->catalog = app->catalog;
     report->workload = w;
     report->selection = selection;

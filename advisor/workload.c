@@ -66,7 +66,7 @@ void adv_workload_analyse(AdvWorkload *w, AdvCatalog *catalog)
             continue;
         }
         if (q->facts->n_unknown_tables)
-            q->why_not = adv_arena_printf(w->arena, "the database has no table \"%s\"", q->facts->unknown_table);
+            q->why_not = adv_arena_printf(w->arena, "the database has no table \"%s\": a temporary one, or of another schema or database", q->facts->unknown_table);
         w->queries[kept++] = q;
     }
     w->n_queries = kept;

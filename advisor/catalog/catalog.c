@@ -18,6 +18,7 @@ AdvCatalog *adv_catalog_create(AdvArena *arena)
     };
     catalog->server_version = "";
     catalog->database = "";
+    catalog->role = "";
     catalog->stats_age_days = -1;
     return catalog;
 }

@@ -145,6 +145,7 @@ typedef struct AdvCatalog {
     AdvSettings settings;
     const char *server_version;
     const char *database;
+    const char *role;      /* that reads; "" from a snapshot */
     int server_version_num;
     double stats_age_days; /* since the usage counters began, on the server where they are youngest; -1 unknown */
     bool stats_age_is_least; /* they may be older */

@@ -62,12 +62,13 @@ static PwErr load_server(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         " pg_catalog.current_setting('cpu_operator_cost'),"
         " (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'effective_cache_size'),"
         " (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'work_mem'),"
-        " extract(epoch FROM pg_catalog.now() - pg_catalog.pg_postmaster_start_time()) / 86400";
+        " extract(epoch FROM pg_catalog.now() - pg_catalog.pg_postmaster_start_time()) / 86400, current_user";
     if (adv_db_query(db, sql, 0, NULL, &rows))
         return failed(db, catalog, "the server's settings", ret_why);
     catalog->server_version = dup_cell(catalog, &rows, 0, 0);
     catalog->server_version_num = (int)num_cell(&rows, 0, 1, 0);
     catalog->database = dup_cell(catalog, &rows, 0, 2);
+    catalog->role = dup_cell(catalog, &rows, 0, 15);
     /* Never reset: the counters survive a restart, so they are at least as old as the last start. */
     catalog->stats_age_is_least = adv_db_cell(&rows, 0, 3) == NULL;
     catalog->stats_age_days = num_cell(&rows, 0, catalog->stats_age_is_least ? 14 : 3, -1);
@@ -190,7 +191,7 @@ static PwErr load_columns(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         c->category = adv_db_cell(&rows, i, 7)[0];
         c->not_null = bool_cell(&rows, i, 8);
         c->btree = bool_cell(&rows, i, 9);
-        c->dedup = bool_cell(&rows, i, 10);
+        c->dedup = bool_cell(&rows, i, 10) && catalog->server_version_num >= 130000;
         c->collation_c = bool_cell(&rows, i, 11) || c->category != 'S';
         c->expression_only = bool_cell(&rows, i, 12);
         c->dropped = false;

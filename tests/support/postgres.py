@@ -30,7 +30,9 @@ def bindir():
 
 
 class Postgres:
-    def __init__(self, directory):
+    def __init__(self, directory, programs=None):
+        """`programs`: folder of initdb and pg_ctl, of another version than Debian's."""
+        self.programs = programs or bindir()
         self.user = server_user()
         self.dir = directory
         self.data = os.path.join(directory, "data")
@@ -43,7 +45,7 @@ class Postgres:
                        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": self.dir}, **run_as(self.user))
 
     def create(self, tls=None):
-        self._run(f"{bindir()}/initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync",
+        self._run(f"{self.programs}/initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync",
                   "--locale=C.UTF-8")
         listen = "127.0.0.1,::1" if have_ipv6() else "127.0.0.1"
         with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf-8") as f:
@@ -67,7 +69,7 @@ class Postgres:
         return self
 
     def start(self):
-        self._run(f"{bindir()}/pg_ctl", "-D", self.data, "-l", self.log, "-w", "-t", "60", "start")
+        self._run(f"{self.programs}/pg_ctl", "-D", self.data, "-l", self.log, "-w", "-t", "60", "start")
         self.conn = psycopg.connect(self.dsn("postgres"), autocommit=True, prepare_threshold=None)
 
     def stop(self, mode="fast"):
@@ -75,7 +77,7 @@ class Postgres:
             self.conn.close()
             self.conn = None
         if os.path.exists(os.path.join(self.data, "postmaster.pid")):
-            self._run(f"{bindir()}/pg_ctl", "-D", self.data, "-w", "-t", "60", "-m", mode, "stop")
+            self._run(f"{self.programs}/pg_ctl", "-D", self.data, "-w", "-t", "60", "-m", mode, "stop")
 
     def destroy(self):
         try:

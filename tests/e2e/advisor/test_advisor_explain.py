@@ -60,7 +60,7 @@ def test_from_a_snapshot(advisor, database, tmp_path):
 @pytest.mark.parametrize("args, code, text", [
     ([], 2, "one statement in quotes"), (["SELECT 1", "SELECT 2"], 2, "one statement in quotes"), (["SELEC 1"], 3, "does not parse"),
     (["SELECT 1; SELECT id FROM c"], 3, "give one statement"), ([""], 3, "no statement"), (["VACUUM"], 3, "no SELECT, INSERT, UPDATE or DELETE"),
-    (["SELECT * FROM nowhere"], 3, 'no table "nowhere"'), (["--format", "sql", "SELECT 1"], 2, "text and json")])
+    (["SELECT * FROM nowhere"], 3, 'no table "nowhere"'), (["--format", "sql", "SELECT 1"], 2, "must be text or json")])
 def test_what_cannot_be_explained(advisor, database, args, code, text):
     done = advisor("explain", "--dsn", database.dsn, *args)
     assert done.returncode == code and text in done.stderr, done.stderr

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: ISC
+"""As an ordinary user, with much or little to read; and tables that cannot have an index."""
+import pytest
+
+
+@pytest.fixture
+def database(new_database):
+    d = new_database()
+    d.sql("CREATE TABLE open (id serial PRIMARY KEY, a int)", "CREATE TABLE shut (id serial PRIMARY KEY, a int)",
+          "INSERT INTO open (a) SELECT i FROM generate_series(1, 30000) i", "INSERT INTO shut (a) SELECT i FROM generate_series(1, 30000) i")
+    d.vacuum()
+    yield d
+    d.sql("DROP OWNED BY u_trust")
+
+
+def ask(advisor, database, statements):
+    import json
+    done = advisor("report", "--sql", "-", "--dsn", database.pg.dsn(database.name, "u_trust"), "--format", "json", stdin=statements)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+BOTH = "SELECT * FROM open WHERE a = 7; SELECT * FROM shut WHERE a = 7"
+
+
+def test_what_cannot_be_read_is_said(database, advisor):
+    database.sql("GRANT SELECT ON open TO u_trust")
+    report = ask(advisor, database, BOTH)
+    assert [f["table"] for f in report["findings"] if f["kind"] == "create"] == ["open"]
+    (skipped,) = report["skipped"]
+    assert "shut" in skipped["query"] and "permission denied" in skipped["why"]
+    (note,) = [n for n in report["notes"] if "may not read" in n]
+    assert "u_trust" in note and "shut" in note and "open" not in note and "pg_read_all_data" in note
+    assert not any(h["table"] == "shut" and "no statistics" in h["reason"] for h in report["health"]), "unreadable is not unanalysed"
+
+
+def test_with_all_to_read_nothing_is_said(database, advisor):
+    database.sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO u_trust")
+    report = ask(advisor, database, BOTH)
+    assert {f["table"] for f in report["findings"] if f["kind"] == "create"} == {"open", "shut"}
+    assert report["skipped"] == [] and not any("may not read" in n for n in report["notes"])
+
+
+def test_with_nothing_to_read_drops_are_still_found(database, advisor):
+    database.sql("CREATE INDEX one ON open (a)", "CREATE INDEX two ON open (a)")
+    report = ask(advisor, database, BOTH)
+    assert ("two", "drop_duplicate") in {(f["index"], f["kind"]) for f in report["findings"]}
+    assert len(report["skipped"]) == 2
+
+
+def test_some_columns_to_read(database, advisor):
+    database.sql("GRANT SELECT (a) ON open TO u_trust")
+    report = ask(advisor, database, "SELECT a FROM open WHERE a = 7; SELECT id FROM open WHERE a = 7")
+    assert [f["table"] for f in report["findings"] if f["kind"] == "create"] == ["open"] and len(report["skipped"]) == 1
+
+
+def test_foreign_tables_and_heirs(new_database, advise):
+    d = new_database()
+    d.sql("CREATE EXTENSION file_fdw", "CREATE SERVER files FOREIGN DATA WRAPPER file_fdw",
+          "CREATE FOREIGN TABLE far (id int, a int) SERVER files OPTIONS (filename '/dev/null')",
+          "CREATE TABLE near (id int, a int)", "INSERT INTO near SELECT i, i FROM generate_series(1, 30000) i",
+          "CREATE TABLE old (id int, a int)", "CREATE TABLE older () INHERITS (old)", "INSERT INTO older SELECT i, i FROM generate_series(1, 30000) i")
+    d.vacuum()
+    advice = advise(d, "SELECT * FROM far JOIN near USING (id) WHERE near.a = 7 AND far.a = 5; SELECT * FROM old WHERE a = 7; SELECT * FROM pg_temp.t")
+    assert "far" not in {f["table"] for f in advice.creates()} and advice.creates("near")
+    notes = " ".join(advice.report["notes"])
+    assert "far is a foreign table" in notes and "older inherits from old" in notes
+    assert any("temporary" in s["why"] for s in advice.report["skipped"])
+    assert not any("near" in n for n in advice.report["notes"])
