@@ -400,7 +400,10 @@ int app_run(const AppOptions *options)
     pw_log(PW_LOG_LOG, "process up: Poolwise %s, libevent (epoll), %d worker%s", POOLWISE_VERSION, c->worker_threads,
            c->worker_threads == 1 ? "" : "s");
     daemon_ready();
-    notify_ready();
+    if (app.options.reboot)
+        notify_took_over();
+    else
+        notify_ready();
     takeover_continue(worker_get(0)->base);
     workers_run_main();
     workers_join();
@@ -408,7 +411,8 @@ int app_run(const AppOptions *options)
     status = 0;
 fail:
     takeover_finish();
-    notify_stopping();
+    if (pw_atomic_load(&app.shutdown) != SHUTDOWN_HANDED_OVER) /* else the service goes on without us */
+        notify_stopping();
     listener_destroy(app.listener);
     pidfile_remove();
     pw_log_stop();

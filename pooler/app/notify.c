@@ -6,11 +6,17 @@
 #include "poolwise/time.h"
 
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 /* Without NOTIFY_SOCKET in the environment each of these does nothing. */
 void notify_ready(void)
 {
     (void)sd_notify(0, "READY=1");
+}
+
+void notify_took_over(void)
+{
+    (void)sd_notifyf(0, "READY=1\nMAINPID=%ld", (long)getpid());
 }
 
 void notify_reloading(void)
@@ -37,6 +43,10 @@ size_t notify_listen_fds(int *ret_fds, size_t most)
 #else
 
 void notify_ready(void)
+{
+}
+
+void notify_took_over(void)
 {
 }
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 void notify_ready(void);
+void notify_took_over(void); /* -R: this process is the service's main one now, and ready */
 void notify_reloading(void); /* followed by notify_ready when done */
 void notify_stopping(void);
 

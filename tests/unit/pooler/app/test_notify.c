@@ -57,6 +57,10 @@ static void expect(const char *start)
 static void test_states(void **state)
 {
     (void)state;
+    char took_over[48];
+    snprintf(took_over, sizeof(took_over), "READY=1\nMAINPID=%d", (int)getpid());
+    notify_took_over();
+    expect(took_over);
     notify_ready();
     expect("READY=1");
     notify_reloading();
