@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """The extended query protocol on the admin console, as drivers use it. PgBouncer closes such a connection."""
+import random
 import struct
 import threading
 
@@ -202,3 +203,26 @@ def test_many_consoles_at_once(con):
     for t in threads:
         t.join(30)
     assert not errors
+
+
+def test_random_messages(con):
+    """Whole messages with wrong insides: an error, a close, never more than that."""
+    rng = random.Random(20261125)
+    good = [wire.parse("SHOW LISTS", "s"), wire.bind("p", "s"), wire.describe("S", "s"), wire.describe("P", "p"), wire.execute("p", 3),
+            wire.close("P", "p"), wire.sync(), wire.flush(), wire.query("SHOW STATE"), wire.function_call(1, ()),
+            wire.copy_data(b"x"), wire.copy_done(), wire.copy_fail("no")]
+    for _ in range(150):
+        c = wire.Conn(con.pooler.port).login("admin", "pgbouncer")
+        for _ in range(rng.randrange(1, 12)):
+            message = bytearray(rng.choice(good))
+            for _ in range(rng.randrange(3)):
+                if len(message) > 5:
+                    at = rng.randrange(5, len(message))
+                    message[at:at + rng.randrange(3)] = bytes(rng.randrange(256) for _ in range(rng.randrange(3)))
+            message[1:5] = struct.pack(">I", len(message) - 1)
+            try:
+                c.send(bytes(message))
+            except OSError:
+                break
+        c.close()
+    assert con.query("SHOW STATE").tags == ["SHOW"]

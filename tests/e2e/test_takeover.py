@@ -99,6 +99,23 @@ def test_session_clients_stay_until_they_go(pair):
     both.old_ends()
 
 
+@pytest.mark.poolwise
+def test_clients_with_tls_stay_until_they_go(pair, certs):
+    """Keys of a TLS session cannot move; PgBouncer drops such clients."""
+    both, p = pair(**{**certs.client_settings(), "client_tls_sslmode": "allow"})
+    c = p.raw().tls().login("postgres", "p0")
+    c.ok("SELECT 1")
+    plain = p.client()
+    both.take_over()
+    wait_until(lambda: len(p.console().clients()) == 1)
+    assert plain.one("SELECT 1") == "1" and c.one("SELECT 2") == "2"
+    assert both.old.poll() is None
+    newcomer = p.raw().tls().login("postgres", "p0")
+    assert newcomer.one("SELECT 3") == "3"
+    c.close()
+    both.old_ends()
+
+
 def test_what_a_client_set_moves_along(pair):
     both, p = pair(default_pool_size=2)
     c = p.client()
