@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """PAUSE, RESUME, DISABLE, ENABLE, KILL, SUSPEND, RECONNECT, WAIT_CLOSE, RELOAD: by console and by signal."""
 import os
+import select
 import signal
 import threading
 
@@ -234,8 +235,9 @@ def test_suspend_and_resume(make_pooler, workers):
     con = p.console()
     con.do("SUSPEND")
     c.send(wire.query(PID))
+    readable, _, _ = select.select([c.sock], [], [], 0.5)
+    assert not readable
     assert con.show("POOLS") is not None
-    assert not c.readable()
     con.do("RESUME")
     assert c.until_ready().rows == [[pid]]
 
@@ -372,7 +374,7 @@ def test_shutdown_wait_for_servers(make_pooler):
     con.do("SHUTDOWN WAIT_FOR_SERVERS")
     assert fatal(waiting) == "server shutting down"
     wait_until(lambda: not p.try_connect())
-    assert holder.one("SELECT 'finishes'") == "finishes"
+    assert holder.one("SELECT 'finishes' FROM pg_sleep(0.5)") == "finishes"  # longer than the process takes to end
     holder.send(wire.query("COMMIT"))
     holder.until_ready()
     assert p.wait_exit() == 0
@@ -391,7 +393,7 @@ def test_shutdown_wait_for_clients(make_pooler, how):
         con.do(how)
         con.close()
     wait_until(lambda: not p.try_connect())
-    assert c.one("SELECT 'goes on'") == "goes on"
+    assert c.one("SELECT 'goes on' FROM pg_sleep(0.5)") == "goes on"  # longer than the process takes to end
     assert c.one("SELECT 'and on'") == "and on"
     late = p.raw(unix=True)
     late.startup(user="postgres", database="p0")

@@ -38,6 +38,9 @@ static void test_composite_and_covering(void **state)
     assert_true(has(&f, &m, "(brand, category)"));
     for (int i = 0; i < m.n; i++)
         assert_false(m.pool->items[m.ids[i]]->def.keys[0].desc); /* indexes are read backwards as well */
+    m = generate(&f, "SELECT product_name FROM products WHERE price BETWEEN 1 AND 2 AND category = 'a' AND brand = 'b'");
+    assert_true(has(&f, &m, "(brand, category, price)"));
+    assert_false(has(&f, &m, "(price, brand, category)")); /* what follows a range narrows nothing down */
     fixture_close(&f);
 }
 
