@@ -128,8 +128,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         send_waiters_away(ctx);
     client_tick(ctx, now);
     admin_tick(ctx, now);
-    /* The order matters to SHUTDOWN: this worker saw the mode before it counted. */
-    if (ctx->shutdown == SHUTDOWN_NONE && pw_atomic_load(&app.shutdown) == SHUTDOWN_WAIT_FOR_SERVERS)
+    /* A worker that was not told to wait for servers counts as one: more may have begun since it counted. */
+    if (ctx->shutdown != SHUTDOWN_WAIT_FOR_SERVERS)
         active++;
     pw_atomic_store(&app.active[ctx->worker->index], active);
     if (ctx->worker->index == 0)
@@ -141,6 +141,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 void app_tick_start(WorkerCtx *ctx)
 {
     struct timeval tv = {.tv_sec = 0, .tv_usec = TICK_USEC};
+    pw_atomic_store(&app.active[ctx->worker->index], 1);
     ctx->tick = event_new(ctx->worker->base, -1, EV_PERSIST, on_tick, ctx);
     event_add(ctx->tick, &tv);
 }
