@@ -23,4 +23,4 @@ def test_each_row_has_its_test(root, build):
 
 def test_the_table_is_documented(root):
     """After a change of a row: tests/mutants/rows.py --write."""
-    assert mutants.documented(root) == mutants.table(mutants.load(), mutants.documented_date(root))
+    assert mutants.documented(root) == mutants.table(mutants.load(), mutants.documented_dates(root))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 """The rows of mutants.toml: what each one changes, which test must notice, and the table that docs/testing.md shows.
 
-usage: rows.py --write     puts the table into docs/testing.md; the date of the last full run stays"""
+usage: rows.py --write     puts the table into docs/testing.md; the dates of rows that did not change stay"""
 import json
 import pathlib
 import re
@@ -114,11 +114,15 @@ def cell(text):
     return text.replace("|", "\\|")
 
 
-def table(rows, date):
-    lines = [f"{len(rows)} mutants. Last full run in which all were killed: {date}.", "",
-             "| switched off | in | noticed by |", "|---|---|---|"]
-    lines += [f"| {cell(r.feature)} | `{r.file}` | `{cell(r.test.removeprefix('tests/e2e/'))}` |" for r in rows]
-    return "\n".join(lines)
+def line(row):
+    """All of a row in the table but its date."""
+    return f"| `{row.name}` | {cell(row.feature)} | `{row.file}` | `{cell(row.test.removeprefix('tests/e2e/'))}` |"
+
+
+def table(rows, dates):
+    """dates: line(row) -> when it was killed last."""
+    return "\n".join(["| mutant | switched off | in | noticed by | last killed |", "|---|---|---|---|---|",
+                      *(f"{line(r)} {dates.get(line(r), NEVER)} |" for r in rows)])
 
 
 def documented(root=ROOT):
@@ -127,18 +131,18 @@ def documented(root=ROOT):
     return text.split(BEGIN)[1].split(END)[0].strip()
 
 
-def documented_date(root=ROOT):
-    m = re.search(r"all were killed: (\S+)\.$", documented(root), re.M)
-    return m.group(1) if m else NEVER
+def documented_dates(root=ROOT):
+    """A row that was changed has no date any more."""
+    return dict(re.findall(r"^(\| `\w+` \|.*\|) (\S+) \|$", documented(root), re.M))
 
 
-def write(rows, date, root=ROOT):
+def write(rows, dates, root=ROOT):
     path = root / DOC
     before, rest = path.read_text(encoding="utf-8").split(BEGIN)
-    path.write_text(before + BEGIN + "\n" + table(rows, date) + "\n" + END + rest.split(END)[1], encoding="utf-8")
+    path.write_text(before + BEGIN + "\n" + table(rows, dates) + "\n" + END + rest.split(END)[1], encoding="utf-8")
 
 
 if __name__ == "__main__":
     if sys.argv[1:] != ["--write"]:
         sys.exit(__doc__)
-    write(load(), documented_date())
+    write(load(), documented_dates())
