@@ -14,7 +14,9 @@
 #include "advisor/select/cover.h"
 #include "advisor/source/file.h"
 #include "advisor/source/source.h"
+#include "advisor/source/statements.h"
 #include "advisor/text.h"
+#include "poolwise/fingerprint.h"
 
 #define MIN_GAIN_DEFAULT 0.005
 #define MIN_GAIN_BUDGET 0.0002 /* under a budget the budget itself is the limit */
@@ -32,7 +34,7 @@ int adv_app_read_sources(App *app)
 {
     const char *note, *why;
     for (size_t i = 0; i < app->options->logs.n; i++) {
-        if (adv_source_pooler_log(app->workload, app->options->logs.items[i], &note, &why))
+        if (adv_source_log(app->workload, app->options->logs.items[i], &note, &why))
             return adv_app_fail(ADV_EXIT_INPUT, why);
         if (note)
             adv_report_note(&app->report, note);
@@ -84,6 +86,13 @@ int adv_app_read_database(App *app)
         return read_snapshot(app);
     if (adv_db_connect(app->arena, app->options->dsn, &app->db, &why))
         return adv_app_fail(ADV_EXIT_DATABASE, why);
+    if (app->options->statements) {
+        const char *note;
+        if (adv_source_statements(app->workload, app->db, &note, &why))
+            return adv_app_fail(ADV_EXIT_DATABASE, why);
+        if (note)
+            adv_report_note(&app->report, note);
+    }
     if (adv_load_schema(app->db, app->catalog, &why))
         return adv_app_fail(ADV_EXIT_DATABASE, why);
     adv_workload_analyse(app->workload, app->catalog);
@@ -273,9 +282,22 @@ void adv_app_advise(App *app)
     report->plans = adv_oracle_backend_calls(oracle);
 }
 
-static int print(const App *app)
+/* What is meant to be passed on holds no values: each text as the query log would have it. */
+static void hide_values(App *app)
+{
+    char *buffer = adv_arena_alloc(app->arena, PW_QUERY_TEXT_MAX + 1);
+    for (int i = 0; i < app->workload->n_queries; i++) {
+        AdvQuery *q = app->workload->queries[i];
+        PwNormalised n = pw_normalise(q->text, strlen(q->text), 0, buffer, PW_QUERY_TEXT_MAX + 1);
+        q->text = adv_arena_strndup(app->arena, buffer, n.len);
+    }
+}
+
+static int print(App *app)
 {
     const char *text = "";
+    if (app->options->redact || (app->options->format == ADV_FORMAT_MARKDOWN && !app->options->values))
+        hide_values(app);
     switch (app->options->format) {
     case ADV_FORMAT_TEXT:
         text = adv_report_text(&app->report);
@@ -285,6 +307,9 @@ static int print(const App *app)
         break;
     case ADV_FORMAT_SQL:
         text = adv_report_sql(&app->report);
+        break;
+    case ADV_FORMAT_MARKDOWN:
+        text = adv_report_markdown(&app->report);
         break;
     case ADV_FORMAT_SARIF:
     case ADV_FORMAT_COUNT:

@@ -11,7 +11,7 @@
 #define POOLWISE_VERSION "development"
 #endif
 
-enum { OPT_LOG = 1, OPT_SQL, OPT_DSN, OPT_SNAPSHOT, OPT_REDACT, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_MIGRATION, OPT_FAIL_ON, OPT_SCRATCH_DSN, OPT_HELP, OPT_VERSION };
+enum { OPT_LOG = 1, OPT_SQL, OPT_STATEMENTS, OPT_VALUES, OPT_DSN, OPT_SNAPSHOT, OPT_REDACT, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_MIGRATION, OPT_FAIL_ON, OPT_SCRATCH_DSN, OPT_HELP, OPT_VERSION };
 
 /* The commands that know an option, by name between blanks; "*": all. */
 typedef struct OptionRow {
@@ -20,13 +20,16 @@ typedef struct OptionRow {
 } OptionRow;
 
 static const OptionRow rows[] = {
-    {{OPT_LOG, 0, "log", "FILE", "query log of the pooler (query_log = FILE in pooler.ini); may be repeated"}, " report check verify "},
+    {{OPT_LOG, 0, "log", "FILE", "log of PostgreSQL (stderr, csv, json; - for standard input), CSV of pg_stat_statements, or query log of the pooler; may be repeated"}, " report check verify "},
     {{OPT_SQL, 0, "sql", "FILE", "SQL script, - for standard input; \"-- weight: N\" before a statement: it runs N times"}, " report check verify "},
+    {{OPT_STATEMENTS, 0, "pg-stat-statements", NULL, "what the extension pg_stat_statements of the database holds"}, " report check verify "},
     {{OPT_DSN, 0, "dsn", "CONNINFO", "database to advise: libpq conninfo or URI; default: PGHOST, PGDATABASE, ..."}, " report explain check verify snapshot "},
     {{OPT_SNAPSHOT, 0, "snapshot", "FILE", "what advisor snapshot wrote, instead of a database: nothing is asked"}, " report explain check "},
     {{OPT_REDACT, 0, "redact", NULL, "values in the statistics become numbers of their rank: none leaves the database"}, " snapshot "},
+    {{OPT_REDACT, 0, "redact", NULL, "statements without their values (markdown: always, unless --values)"}, " report "},
+    {{OPT_VALUES, 0, "values", NULL, "keep the values of statements in markdown"}, " report "},
     {{OPT_REPLICA_DSN, 0, "replica-dsn", "CONNINFO", "the same database on another server: scans there count as usage too; may be repeated"}, " report "},
-    {{OPT_FORMAT, 0, "format", "FORMAT", "text (default), json or sql"}, " report "},
+    {{OPT_FORMAT, 0, "format", "FORMAT", "text (default), json, sql or markdown"}, " report "},
     {{OPT_FORMAT, 0, "format", "FORMAT", "text (default) or json"}, " explain diff verify "},
     {{OPT_FORMAT, 0, "format", "FORMAT", "text (default), json or sarif"}, " check "},
     {{OPT_MIGRATION, 0, "migration", "FILE", "script of DDL that is to run on the database; may be repeated"}, " check "},
@@ -44,7 +47,7 @@ static const OptionRow rows[] = {
 static const struct {
     const char *name;
     AdvFormat format;
-} formats[] = {{"text", ADV_FORMAT_TEXT}, {"json", ADV_FORMAT_JSON}, {"sql", ADV_FORMAT_SQL}, {"sarif", ADV_FORMAT_SARIF}};
+} formats[] = {{"text", ADV_FORMAT_TEXT}, {"json", ADV_FORMAT_JSON}, {"sql", ADV_FORMAT_SQL}, {"sarif", ADV_FORMAT_SARIF}, {"markdown", ADV_FORMAT_MARKDOWN}};
 
 int adv_usage_error(const char *why)
 {
@@ -108,6 +111,12 @@ static PwErr on_option(void *arg, int id, const char *value, char *why, size_t w
         return PW_OK;
     case OPT_SQL:
         pw_str_list_add(&o->sql_files, value, strlen(value));
+        return PW_OK;
+    case OPT_STATEMENTS:
+        o->statements = true;
+        return PW_OK;
+    case OPT_VALUES:
+        o->values = true;
         return PW_OK;
     case OPT_DSN:
         o->dsn = value;

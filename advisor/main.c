@@ -5,6 +5,11 @@
 #include "advisor/command/command.h"
 #include "advisor/command_line.h"
 
+static bool has_statements(const AdvOptions *o)
+{
+    return o->logs.n > 0 || o->sql_files.n > 0 || o->statements;
+}
+
 static int run_report(AdvCommandLine *line, int n_operands, char **operands)
 {
     if (n_operands > 0) {
@@ -12,8 +17,10 @@ static int run_report(AdvCommandLine *line, int n_operands, char **operands)
         snprintf(why, sizeof(why), "\"%.200s\" is not an option; give files with --log or --sql", operands[0]);
         return adv_usage_error(why);
     }
-    if (line->options.logs.n == 0 && line->options.sql_files.n == 0)
-        return adv_usage_error("no workload: give a query log with --log or a script with --sql");
+    if (!has_statements(&line->options))
+        return adv_usage_error("no workload: give a log with --log, a script with --sql, or --pg-stat-statements");
+    if (line->options.snapshot && line->options.statements)
+        return adv_usage_error("--pg-stat-statements needs the database: give --dsn instead of --snapshot");
     if (line->options.snapshot && *line->options.dsn)
         return adv_usage_error("give either --dsn or --snapshot");
     return adv_app_report(&line->options);
@@ -49,9 +56,9 @@ static int run_check(AdvCommandLine *line, int n_operands, char **operands)
     int code = no_operands(n_operands, operands);
     if (code)
         return code;
-    if (o->logs.n + o->sql_files.n + o->migrations.n == 0)
+    if (!has_statements(o) && o->migrations.n == 0)
         return adv_usage_error("nothing to check: give statements with --sql or --log, or a migration with --migration");
-    if (o->snapshot && *o->dsn)
+    if (o->snapshot && (*o->dsn || o->statements))
         return adv_usage_error("give either --dsn or --snapshot");
     return adv_command_check(o);
 }
@@ -70,8 +77,8 @@ static int run_verify(AdvCommandLine *line, int n_operands, char **operands)
         return code;
     if (!line->options.scratch_dsn)
         return adv_usage_error("say where to build with --scratch-dsn: a copy of the database, made for this");
-    if (line->options.logs.n == 0 && line->options.sql_files.n == 0)
-        return adv_usage_error("no workload: give a query log with --log or a script with --sql");
+    if (!has_statements(&line->options))
+        return adv_usage_error("no workload: give a log with --log, a script with --sql, or --pg-stat-statements");
     return adv_command_verify(&line->options);
 }
 
@@ -83,6 +90,8 @@ static const AdvCommand commands[] = {
                "  advisor report --log /var/log/poolwise/queries.jsonl --dsn \"host=db1 dbname=shop\"\n"
                "  advisor report --sql slow.sql --dsn postgresql://me@db1/shop --budget 2GB\n"
                "  advisor report --sql slow.sql --dsn dbname=shop --format sql > indexes.sql && psql -f indexes.sql shop\n"
+               "  advisor report --log /var/log/postgresql/postgresql-15-main.log --dsn dbname=shop\n"
+               "  advisor report --pg-stat-statements --dsn dbname=shop --format markdown > advice.md\n"
                "  advisor report --log queries.jsonl --snapshot shop.json   # no connection; see advisor snapshot\n"
                "  echo \"SELECT * FROM orders WHERE customer_id = 7\" | advisor report --sql - --dsn dbname=shop\n"
                "\n"
@@ -90,7 +99,7 @@ static const AdvCommand commands[] = {
                "cannot be read, 4 the database cannot be reached or read, 70 internal error.\n"
                "The database session is read-only. With the extension HypoPG in the database costs come from its own\n"
                "planner (CREATE EXTENSION hypopg; by you: the advisor never creates anything).\n",
-     .formats = "text, json or sql",
+     .formats = "markdown, text, json or sql",
      .run = run_report},
     {.name = "explain",
      .usage = "[OPTION]... STATEMENT",
@@ -109,6 +118,8 @@ static const AdvCommand commands[] = {
      .epilog = "Examples:\n"
                "  advisor snapshot --dsn \"host=db1 dbname=shop\" > shop.json\n"
                "  advisor snapshot --dsn \"host=db1 dbname=shop\" --redact > shop.json   # no values of rows in it\n"
+               "  advisor report --log /var/log/postgresql/postgresql-15-main.log --dsn dbname=shop\n"
+               "  advisor report --pg-stat-statements --dsn dbname=shop --format markdown > advice.md\n"
                "  advisor report --log queries.jsonl --snapshot shop.json\n"
                "\n"
                "Exit status: 0 written, 2 wrong options, 4 the database cannot be reached or read, 70 internal error.\n",

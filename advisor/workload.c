@@ -65,6 +65,11 @@ void adv_workload_analyse(AdvWorkload *w, AdvCatalog *catalog)
             w->utility++;
             continue;
         }
+        /* What tools ask the catalog is nothing to advise on. */
+        if (q->facts->n_unknown_tables && strncmp(q->facts->unknown_table, "pg_", 3) == 0 && strncmp(q->facts->unknown_table, "pg_temp", 7) != 0) {
+            w->utility++;
+            continue;
+        }
         if (q->facts->n_unknown_tables)
             q->why_not = adv_arena_printf(w->arena, "the database has no table \"%s\": a temporary one, or of another schema or database", q->facts->unknown_table);
         w->queries[kept++] = q;

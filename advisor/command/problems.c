@@ -182,6 +182,7 @@ const char *adv_problems_print(AdvProblems *problems, AdvFormat format)
         return as_sarif(problems);
     case ADV_FORMAT_TEXT:
     case ADV_FORMAT_SQL:
+    case ADV_FORMAT_MARKDOWN:
     case ADV_FORMAT_COUNT:
         break;
     }

@@ -84,10 +84,11 @@ void adv_report_note(AdvReport *report, const char *note);
 
 const char *adv_confidence_name(AdvConfidence confidence); /* "low", "medium", "high" */
 
-/* The three forms. The text is complete, with a final newline. */
+/* The forms. The text is complete, with a final newline. */
 const char *adv_report_text(const AdvReport *report);
 const char *adv_report_json(const AdvReport *report);
 const char *adv_report_sql(const AdvReport *report);
+const char *adv_report_markdown(const AdvReport *report);
 
 /* The statement on one line, at most `max` bytes, cut with "...". */
 const char *adv_one_line(AdvArena *arena, const char *sql, size_t max);
