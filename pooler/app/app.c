@@ -15,6 +15,7 @@
 #include "pooler/app/signals.h"
 #include "pooler/app/takeover.h"
 #include "pooler/client/client.h"
+#include "pooler/net/jobs.h"
 #include "pooler/server/alarms.h"
 #include "pooler/server/server.h"
 #include "poolwise/log.h"
@@ -271,6 +272,12 @@ static void on_accept(void *arg, int fd, const NetAddr *peer, bool is_unix)
     client_accept(fd, peer, is_unix);
 }
 
+static unsigned crypto_threads(unsigned workers)
+{
+    unsigned n = (workers + 1) / 2;
+    return n < JOBS_THREADS_MAX ? n : JOBS_THREADS_MAX;
+}
+
 static bool start_workers(void)
 {
     const Config *c = app.config;
@@ -280,6 +287,9 @@ static bool start_workers(void)
         return false;
     }
     context_set_scram_cache(cache);
+    /* Half of the cores, behind the event loops: a thousand logins at once must not slow the queries of who is in. */
+    JobsOptions crypto = {.name = "crypto", .threads = crypto_threads((unsigned)c->worker_threads), .queue = 65536, .nice = 5};
+    context_set_crypto_jobs(jobs_create(&crypto));
     params_names_init(&c->track_extra_parameters);
     unsigned n = (unsigned)c->worker_threads;
     if (workers_create(n) != PW_OK) {
@@ -408,6 +418,7 @@ int app_run(const AppOptions *options)
     workers_run_main();
     workers_join();
     query_log_stop();
+    (void)jobs_destroy(context_crypto_jobs()); /* a derivation takes milliseconds */
     status = 0;
 fail:
     takeover_finish();

@@ -40,6 +40,7 @@ typedef enum ClientAuthState {
     STATE_NEW,
     STATE_ASKED,        /* the request is out; for SCRAM the mechanism is not chosen */
     STATE_SCRAM,        /* the mechanism is chosen */
+    STATE_WORK,         /* a derivation is out; `pending` holds the message that needs it */
     STATE_OK,
     STATE_FAILED
 } ClientAuthState;
@@ -60,6 +61,13 @@ struct ClientAuth {
     ScramServer scram;
     ScramKeys keys; /* valid when has_keys */
     bool has_keys;
+    bool defer_work;
+    ScramWork work;    /* STATE_WORK, until it is taken */
+    PwBuf pending;     /* the message that is handled once the keys are there */
+    ClientAuthState pending_state;
+    ScramKeys derived; /* valid when has_derived: of the work that came back */
+    bool has_derived;
+    char *password; /* after OK by clear text, see client_auth_password */
     const char *error, *detail;
 };
 
@@ -110,6 +118,8 @@ PwErr client_auth_create(const ClientAuthSpec *spec, ClientAuth **ret_auth)
     auth->secret = spec->secret;
     auth->iterations = spec->scram_iterations ? spec->scram_iterations : SCRAM_ITERATIONS_DEFAULT;
     auth->cache = spec->cache;
+    auth->defer_work = spec->defer_work;
+    pw_buf_init(&auth->pending);
     memcpy(auth->user, spec->user, n + 1);
     if (spec->endpoint_hash_len)
         memcpy(auth->endpoint_hash, spec->endpoint_hash, spec->endpoint_hash_len);
@@ -129,6 +139,11 @@ void client_auth_destroy(ClientAuth *auth)
         return;
     if (auth->scram_ready)
         scram_server_finish(&auth->scram);
+    scram_work_finish(&auth->work);
+    scram_buf_finish(&auth->pending);
+    if (auth->password)
+        pw_wipe(auth->password, strlen(auth->password));
+    free(auth->password);
     pw_wipe(auth, sizeof(*auth));
     free(auth);
 }
@@ -196,7 +211,63 @@ AuthStep client_auth_start(ClientAuth *auth, PwBuf *out)
     return AUTH_STEP_CONTINUE;
 }
 
+/* ---- derivations ---- */
+
+/* True: `payload` waits for keys that another thread derives. */
+static bool hand_out(ClientAuth *auth, const char *password, const uint8_t *salt, size_t salt_len, uint32_t iterations,
+                     const uint8_t *payload, size_t n)
+{
+    ScramKeys keys;
+    if (!auth->defer_work || auth->has_derived)
+        return false;
+    PwErr err = scram_cache_find(auth->cache, auth->user, password, salt, salt_len, iterations, &keys);
+    pw_wipe(&keys, sizeof(keys));
+    if (err != PW_ERR_NOT_FOUND ||
+        scram_work_init(&auth->work, auth->cache, auth->user, password, salt, salt_len, iterations) != PW_OK)
+        return false;
+    pw_buf_reserve(&auth->pending, n); /* in one piece: it may hold a password */
+    pw_buf_append(&auth->pending, payload, n);
+    auth->pending_state = auth->state;
+    auth->state = STATE_WORK;
+    return true;
+}
+
+void client_auth_take_work(ClientAuth *auth, ScramWork *ret_work)
+{
+    *ret_work = auth->work;
+    auth->work = (ScramWork){0};
+}
+
+AuthStep client_auth_resume(ClientAuth *auth, const ScramWork *work, PwBuf *out)
+{
+    if (auth->state != STATE_WORK)
+        return fail(auth, bad_packet, "login was resumed out of order");
+    PwBuf payload = auth->pending;
+    pw_buf_init(&auth->pending);
+    auth->state = auth->pending_state;
+    AuthStep step = AUTH_STEP_FAILED;
+    if (work->err) {
+        (void)fail(auth, auth->exchange == EXCHANGE_SCRAM ? sasl_failed : password_failed, "cryptography library failed");
+    } else {
+        auth->derived = work->keys;
+        auth->has_derived = true;
+        step = exchanges[auth->exchange].on_message(auth, pw_buf_head(&payload), pw_buf_unread(&payload), out);
+    }
+    scram_buf_finish(&payload);
+    return step;
+}
+
 /* ---- PasswordMessage ---- */
+
+static PwErr verify_clear_text(ClientAuth *auth, const char *password)
+{
+    if (auth->secret->kind != SECRET_SCRAM || !auth->has_derived)
+        return password_verify(auth->secret, auth->user, password, auth->cache);
+    if (!password_keys_match(auth->secret, &auth->derived))
+        return PW_ERR_AUTH;
+    scram_cache_keep(auth->cache, auth->user, password, &auth->derived);
+    return PW_OK;
+}
 
 static AuthStep on_password(ClientAuth *auth, const uint8_t *payload, size_t n, PwBuf *out)
 {
@@ -208,12 +279,18 @@ static AuthStep on_password(ClientAuth *auth, const uint8_t *payload, size_t n, 
         return fail(auth, empty_password, NULL);
     if (!auth->secret)
         return fail(auth, password_failed, "no such user");
+    const ScramVerifier *v = auth->secret->scram;
+    bool clear = auth->exchange == EXCHANGE_PLAIN;
+    if (clear && v && hand_out(auth, password, v->salt, v->salt_len, v->iterations, payload, n))
+        return AUTH_STEP_WORK;
 
-    PwErr err = auth->exchange == EXCHANGE_MD5
-                    ? md5_verify(auth->secret, auth->user, auth->md5_salt, password, n - 1)
-                    : password_verify(auth->secret, auth->user, password, auth->cache);
-    if (err == PW_OK)
+    PwErr err = clear ? verify_clear_text(auth, password)
+                      : md5_verify(auth->secret, auth->user, auth->md5_salt, password, n - 1);
+    if (err == PW_OK) {
+        if (clear && auth->secret->kind != SECRET_PLAIN)
+            auth->password = pw_xstrdup(password);
         return succeed(auth);
+    }
     if (err != PW_ERR_AUTH)
         return fail(auth, password_failed, "cryptography library failed");
     return fail(auth, password_failed, auth->secret->kind == SECRET_EMPTY ? "user has no password" : "wrong password");
@@ -233,9 +310,9 @@ static PwErr mock_verifier(ClientAuth *auth, ScramVerifier *ret_verifier)
 static PwErr adhoc_verifier(ClientAuth *auth, ScramVerifier *ret_verifier)
 {
     uint8_t salt[SCRAM_ADHOC_SALT_LEN];
-    ScramKeys keys;
-    PwErr err = scram_cache_salt(auth->cache, auth->user, salt);
-    if (!err)
+    ScramKeys keys = auth->derived;
+    PwErr err = auth->has_derived ? PW_OK : scram_cache_salt(auth->cache, auth->user, salt);
+    if (!err && !auth->has_derived)
         err = scram_cache_keys(auth->cache, auth->user, auth->secret->text, salt, sizeof(salt), auth->iterations,
                                &keys);
     if (err)
@@ -243,6 +320,16 @@ static PwErr adhoc_verifier(ClientAuth *auth, ScramVerifier *ret_verifier)
     *ret_verifier = keys.verifier;
     pw_wipe(&keys, sizeof(keys));
     return PW_OK;
+}
+
+static bool hand_out_adhoc(ClientAuth *auth, const uint8_t *payload, size_t n)
+{
+    uint8_t salt[SCRAM_ADHOC_SALT_LEN];
+    if (scram_cache_salt(auth->cache, auth->user, salt) ||
+        !hand_out(auth, auth->secret->text, salt, sizeof(salt), auth->iterations, payload, n))
+        return false;
+    auth->work.keep = true; /* the stored password is right by definition */
+    return true;
 }
 
 static PwErr start_scram(ClientAuth *auth)
@@ -302,6 +389,7 @@ static AuthStep scram_step(ClientAuth *auth, const uint8_t *data, size_t n, PwBu
     }
     case SCRAM_FAILED:
     case SCRAM_PROTOCOL:
+    case SCRAM_WORK: /* the server's side has its keys from the start */
     case SCRAM_STEP_COUNT:
         result = fail(auth, sasl_failed, scram_failure(auth));
         break;
@@ -325,6 +413,8 @@ static AuthStep on_sasl_initial(ClientAuth *auth, const uint8_t *payload, size_t
     const uint8_t *data = pw_cursor_bytes(&c, data_len);
     if (c.bad || pw_cursor_left(&c) != 0)
         return fail(auth, sasl_failed, "malformed SASLInitialResponse");
+    if (auth->secret && auth->secret->kind == SECRET_PLAIN && hand_out_adhoc(auth, payload, n))
+        return AUTH_STEP_WORK;
     if (start_scram(auth))
         return fail(auth, sasl_failed, "cryptography library failed");
     if (!scram_server_choose(&auth->scram, mechanism) || (auth->binding_required && !auth->scram.plus))
@@ -356,6 +446,7 @@ AuthStep client_auth_message(ClientAuth *auth, const uint8_t *payload, size_t n,
         return exchanges[auth->exchange].on_message(auth, payload, n, out);
     case STATE_NEW:
     case STATE_OK:
+    case STATE_WORK:
         return fail(auth, bad_packet, "password message out of order");
     case STATE_FAILED:
         break;
@@ -376,4 +467,9 @@ const char *client_auth_detail(const ClientAuth *auth)
 const ScramKeys *client_auth_scram_keys(const ClientAuth *auth)
 {
     return auth->state == STATE_OK && auth->has_keys ? &auth->keys : NULL;
+}
+
+const char *client_auth_password(const ClientAuth *auth)
+{
+    return auth->state == STATE_OK ? auth->password : NULL;
 }

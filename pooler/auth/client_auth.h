@@ -14,6 +14,7 @@
 
 #include "pooler/auth/auth_step.h"
 #include "pooler/auth/scram_cache.h"
+#include "pooler/auth/scram_work.h"
 #include "pooler/auth/secrets.h"
 #include "poolwise/buf.h"
 #include "poolwise/err.h"
@@ -39,6 +40,7 @@ typedef struct ClientAuthSpec {
     const uint8_t *endpoint_hash;
     size_t endpoint_hash_len; /* at most AUTH_HASH_MAX */
     bool binding_required;    /* SCRAM offers nothing but PLUS */
+    bool defer_work;           /* key derivations are handed out as AUTH_STEP_WORK; false: run in place */
 } ClientAuthSpec;
 
 /* PW_ERR_IO: no random bytes. PW_ERR_TOO_LARGE: a user name above AUTH_USER_MAX or a hash above AUTH_HASH_MAX. */
@@ -52,6 +54,11 @@ AuthStep client_auth_start(ClientAuth *auth, PwBuf *out);
  * password: the caller wipes its buffer. After OK or FAILED further calls are FAILED. */
 AuthStep client_auth_message(ClientAuth *auth, const uint8_t *payload, size_t n, PwBuf *out);
 
+/* After AUTH_STEP_WORK, once: the derivation; the caller finishes it. client_auth_resume takes its outcome and
+ * goes on with the message that asked for it. Messages in between are FAILED. */
+void client_auth_take_work(ClientAuth *auth, ScramWork *ret_work);
+AuthStep client_auth_resume(ClientAuth *auth, const ScramWork *work, PwBuf *out);
+
 /* After FAILED: what the client is told (FATAL 08P01), as PgBouncer words it. Static storage. */
 const char *client_auth_error(const ClientAuth *auth);
 
@@ -61,5 +68,8 @@ const char *client_auth_detail(const ClientAuth *auth);
 /* After OK by SCRAM against a stored SCRAM verifier: the keys for pass-through to a server; else NULL.
  * Owned by auth; copy what is to outlive it and wipe the copy. */
 const ScramKeys *client_auth_scram_keys(const ClientAuth *auth);
+
+/* After OK by a clear-text password that the stored secret does not hold: it, for logins to servers; else NULL. Owned by auth. */
+const char *client_auth_password(const ClientAuth *auth);
 
 #endif

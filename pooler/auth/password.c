@@ -33,6 +33,12 @@ static PwErr verify_md5(const Secret *secret, const char *user, const char *pass
     return err;
 }
 
+/* The server key alone decides, as in PostgreSQL; the stored key would say the same. */
+bool password_keys_match(const Secret *secret, const ScramKeys *keys)
+{
+    return CRYPTO_memcmp(keys->verifier.server_key, secret->scram->server_key, SCRAM_KEY_LEN) == 0;
+}
+
 static PwErr verify_scram(const Secret *secret, const char *user, const char *password, ScramCache *cache)
 {
     const ScramVerifier *v = secret->scram;
@@ -43,8 +49,7 @@ static PwErr verify_scram(const Secret *secret, const char *user, const char *pa
         err = scram_derive(password, v->salt, v->salt_len, v->iterations, &keys);
     if (err)
         return err;
-    /* The server key alone decides, as in PostgreSQL; the stored key would say the same. */
-    if (CRYPTO_memcmp(keys.verifier.server_key, v->server_key, SCRAM_KEY_LEN) != 0)
+    if (!password_keys_match(secret, &keys))
         err = PW_ERR_AUTH;
     else if (!cached)
         scram_cache_keep(cache, user, password, &keys);

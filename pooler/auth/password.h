@@ -3,6 +3,8 @@
 #ifndef POOLER_AUTH_PASSWORD_H
 #define POOLER_AUTH_PASSWORD_H
 
+#include <stdbool.h>
+
 #include "pooler/auth/scram_cache.h"
 #include "pooler/auth/secrets.h"
 #include "poolwise/err.h"
@@ -11,5 +13,8 @@
  * PBKDF2 for right passwords against SCRAM secrets; only those are kept, so that guesses cannot empty it. */
 PW_MUSTCHECK PwErr password_verify(const Secret *secret, const char *user, const char *password,
                                    ScramCache *cache);
+
+/* Do the keys of a password belong to a SCRAM secret? Constant time. */
+bool password_keys_match(const Secret *secret, const ScramKeys *keys);
 
 #endif

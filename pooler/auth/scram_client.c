@@ -9,6 +9,7 @@
 #include <openssl/crypto.h>
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #define GS2_NONE "n,,"
@@ -46,7 +47,35 @@ void scram_client_finish(ScramClient *c)
 {
     scram_buf_finish(&c->nonce);
     scram_buf_finish(&c->auth_message);
+    scram_work_finish(&c->work);
     pw_wipe(c, sizeof(*c));
+}
+
+void scram_client_take_work(ScramClient *c, ScramWork *ret_work)
+{
+    *ret_work = c->work;
+    c->work = (ScramWork){0};
+}
+
+void scram_client_give_keys(ScramClient *c, const ScramKeys *keys)
+{
+    c->derived = *keys;
+    c->has_derived = true;
+}
+
+/* True: the keys are not at hand, and c->work is what makes them. */
+static bool hand_out(ScramClient *c, const uint8_t *salt, size_t salt_len, uint32_t iterations)
+{
+    ScramKeys keys;
+    if (!c->spec.defer_work || c->has_derived || c->spec.keys || iterations > SCRAM_CLIENT_ITERATIONS_MAX)
+        return false;
+    PwErr err = scram_cache_find(c->spec.cache, c->spec.owner, c->spec.password, salt, salt_len, iterations, &keys);
+    pw_wipe(&keys, sizeof(keys));
+    if (err != PW_ERR_NOT_FOUND || scram_work_init(&c->work, c->spec.cache, c->spec.owner, c->spec.password, salt,
+                                                   salt_len, iterations) != PW_OK)
+        return false;
+    c->work.keep = true;
+    return true;
 }
 
 const char *scram_client_detail(const ScramClient *c)
@@ -97,8 +126,16 @@ static const char *get_keys(ScramClient *c, const uint8_t *salt, size_t salt_len
 {
     if (c->spec.keys) {
         const ScramVerifier *v = &c->keys.verifier;
-        if (v->iterations != iterations || v->salt_len != salt_len || memcmp(v->salt, salt, salt_len) != 0)
-            return "SCRAM secret does not match the server's";
+        bool same_salt = v->salt_len == salt_len && memcmp(v->salt, salt, salt_len) == 0;
+        if (same_salt && v->iterations == iterations)
+            return NULL;
+        (void)snprintf(c->mismatch, sizeof(c->mismatch),
+                       "SCRAM secret does not match the server's: %s (ours has %u iterations, the server's %u)",
+                       same_salt ? "the same salt" : "another salt", (unsigned)v->iterations, (unsigned)iterations);
+        return c->mismatch;
+    }
+    if (c->has_derived) {
+        c->keys = c->derived;
         return NULL;
     }
     if (iterations > SCRAM_CLIENT_ITERATIONS_MAX)
@@ -139,6 +176,8 @@ static ScramStep on_server_first(ScramClient *c, const uint8_t *payload, size_t 
     if (!scram_span_is_nonce(nonce) || nonce.n <= c->nonce.len ||
         memcmp(nonce.at, c->nonce.data, c->nonce.len) != 0)
         return broken(c, "invalid nonce from the server");
+    if (hand_out(c, raw, raw_len, iterations))
+        return SCRAM_WORK;
     const char *objection = get_keys(c, raw, raw_len, iterations);
     if (objection)
         return failed(c, objection);
@@ -187,6 +226,7 @@ ScramStep scram_client_message(ScramClient *c, const uint8_t *payload, size_t n,
 {
     const StateRow *row = &rows[c->state];
     ScramStep step = n > PW_AUTH_MAX ? broken(c, "message too long") : row->on_message(c, payload, n, out);
-    c->state = step == SCRAM_CONTINUE || step == SCRAM_OK ? row->next : SCRAM_CLIENT_DONE;
+    if (step != SCRAM_WORK)
+        c->state = step == SCRAM_CONTINUE || step == SCRAM_OK ? row->next : SCRAM_CLIENT_DONE;
     return step;
 }

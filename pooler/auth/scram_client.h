@@ -16,6 +16,7 @@
 #include "pooler/auth/scram_cache.h"
 #include "pooler/auth/scram_crypto.h"
 #include "pooler/auth/scram_step.h"
+#include "pooler/auth/scram_work.h"
 #include "pooler/auth/secrets.h"
 #include "poolwise/buf.h"
 
@@ -39,6 +40,7 @@ typedef struct ScramClientSpec {
     const uint8_t *endpoint_hash;
     size_t endpoint_hash_len;
     bool plus;             /* with endpoint_hash: the mechanism is SCRAM-SHA-256-PLUS */
+    bool defer_work;       /* a derivation is handed out as SCRAM_WORK; false: run in place */
     const char *nonce;     /* for test vectors; NULL: random */
     const char *username;  /* for test vectors; NULL: empty, as libpq sends (servers take the start-up packet's) */
 } ScramClientSpec;
@@ -50,7 +52,11 @@ typedef struct ScramClient {
     const char *gs2;    /* our header */
     PwBuf nonce;        /* ours */
     PwBuf auth_message;
+    ScramWork work;     /* after SCRAM_WORK, until it is taken */
+    ScramKeys derived;  /* valid when has_derived */
+    bool has_derived;
     const char *detail;
+    char mismatch[120]; /* a detail that has numbers in it */
 } ScramClient;
 
 void scram_client_init(ScramClient *c, const ScramClientSpec *spec);
@@ -62,7 +68,11 @@ ScramStep scram_client_first(ScramClient *c, PwBuf *out);
 /* Eats server-first (appends client-final) or server-final (OK). */
 ScramStep scram_client_message(ScramClient *c, const uint8_t *payload, size_t n, PwBuf *out);
 
-/* After FAILED or PROTOCOL: why. Static storage. */
+/* After SCRAM_WORK: the derivation, once; then its keys. Call scram_client_message with the same payload again. */
+void scram_client_take_work(ScramClient *c, ScramWork *ret_work);
+void scram_client_give_keys(ScramClient *c, const ScramKeys *keys);
+
+/* After FAILED or PROTOCOL: why. Lives as long as c. */
 const char *scram_client_detail(const ScramClient *c);
 
 #endif

@@ -11,6 +11,7 @@ typedef enum ScramStep {
     SCRAM_OK,       /* the peer proved itself; a server still sends the payload */
     SCRAM_FAILED,   /* well-formed, but the proof is wrong */
     SCRAM_PROTOCOL, /* the peer broke the protocol, or asks for what is not to be had */
+    SCRAM_WORK,     /* keys are to be derived first; nothing has changed: give them, then the same payload again */
     SCRAM_STEP_COUNT
 } ScramStep;
 

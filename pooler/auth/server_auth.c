@@ -20,6 +20,7 @@ typedef enum ServerAuthState {
     STATE_WAITING,  /* for the first request */
     STATE_ANSWERED, /* password or verified SCRAM proof is out: only AuthenticationOk may follow */
     STATE_SCRAM,    /* in the middle of the exchange */
+    STATE_WORK,     /* a derivation is out; `pending` is the challenge that needs it */
     STATE_OK,
     STATE_FAILED
 } ServerAuthState;
@@ -36,7 +37,9 @@ struct ServerAuth {
     bool binding_required;
     bool scram_ready; /* `scram` is initialised */
     ScramClient scram;
-    char error[96];
+    bool defer_work;
+    PwBuf pending;
+    char error[160];
 };
 
 typedef AuthStep RequestHandler(ServerAuth *auth, PwCursor *c, PwBuf *out);
@@ -74,6 +77,8 @@ PwErr server_auth_create(const ServerAuthSpec *spec, ServerAuth **ret_auth)
         memcpy(auth->endpoint_hash, spec->endpoint_hash, spec->endpoint_hash_len);
         auth->endpoint_hash_len = spec->endpoint_hash_len;
     }
+    auth->defer_work = spec->defer_work;
+    pw_buf_init(&auth->pending);
     if (spec->scram_keys) {
         auth->keys = *spec->scram_keys;
         auth->has_keys = true;
@@ -89,6 +94,7 @@ void server_auth_destroy(ServerAuth *auth)
     if (auth->scram_ready)
         scram_client_finish(&auth->scram);
     free(auth->user);
+    pw_buf_finish(&auth->pending);
     pw_wipe(auth, sizeof(*auth));
     free(auth);
 }
@@ -184,7 +190,7 @@ static AuthStep on_sasl(ServerAuth *auth, PwCursor *c, PwBuf *out)
     if (why)
         return fail(auth, why);
 
-    ScramClientSpec spec = {.owner = auth->user, .cache = auth->cache};
+    ScramClientSpec spec = {.owner = auth->user, .cache = auth->cache, .defer_work = auth->defer_work};
     if (auth->endpoint_hash_len) {
         spec.endpoint_hash = auth->endpoint_hash;
         spec.endpoint_hash_len = auth->endpoint_hash_len;
@@ -215,11 +221,16 @@ static AuthStep on_sasl(ServerAuth *auth, PwCursor *c, PwBuf *out)
     return AUTH_STEP_CONTINUE;
 }
 
-static AuthStep on_sasl_continue(ServerAuth *auth, PwCursor *c, PwBuf *out)
+static AuthStep scram_challenge(ServerAuth *auth, const uint8_t *challenge, size_t n, PwBuf *out)
 {
     PwBuf answer;
     pw_buf_init(&answer);
-    ScramStep step = scram_client_message(&auth->scram, c->p, pw_cursor_left(c), &answer);
+    ScramStep step = scram_client_message(&auth->scram, challenge, n, &answer);
+    if (step == SCRAM_WORK) {
+        pw_buf_append(&auth->pending, challenge, n);
+        auth->state = STATE_WORK;
+        return AUTH_STEP_WORK;
+    }
     if (step == SCRAM_CONTINUE) {
         size_t mark = pw_msg_begin(out, PW_F_PASSWORD);
         pw_buf_append(out, answer.data, answer.len);
@@ -227,6 +238,31 @@ static AuthStep on_sasl_continue(ServerAuth *auth, PwCursor *c, PwBuf *out)
     }
     scram_buf_finish(&answer);
     return step == SCRAM_CONTINUE ? AUTH_STEP_CONTINUE : step == SCRAM_OK ? fail(auth, unexpected) : scram_failure(auth);
+}
+
+static AuthStep on_sasl_continue(ServerAuth *auth, PwCursor *c, PwBuf *out)
+{
+    return scram_challenge(auth, c->p, pw_cursor_left(c), out);
+}
+
+void server_auth_take_work(ServerAuth *auth, ScramWork *ret_work)
+{
+    scram_client_take_work(&auth->scram, ret_work);
+}
+
+AuthStep server_auth_resume(ServerAuth *auth, const ScramWork *work, PwBuf *out)
+{
+    if (auth->state != STATE_WORK)
+        return fail(auth, unexpected);
+    if (work->err)
+        return fail(auth, "cryptography library failed");
+    PwBuf challenge = auth->pending;
+    pw_buf_init(&auth->pending);
+    auth->state = STATE_SCRAM;
+    scram_client_give_keys(&auth->scram, &work->keys);
+    AuthStep step = scram_challenge(auth, pw_buf_head(&challenge), pw_buf_unread(&challenge), out);
+    pw_buf_finish(&challenge);
+    return step;
 }
 
 static AuthStep on_sasl_final(ServerAuth *auth, PwCursor *c, PwBuf *out)

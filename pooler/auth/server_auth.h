@@ -13,6 +13,7 @@
 
 #include "pooler/auth/auth_step.h"
 #include "pooler/auth/scram_cache.h"
+#include "pooler/auth/scram_work.h"
 #include "pooler/auth/secrets.h"
 #include "poolwise/buf.h"
 #include "poolwise/err.h"
@@ -28,6 +29,7 @@ typedef struct ServerAuthSpec {
     const uint8_t *endpoint_hash;
     size_t endpoint_hash_len; /* at most AUTH_HASH_MAX */
     bool binding_required;    /* nothing but SCRAM-SHA-256-PLUS is answered */
+    bool defer_work;            /* key derivations are handed out as AUTH_STEP_WORK; false: run in place */
 } ServerAuthSpec;
 
 PW_MUSTCHECK PwErr server_auth_create(const ServerAuthSpec *spec, ServerAuth **ret_auth);
@@ -37,6 +39,10 @@ void server_auth_destroy(ServerAuth *auth); /* wipes; NULL is fine */
  * (which is refused in the middle of a SCRAM exchange: the server must prove itself first). `out` then
  * held a password or proof: the caller may wipe it once sent. After OK or FAILED further calls are FAILED. */
 AuthStep server_auth_message(ServerAuth *auth, const uint8_t *payload, size_t n, PwBuf *out);
+
+/* After AUTH_STEP_WORK, as with client_auth. */
+void server_auth_take_work(ServerAuth *auth, ScramWork *ret_work);
+AuthStep server_auth_resume(ServerAuth *auth, const ScramWork *work, PwBuf *out);
 
 /* After FAILED: the reason, to stand behind "server login failed: ". Lives as long as auth. */
 const char *server_auth_error(const ServerAuth *auth);

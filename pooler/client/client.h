@@ -34,6 +34,7 @@ typedef enum ClientState {
 
 typedef struct Client Client;
 typedef struct ClientLookup ClientLookup;
+typedef struct ClientJob ClientJob;
 
 struct Client {
     Relay relay; /* first; its stream is the connection */
@@ -58,6 +59,7 @@ struct Client {
     AuthType auth_type;   /* how this client has to prove who it is; AUTH_TYPE_COUNT: no rule lets it in */
     const IdentMap *auth_map; /* LOOKUP, AUTH: of the rule, in `config` */
     ClientAuth *auth;
+    ClientJob *job; /* AUTH: what runs for this login on another thread; no message is read meanwhile */
     UserList *users; /* AUTH: one reference */
     ClientLookup *lookup; /* LOOKUP */
     Secret *found;        /* AUTH: what auth_query answered */

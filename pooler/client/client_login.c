@@ -96,6 +96,7 @@ static ClientAuthMethod method_of(AuthType type)
 
 void client_forget_auth(Client *c)
 {
+    client_job_cancel(c);
     client_auth_destroy(c->auth);
     c->auth = NULL;
     userlist_unref(c->users);
@@ -131,6 +132,15 @@ static void auth_step(Client *c, AuthStep step, PwBuf *out)
     }
     if (step == AUTH_STEP_OK)
         authenticated(c);
+    else if (step == AUTH_STEP_WORK)
+        client_job_start(c);
+}
+
+void client_login_step(Client *c, AuthStep step, PwBuf *out)
+{
+    auth_step(c, step, out);
+    if (c->state == CLIENT_AUTH && pw_buf_unread(&c->relay.held))
+        client_login_input(c);
 }
 
 /* User "pgbouncer" over the unix socket from a process of our own uid needs no password for the console. */
@@ -204,6 +214,7 @@ static void start_auth(Client *c, const Secret *secret)
         .endpoint_hash = hash,
         .endpoint_hash_len = binding == CHANNEL_BINDING_DISABLE ? 0 : stream_tls_endpoint_hash(&c->relay.stream, hash),
         .binding_required = binding == CHANNEL_BINDING_REQUIRE,
+        .defer_work = true,
     };
     if (client_auth_create(&spec, &c->auth) != PW_OK) {
         client_close(c, "password authentication failed", "login refused: user name too long or no random bytes");
@@ -213,16 +224,14 @@ static void start_auth(Client *c, const Secret *secret)
     PwBuf out;
     pw_buf_init(&out);
     AuthStep step = client_auth_start(c->auth, &out);
-    auth_step(c, step, &out);
+    client_login_step(c, step, &out);
     pw_buf_finish(&out);
-    if (c->state == CLIENT_AUTH && pw_buf_unread(&c->relay.held))
-        client_login_input(c);
 }
 
 void client_login_input(Client *c)
 {
     PwBuf *held = &c->relay.held;
-    while (c->state == CLIENT_AUTH && pw_buf_unread(held) >= PW_WIRE_HEADER) {
+    while (c->state == CLIENT_AUTH && !c->job && pw_buf_unread(held) >= PW_WIRE_HEADER) {
         uint8_t *p = held->data + held->off;
         uint32_t len = pw_be32(p + 1);
         if (p[0] == PW_F_TERMINATE) {
@@ -308,16 +317,17 @@ static bool take_client_slots(Client *c, const DatabaseConf *dbconf)
     return true;
 }
 
-/* SCRAM pass-through: the keys that this login proved are what the server wants to see. */
-static void keep_scram_keys(Client *c, const DatabaseConf *dbconf)
+/* What this login proved may be what the server wants to see: SCRAM keys (pass-through) or a clear-text password. */
+static void keep_proof(Client *c, const DatabaseConf *dbconf)
 {
-    const ScramKeys *keys = c->auth ? client_auth_scram_keys(c->auth) : NULL;
-    if (!keys || dbconf->password || dbconf->user)
+    if (!c->auth || dbconf->password || dbconf->user)
         return;
-    pthread_mutex_lock(&c->entry->lock);
-    c->entry->scram_keys = *keys;
-    c->entry->has_scram_keys = true;
-    pthread_mutex_unlock(&c->entry->lock);
+    const ScramKeys *keys = client_auth_scram_keys(c->auth);
+    const char *password = client_auth_password(c->auth);
+    if (keys)
+        pool_entry_set_keys(c->entry, keys);
+    if (password)
+        registry_user_set_password(c->login_user, password);
 }
 
 /* Its slots are taken. */
@@ -332,7 +342,7 @@ static void enter_pool(Client *c, const DatabaseConf *dbconf, bool is_auto)
     PoolLocal *local = &c->entry->locals[ctx->worker->index];
     client_setup_local(ctx, local);
     local->n_clients++;
-    keep_scram_keys(c, dbconf);
+    keep_proof(c, dbconf);
     client_forget_auth(c);
     client_waiter_init(c);
     relay_init(&c->relay, &client_relay_ops, local, ctx);

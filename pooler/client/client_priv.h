@@ -46,6 +46,13 @@ void client_login_resume(Client *c); /* ... all is known: READY */
 
 void client_release_slots(Client *c);
 
+/* What a step of the login came to: sends `out`, closes, goes on. Then reads what the client sent meanwhile. */
+void client_login_step(Client *c, AuthStep step, PwBuf *out);
+
+/* client_job.c */
+void client_job_start(Client *c);  /* after AUTH_STEP_WORK; goes on with client_login_step, later */
+void client_job_cancel(Client *c); /* no job is fine */
+
 /* client_method.c */
 bool client_is_tls(const Client *c);
 /* Sets c->auth_type and c->auth_map. */

@@ -151,6 +151,26 @@ bool registry_user_secret(UserState *user, Secret *ret_secret)
     return ok;
 }
 
+void registry_user_set_password(UserState *user, const char *text)
+{
+    pthread_mutex_lock(&registry.lock);
+    if (!user->password || !text || strcmp(user->password, text) != 0) {
+        if (user->password)
+            pw_wipe(user->password, strlen(user->password));
+        free(user->password);
+        user->password = text ? pw_xstrdup(text) : NULL;
+    }
+    pthread_mutex_unlock(&registry.lock);
+}
+
+bool registry_user_password(UserState *user, Secret *ret_secret)
+{
+    pthread_mutex_lock(&registry.lock);
+    bool ok = user->password && secret_init(ret_secret, user->password, strlen(user->password)) == PW_OK;
+    pthread_mutex_unlock(&registry.lock);
+    return ok;
+}
+
 uint64_t registry_new_epoch(void)
 {
     static PW_ATOMIC(uint64_t) last;
@@ -267,6 +287,31 @@ unsigned registry_n_pools(void)
 }
 
 /* ---- what servers taught ---- */
+
+void pool_entry_set_keys(PoolEntry *entry, const ScramKeys *keys)
+{
+    pthread_mutex_lock(&entry->lock);
+    entry->has_scram_keys = keys != NULL;
+    if (keys)
+        entry->scram_keys = *keys;
+    else
+        pw_wipe(&entry->scram_keys, sizeof(entry->scram_keys));
+    pthread_mutex_unlock(&entry->lock);
+}
+
+bool pool_entry_keys(PoolEntry *entry, const ScramVerifier *verifier, ScramKeys *ret_keys)
+{
+    pthread_mutex_lock(&entry->lock);
+    bool had = entry->has_scram_keys;
+    bool ok = had && scram_verifier_equal(&entry->scram_keys.verifier, verifier);
+    if (ok)
+        *ret_keys = entry->scram_keys;
+    else if (had)
+        pw_wipe(&entry->scram_keys, sizeof(entry->scram_keys));
+    entry->has_scram_keys = ok;
+    pthread_mutex_unlock(&entry->lock);
+    return ok;
+}
 
 Welcome *pool_entry_welcome(PoolEntry *entry)
 {

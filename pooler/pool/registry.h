@@ -60,6 +60,7 @@ typedef struct UserState {
     LimitCounter clients; /* max_user_client_connections */
     char *secret; /* what auth_query answered last; registry lock */
     size_t secret_len;
+    char *password; /* clear text that a client proved right and that nothing stores; registry lock */
 } UserState;
 
 /* What a new client of this pool is told: ParameterStatus messages, made from the first server's. Immutable,
@@ -126,6 +127,11 @@ void registry_user_set_secret(UserState *user, const char *text, size_t len);
 /* False: none. *ret_secret is then the caller's (secret_finish). */
 bool registry_user_secret(UserState *user, Secret *ret_secret);
 
+/* The clear-text password of a client's login (LDAP, PAM, or against an md5 or SCRAM secret): serves every method of a
+ * server. Kept until another one is proved or a server refuses it (text NULL). */
+void registry_user_set_password(UserState *user, const char *text);
+bool registry_user_password(UserState *user, Secret *ret_secret); /* as registry_user_secret */
+
 /* A new epoch, above all others of the process; and raises a database's to it (what is higher stays). The caller then
  * tours the workers. Whatever worker a server is opened on or handed to, its epoch is the database's. Any worker. */
 uint64_t registry_new_epoch(void);
@@ -140,6 +146,11 @@ void registry_each_db(void (*visit)(void *arg, DbState *db), void *arg);
 void registry_each_user(void (*visit)(void *arg, UserState *user), void *arg);
 void registry_each_pool(void (*visit)(void *arg, PoolEntry *entry), void *arg);
 unsigned registry_n_pools(void);
+
+/* The keys of a client's login, for pass-through. NULL: forget them. */
+void pool_entry_set_keys(PoolEntry *entry, const ScramKeys *keys);
+/* The keys if they belong to this verifier; those of another one are forgotten: the secret has changed. */
+bool pool_entry_keys(PoolEntry *entry, const ScramVerifier *verifier, ScramKeys *ret_keys);
 
 /* Welcome: NULL until the first server of the pool logged in. The reference is given back by welcome_unref. */
 Welcome *pool_entry_welcome(PoolEntry *entry);

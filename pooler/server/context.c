@@ -5,6 +5,7 @@
 
 static _Atomic uint64_t last_id; /* relaxed: only distinctness and order of one thread's ids matter */
 static ScramCache *scram_cache;  /* written once before the threads start */
+static struct Jobs *crypto_jobs; /* likewise */
 
 uint64_t context_next_id(void)
 {
@@ -19,4 +20,14 @@ ScramCache *context_scram_cache(void)
 void context_set_scram_cache(ScramCache *cache)
 {
     scram_cache = cache;
+}
+
+struct Jobs *context_crypto_jobs(void)
+{
+    return crypto_jobs;
+}
+
+void context_set_crypto_jobs(struct Jobs *jobs)
+{
+    crypto_jobs = jobs;
 }

@@ -65,6 +65,11 @@ static inline WorkerCtx *worker_ctx(Worker *w)
 ScramCache *context_scram_cache(void);
 void context_set_scram_cache(ScramCache *cache);
 
+/* Threads for key derivations. Set once before the workers start. */
+struct Jobs;
+struct Jobs *context_crypto_jobs(void);
+void context_set_crypto_jobs(struct Jobs *jobs);
+
 /* Next id of a socket: clients and servers count together, rising by one. Any thread. */
 uint64_t context_next_id(void);
 

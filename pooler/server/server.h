@@ -72,6 +72,7 @@ struct Server {
 
     uint32_t asked_version; /* LOGIN: the protocol version of our start-up packet */
     struct ServerAuth *auth; /* LOGIN */
+    struct ServerJob *job;   /* LOGIN: a key derivation on another thread */
     Secret login_secret;     /* of the database line's password */
     const UserList *login_users; /* one reference, while `auth` uses a secret of it */
     PwBuf welcome; /* LOGIN: untracked ParameterStatus messages seen so far */

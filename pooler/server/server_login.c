@@ -2,9 +2,12 @@
 /* server_login.c - from the start-up packet to the first ReadyForQuery. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "pooler/auth/scram_crypto.h"
 #include "pooler/auth/server_auth.h"
+#include "pooler/net/jobs.h"
 #include "pooler/net/stream_tls.h"
 #include "pooler/server/server_priv.h"
 #include "poolwise/log.h"
@@ -36,8 +39,17 @@ void server_build_startup(Server *s, PwBuf *out)
     pw_msg_end(out, mark);
 }
 
+typedef struct ServerJob {
+    Job job; /* first */
+    Server *server; /* its worker's, while the job is not cancelled */
+    ScramWork scram;
+} ServerJob;
+
 void server_login_finish(Server *s)
 {
+    if (s->job)
+        job_cancel(&s->job->job);
+    s->job = NULL;
     if (s->auth)
         server_auth_destroy(s->auth);
     s->auth = NULL;
@@ -49,6 +61,30 @@ void server_login_finish(Server *s)
 
 /* ---- authentication ---- */
 
+/* What we have for this role, best first: the line's password, a stored plain one, one that a client proved, and
+ * then a stored md5 or SCRAM secret. */
+static const Secret *find_secret(Server *s, const char *password)
+{
+    PoolLocal *local = server_local(s);
+    UserState *user = local->entry->user;
+    if (password)
+        return secret_init(&s->login_secret, password, strlen(password)) == PW_OK ? &s->login_secret : NULL;
+    UserList *users = (UserList *)(uintptr_t)worker_ctx(local->worker)->users;
+    s->login_users = userlist_ref(users);
+    const Secret *stored = userlist_find(users, user->name);
+    if (!stored && registry_user_secret(user, &s->login_secret))
+        stored = &s->login_secret;
+    if (stored && stored->kind == SECRET_PLAIN)
+        return stored;
+    Secret proved;
+    if (registry_user_password(user, &proved)) {
+        secret_finish(&s->login_secret);
+        s->login_secret = proved;
+        stored = &s->login_secret;
+    }
+    return stored;
+}
+
 static bool make_auth(Server *s)
 {
     PoolLocal *local = server_local(s);
@@ -58,34 +94,30 @@ static bool make_auth(Server *s)
     ServerAuthSpec spec = {.user = entry->user->name,
                            .cache = context_scram_cache(),
                            .endpoint_hash = hash,
-                           .binding_required = binding == CHANNEL_BINDING_REQUIRE};
+                           .binding_required = binding == CHANNEL_BINDING_REQUIRE,
+                           .defer_work = true};
     if (binding != CHANNEL_BINDING_DISABLE)
         spec.endpoint_hash_len = stream_tls_endpoint_hash(&s->stream, hash);
     const DatabaseConf *db = local->dbconf;
     /* the line's password belongs to the line's user; auth_query's user has its own */
     bool own_line = !db->user || strcmp(db->user, entry->user->name) == 0;
-    const char *password = own_line ? db->password : NULL;
     ScramKeys keys;
-    if (password) {
-        if (secret_init(&s->login_secret, password, strlen(password)) != PW_OK)
-            return false;
-        spec.secret = &s->login_secret;
-    } else {
-        UserList *users = (UserList *)(uintptr_t)worker_ctx(local->worker)->users;
-        s->login_users = userlist_ref(users);
-        spec.secret = userlist_find(users, entry->user->name);
-        if (!spec.secret && registry_user_secret(entry->user, &s->login_secret))
-            spec.secret = &s->login_secret;
-        pthread_mutex_lock(&entry->lock);
-        if (entry->has_scram_keys) {
-            keys = entry->scram_keys;
-            spec.scram_keys = &keys;
-        }
-        pthread_mutex_unlock(&entry->lock);
-    }
+    spec.secret = find_secret(s, own_line ? db->password : NULL);
+    if (spec.secret && spec.secret->kind == SECRET_SCRAM && pool_entry_keys(entry, spec.secret->scram, &keys))
+        spec.scram_keys = &keys;
     bool ok = server_auth_create(&spec, &s->auth) == PW_OK;
     pw_wipe(&keys, sizeof(keys));
     return ok;
+}
+
+/* The server's word that a password is wrong: what clients proved to us is of no use for it. */
+static void forget_proof(Server *s, const char *sqlstate)
+{
+    PoolEntry *entry = server_local(s)->entry;
+    if (!sqlstate || strcmp(sqlstate, "28P01") != 0)
+        return;
+    pool_entry_set_keys(entry, NULL);
+    registry_user_set_password(entry->user, NULL);
 }
 
 static void login_failed(Server *s, const char *sqlstate, const char *text)
@@ -96,15 +128,11 @@ static void login_failed(Server *s, const char *sqlstate, const char *text)
     server_close(s, "login failed");
 }
 
-static bool on_auth(Server *s, const uint8_t *payload, size_t n)
+static bool start_job(Server *s);
+
+/* False: the server was closed. */
+static bool after_step(Server *s, AuthStep step, PwBuf *out)
 {
-    if (!s->auth && !make_auth(s)) {
-        login_failed(s, "08P01", "out of memory");
-        return false;
-    }
-    PwBuf out;
-    pw_buf_init(&out);
-    AuthStep step = server_auth_message(s->auth, payload, n, &out);
     bool ok = true;
     if (step == AUTH_STEP_FAILED) {
         char text[256];
@@ -113,11 +141,67 @@ static bool on_auth(Server *s, const uint8_t *payload, size_t n)
         pool_entry_failed(server_local(s)->entry, worker_now(s->stream.worker), "08P01", text);
         server_close(s, "login failed");
         ok = false;
-    } else if (pw_buf_unread(&out)) {
-        ok = stream_send(&s->stream, pw_buf_head(&out), pw_buf_unread(&out));
+    } else if (step == AUTH_STEP_WORK) {
+        ok = start_job(s);
+    } else if (pw_buf_unread(out)) {
+        ok = stream_send(&s->stream, pw_buf_head(out), pw_buf_unread(out));
         if (!ok)
             login_failed(s, NULL, "server closed the connection");
     }
+    return ok;
+}
+
+/* ---- derivations ---- */
+
+static void run_job(Job *job)
+{
+    scram_work_run(&((ServerJob *)job)->scram);
+}
+
+static void job_done(Job *job)
+{
+    ServerJob *j = (ServerJob *)job;
+    Server *s = j->server;
+    /* Between a close and the end of the loop turn the server is still there, but nobody logs in. */
+    if (!job_is_cancelled(job)) {
+        s->job = NULL;
+        if (s->phase == SERVER_LOGIN) {
+            PwBuf out;
+            pw_buf_init(&out);
+            (void)after_step(s, server_auth_resume(s->auth, &j->scram, &out), &out);
+            scram_buf_finish(&out);
+        }
+    }
+    scram_work_finish(&j->scram);
+    free(j);
+}
+
+static bool start_job(Server *s)
+{
+    ServerJob *j = pw_xcalloc(1, sizeof(*j));
+    j->server = s;
+    j->job.run = run_job;
+    j->job.done = job_done;
+    server_auth_take_work(s->auth, &j->scram);
+    s->job = j;
+    if (jobs_submit(context_crypto_jobs(), &j->job, s->stream.worker->index))
+        return true;
+    s->job = NULL;
+    scram_work_finish(&j->scram);
+    free(j);
+    login_failed(s, "08P01", "too many logins at once");
+    return false;
+}
+
+static bool on_auth(Server *s, const uint8_t *payload, size_t n)
+{
+    if (!s->auth && !make_auth(s)) {
+        login_failed(s, "08P01", "out of memory");
+        return false;
+    }
+    PwBuf out;
+    pw_buf_init(&out);
+    bool ok = after_step(s, server_auth_message(s->auth, payload, n, &out), &out);
     if (out.data)
         pw_wipe(out.data, out.cap);
     pw_buf_finish(&out);
@@ -143,6 +227,7 @@ static void on_error(Server *s, const uint8_t *payload, size_t n)
     const char *code = pw_error_field(payload, n, 'C');
     const char *severity = pw_error_field(payload, n, 'S');
     PoolLocal *local = server_local(s);
+    forget_proof(s, code);
     server_log(s, PW_LOG_WARNING, "server login failed: %s %s", severity ? severity : "FATAL", text ? text : "?");
     pool_entry_failed(local->entry, worker_now(local->worker), code ? code : "08P01", text ? text : "login failed");
     server_close(s, text ? text : "login failed");

@@ -6,6 +6,7 @@ from support import wire
 from support.pooler import Console
 from support.postgres import USERS
 from support.tap import fake_line
+from support.util import wait_until
 from support.wire import md5_secret, scram_secret
 
 PASSWORD = "p@ss w\"ord' \\x ö"
@@ -107,6 +108,42 @@ def test_server_login_with_the_password_of_the_database_line(make_pooler, pg, us
 def test_server_login_with_a_stored_md5_secret(make_pooler):
     p = make_pooler(auth_file={"u_md5": md5_secret("u_md5", USERS["u_md5"][0])})
     assert p.client(user="u_md5").one("SELECT current_user") == "u_md5"
+
+
+@pytest.mark.poolwise
+@pytest.mark.parametrize("user, stored", [("u_plain", "scram"), ("u_plain", "md5"), ("u_md5", "scram"), ("u_scram", "md5")])
+def test_a_proved_clear_text_password_serves_every_server_method(make_pooler, user, stored):
+    password = USERS[user][0]
+    secret = {"scram": scram_secret(password), "md5": md5_secret(user, password)}[stored]
+    p = make_pooler(auth_type="plain", auth_file={user: secret})
+    refused(p, user, "wrong")
+    assert p.client(user=user, password=password).one("SELECT current_user") == user
+    assert password not in p.log()
+
+
+@pytest.mark.poolwise
+def test_a_password_that_the_server_refuses_is_not_tried_again(make_pooler, own_pg_factory):
+    server = own_pg_factory()
+    password = USERS["u_scram"][0]
+    p = make_pooler(postgres=server, databases={"p0": server.line()}, auth_type="plain", server_login_retry=1,
+                    auth_file={"u_scram": scram_secret(password), "admin": "adm"})
+    c = p.client(user="u_scram", password=password)
+    c.ok("SELECT 1")
+    server.sql("ALTER ROLE u_scram PASSWORD 'another'")
+    Console(p.client("pgbouncer", "admin", "adm")).do("RECONNECT")
+    c.send(wire.query("SELECT 1"))
+    p.wait_log('server login failed: FATAL password authentication failed for user "u_scram"')
+    assert "password authentication failed" in c.fatal()["M"]
+    p.reload(Console(p.client("pgbouncer", "admin", "adm")), auth_type="trust")
+
+    def attempt():
+        d = p.raw()
+        d.startup(user="u_scram", database="p0")
+        d.until_closed()
+        return "server login failed: FATAL wrong password type" in p.log()
+
+    # only the SCRAM secret is left, which no client has opened for us
+    wait_until(attempt, what="the password is forgotten", every=0.2)
 
 
 def test_server_login_with_a_wrong_password(make_pooler):

@@ -66,6 +66,7 @@ static int login(int fd, ServerAuth *auth, PwBuf *out)
             puts("ok");
             return 0;
         case AUTH_STEP_FAILED:
+        case AUTH_STEP_WORK: /* not asked for */
         case AUTH_STEP_COUNT:
             printf("failed: %s\n", server_auth_error(auth));
             return 1;

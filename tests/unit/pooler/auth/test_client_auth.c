@@ -26,10 +26,32 @@ static int teardown(void **state)
     return 0;
 }
 
+static bool defer; /* the whole file runs both ways */
+static int works;  /* derivations that were handed out */
+
+/* As client_auth_message; a derivation that is handed out is run and given back. */
+static AuthStep message(ClientAuth *auth, const uint8_t *bytes, size_t n, PwBuf *answer)
+{
+    AuthStep step = client_auth_message(auth, bytes, n, answer);
+    if (step == AUTH_STEP_WORK) {
+        ScramWork work;
+        works++;
+        assert_true(defer);
+        assert_int_equal(pw_buf_unread(answer), 0);
+        client_auth_take_work(auth, &work);
+        scram_work_run(&work);
+        step = client_auth_resume(auth, &work, answer);
+        assert_int_not_equal(step, AUTH_STEP_WORK);
+        scram_work_finish(&work);
+    }
+    return step;
+}
+
 static ClientAuth *login(ClientAuthMethod method, const char *user, const Secret *secret)
 {
     ClientAuth *auth = NULL;
-    ClientAuthSpec spec = {.method = method, .user = user, .secret = secret, .scram_iterations = 64, .cache = cache};
+    ClientAuthSpec spec = {.method = method, .user = user, .secret = secret, .scram_iterations = 64, .cache = cache,
+                           .defer_work = defer};
     assert_int_equal(client_auth_create(&spec, &auth), PW_OK);
     return auth;
 }
@@ -43,7 +65,7 @@ static uint32_t take_request(size_t *ret_n)
 /* `answer` to the request that start() made: a PasswordMessage's text. */
 static AuthStep answer_with(ClientAuth *auth, const char *answer, size_t n)
 {
-    AuthStep step = client_auth_message(auth, (const uint8_t *)answer, n, &out);
+    AuthStep step = message(auth, (const uint8_t *)answer, n, &out);
     assert_int_equal(pw_buf_unread(&out), 0);
     return step;
 }
@@ -52,7 +74,7 @@ static void check_failed(ClientAuth *auth, const char *error)
 {
     assert_string_equal(client_auth_error(auth), error);
     assert_null(client_auth_scram_keys(auth));
-    assert_int_equal(client_auth_message(auth, (const uint8_t *)"x", 2, &out), AUTH_STEP_FAILED);
+    assert_int_equal(message(auth, (const uint8_t *)"x", 2, &out), AUTH_STEP_FAILED);
     assert_string_equal(client_auth_error(auth), error); /* the first reason stays */
     client_auth_destroy(auth);
 }
@@ -276,13 +298,13 @@ static Seen scram_login(ClientAuthMethod method, const char *user, const char *s
     assert_int_equal(scram_client_first(&c, &data), SCRAM_CONTINUE);
     if (without_initial) {
         initial_response(&msg, "SCRAM-SHA-256", UINT32_MAX, "", 0);
-        assert_int_equal(client_auth_message(auth, msg.data, msg.len, &out), AUTH_STEP_CONTINUE);
+        assert_int_equal(message(auth, msg.data, msg.len, &out), AUTH_STEP_CONTINUE);
         assert_int_equal(take_request(&n), 11);
         assert_int_equal(n, 4); /* an empty challenge */
-        assert_int_equal(client_auth_message(auth, data.data, data.len, &out), AUTH_STEP_CONTINUE);
+        assert_int_equal(message(auth, data.data, data.len, &out), AUTH_STEP_CONTINUE);
     } else {
         initial_response(&msg, "SCRAM-SHA-256", (uint32_t)data.len, data.data, data.len);
-        assert_int_equal(client_auth_message(auth, msg.data, msg.len, &out), AUTH_STEP_CONTINUE);
+        assert_int_equal(message(auth, msg.data, msg.len, &out), AUTH_STEP_CONTINUE);
     }
     assert_int_equal(take_request(&n), 11);
     payload[n] = '\0';
@@ -292,7 +314,7 @@ static Seen scram_login(ClientAuthMethod method, const char *user, const char *s
     strcpy(seen.salt_and_count, salt);
     data.len = 0;
     assert_int_equal(scram_client_message(&c, payload + 4, n - 4, &data), SCRAM_CONTINUE);
-    seen.step = client_auth_message(auth, data.data, data.len, &out);
+    seen.step = message(auth, data.data, data.len, &out);
     if (seen.step == AUTH_STEP_OK) {
         assert_int_equal(take_request(&n), 12);
         seen.final_len = n - 4;
@@ -435,6 +457,62 @@ static void malformed_initial_responses(void **state)
     secret_finish(&secret);
 }
 
+static void work_can_fail_or_be_left_alone(void **state)
+{
+    (void)state;
+    Secret secret = make_secret(PG_SCRAM_SECRET);
+    ScramWork work;
+    defer = true;
+    for (int i = 0; i < 3; i++) {
+        ClientAuth *auth = login(CLIENT_AUTH_PLAIN, "a", &secret);
+        size_t n;
+        assert_int_equal(client_auth_start(auth, &out), AUTH_STEP_CONTINUE);
+        take_request(&n);
+        assert_int_equal(client_auth_message(auth, (const uint8_t *)"secret", 7, &out), AUTH_STEP_WORK);
+        if (i == 0) { /* the client goes before anybody took the work */
+            client_auth_destroy(auth);
+            continue;
+        }
+        client_auth_take_work(auth, &work);
+        if (i == 1) { /* a message out of turn ends the login, and the outcome comes too late */
+            assert_int_equal(client_auth_message(auth, (const uint8_t *)"secret", 7, &out), AUTH_STEP_FAILED);
+            scram_work_run(&work);
+            assert_int_equal(client_auth_resume(auth, &work, &out), AUTH_STEP_FAILED);
+            check_failed(auth, "invalid password packet");
+        } else {
+            work.err = PW_ERR_IO;
+            assert_int_equal(client_auth_resume(auth, &work, &out), AUTH_STEP_FAILED);
+            check_failed(auth, "password authentication failed");
+        }
+        scram_work_finish(&work);
+    }
+    defer = false;
+    secret_finish(&secret);
+}
+
+static void a_proved_password_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *stored;
+        bool told;
+    } rows[] = {{PG_SCRAM_SECRET, true}, {"secret", false}};
+    for (size_t i = 0; i < PW_ARRAY_LEN(rows); i++) {
+        Secret secret = make_secret(rows[i].stored);
+        ClientAuth *auth = login(CLIENT_AUTH_PLAIN, "a", &secret);
+        size_t n;
+        assert_int_equal(client_auth_start(auth, &out), AUTH_STEP_CONTINUE);
+        take_request(&n);
+        assert_null(client_auth_password(auth));
+        assert_int_equal(answer_with(auth, "secret", 7), AUTH_STEP_OK);
+        assert_int_equal(client_auth_password(auth) != NULL, rows[i].told);
+        if (rows[i].told)
+            assert_string_equal(client_auth_password(auth), "secret");
+        client_auth_destroy(auth);
+        secret_finish(&secret);
+    }
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -451,6 +529,11 @@ int main(void)
         T(unknown_users_look_like_known_ones),
         T(adhoc_verifier_is_cached),
         T(malformed_initial_responses),
+        T(work_can_fail_or_be_left_alone),
+        T(a_proved_password_is_told),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    defer = true;
+    failed += cmocka_run_group_tests(tests, NULL, NULL);
+    return failed || works == 0;
 }

@@ -364,7 +364,8 @@ static void pass_through_needs_the_same_verifier(void **state)
                                                  .username = "user"});
         assert_int_equal(client_step(&c, NULL, RFC_CLIENT_FIRST), SCRAM_CONTINUE);
         assert_int_equal(client_step(&c, other[i], NULL), SCRAM_FAILED);
-        assert_string_equal(scram_client_detail(&c), "SCRAM secret does not match the server's");
+        assert_non_null(strstr(scram_client_detail(&c), "SCRAM secret does not match the server's: "));
+        assert_int_equal(strstr(scram_client_detail(&c), "the same salt") != NULL, i == 0);
         scram_client_finish(&c);
     }
 }
