@@ -3,6 +3,7 @@
  *
  *   HANDOVER SOCKETS    the listening sockets; both processes accept from now on
  *   HANDOVER DONE       this process closes its own, takes no more clients and ends with its last one
+ *   HANDOVER "CANCEL_k" a cancel request that went to the new process for a client that is still here; k: its key in base64
  *   HANDOVER CLIENTS_1  some clients at rest (client_handover.c), each with its socket; asked again and again
  *
  * Each row goes out with its descriptor attached. The console's socket may be full: what is left waits for the
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "pooler/admin/admin_priv.h"
+#include "pooler/auth/base64.h"
 #include "pooler/net/fdpass.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
@@ -376,6 +378,30 @@ static void visit_clients(WorkerCtx *ctx, AdminJob *job)
 
 static const AdminColumn handed_columns[] = {{"state", ADMIN_TEXT, "what the new process has to know"}};
 
+static void cancel_done(void *arg)
+{
+    AdminJob *job = arg;
+    job->touring = false;
+    admin_job_end(job, NULL);
+}
+
+/* The answer comes when the request has ended. */
+static void cancel(AdminSession *s, const char *text)
+{
+    uint8_t key[CANCEL_KEY_LONG];
+    size_t n;
+    if (base64_decode(text, strlen(text), key, sizeof(key), &n) != PW_OK) {
+        admin_error(s, "this is no cancel key");
+        return;
+    }
+    AdminJob *job = admin_job_create(s, "HANDOVER");
+    job->touring = true;
+    if (!client_cancel_by_key(job->worker, key, n, cancel_done, job)) {
+        job->touring = false;
+        admin_job_end(job, "this is no cancel key");
+    }
+}
+
 void admin_cmd_handover(AdminSession *s, const AdminRequest *r)
 {
     if (!s->client->console_own || s->extended) {
@@ -387,6 +413,10 @@ void admin_cmd_handover(AdminSession *s, const AdminRequest *r)
         pw_log(PW_LOG_LOG, "a new process has taken over, shutting down when the last client is there or gone");
         admin_process()->handed_over();
         admin_complete(s, "HANDOVER");
+        return;
+    }
+    if (strncasecmp(r->arg, "CANCEL_", 7) == 0) {
+        cancel(s, r->arg + 7);
         return;
     }
     if (!sockets && strcasecmp(r->arg, "CLIENTS_1") != 0) {

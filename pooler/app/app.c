@@ -401,6 +401,7 @@ int app_run(const AppOptions *options)
         goto fail;
     warn_about_files(c);
     admin_init(&process_ops);
+    takeover_prepare();
     if (!start_workers())
         goto fail;
     SignalHandlers handlers = {on_hup, on_int, on_term, on_quit, on_usr1, on_usr2, NULL};

@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "pooler/auth/base64.h"
 #include "pooler/client/client.h"
 #include "pooler/net/addr.h"
 #include "pooler/net/fdpass.h"
@@ -32,16 +34,26 @@ typedef struct Arrived {
     size_t n, size;
 } Arrived;
 
+/* A command whose answer is still to come, in order. */
+typedef struct Ask {
+    void (*done)(void *arg); /* of a cancel request; NULL: HANDOVER DONE or CLIENTS */
+    void *arg;
+    STAILQ_ENTRY(Ask) link;
+} Ask;
+
 static struct Takeover {
     int fd; /* the old process's console; -1: none */
     PwBuf in;
     Arrived arrived;
     int *sockets; /* step 1 */
     size_t n_sockets;
+    STAILQ_HEAD(, Ask) asks;
     size_t rows; /* of the present answer */
     uint64_t moved;
     struct event *readable, *pause;
-} t = {.fd = -1};
+} t = {.fd = -1, .asks = STAILQ_HEAD_INITIALIZER(t.asks)};
+
+static PW_ATOMIC(int) active; /* steps 2 and 3 are going on */
 
 /* ---- messages ---- */
 
@@ -57,15 +69,39 @@ static PwErr send_all(const PwBuf *out)
     return PW_OK;
 }
 
-static PwErr ask(const char *command)
+static PwErr ask_then(const char *command, void (*done)(void *arg), void *arg)
 {
     PwBuf out;
     pw_buf_init(&out);
     pw_msg_query(&out, command);
-    t.rows = 0;
     PwErr err = send_all(&out);
     pw_buf_finish(&out);
-    return err;
+    if (err != PW_OK)
+        return err;
+    Ask *a = pw_xcalloc(1, sizeof(*a));
+    a->done = done;
+    a->arg = arg;
+    STAILQ_INSERT_TAIL(&t.asks, a, link);
+    return PW_OK;
+}
+
+static PwErr ask(const char *command)
+{
+    return ask_then(command, NULL, NULL);
+}
+
+/* The oldest is answered; true: it was a cancel request. */
+static bool answered(void)
+{
+    Ask *a = STAILQ_FIRST(&t.asks);
+    if (!a)
+        return false;
+    bool is_cancel = a->done != NULL;
+    STAILQ_REMOVE_HEAD(&t.asks, link);
+    if (is_cancel)
+        a->done(a->arg);
+    free(a);
+    return is_cancel;
 }
 
 static PwErr greet(void)
@@ -245,6 +281,9 @@ PwErr takeover_begin(const char *unix_socket_dir, uint16_t port, char *why, size
     if (err == PW_OK && (err = greet()) == PW_OK && (err = wait_for_answer(why, why_size)) == PW_OK &&
         (err = ask("HANDOVER SOCKETS")) == PW_OK)
         err = wait_for_answer(why, why_size);
+    while (!STAILQ_EMPTY(&t.asks))
+        answered();
+    t.rows = 0;
     if (err == PW_OK && t.n_sockets == 0) {
         snprintf(why, why_size, "the running process has no listening sockets left, it is shutting down");
         err = PW_ERR_SHUTDOWN;
@@ -289,10 +328,19 @@ static void ask_for_clients(evutil_socket_t fd, short what, void *arg)
 static void on_answer(void)
 {
     static const struct timeval pause = {.tv_usec = PAUSE_MS * 1000};
-    if (t.rows > 0)
+    size_t rows = t.rows;
+    if (answered())
+        return;
+    t.rows = 0;
+    if (rows > 0)
         ask_for_clients(-1, 0, NULL);
     else
         event_add(t.pause, &pause);
+}
+
+static bool waits_for_cancel(void)
+{
+    return !STAILQ_EMPTY(&t.asks) && STAILQ_FIRST(&t.asks)->done != NULL;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -305,12 +353,61 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     while (err == PW_OK && t.fd >= 0) {
         uint8_t type = 0;
         err = next_message(&type, why, sizeof(why));
+        if (err == PW_ERR_UNSUPPORTED && waits_for_cancel())
+            err = PW_OK; /* an error instead of a cancel: as good an end as any */
         if (err == PW_OK && type == PW_B_READY)
             on_answer();
     }
     if (t.fd < 0 || err == PW_ERR_AGAIN)
         return;
     ended(err == PW_ERR_CLOSED || err == PW_ERR_IO ? "the old process has ended" : why);
+}
+
+/* ---- cancel requests for clients that are still there ---- */
+
+typedef struct Foreign {
+    MailNode node;
+    CancelKey key;
+    void (*done)(void *arg);
+    void *arg;
+} Foreign;
+
+/* On the main worker. */
+static void on_foreign(MailNode *node)
+{
+    Foreign *f = (Foreign *)node;
+    uint8_t wire[CANCEL_KEY_LONG];
+    PwBuf command;
+    pw_buf_init(&command);
+    cancel_key_write(&f->key, f->key.hops, wire);
+    pw_buf_append_str(&command, "HANDOVER \"CANCEL_");
+    base64_append(&command, wire, f->key.len);
+    pw_buf_append_cstr(&command, "\"");
+    if (t.fd < 0 || ask_then((const char *)pw_buf_head(&command), f->done, f->arg) != PW_OK)
+        f->done(f->arg);
+    pw_buf_finish(&command);
+    free(f);
+}
+
+static bool foreign_cancel(const CancelKey *key, void (*done)(void *arg), void *arg)
+{
+    if (!pw_atomic_load(&active))
+        return false;
+    Foreign *f = pw_xcalloc(1, sizeof(*f));
+    f->node.run = on_foreign;
+    f->key = *key;
+    f->done = done;
+    f->arg = arg;
+    worker_post(0, &f->node);
+    return true;
+}
+
+void takeover_prepare(void)
+{
+    if (t.fd < 0)
+        return;
+    pw_atomic_store(&active, 1);
+    client_set_foreign_cancel(foreign_cancel);
 }
 
 void takeover_continue(struct event_base *base)
@@ -327,6 +424,9 @@ void takeover_continue(struct event_base *base)
 void takeover_finish(void)
 {
     int fd;
+    pw_atomic_store(&active, 0);
+    while (!STAILQ_EMPTY(&t.asks))
+        answered();
     if (t.readable)
         event_free(t.readable);
     if (t.pause)

@@ -23,6 +23,9 @@ PW_MUSTCHECK PwErr takeover_begin(const char *unix_socket_dir, uint16_t port, ch
 /* The listening sockets, the caller's from now on. */
 size_t takeover_sockets(int *ret_fds, size_t most);
 
+/* Before the workers start: cancel requests for clients of the old process will reach it. */
+void takeover_prepare(void);
+
 /* Steps 2 and 3. */
 void takeover_continue(struct event_base *base);
 

@@ -93,6 +93,14 @@ int client_hand_over(Client *c, PwBuf *ret_state);
 /* Takes fd over. Any worker. */
 void client_adopt(int fd, const uint8_t *state, size_t n);
 
+/* Cancels what the client of this key does, as a cancel request would. done(arg) follows on worker `origin`, which calls
+ * this. False: no such key is possible. */
+bool client_cancel_by_key(unsigned origin, const uint8_t *bytes, size_t n, void (*done)(void *arg), void *arg);
+/* Who may know a key that nobody here has (the process that we replace). Called on any worker; false: it does not, else it
+ * calls done(arg) once, on any worker. Set once before the workers start. */
+typedef bool (*ClientForeignCancel)(const CancelKey *key, void (*done)(void *arg), void *arg);
+void client_set_foreign_cancel(ClientForeignCancel f);
+
 /* Closes. `text`: FATAL message for the client, as PgBouncer has it (session/own_errors.h), or NULL; `reason`: for the log. */
 void client_close(Client *c, const char *text, const char *reason);
 void client_close_with(Client *c, const char *sqlstate, const char *text, const char *reason);

@@ -17,9 +17,18 @@
 typedef struct CancelMail {
     MailNode node;
     CancelKey key;
-    Client *requester; /* kept alive by cancels_waiting */
+    Client *requester; /* kept alive by cancels_waiting; NULL: who asked is told by `done` */
+    void (*done)(void *arg);
+    void *arg;
     unsigned origin;
 } CancelMail;
+
+static ClientForeignCancel foreign_cancel; /* NULL: there is nobody else */
+
+void client_set_foreign_cancel(ClientForeignCancel f)
+{
+    foreign_cancel = f;
+}
 
 void client_cancel_register(Client *c, PwBuf *out)
 {
@@ -41,6 +50,11 @@ static void on_answer(MailNode *node)
 {
     CancelMail *m = (CancelMail *)node;
     Client *c = m->requester;
+    if (!c) {
+        m->done(m->arg);
+        free(m);
+        return;
+    }
     c->cancels_waiting--;
     if (c->state == CLIENT_CLOSED) {
         if (c->cancels_waiting == 0)
@@ -66,6 +80,8 @@ static void on_request(MailNode *node)
     HASH_FIND(hh, ctx->by_cancel_id, m->key.bytes, sizeof(m->key.bytes), c);
     if (c && ctx->config->peer_id == 0 && m->key.hops != c->cancel_key.hops)
         c = NULL;
+    if (!c && foreign_cancel && foreign_cancel(&m->key, answer, m))
+        return;
     if (!c || c->state != CLIENT_READY) {
         if (c && c->state == CLIENT_CONSOLE)
             client_console->cancel(c);
@@ -100,4 +116,19 @@ void client_cancel_request(Client *c, const uint8_t *bytes, size_t n)
     m->node.run = on_request;
     c->cancels_waiting++;
     worker_post(cancel_key_worker(&key), &m->node);
+}
+
+bool client_cancel_by_key(unsigned origin, const uint8_t *bytes, size_t n, void (*done)(void *arg), void *arg)
+{
+    CancelKey key;
+    if (cancel_key_read(&key, bytes, n) != PW_OK || cancel_key_worker(&key) >= workers_count())
+        return false;
+    CancelMail *m = pw_xcalloc(1, sizeof(*m));
+    m->key = key;
+    m->done = done;
+    m->arg = arg;
+    m->origin = origin;
+    m->node.run = on_request;
+    worker_post(cancel_key_worker(&key), &m->node);
+    return true;
 }

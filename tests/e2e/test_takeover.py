@@ -142,6 +142,26 @@ def test_the_cancel_key_stays(pair):
     assert c.until_ready().error["C"] == "57014"
 
 
+@pytest.mark.newer
+def test_a_cancel_finds_its_client_in_the_old_process(pair, workers, pg):
+    both, p = pair(**workers)
+    clients = [p.client() for _ in range(4)]
+    for i, c in enumerate(clients):
+        c.send(wire.query(f"SELECT pg_sleep(60), {i}"))
+    wait_until(lambda: pg.one("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)%' AND state = 'active'") == 4)
+    both.take_over()
+    clients[2].cancel(p.port)
+    assert clients[2].until_ready().error["C"] == "57014"
+    assert not [c for c in clients if c is not clients[2] and c.readable()]
+    stranger = p.client()
+    stranger.cancel(p.port)
+    for c in (clients[0], clients[1], clients[3]):
+        c.cancel(p.port)
+        assert c.until_ready().error["C"] == "57014"
+    both.old_ends()
+    assert [c.one("SELECT 1") for c in clients] == ["1"] * 4
+
+
 def test_secrets_move_along(pair, pg):
     """A SCRAM secret lets nobody log in to servers; the key of the client's own login does."""
     secret = pg.one("SELECT rolpassword FROM pg_authid WHERE rolname = 'u_scram'")
