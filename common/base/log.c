@@ -37,6 +37,7 @@
 /* The end of the queue is kept for FATAL lines, the ones that explain the death. */
 #define QUEUE_RESERVE  (4 * LINE_MAX_BYTES)
 #define FATAL_WAIT_SEC 5
+#define SETTLE_USEC    5000
 /* How long pw_log_stop puts up with a target that takes nothing. */
 #define STOP_WAIT_MS 1000
 #define POLL_MS      100
@@ -317,17 +318,31 @@ static bool append(PwLogLevel level, const char *text, size_t len)
     return true;
 }
 
-/* Under queue.lock: until everything appended so far is written, but not for ever. */
-static void wait_written(void)
+/* Under queue.lock: until everything appended so far is written, but not for ever. False: the limit came first. */
+static bool wait_written(PwUsec limit)
 {
     uint64_t target = queue.batches + (queue.fill_len > 0 ? 1 : 0);
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += FATAL_WAIT_SEC;
+    PwUsec end = pw_time_mono() + limit;
+    struct timespec until = {.tv_sec = end / PW_USEC_PER_SEC, .tv_nsec = end % PW_USEC_PER_SEC * 1000};
     while (queue.running && queue.batches_done < target) {
         if (pthread_cond_timedwait(&queue.written, &queue.lock, &until) == ETIMEDOUT)
-            break;
+            return false;
     }
+    return true;
+}
+
+bool pw_log_settle(void)
+{
+    static PwUsec stuck_at; /* queue.lock */
+    pthread_mutex_lock(&queue.lock);
+    bool try = stuck_at == 0 || pw_time_mono() - stuck_at > PW_USEC_PER_SEC;
+    bool settled = wait_written(try ? SETTLE_USEC : 0);
+    if (settled)
+        stuck_at = 0;
+    else if (try)
+        stuck_at = pw_time_mono();
+    pthread_mutex_unlock(&queue.lock);
+    return settled;
 }
 
 void pw_log(PwLogLevel level, const char *fmt, ...)
@@ -347,7 +362,7 @@ void pw_log(PwLogLevel level, const char *fmt, ...)
     if (queued) {
         (void)append(level, text, len);
         if (level == PW_LOG_FATAL)
-            wait_written();
+            (void)wait_written(FATAL_WAIT_SEC * PW_USEC_PER_SEC);
     }
     pthread_mutex_unlock(&queue.lock);
     if (!queued)

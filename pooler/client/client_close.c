@@ -29,8 +29,6 @@ static void say_goodbye(Client *c, const char *sqlstate, const char *text)
     pw_buf_finish(&out);
 }
 
-
-
 void client_close_with(Client *c, const char *sqlstate, const char *text, const char *reason)
 {
     if (c->state == CLIENT_CLOSED)
@@ -44,8 +42,10 @@ void client_close_with(Client *c, const char *sqlstate, const char *text, const 
     if (ctx->config->log_disconnections && was != CLIENT_CANCEL)
         client_log(c, PW_LOG_LOG, "closing because: %s (age=%llds)", reason,
                    (long long)((worker_now(w) - c->connected_at) / PW_USEC_PER_SEC));
-    if (text)
+    if (text) {
+        (void)pw_log_settle(); /* who looks into the log on hearing the error finds its reason there */
         say_goodbye(c, sqlstate, text);
+    }
     if (was == CLIENT_CONSOLE)
         client_console->close(c);
     if (c->relay.local)

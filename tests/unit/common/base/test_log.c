@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "poolwise/log.h"
+#include "poolwise/time.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -372,6 +373,10 @@ static void test_stop_with_stuck_target(void **state)
     assert_int_equal(pw_log_start(), PW_OK);
     uint64_t before = pw_log_dropped();
     pw_log(PW_LOG_LOG, "nobody will read this");
+    PwUsec start = pw_time_mono();
+    for (int i = 0; i < 1000; i++) /* waits once */
+        assert_false(pw_log_settle());
+    assert_true(pw_time_mono() - start < PW_USEC_PER_SEC);
     pw_log_stop();
     assert_int_equal(pw_log_dropped() - before, 1);
     close(fd);
@@ -410,6 +415,29 @@ static void test_fatal_flushes(void **state)
     assert_non_null(strstr(text, "before 499\n"));
     assert_non_null(strstr(text, "FATAL the end\n"));
     free(text);
+}
+
+/* What was logged is in the file when somebody is about to hear of it. */
+static void test_settle(void **state)
+{
+    (void)state;
+    log_to(path);
+    assert_int_equal(pw_log_start(), PW_OK);
+    int settled = 0, missing = 0;
+    for (int i = 1; i <= 200; i++) { /* on a machine that is busy some take too long */
+        char line[32];
+        pw_log(PW_LOG_LOG, "event %d", i);
+        if (!pw_log_settle())
+            continue;
+        char *text = slurp(path, NULL);
+        snprintf(line, sizeof(line), "event %d\n", i);
+        missing += strstr(text, line) == NULL;
+        settled++;
+        free(text);
+    }
+    pw_log_stop();
+    assert_int_equal(missing, 0);
+    assert_true(settled > 0);
 }
 
 /* Both targets get the same line; stderr gets nothing when it is off. */
@@ -505,6 +533,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_drops, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stop_with_stuck_target, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fatal_flushes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_settle, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stderr, setup, teardown),
         cmocka_unit_test_setup_teardown(test_syslog, setup, teardown),
     };
