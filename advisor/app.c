@@ -293,10 +293,15 @@ static void hide_values(App *app)
     }
 }
 
+static bool is_meant_to_be_shared(AdvFormat format)
+{
+    return format == ADV_FORMAT_MARKDOWN || format == ADV_FORMAT_HTML;
+}
+
 static int print(App *app)
 {
     const char *text = "";
-    if (app->options->redact || (app->options->format == ADV_FORMAT_MARKDOWN && !app->options->values))
+    if (app->options->redact || (is_meant_to_be_shared(app->options->format) && !app->options->values))
         hide_values(app);
     switch (app->options->format) {
     case ADV_FORMAT_TEXT:
@@ -310,6 +315,9 @@ static int print(App *app)
         break;
     case ADV_FORMAT_MARKDOWN:
         text = adv_report_markdown(&app->report);
+        break;
+    case ADV_FORMAT_HTML:
+        text = adv_report_html(&app->report);
         break;
     case ADV_FORMAT_SARIF:
     case ADV_FORMAT_COUNT:

@@ -8,7 +8,7 @@
 #include "advisor/arena.h"
 #include "poolwise/str.h"
 
-typedef enum AdvFormat { ADV_FORMAT_TEXT, ADV_FORMAT_JSON, ADV_FORMAT_SQL, ADV_FORMAT_SARIF, ADV_FORMAT_MARKDOWN, ADV_FORMAT_COUNT } AdvFormat;
+typedef enum AdvFormat { ADV_FORMAT_TEXT, ADV_FORMAT_JSON, ADV_FORMAT_SQL, ADV_FORMAT_SARIF, ADV_FORMAT_MARKDOWN, ADV_FORMAT_HTML, ADV_FORMAT_COUNT } AdvFormat;
 
 /* How bad what check finds is. */
 typedef enum AdvLevel { ADV_LEVEL_NONE, ADV_LEVEL_NOTE, ADV_LEVEL_WARNING, ADV_LEVEL_ERROR, ADV_LEVEL_COUNT } AdvLevel;
@@ -21,7 +21,7 @@ typedef struct AdvOptions {
     const char *dsn; /* "": libpq's defaults and environment */
     const char *snapshot; /* file instead of a database; NULL: none */
     bool redact;     /* no values of statements or rows in what is written */
-    bool values;     /* keep them in Markdown too */
+    bool values;     /* keep them in Markdown and HTML too */
     bool statements; /* read pg_stat_statements of the database */
     const char *scratch_dsn; /* where verify builds; NULL: not given */
     AdvLevel fail_on; /* of check */

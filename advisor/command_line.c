@@ -26,10 +26,10 @@ static const OptionRow rows[] = {
     {{OPT_DSN, 0, "dsn", "CONNINFO", "database to advise: libpq conninfo or URI; default: PGHOST, PGDATABASE, ..."}, " report explain check verify snapshot "},
     {{OPT_SNAPSHOT, 0, "snapshot", "FILE", "what advisor snapshot wrote, instead of a database: nothing is asked"}, " report explain check "},
     {{OPT_REDACT, 0, "redact", NULL, "values in the statistics become numbers of their rank: none leaves the database"}, " snapshot "},
-    {{OPT_REDACT, 0, "redact", NULL, "statements without their values (markdown: always, unless --values)"}, " report "},
-    {{OPT_VALUES, 0, "values", NULL, "keep the values of statements in markdown"}, " report "},
+    {{OPT_REDACT, 0, "redact", NULL, "statements without their values (markdown, html: always, unless --values)"}, " report "},
+    {{OPT_VALUES, 0, "values", NULL, "keep the values of statements in markdown and html"}, " report "},
     {{OPT_REPLICA_DSN, 0, "replica-dsn", "CONNINFO", "the same database on another server: scans there count as usage too; may be repeated"}, " report "},
-    {{OPT_FORMAT, 0, "format", "FORMAT", "text (default), json, sql or markdown"}, " report "},
+    {{OPT_FORMAT, 0, "format", "FORMAT", "text (default), json, sql, markdown or html (one file, no network)"}, " report "},
     {{OPT_FORMAT, 0, "format", "FORMAT", "text (default) or json"}, " explain diff verify "},
     {{OPT_FORMAT, 0, "format", "FORMAT", "text (default), json or sarif"}, " check "},
     {{OPT_MIGRATION, 0, "migration", "FILE", "script of DDL that is to run on the database; may be repeated"}, " check "},
@@ -47,7 +47,8 @@ static const OptionRow rows[] = {
 static const struct {
     const char *name;
     AdvFormat format;
-} formats[] = {{"text", ADV_FORMAT_TEXT}, {"json", ADV_FORMAT_JSON}, {"sql", ADV_FORMAT_SQL}, {"sarif", ADV_FORMAT_SARIF}, {"markdown", ADV_FORMAT_MARKDOWN}};
+} formats[] = {{"text", ADV_FORMAT_TEXT}, {"json", ADV_FORMAT_JSON}, {"sql", ADV_FORMAT_SQL}, {"sarif", ADV_FORMAT_SARIF}, {"markdown", ADV_FORMAT_MARKDOWN},
+             {"html", ADV_FORMAT_HTML}};
 
 int adv_usage_error(const char *why)
 {

@@ -91,7 +91,7 @@ static const AdvCommand commands[] = {
                "  advisor report --sql slow.sql --dsn postgresql://me@db1/shop --budget 2GB\n"
                "  advisor report --sql slow.sql --dsn dbname=shop --format sql > indexes.sql && psql -f indexes.sql shop\n"
                "  advisor report --log /var/log/postgresql/postgresql-15-main.log --dsn dbname=shop\n"
-               "  advisor report --pg-stat-statements --dsn dbname=shop --format markdown > advice.md\n"
+               "  advisor report --pg-stat-statements --dsn dbname=shop --format html > advice.html\n"
                "  advisor report --log queries.jsonl --snapshot shop.json   # no connection; see advisor snapshot\n"
                "  echo \"SELECT * FROM orders WHERE customer_id = 7\" | advisor report --sql - --dsn dbname=shop\n"
                "\n"
@@ -99,7 +99,7 @@ static const AdvCommand commands[] = {
                "cannot be read, 4 the database cannot be reached or read, 70 internal error.\n"
                "The database session is read-only. With the extension HypoPG in the database costs come from its own\n"
                "planner (CREATE EXTENSION hypopg; by you: the advisor never creates anything).\n",
-     .formats = "markdown, text, json or sql",
+     .formats = "html, markdown, text, json or sql",
      .run = run_report},
     {.name = "explain",
      .usage = "[OPTION]... STATEMENT",

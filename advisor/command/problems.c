@@ -183,6 +183,7 @@ const char *adv_problems_print(AdvProblems *problems, AdvFormat format)
     case ADV_FORMAT_TEXT:
     case ADV_FORMAT_SQL:
     case ADV_FORMAT_MARKDOWN:
+    case ADV_FORMAT_HTML:
     case ADV_FORMAT_COUNT:
         break;
     }

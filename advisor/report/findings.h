@@ -89,6 +89,7 @@ const char *adv_report_text(const AdvReport *report);
 const char *adv_report_json(const AdvReport *report);
 const char *adv_report_sql(const AdvReport *report);
 const char *adv_report_markdown(const AdvReport *report);
+const char *adv_report_html(const AdvReport *report);
 
 /* The statement on one line, at most `max` bytes, cut with "...". */
 const char *adv_one_line(AdvArena *arena, const char *sql, size_t max);

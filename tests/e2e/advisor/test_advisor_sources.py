@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """The same workload through every source: PostgreSQL's logs in all forms, pg_stat_statements, scripts, the pooler's query log."""
 import glob
+import html.parser
 import json
 import os
 
@@ -188,6 +189,55 @@ def test_markdown_hides_values_and_is_well_formed(database, advisor):
         assert len([c for c in line.replace("\\|", "").split("|")]) in (4, 7), line
     done = advisor("report", "--sql", "-", "--dsn", database.dsn, "--format", "markdown", "--values", stdin=statements)
     assert "secret" in done.stdout
+
+
+class Page(html.parser.HTMLParser):
+    """Tags that are closed in order, what is linked to, and the texts."""
+    VOID = {"meta", "br", "!doctype"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.wrong, self.links, self.ids, self.words, self.headings = [], [], [], set(), [], []
+        self.feed(text)
+        self.wrong += self.open
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.links += [attrs[a] for a in ("href", "src", "action") if a in attrs]
+        self.ids.add(attrs.get("id"))
+        self.headings += [int(tag[1])] if tag in ("h1", "h2", "h3", "h4") else []
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_html_is_one_well_formed_file(database, advisor):
+    statements = ("SELECT * FROM c WHERE email = 'very-secret</code><script>alert(1)</script>'; SELECT * FROM o WHERE c_id = 4711;"
+                  "SELECT id AS \"<b>\" FROM c WHERE email LIKE '%x'; SELECT * FROM nowhere")
+    done = advisor("report", "--sql", "-", "--dsn", database.dsn, "--format", "html", stdin=statements)
+    assert done.returncode == 0, done.stderr
+    page = Page(done.stdout)
+    assert page.wrong == [] and done.stdout.startswith("<!DOCTYPE html>")
+    assert done.stdout.count("<script>") == 1 and "alert(1)" not in done.stdout and "secret" not in done.stdout and "4711" not in done.stdout
+    assert page.links and all(link.startswith("#") and link[1:] in page.ids for link in page.links), "nothing outside is asked for"
+    assert "http" not in done.stdout.replace("http-equiv", "") and "url(" not in done.stdout and "default-src 'none'" in done.stdout
+    assert page.headings[0] == 1 and all(b - a <= 1 for a, b in zip(page.headings, page.headings[1:])), page.headings
+    words = "".join(page.words)
+    for part in ("CREATE INDEX CONCURRENTLY c_email_idx", '"<b>"', "Wrong if", "left out: the database has no table", "What to do, in this order"):
+        assert part in words, part
+    done = advisor("report", "--sql", "-", "--dsn", database.dsn, "--format", "html", "--values", stdin=statements)
+    assert Page(done.stdout).wrong == [] and "very-secret&lt;/code&gt;&lt;script&gt;" in done.stdout and done.stdout.count("<script>") == 1
+
+
+def test_html_with_nothing_to_say(database, advisor):
+    done = advisor("report", "--sql", "-", "--dsn", database.dsn, "--format", "html", stdin="SELECT * FROM c WHERE id = 7")
+    assert Page(done.stdout).wrong == [] and "the indexes fit this workload" in done.stdout
 
 
 def test_redact(database, advisor):
