@@ -41,7 +41,9 @@
 
 #define OUR_COLUMNS                                                                                                            \
     {"worker", ADMIN_INT4, "the worker thread that owns it"},                                                                  \
-        {"wait_reason", ADMIN_TEXT, "why the client's next request is not read; empty when nothing holds it"}
+        {"wait_reason", ADMIN_TEXT, "why the client's next request is not read; empty when nothing holds it"},                   \
+        {"pin_reason", ADMIN_TEXT, "why a client keeps its server between transactions, joined by +; empty: it does not"},       \
+        {"pin_query", ADMIN_TEXT, "fingerprint of the statement that made it so, as in SHOW QUERIES"}
 
 static const AdminColumn socket_columns[] = {SOCKET_COLUMNS, OUR_COLUMNS};
 static const AdminColumn debug_columns[] = {SOCKET_COLUMNS, DEBUG_COLUMNS, OUR_COLUMNS};
@@ -100,7 +102,7 @@ static const char *wait_reason(const Client *c)
     if (c->state != CLIENT_READY)
         return "";
     unsigned hold = c->relay.hold;
-    return hold & HOLD_SERVER ? "server" : hold & HOLD_SYNC ? "sync" : hold & HOLD_TURN ? "turn" : hold & HOLD_FLOW ? "flow" : "";
+    return hold & HOLD_SERVER ? "server" : hold & HOLD_SYNC ? "sync" : hold & HOLD_PROBE ? "probe" : hold & HOLD_TURN ? "turn" : hold & HOLD_FLOW ? "flow" : "";
 }
 
 /* ---- rows ---- */
@@ -131,7 +133,8 @@ typedef struct Fields {
     size_t held;
     uint32_t msg_left;
     bool running;
-    unsigned prepared;
+    unsigned prepared, pins;
+    uint64_t pin_query;
 } Fields;
 
 static void put_addresses(AdminResult *r, const Fields *f)
@@ -165,7 +168,7 @@ static void put_times(AdminResult *r, const Row *row, const Fields *f)
 static void put(const Row *row, const char *prefix, const Fields *f)
 {
     AdminResult *r = &row->show->result;
-    char key[300], text[64];
+    char key[300], text[64], pins[SESSION_PIN_TEXT];
     size_t pending = stream_pending(f->stream);
     if (row->only_active && pending == 0 && f->held == 0 && f->msg_left == 0 && !f->running)
         return;
@@ -201,6 +204,9 @@ static void put(const Row *row, const char *prefix, const Fields *f)
     }
     admin_row_int(r, row->ctx->worker->index);
     admin_row_text(r, f->reason);
+    admin_row_text(r, session_pin_text(f->pins, pins));
+    snprintf(text, sizeof(text), "%016llx", (unsigned long long)f->pin_query);
+    admin_row_text(r, f->pins ? text : "");
     admin_row_end(r);
 }
 
@@ -234,6 +240,8 @@ static void client_row(const Row *row, const Client *c, const char *prefix, cons
         .msg_left = r->msg_left,
         .running = is_running(c),
         .prepared = client_statements_count(&r->statements),
+        .pins = r->state.pins,
+        .pin_query = r->pin_query,
     };
     if (f.wait < 0)
         f.wait = 0;

@@ -206,6 +206,11 @@ uint64_t query_entry_fingerprint(const QueryEntry *entry)
     return entry->fingerprint;
 }
 
+uint8_t *query_entry_note(QueryEntry *entry)
+{
+    return entry->fingerprint && !entry->truncated ? &entry->note : NULL;
+}
+
 void query_table_stats(const QueryTable *table, QueryTableStats *ret_stats)
 {
     *ret_stats = table->stats;

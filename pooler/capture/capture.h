@@ -68,6 +68,10 @@ QueryEntry *query_entry_ref(QueryEntry *entry);
 
 uint64_t query_entry_fingerprint(const QueryEntry *entry);
 
+/* A byte for the caller's use that stays with the fingerprint, 0 at first. NULL where texts with
+ * different ends may have met: "other", and texts too long to be kept. */
+uint8_t *query_entry_note(QueryEntry *entry);
+
 /* ---- what the table itself did; on its worker ---- */
 
 typedef struct QueryTableStats {

@@ -27,6 +27,7 @@ struct QueryEntry {
     unsigned refs; /* queries under way */
     bool used;     /* since the clock's hand passed */
     bool truncated;
+    uint8_t note; /* query_entry_note */
     PwSqlKind kind;
     size_t query_len;
     char *query;

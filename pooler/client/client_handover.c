@@ -12,12 +12,13 @@
 #include <unistd.h>
 
 #include "pooler/client/client_priv.h"
+#include "pooler/relay/relay_priv.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
 
 /* The form of the bytes; another number is another form. */
-#define FORM 1
+#define FORM 2
 
 /* ---- leaving ---- */
 
@@ -51,6 +52,18 @@ static void put_statements(PwBuf *out, const ClientStatements *statements)
         put_bytes(out, s->statement->body, s->statement->body_len);
     }
     pw_buf_append_cstr(out, "");
+}
+
+/* What it has set beside these: 's' or 'f' (Setting.flat), name, value; a zero byte ends it. */
+static void put_settings(PwBuf *out, const Settings *settings)
+{
+    Setting at;
+    for (size_t pos = 0; settings_next(settings, &pos, &at);) {
+        pw_buf_append_u8(out, at.flat ? 'f' : 's');
+        pw_buf_append_cstr(out, at.name);
+        pw_buf_append_cstr(out, at.value);
+    }
+    pw_buf_append_u8(out, 0);
 }
 
 /* What logins to servers as this user need and no file says. */
@@ -94,6 +107,7 @@ int client_hand_over(Client *c, PwBuf *ret_state)
     pw_buf_append_be32(ret_state, (uint32_t)(age / PW_USEC_PER_SEC));
     put_params(ret_state, &c->relay.params);
     put_statements(ret_state, &c->relay.statements);
+    put_settings(ret_state, c->relay.state.committed);
     put_secrets(ret_state, c->entry);
     client_close(c, NULL, "handed over to the new process");
     return fd;
@@ -121,18 +135,32 @@ static bool get_params(PwCursor *in, ParamSet *params)
     return !in->bad;
 }
 
-static bool get_statements(PwCursor *in, ClientStatements *statements)
+static bool get_statements(PwCursor *in, ClientStatements *statements, unsigned lex_flags)
 {
     const char *name;
     while (*(name = pw_cursor_cstr(in))) {
         uint32_t n = pw_cursor_be32(in);
         const uint8_t *body = pw_cursor_bytes(in, n);
-        Statement *st = body ? statement_intern(body, n) : NULL;
+        Statement *st = body ? statement_intern(body, n, lex_flags) : NULL;
         if (!st)
             return false;
         client_statements_add(statements, name, st);
     }
     return !in->bad;
+}
+
+static bool get_settings(PwCursor *in, SessionState *state)
+{
+    const Settings *all = NULL;
+    bool full = false;
+    for (uint8_t how; (how = pw_cursor_u8(in)) != 0 && !full;) {
+        const char *name = pw_cursor_cstr(in), *value = pw_cursor_cstr(in);
+        const Settings *with = settings_with(all, name, value, how == 'f', &full);
+        settings_unref(all);
+        all = with;
+    }
+    session_state_adopt(state, all);
+    return !in->bad && !full;
 }
 
 static bool get_secrets(PwCursor *in, PoolEntry *e)
@@ -187,7 +215,8 @@ static const char *settle(Client *c, PwCursor *in)
     if (!client_login_adopted(c))
         return "no such database";
     keep_key(c, key, n_key);
-    if (!get_params(in, &c->relay.params) || !get_statements(in, &c->relay.statements) || !get_secrets(in, c->entry))
+    if (!get_params(in, &c->relay.params) || !get_statements(in, &c->relay.statements, relay_lex_flags(&c->relay)) ||
+        !get_settings(in, &c->relay.state) || !get_secrets(in, c->entry))
         return "broken client that was handed over";
     return NULL;
 }

@@ -8,6 +8,7 @@
 
 #include "pooler/client/client_priv.h"
 #include "pooler/net/stream_tls.h"
+#include "pooler/relay/relay_state.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
@@ -420,6 +421,7 @@ static void become_ready(Client *c)
     c->state = CLIENT_READY;
     int app = params_index("application_name");
     r->user = c->user;
+    relay_state_encoding(r);
     if (ctx->queries)
         r->ident = query_ident_acquire(ctx->queries, c->database, c->user, params_get(&r->params, (unsigned)app));
 }

@@ -249,6 +249,8 @@ static void tick_ready(Client *c, PwUsec now)
     }
     if ((r->hold & HOLD_SYNC) && over(client_ctx(c)->config->server_connect_timeout, r->server->linked_at, now))
         server_close(r->server, "server check timeout"); /* the client asks for another one */
+    else if ((r->hold & HOLD_PROBE) && over(client_ctx(c)->config->server_connect_timeout, r->probe->since, now))
+        server_close(r->server, "server check timeout");
     else if (r->request_start && over(s->query_timeout, r->request_start, now))
         drop_with_server(c, "query timeout");
     else if (r->xact_start && over(s->transaction_timeout, r->xact_start, now))

@@ -77,6 +77,12 @@ static const PwParamWord pool_modes[] = {
     {"statement", POOL_MODE_STATEMENT},
     {NULL, 0},
 };
+static const PwParamWord session_words[] = {
+    {"off", SESSION_TRACKING_OFF},
+    {"pin", SESSION_TRACKING_PIN},
+    {"track", SESSION_TRACKING_TRACK},
+    {NULL, 0},
+};
 static const PwParamWord ssl_modes[] = {
     {"disable", SSL_MODE_DISABLE},
     {"allow", SSL_MODE_ALLOW},
@@ -223,6 +229,7 @@ static const PwParamRow rows[] = {
     ENUM(server_channel_binding, channel_bindings, "prefer", RT | OURS, "whether SCRAM logins to servers with TLS are bound to the certificate they show"),
     ENUM(server_max_protocol_version, protocol_versions, "3.0", RT | OURS, "newest protocol version asked of servers: 3.0, or 3.2 with its longer cancel keys"),
     TIME(server_recovery_timeout, 0, "10", RT | OURS, "longest time to bring a server back whose client died; then it is closed"),
+    ENUM(session_state, session_words, "track", RT | OURS, "session state in transaction and statement mode: track follows it, pin keeps the server instead, off loses it as PgBouncer does"),
     INT(worker_threads, 0, 64, "0", OURS, "threads that serve clients; 0 is one for each core"),
 };
 /* clang-format on */
@@ -290,6 +297,7 @@ static const PwParamRow database_rows[] = {
     LINE_INT(DatabaseConf, min_pool_size, "min_pool_size for this database"),
     LINE_INT(DatabaseConf, reserve_pool_size, "reserve_pool_size for this database (reserve_pool is the same)"),
     LINE_ENUM(DatabaseConf, pool_mode, pool_modes, "pool_mode for this database"),
+    LINE_ENUM(DatabaseConf, session_state, session_words, "session_state for this database"),
     LINE_INT(DatabaseConf, max_db_connections, "max_db_connections for this database; 0 takes the global value"),
     LINE_INT(DatabaseConf, max_db_client_connections, "max_db_client_connections for this database; 0 takes the global value"),
     LINE_TIME(DatabaseConf, server_lifetime, "server_lifetime for this database; 0 takes the global value"),
@@ -305,6 +313,7 @@ static const PwParamRow user_rows[] = {
     LINE_INT(UserConf, pool_size, "size of this user's pools"),
     LINE_INT(UserConf, reserve_pool_size, "reserve_pool_size of this user's pools"),
     LINE_ENUM(UserConf, pool_mode, pool_modes, "pool_mode of this user"),
+    LINE_ENUM(UserConf, session_state, session_words, "session_state of this user"),
     LINE_INT(UserConf, max_user_connections, "max_user_connections of this user; 0 takes the global value"),
     LINE_INT(UserConf, max_user_client_connections, "max_user_client_connections of this user; 0 takes the global value"),
     LINE_TIME(UserConf, query_timeout, "query_timeout of this user"),

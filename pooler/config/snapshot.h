@@ -25,6 +25,14 @@ typedef enum PoolMode {
     POOL_MODE_COUNT
 } PoolMode;
 
+/* What happens to the state of a session in transaction and statement mode (docs/session-state.md). */
+typedef enum SessionTracking {
+    SESSION_TRACKING_UNSET = -1, /* only in DatabaseConf and UserConf */
+    SESSION_TRACKING_OFF,
+    SESSION_TRACKING_PIN,
+    SESSION_TRACKING_TRACK,
+} SessionTracking;
+
 typedef enum AuthType {
     AUTH_TYPE_ANY,
     AUTH_TYPE_TRUST,
@@ -84,6 +92,7 @@ typedef struct DatabaseConf {
     char *auth_user, *auth_query, *auth_dbname;
     int pool_size, min_pool_size, reserve_pool_size;
     PoolMode pool_mode;
+    SessionTracking session_state;
     int max_db_connections, max_db_client_connections;
     PwUsec server_lifetime, query_wait_timeout;
     LoadBalanceHosts load_balance_hosts;
@@ -99,6 +108,7 @@ typedef struct UserConf {
     char *name;
     int pool_size, reserve_pool_size;
     PoolMode pool_mode;
+    SessionTracking session_state;
     int max_user_connections, max_user_client_connections;
     PwUsec query_timeout, query_wait_timeout, idle_transaction_timeout, transaction_timeout,
         client_idle_timeout;
@@ -181,6 +191,7 @@ typedef struct Config {
     ChannelBinding server_channel_binding;
     uint32_t server_max_protocol_version; /* PW_PROTO_3_0 or PW_PROTO_3_2 */
     PwUsec server_recovery_timeout;
+    SessionTracking session_state;
     int worker_threads; /* resolved: at least 1 */
 
     const Hba *hba;     /* with auth_type = hba: the rules of auth_hba_file; else NULL */
@@ -221,6 +232,7 @@ bool config_database_needs_reconnect(const DatabaseConf *a, const DatabaseConf *
  * user's line counts, not the client's. Limits: 0 is "no limit". */
 typedef struct PoolSettings {
     PoolMode pool_mode;
+    SessionTracking session_state; /* never UNSET */
     int pool_size, min_pool_size, reserve_pool_size;
     int max_db_connections, max_user_connections;
     PwUsec reserve_pool_timeout;
@@ -256,6 +268,7 @@ PW_MUSTCHECK PwErr config_with(const Config *old, const char *key, const char *v
 void config_diff(const Config *old, const Config *new_config, ConfigShowRow row, void *arg);
 
 const char *config_pool_mode_name(PoolMode mode); /* NULL for UNSET */
+const char *config_session_state_name(SessionTracking how); /* NULL for UNSET */
 const char *config_auth_type_name(AuthType type);
 const char *config_load_balance_name(LoadBalanceHosts how);
 

@@ -32,6 +32,12 @@ typedef struct PoolStats {
     uint64_t client_login_count;
 } PoolStats;
 
+/* Session state in transaction mode (SHOW PINS); of one pool on one worker, since it exists. */
+typedef struct PoolSessionCounts {
+    uint64_t pins[8]; /* times that each SessionPin began */
+    uint64_t probes, replays, prepares, retries;
+} PoolSessionCounts;
+
 void pool_stats_add(PoolStats *to, const PoolStats *from);
 
 typedef enum DbPaused {
@@ -81,6 +87,7 @@ typedef struct PoolLocal {
     const DatabaseConf *dbconf; /* in the worker's snapshot; NULL: removed by RELOAD */
     PoolSettings settings;
     PoolStats stats;
+    PoolSessionCounts session;
     int n_clients;              /* logged-in clients of this worker */
     int cancels_waiting, cancels_active;
     uint64_t reconnect_epoch;   /* the database's as this worker knows it: servers of another are closed on release */

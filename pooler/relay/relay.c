@@ -6,6 +6,7 @@
 
 #include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
+#include "pooler/relay/relay_state.h"
 #include "poolwise/wire.h"
 
 void relay_init(Relay *r, const RelayOps *ops, PoolLocal *local, WorkerCtx *ctx)
@@ -14,6 +15,7 @@ void relay_init(Relay *r, const RelayOps *ops, PoolLocal *local, WorkerCtx *ctx)
     r->local = local;
     r->ctx = ctx;
     r->session_mode = local->settings.pool_mode == POOL_MODE_SESSION;
+    relay_state_init(r);
     r->disable_pqexec = ctx->config->disable_pqexec;
     r->idle_since = worker_now(ctx->worker);
 }
@@ -29,7 +31,8 @@ void relay_drop_entry(void *arg, const PipelineEntry *e)
 /* The client goes: what its requests would have counted is nobody's any more. */
 static void forget_query(void *arg, PipelineEntry *e)
 {
-    (void)arg;
+    Relay *r = arg;
+    r->effects_in_flight |= e->effects != NULL;
     if (e->query)
         query_entry_drop(e->query);
     e->query = NULL;
@@ -42,6 +45,11 @@ void relay_reset_unnamed(Relay *r)
     if (r->bound)
         query_entry_drop(r->bound);
     r->unnamed = r->bound = NULL;
+    if (PW_UNLIKELY(r->bound_effects != NULL)) {
+        effects_unref(r->bound_effects);
+        r->bound_effects = NULL;
+    }
+    r->unnamed_class = 0;
 }
 
 void relay_finish(Relay *r)
@@ -49,17 +57,21 @@ void relay_finish(Relay *r)
     r->hold |= HOLD_CLOSED;
     Server *s = r->server;
     if (s) {
+        pipeline_visit(&s->pipeline, forget_query, r);
+        bool reusable = relay_state_abandon(r);
         r->server = NULL;
-        pipeline_visit(&s->pipeline, forget_query, NULL);
         s->pipeline.on_drop = server_entry_dropped;
         s->pipeline.arg = s;
         s->let_finish = r->terminated;
         if (r->msg_left && !r->msg_discard)
             server_close(s, "client closed in the middle of a message");
+        else if (!reusable)
+            server_close(s, "client had changed what cannot be undone");
         else
             server_unlink(s, r->session_mode);
     }
     relay_reset_unnamed(r);
+    relay_state_finish(r);
     pw_buf_finish(&r->held);
     params_finish(&r->params);
     client_statements_finish(&r->statements);
@@ -215,6 +227,13 @@ static void on_server_gone(Server *s, const char *reason)
         r->ops->need_server(r, true);
         return;
     }
+    if ((r->hold & HOLD_PROBE) && !r->state.pins) { /* it was done with it */
+        r->hold &= ~(unsigned)(HOLD_PROBE | HOLD_TURN | HOLD_FLOW);
+        r->state.due = 0;
+        stream_read_start(&r->stream);
+        relay_pump(r);
+        return;
+    }
     if (r->pumping)
         relay_fail_later(r, "server conn crashed?", "server conn crashed?");
     else
@@ -245,8 +264,14 @@ void relay_turn_over(Relay *r)
     r->idle_since = worker_now(r->stream.worker);
     r->request_start = 0;
     if (s->txn_status == 'I') {
-        r->release_due = !r->session_mode && r->msg_left > 0;
-        if (!r->session_mode && r->msg_left == 0) {
+        if (PW_UNLIKELY(r->state.due && r->msg_left == 0)) {
+            relay_state_probe(r);
+            return;
+        }
+        bool keeps = r->session_mode || r->state.pins;
+        r->release_due = !keeps && r->msg_left > 0;
+        if (!keeps && r->msg_left == 0) {
+            relay_state_release(r);
             r->server = NULL;
             if (r->hold & HOLD_FLOW) {
                 r->hold &= ~(unsigned)HOLD_FLOW;

@@ -10,6 +10,7 @@
  *   HOLD_SYNC    the server is checked or gets the client's parameters first
  *   HOLD_TURN    somebody waits for the pool: nothing is forwarded past a Query or Sync before its ReadyForQuery
  *   HOLD_FLOW    the server's socket is full, or very many requests are unanswered
+ *   HOLD_PROBE   the server is asked whether its session still holds something of the client's
  *   HOLD_CLOSED  the client is being closed */
 #ifndef POOLER_RELAY_RELAY_H
 #define POOLER_RELAY_RELAY_H
@@ -23,7 +24,9 @@
 #include "pooler/server/server.h"
 #include "pooler/session/own_errors.h"
 #include "pooler/session/params.h"
+#include "pooler/session/effects.h"
 #include "pooler/session/prepared.h"
+#include "pooler/session/state.h"
 #include "poolwise/buf.h"
 
 typedef struct Relay Relay;
@@ -34,6 +37,7 @@ typedef enum RelayHold {
     HOLD_TURN = 1 << 2,
     HOLD_FLOW = 1 << 3,
     HOLD_CLOSED = 1 << 4,
+    HOLD_PROBE = 1 << 5,
 } RelayHold;
 
 typedef struct RelayOps {
@@ -45,6 +49,14 @@ typedef struct RelayOps {
     void (*close)(Relay *r, const char *text, const char *reason);
     void (*log)(Relay *r, int level, const char *text);
 } RelayOps;
+
+/* A question to the server under way (relay_state.h). */
+typedef struct RelayProbe {
+    bool full, failed, answered;
+    unsigned pins;         /* SessionPin bits */
+    const Settings *found; /* with `full` */
+    PwUsec since;
+} RelayProbe;
 
 struct Relay {
     const RelayOps *ops;
@@ -68,6 +80,16 @@ struct Relay {
 
     ParamSet params; /* what this client wants */
     ClientStatements statements; /* its named prepared statements */
+
+    SessionState state;
+    bool lex_unsafe;         /* client_encoding is one that the lexer may misread */
+    bool pin_told;           /* the log knows that this client pins */
+    bool effects_in_flight;  /* relay_finish: an unanswered request has effects */
+    unsigned unnamed_class;  /* StmtClass of the unnamed statement */
+    PwBuf unnamed_sql;       /* its text, if it has effects */
+    Effects *bound_effects;  /* of the unnamed portal */
+    RelayProbe *probe;       /* with HOLD_PROBE */
+    uint64_t suspect, pin_query; /* fingerprints: the last statement that may pin, the one that did */
     const char *close_text, *close_reason; /* set inside a loop, acted upon at its end */
     char close_buf[OWN_ERROR_TEXT];
     const char *refusal_sqlstate, *refusal_text; /* relay_refuse inside a walk; the text is borrowed, close_buf's or static */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pooler/relay/relay_priv.h"
+#include "pooler/relay/relay_state.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
@@ -118,7 +119,7 @@ static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *ou
         relay_fail_later(r, "prepared statement name is already in use", "prepared statement name is already in use");
         return PREPARED_FAIL;
     }
-    Statement *st = statement_intern(c.p, pw_cursor_left(&c));
+    Statement *st = statement_intern(c.p, pw_cursor_left(&c), relay_lex_flags(r));
     if (!st) {
         relay_fail_later(r, "broken Parse packet", "broken Parse packet");
         return PREPARED_FAIL;
@@ -181,6 +182,9 @@ static PreparedStep on_bind(Relay *r, const uint8_t *p, size_t have, size_t tota
                                                             st->text_len, relay_lex_flags(r))
                                : NULL;
     relay_sample(r, r->bound, statement_text(st), st->text_len, p + PW_WIRE_HEADER, have - PW_WIRE_HEADER);
+    if (PW_UNLIKELY(st->class != CLASS_SEEN || r->bound_effects || r->lex_unsafe) && r->state.on)
+        relay_state_bind(r, st->class | (r->lex_unsafe ? CLASS_UNKNOWN : 0u), statement_text(st), st->text_len,
+                         p + PW_WIRE_HEADER, have - PW_WIRE_HEADER);
     *ret_used = used;
     return PREPARED_TAKEN;
 }

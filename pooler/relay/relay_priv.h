@@ -22,6 +22,9 @@ void relay_server_input(Server *s);
 bool relay_sync_start(Relay *r);
 bool relay_sync_ready(Relay *r); /* ReadyForQuery of our own statement; false: the server was closed */
 
+/* relay_state.c */
+void relay_state_pinned(Relay *r, unsigned before); /* state.pins changed: tells it */
+
 /* relay.c */
 extern const ServerUser relay_server_user;
 void relay_fail(Relay *r, const char *text, const char *reason); /* closes the client; not from inside a loop */

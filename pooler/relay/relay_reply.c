@@ -9,6 +9,7 @@
 
 #include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
+#include "pooler/relay/relay_state.h"
 #include "poolwise/log.h"
 #include "poolwise/wire.h"
 
@@ -19,6 +20,7 @@ typedef struct Walk {
     const uint8_t *from, *cur, *end;
     bool client_dead;
     bool sync_failed;
+    bool whole; /* the message at hand is there to its end */
     bool unclear; /* a ReadyForQuery after which nothing seems owed, but the history is ambiguous */
 } Walk;
 
@@ -126,12 +128,20 @@ static void on_param_status(Walk *w, const uint8_t *payload, size_t n)
     params_set(&w->r->params, (unsigned)i, params_get(&w->s->params, (unsigned)i));
     if (w->r->ident && i == PARAM_APPLICATION_NAME)
         new_ident(w->r, params_get(&w->r->params, (unsigned)i));
+    if (PW_UNLIKELY(i == PARAM_CLIENT_ENCODING))
+        relay_state_encoding(w->r);
 }
 
 /* What of an ErrorResponse is there (a very long one may be cut): its SQLSTATE. */
 static void note_error(Walk *w, const uint8_t *payload, size_t n)
 {
     const char *code = pw_error_field(payload, n, 'C');
+    if (PW_UNLIKELY(w->r->hold & HOLD_PROBE)) {
+        const char *text = pw_error_field(payload, n, 'M');
+        relay_state_probe_error(w->r, text ? text : "?");
+        return;
+    }
+    session_state_error(&w->r->state);
     memcpy(w->r->sqlstate, code && strlen(code) == 5 ? code : "XX000", 6);
     if (w->r->hold & HOLD_SYNC) {
         const char *text = pw_error_field(payload, n, 'M');
@@ -150,7 +160,9 @@ static void tell_refusal(Walk *w, const PipelineEntry *e)
 
 static void statement_done(Walk *w, PipelineEntry *e, uint8_t type)
 {
-    if (type != PW_B_ERROR) {
+    if (e->effects)
+        w->r->state.statement = 0;
+    if (type != PW_B_ERROR || !e->statement) {
         server_entry_release(e);
         return;
     }
@@ -191,12 +203,20 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
     case PW_B_READY:
         if (avail == 1)
             s->txn_status = payload[0];
+        if (PW_UNLIKELY(r->state.dirty))
+            session_state_ready(&r->state, s->txn_status);
+        break;
+    case PW_B_DATA_ROW: /* seen here only when it answers a request of our own */
+        if (r->hold & HOLD_PROBE)
+            relay_state_probe_row(r, payload, avail, w->whole);
         break;
     default:
         break;
     }
     if (PW_UNLIKELY(pipeline_head(&s->pipeline) && pipeline_head(&s->pipeline)->action == PIPE_FAKE))
         insert_fakes(w);
+    if (type == PW_B_COMMAND_COMPLETE && PW_UNLIKELY(relay_state_cares(r, pipeline_head(&s->pipeline), payload)))
+        relay_state_complete(r, pipeline_head(&s->pipeline), payload, avail);
     PipelineEntry done;
     bool completed;
     PipelineVerdict verdict = pipeline_reply(&s->pipeline, type, &done, &completed);
@@ -213,7 +233,7 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
             tell_refusal(w, &done);
             swallow = true;
         }
-        if (PW_UNLIKELY(done.statement != NULL))
+        if (PW_UNLIKELY(done.statement != NULL || done.effects != NULL))
             statement_done(w, &done, type);
         count_done(w, &done);
     }
@@ -263,8 +283,10 @@ static bool walk(Walk *w)
             return false;
         }
         bool whole = left >= total;
-        if (!whole && (info->flags & PW_MSG_WHOLE) && total <= SERVER_HOLD_MAX)
+        bool wanted = (info->flags & PW_MSG_WHOLE) || (w->r->hold & HOLD_PROBE);
+        if (!whole && wanted && total <= SERVER_HOLD_MAX)
             break;
+        w->whole = whole;
         const uint8_t *next = whole ? w->cur + total : w->end;
         if (!message(w, type, w->cur + PW_WIRE_HEADER, (size_t)(next - w->cur) - PW_WIRE_HEADER, next))
             return false;
@@ -314,6 +336,10 @@ static void end_of_walk(Walk *w)
         relay_fail(r, "invalid server parameter", "invalid server parameter");
         return;
     }
+    if (w->unclear && (r->state.pins || r->state.due)) {
+        relay_fail(r, "server conn crashed?", "a pinned server became unclean");
+        return;
+    }
     if (w->unclear && s->txn_status == 'I' && !r->session_mode && r->msg_left == 0) {
         /* the client goes on with another server; nobody else gets this one */
         r->hold &= ~(unsigned)(HOLD_TURN | HOLD_FLOW);
@@ -338,6 +364,13 @@ static void end_of_walk(Walk *w)
         if (relay_sync_ready(r))
             relay_pump(r);
         return;
+    }
+    if (PW_UNLIKELY(r->hold & HOLD_PROBE)) {
+        if (s->txn_status != 'I') {
+            server_close(s, "unclean server");
+            return;
+        }
+        relay_state_probe_done(r);
     }
     relay_turn_over(r);
 }

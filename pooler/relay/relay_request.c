@@ -7,6 +7,7 @@
 
 #include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
+#include "pooler/relay/relay_state.h"
 #include "poolwise/fingerprint.h"
 #include "poolwise/wire.h"
 
@@ -77,13 +78,18 @@ static void on_parse(Relay *r, const uint8_t *payload, size_t avail)
     const uint8_t *nul = memchr(payload, 0, avail);
     if (!nul)
         return;
-    bool unnamed = *payload == 0;
-    if (!unnamed)
+    if (*payload) { /* named, and not followed: nobody looks at its Binds */
+        relay_state_named_parse(r, (const char *)nul + 1, avail - (size_t)(nul + 1 - payload));
         return;
+    }
     if (r->unnamed)
         query_entry_drop(r->unnamed);
     r->unnamed = observe(r, (const char *)nul + 1, avail - (size_t)(nul + 1 - payload));
     keep_unnamed_text(r, (const char *)nul + 1, avail - (size_t)(nul + 1 - payload));
+    if (relay_state_is_text_plain(r, r->unnamed, nul + 1, avail - (size_t)(nul + 1 - payload)))
+        r->unnamed_class = CLASS_SEEN;
+    else
+        relay_state_parse(r, r->unnamed, (const char *)nul + 1, avail - (size_t)(nul + 1 - payload));
 }
 
 /* Bind: portal, statement. */
@@ -99,6 +105,8 @@ static void on_bind(Relay *r, const uint8_t *payload, size_t avail)
         r->bound = query_entry_ref(r->unnamed);
         relay_sample(r, r->bound, (const char *)pw_buf_head(&r->unnamed_text), pw_buf_unread(&r->unnamed_text), payload, avail);
     }
+    if (PW_UNLIKELY(r->unnamed_class != CLASS_SEEN || r->bound_effects) && r->state.on && !c.bad && !*statement)
+        relay_state_bind_unnamed(r, payload, avail);
 }
 
 static void begin_request(Relay *r, PwUsec now)
@@ -110,15 +118,29 @@ static void begin_request(Relay *r, PwUsec now)
         r->xact_start = now;
 }
 
+static void push_execute(Relay *r, const uint8_t *payload, size_t avail, PwUsec now)
+{
+    PipelineEntry e = {.kind = PIPE_EXECUTE,
+                       .action = PIPE_FORWARD,
+                       .query = r->bound ? query_entry_ref(r->bound) : NULL,
+                       .effects = PW_UNLIKELY(r->bound_effects != NULL) ? relay_state_execute(r, payload, avail) : NULL,
+                       .sent = now};
+    pipeline_push_entry(&r->server->pipeline, &e);
+}
+
 /* One request goes to the linked server: what does it owe? */
 static void owe(Relay *r, uint8_t type, const uint8_t *payload, size_t avail, PwUsec now)
 {
     Pipeline *p = &r->server->pipeline;
     begin_request(r, now);
     switch (type) {
-    case PW_F_QUERY:
-        pipeline_push(p, PIPE_QUERY, PIPE_FORWARD, on_query(r, payload, avail), NULL, now);
+    case PW_F_QUERY: {
+        PipelineEntry e = {.kind = PIPE_QUERY, .action = PIPE_FORWARD, .query = on_query(r, payload, avail), .sent = now};
+        if (PW_UNLIKELY(!relay_state_is_plain(r, e.query, payload, avail)))
+            e.effects = relay_state_query(r, e.query, (const char *)payload, avail);
+        pipeline_push_entry(p, &e);
         return;
+    }
     case PW_F_PARSE:
         on_parse(r, payload, avail);
         pipeline_push(p, PIPE_PARSE, PIPE_FORWARD, NULL, NULL, now);
@@ -132,12 +154,13 @@ static void owe(Relay *r, uint8_t type, const uint8_t *payload, size_t avail, Pw
                       NULL, NULL, now);
         return;
     case PW_F_EXECUTE:
-        pipeline_push(p, PIPE_EXECUTE, PIPE_FORWARD, r->bound ? query_entry_ref(r->bound) : NULL, NULL, now);
+        push_execute(r, payload, avail, now);
         return;
     case PW_F_CLOSE:
         pipeline_push(p, PIPE_CLOSE, PIPE_FORWARD, NULL, NULL, now);
         return;
     case PW_F_FUNCTION:
+        relay_state_function(r, payload, avail);
         pipeline_push(p, PIPE_FUNCTION, PIPE_FORWARD, NULL, NULL, now);
         return;
     case PW_F_SYNC:

@@ -7,18 +7,46 @@
 #include "pooler/relay/relay_priv.h"
 #include "poolwise/log.h"
 
+/* Resets first, so that nothing of the last client's stands in the way; role and user last, because they may lack the right
+ * to set the rest. A RESET also undoes what connect_query had set: it is run again. */
+static bool write_all(Relay *r, PwBuf *sql)
+{
+    Server *s = r->server;
+    const Settings *from = s->applied, *to = r->state.committed;
+    bool unknown = s->applied_unknown && r->state.on;
+    const DatabaseConf *db = server_local(s)->dbconf;
+    bool any = unknown;
+    if (unknown) {
+        from = NULL;
+        pw_buf_append_str(sql, "RESET ROLE;RESET SESSION AUTHORIZATION;RESET ALL;");
+    } else {
+        any = settings_sql_before(from, to, sql);
+    }
+    bool resets = unknown || settings_resets(from, to);
+    any |= settings_sql_resets(from, to, sql);
+    if (resets && db && db->connect_query) {
+        pw_buf_append_str(sql, db->connect_query);
+        pw_buf_append_u8(sql, ';');
+    }
+    any |= params_diff(&s->params, &r->params, unknown, sql);
+    any |= settings_sql_after(from, to, sql);
+    r->local->session.replays += any;
+    return any;
+}
+
 bool relay_sync_start(Relay *r)
 {
     Server *s = r->server;
     const Config *config = r->ctx->config;
-    bool may_differ = s->params.digest != r->params.digest;
+    bool settings = s->applied != r->state.committed || (s->applied_unknown && r->state.on);
+    bool may_differ = settings || s->params.digest != r->params.digest;
     bool check = config->server_check_query[0] &&
                  worker_now(s->stream.worker) - s->released_at >= config->server_check_delay;
     if (PW_LIKELY(!may_differ && !check))
         return true;
     PwBuf sql;
     pw_buf_init(&sql);
-    bool differs = params_diff(&s->params, &r->params, &sql);
+    bool differs = settings ? write_all(r, &sql) : params_diff(&s->params, &r->params, false, &sql);
     if (!differs && !check) {
         pw_buf_finish(&sql);
         return true;
@@ -57,6 +85,8 @@ bool relay_sync_ready(Relay *r)
     /* The server may spell a value its own way (ISO -> ISO, MDY): the client's copy follows, or it would be sent again. */
     log_canonical(r);
     params_copy(&r->params, &s->params);
+    server_set_applied(s, r->state.committed);
+    s->applied_unknown = s->applied_unknown && !r->state.on;
     r->hold &= ~(unsigned)HOLD_SYNC;
     return true;
 }

@@ -9,6 +9,7 @@
 
 #include "pooler/server/alarms.h"
 #include "pooler/server/server_priv.h"
+#include "pooler/session/effects.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
@@ -89,6 +90,7 @@ static void server_free(WorkerDeferred *d)
     pipeline_finish(&s->pipeline);
     params_finish(&s->params);
     server_statements_finish(&s->statements);
+    settings_unref(s->applied);
     pw_buf_finish(&s->held);
     pw_buf_finish(&s->welcome);
     server_login_finish(s);
@@ -338,6 +340,14 @@ void server_entry_release(const PipelineEntry *e)
     }
     statement_unref(e->statement);
     client_statement_unref(e->name);
+    effects_unref(e->effects);
+}
+
+void server_set_applied(Server *s, const Settings *settings)
+{
+    const Settings *old = s->applied;
+    s->applied = settings_ref(settings);
+    settings_unref(old);
 }
 
 bool server_send_own(Server *s, const char *sql)

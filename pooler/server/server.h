@@ -23,6 +23,7 @@
 #include "pooler/session/params.h"
 #include "pooler/session/pipeline.h"
 #include "pooler/session/prepared.h"
+#include "pooler/session/settings.h"
 #include "poolwise/wire.h"
 
 typedef struct Server Server;
@@ -64,6 +65,9 @@ struct Server {
     Pipeline pipeline;
     uint8_t txn_status; /* 'I', 'T' or 'E' of the last ReadyForQuery; 0 before the first */
     ParamSet params;
+    const Settings *applied; /* unreported settings of the session, as far as they were followed; one reference */
+    bool applied_unknown;    /* ... and there may be others */
+    bool wash;               /* CHORE: its client held more than settings; DISCARD ALL is due */
     ServerStatements statements; /* prepared on this server */
     uint32_t backend_pid;
     uint8_t cancel_key[PW_CANCEL_KEY_MAX]; /* process id and secret, as BackendKeyData had them */
@@ -133,6 +137,9 @@ void server_hold(Server *s, const uint8_t *bytes, size_t n); /* a partial messag
 
 /* A ParameterStatus arrived after login. Returns its index if it is tracked, else -1. */
 int server_param_status(Server *s, const uint8_t *payload, size_t n);
+
+/* What its session has set now; takes a reference of its own. */
+void server_set_applied(Server *s, const Settings *settings);
 
 /* Sends one of the pooler's own statements; its replies are swallowed. False: the server was closed. */
 bool server_send_own(Server *s, const char *sql);

@@ -82,6 +82,7 @@ void server_unlink(Server *s, bool whole_session)
     s->pipeline.arg = s;
     bool reset = config->server_reset_query[0] &&
                  (whole_session || config->server_reset_query_always);
+    reset |= s->wash;
     if (PW_LIKELY(s->txn_status == 'I' && !reset && s->cancels == 0 && is_settled(&s->pipeline) && is_quiet(s))) {
         server_to_pool(s);
         return;
@@ -124,7 +125,9 @@ void server_chore_next(Server *s)
     }
     if (s->reset_due) {
         s->reset_due = false;
-        server_send_own(s, worker_ctx(s->stream.worker)->config->server_reset_query);
+        /* what its client left behind is more than a weaker server_reset_query undoes */
+        server_send_own(s, s->wash ? "DISCARD ALL" : worker_ctx(s->stream.worker)->config->server_reset_query);
+        s->wash = false;
         return;
     }
     server_to_pool(s);
@@ -158,6 +161,10 @@ static bool chore_message(Server *s, uint8_t type, const uint8_t *payload, size_
     if (type == PW_B_COMMAND_COMPLETE && n > 0 && payload[n - 1] == 0 &&
         (strcmp((const char *)payload, "DISCARD ALL") == 0 || strcmp((const char *)payload, "DEALLOCATE ALL") == 0))
         server_statements_finish(&s->statements);
+    if (type == PW_B_COMMAND_COMPLETE && n == sizeof("DISCARD ALL") && memcmp(payload, "DISCARD ALL", n) == 0) {
+        server_set_applied(s, NULL);
+        s->applied_unknown = false;
+    }
     if (type == PW_B_ERROR && ours) {
         const char *text = pw_error_field(payload, n, 'M');
         server_log(s, PW_LOG_WARNING, "statement of the pooler failed: %s", text ? text : "?");

@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <xxhash.h>
 
+#include "pooler/session/settings.h"
 #include "poolwise/mem.h"
 
 static char *names[PARAMS_MAX];
@@ -94,27 +95,13 @@ void params_fill_unset(ParamSet *to, const ParamSet *from)
             params_set(to, i, from->value[i]);
 }
 
-/* A string literal that reads the same whatever standard_conforming_strings is. */
-static void append_literal(PwBuf *sql, const char *value)
-{
-    if (strchr(value, '\\'))
-        pw_buf_append_str(sql, " E");
-    pw_buf_append_u8(sql, '\'');
-    for (const char *p = value; *p; p++) {
-        if (*p == '\'' || *p == '\\')
-            pw_buf_append_u8(sql, (uint8_t)*p);
-        pw_buf_append_u8(sql, (uint8_t)*p);
-    }
-    pw_buf_append_u8(sql, '\'');
-}
-
-bool params_diff(const ParamSet *server, const ParamSet *wanted, PwBuf *sql)
+bool params_diff(const ParamSet *server, const ParamSet *wanted, bool all, PwBuf *sql)
 {
     bool any = false;
-    if (server->digest == wanted->digest)
+    if (!all && server->digest == wanted->digest)
         return false;
     for (unsigned i = 0; i < n_names; i++) {
-        if (!server->value[i] || !wanted->value[i] || strcmp(server->value[i], wanted->value[i]) == 0)
+        if (!server->value[i] || !wanted->value[i] || (!all && strcmp(server->value[i], wanted->value[i]) == 0))
             continue;
         any = true;
         pw_buf_append_str(sql, "SET ");
@@ -124,7 +111,7 @@ bool params_diff(const ParamSet *server, const ParamSet *wanted, PwBuf *sql)
         if (strcasecmp(names[i], "search_path") == 0)
             pw_buf_append_str(sql, wanted->value[i][0] ? wanted->value[i] : "''");
         else
-            append_literal(sql, wanted->value[i]);
+            settings_append_literal(sql, wanted->value[i]);
         pw_buf_append_u8(sql, ';');
     }
     return any;

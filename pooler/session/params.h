@@ -38,7 +38,8 @@ void params_copy(ParamSet *to, const ParamSet *from);
 void params_fill_unset(ParamSet *to, const ParamSet *from); /* only what `to` does not know */
 
 /* Appends "SET name='value';" for each value of `wanted` that `server` has differently; true if any.
+ * `all`: for the equal ones too, because the server is about to lose its values.
  * Values that the server never reported are left out: it does not have the parameter. */
-bool params_diff(const ParamSet *server, const ParamSet *wanted, PwBuf *sql);
+bool params_diff(const ParamSet *server, const ParamSet *wanted, bool all, PwBuf *sql);
 
 #endif

@@ -51,6 +51,7 @@ typedef struct PipelineEntry {
     void *statement; /* prepared statement the entry is about (a Statement), or NULL; a reference of the entry's.
                       * PIPE_REFUSED: a PwBuf with the ErrorResponse, the entry's own */
     void *name;      /* the client's name for it (a ClientStatement), or NULL; a reference of the entry's */
+    void *effects; /* what it does to the session (an Effects), or NULL; a reference of the entry's */
     PwUsec sent;
 } PipelineEntry;
 

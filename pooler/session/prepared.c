@@ -7,6 +7,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "pooler/session/stmt_class.h"
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
 
@@ -29,7 +30,7 @@ static bool body_is_sound(const uint8_t *body, size_t n, uint32_t *ret_text_len)
     return true;
 }
 
-Statement *statement_intern(const uint8_t *body, size_t n)
+Statement *statement_intern(const uint8_t *body, size_t n, unsigned lex_flags)
 {
     uint32_t text_len;
     if (!body_is_sound(body, n, &text_len))
@@ -47,6 +48,7 @@ Statement *statement_intern(const uint8_t *body, size_t n)
         st->text_len = text_len;
         st->body_len = (uint32_t)n;
         memcpy(st->body, body, n);
+        st->class = (uint8_t)stmt_classify((const char *)body, text_len, lex_flags, true);
         st->text_hash = XXH3_64bits(body, text_len);
         HASH_ADD_KEYPTR(hh, store.table, st->body, n, st);
         store.bytes += sizeof(*st) + n;

@@ -29,6 +29,7 @@ typedef struct Statement {
     int refs;           /* the store's lock */
     uint32_t text_len;  /* without the NUL */
     uint32_t body_len;
+    uint8_t class; /* stmt_classify */
     uint8_t body[]; /* as in Parse behind the name: text, NUL, number of types, types */
 } Statement;
 
@@ -38,7 +39,7 @@ static inline const char *statement_text(const Statement *st)
 }
 
 /* The shared Statement of a Parse body (from the text on), with one reference. NULL: the body is malformed. Any thread. */
-Statement *statement_intern(const uint8_t *body, size_t n);
+Statement *statement_intern(const uint8_t *body, size_t n, unsigned lex_flags);
 Statement *statement_ref(Statement *st);
 void statement_unref(Statement *st); /* NULL is fine */
 

@@ -119,12 +119,13 @@ def test_clients_with_tls_stay_until_they_go(pair, certs):
 def test_what_a_client_set_moves_along(pair):
     both, p = pair(default_pool_size=2)
     c = p.client()
-    c.ok("SET DateStyle = 'German'")
+    c.ok("SET DateStyle = 'German'; SET work_mem = '7MB'; SELECT set_config('app.x', 'it''s', false)")
     c.send(wire.parse("SELECT $1::int + 40", "s", (23,)), wire.sync())
     c.until_ready()
     both.take_over()
     both.old_ends()
     assert c.one("SHOW DateStyle") == "German, DMY"
+    assert c.one("SELECT current_setting('work_mem') || current_setting('app.x')") == "7MBit's"
     c.send(wire.bind("", "s", ("2",)), wire.execute(), wire.sync())
     assert c.until_ready().rows == [["42"]]
     (row,) = p.console().clients()

@@ -7,7 +7,7 @@ import pytest
 
 LIMIT = 600
 # Tables of rows are exempt from the limit.
-TABLES = ("params_table.c", "unicode_tables.c")
+TABLES = ("params_table.c", "unicode_tables.c", "builtins_table.c")
 
 
 def test_no_file_over_the_limit(root, sources):

@@ -124,7 +124,7 @@ static void check_diff(const char *name, const char *has, const char *wants, con
     pw_buf_init(&out);
     params_set(&server, at(name), has);
     params_set(&client, at(name), wants);
-    assert_int_equal(params_diff(&server, &client, &out), sql != NULL);
+    assert_int_equal(params_diff(&server, &client, false, &out), sql != NULL);
     pw_buf_append_u8(&out, 0);
     assert_string_equal((const char *)pw_buf_head(&out), sql ? sql : "");
     pw_buf_finish(&out);
@@ -162,7 +162,7 @@ static void test_diff_of_several(void **state)
     params_copy(&client, &server);
     params_set(&client, at("TimeZone"), "b");
     params_set(&client, at("application_name"), "c");
-    assert_true(params_diff(&server, &client, &out));
+    assert_true(params_diff(&server, &client, false, &out));
     pw_buf_append_u8(&out, 0);
     assert_string_equal((const char *)pw_buf_head(&out), "SET TimeZone='b';SET application_name='c';");
     pw_buf_finish(&out);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: ISC */
+/* effects.h - what a text will do to its session's settings, savepoints and SQL-level prepared statements when each of its
+ * statements completes. Only for texts that stmt_classify marked CLASS_TRACK or CLASS_NAMES.
+ *
+ * An Effects is immutable and belongs to one worker: a request's entry in the reply queue holds a reference until it
+ * is answered. Statements of the text are numbered as the server completes them (empty ones do not count).
+ *
+ *   "SET a TO 1; SELECT 2; SAVEPOINT s"   ->   {0: SET a '1'} {2: SAVEPOINT s}
+ *
+ * What cannot be followed becomes EFFECT_UNKNOWN, never nothing. */
+#ifndef POOLER_SESSION_EFFECTS_H
+#define POOLER_SESSION_EFFECTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum EffectKind {
+    EFFECT_UNKNOWN,
+    EFFECT_SET,       /* name TO value (SQL), or flat text (set_config) */
+    EFFECT_RESET,     /* name; also SET name TO DEFAULT */
+    EFFECT_RESET_ALL,
+    EFFECT_AUTH,      /* SET SESSION AUTHORIZATION value; NULL: DEFAULT. Ends the role too */
+    EFFECT_DISCARD_ALL,
+    EFFECT_SAVEPOINT, /* name */
+    EFFECT_RELEASE,
+    EFFECT_ROLLBACK_TO,
+    EFFECT_PREPARE, /* name; value: the whole statement */
+    EFFECT_EXECUTE, /* name */
+    EFFECT_DEALLOCATE,
+    EFFECT_DEALLOCATE_ALL,
+    EFFECT_KIND_COUNT
+} EffectKind;
+
+typedef struct Effect {
+    uint8_t kind; /* EffectKind */
+    bool flat;
+    unsigned statement;
+    unsigned class; /* EFFECT_PREPARE: stmt_classify of the statement inside */
+    const char *name, *value; /* into the Effects; NULL where the kind has none */
+} Effect;
+
+typedef struct Effects {
+    unsigned refs, n;
+    unsigned statements; /* in the text, empty ones not counted */
+    Effect list[];
+} Effects;
+
+/* Values of $1, $2, ... for set_config($1, $2, ...): from the payload of a Bind. NULL: there are none. */
+typedef struct EffectsBind {
+    const uint8_t *payload;
+    size_t len;
+} EffectsBind;
+
+/* Never NULL; n is 0 when nothing has to be followed (SET LOCAL, SET TRANSACTION, ...). */
+Effects *effects_parse(const char *sql, size_t len, unsigned lex_flags, const EffectsBind *bind);
+Effects *effects_ref(Effects *e); /* NULL is fine */
+void effects_unref(Effects *e);
+
+bool effects_have(const Effects *e, EffectKind kind); /* NULL is fine */
+
+/* Does the CommandComplete tag fit the effect of that statement? If not, the numbering cannot be trusted. */
+bool effect_fits_tag(const Effect *effect, const char *tag);
+
+#endif

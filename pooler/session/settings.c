@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: ISC */
+#include "pooler/session/settings.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "poolwise/mem.h"
+
+/* text: for each setting 's' (SQL) or 'f' (flat), its name and its value, each with a NUL; in the order of names. */
+struct Settings {
+    atomic_uint refs;
+    size_t len;
+    char text[];
+};
+
+static _Atomic(uint64_t) total_bytes;
+
+const Settings *settings_ref(const Settings *s)
+{
+    if (s)
+        atomic_fetch_add_explicit(&((Settings *)(uintptr_t)s)->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+void settings_unref(const Settings *s)
+{
+    Settings *own = (Settings *)(uintptr_t)s;
+    if (!own || atomic_fetch_sub_explicit(&own->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    atomic_fetch_sub_explicit(&total_bytes, sizeof(*own) + own->len, memory_order_relaxed);
+    free(own);
+}
+
+uint64_t settings_bytes(void)
+{
+    return atomic_load_explicit(&total_bytes, memory_order_relaxed);
+}
+
+bool settings_next(const Settings *s, size_t *pos, Setting *ret)
+{
+    if (!s || *pos >= s->len)
+        return false;
+    const char *p = s->text + *pos;
+    ret->flat = *p++ == 'f';
+    ret->name = p;
+    ret->value = p + strlen(p) + 1;
+    *pos = (size_t)(ret->value + strlen(ret->value) + 1 - s->text);
+    return true;
+}
+
+static bool find(const Settings *s, const char *name, Setting *ret)
+{
+    for (size_t pos = 0; settings_next(s, &pos, ret);)
+        if (strcmp(ret->name, name) == 0)
+            return true;
+    return false;
+}
+
+const char *settings_get(const Settings *s, const char *name)
+{
+    Setting at;
+    return find(s, name, &at) ? at.value : NULL;
+}
+
+static bool is_same(const Setting *a, const Setting *b)
+{
+    return a->flat == b->flat && strcmp(a->value, b->value) == 0;
+}
+
+static void put(PwBuf *out, const Setting *at)
+{
+    pw_buf_append_u8(out, at->flat ? 'f' : 's');
+    pw_buf_append_cstr(out, at->name);
+    pw_buf_append_cstr(out, at->value);
+}
+
+static const Settings *make(PwBuf *text)
+{
+    size_t n = pw_buf_unread(text);
+    Settings *s = NULL;
+    if (n) {
+        s = pw_xmalloc(sizeof(*s) + n);
+        atomic_init(&s->refs, 1);
+        s->len = n;
+        memcpy(s->text, pw_buf_head(text), n);
+        atomic_fetch_add_explicit(&total_bytes, sizeof(*s) + n, memory_order_relaxed);
+    }
+    pw_buf_finish(text);
+    return s;
+}
+
+const Settings *settings_with(const Settings *old, const char *name, const char *value, bool flat, bool *ret_full)
+{
+    Setting at, wanted = {name, value, flat};
+    *ret_full = false;
+    bool had = find(old, name, &at);
+    if (had ? value && is_same(&at, &wanted) : !value)
+        return settings_ref(old);
+    PwBuf text;
+    pw_buf_init(&text);
+    bool done = !value;
+    for (size_t pos = 0; settings_next(old, &pos, &at);) {
+        int order = strcmp(at.name, name);
+        if (!done && order > 0) {
+            put(&text, &wanted);
+            done = true;
+        }
+        if (order != 0)
+            put(&text, &at);
+    }
+    if (!done)
+        put(&text, &wanted);
+    if (pw_buf_unread(&text) > SETTINGS_MAX_BYTES) {
+        pw_buf_finish(&text);
+        *ret_full = true;
+        return NULL;
+    }
+    return make(&text);
+}
+
+bool settings_equal(const Settings *a, const Settings *b)
+{
+    if (a == b)
+        return true;
+    return a && b && a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}
+
+/* ---- replay ---- */
+
+static const char AUTH[] = "session_authorization", ROLE[] = "role";
+
+static bool is_identity(const char *name)
+{
+    return strcmp(name, AUTH) == 0 || strcmp(name, ROLE) == 0;
+}
+
+static bool differs(const Settings *from, const Settings *to, const char *name)
+{
+    Setting a, b;
+    bool in_from = find(from, name, &a), in_to = find(to, name, &b);
+    return in_from != in_to || (in_from && !is_same(&a, &b));
+}
+
+void settings_append_literal(PwBuf *sql, const char *value)
+{
+    if (strchr(value, '\\'))
+        pw_buf_append_str(sql, " E");
+    pw_buf_append_u8(sql, '\'');
+    for (const char *p = value; *p; p++) {
+        if (*p == '\'' || *p == '\\')
+            pw_buf_append_u8(sql, (uint8_t)*p);
+        pw_buf_append_u8(sql, (uint8_t)*p);
+    }
+    pw_buf_append_u8(sql, '\'');
+}
+
+/* "app.user" as one quoted identifier is the same setting as app.user. */
+static void append_name(PwBuf *sql, const char *name)
+{
+    pw_buf_append_u8(sql, '"');
+    for (const char *p = name; *p; p++) {
+        if (*p == '"')
+            pw_buf_append_u8(sql, '"');
+        pw_buf_append_u8(sql, (uint8_t)*p);
+    }
+    pw_buf_append_u8(sql, '"');
+}
+
+static void append_set(PwBuf *sql, const Setting *at)
+{
+    if (at->flat) {
+        pw_buf_append_str(sql, "SELECT pg_catalog.set_config(");
+        settings_append_literal(sql, at->name);
+        pw_buf_append_u8(sql, ',');
+        settings_append_literal(sql, at->value);
+        pw_buf_append_str(sql, ",false);");
+        return;
+    }
+    pw_buf_append_str(sql, "SET ");
+    append_name(sql, at->name);
+    pw_buf_append_str(sql, " TO ");
+    pw_buf_append_str(sql, at->value);
+    pw_buf_append_u8(sql, ';');
+}
+
+bool settings_sql_before(const Settings *from, const Settings *to, PwBuf *sql)
+{
+    bool auth = differs(from, to, AUTH);
+    bool any = false;
+    if (settings_get(from, ROLE) && (auth || differs(from, to, ROLE))) {
+        pw_buf_append_str(sql, "RESET ROLE;");
+        any = true;
+    }
+    if (auth && settings_get(from, AUTH)) {
+        pw_buf_append_str(sql, "RESET SESSION AUTHORIZATION;");
+        any = true;
+    }
+    return any;
+}
+
+bool settings_resets(const Settings *from, const Settings *to)
+{
+    Setting at, other;
+    for (size_t pos = 0; settings_next(from, &pos, &at);)
+        if (!find(to, at.name, &other))
+            return true;
+    return false;
+}
+
+bool settings_sql_resets(const Settings *from, const Settings *to, PwBuf *sql)
+{
+    Setting at, other;
+    bool any = false;
+    for (size_t pos = 0; settings_next(from, &pos, &at);) {
+        if (is_identity(at.name) || find(to, at.name, &other))
+            continue;
+        pw_buf_append_str(sql, "RESET ");
+        append_name(sql, at.name);
+        pw_buf_append_u8(sql, ';');
+        any = true;
+    }
+    return any;
+}
+
+bool settings_sql_after(const Settings *from, const Settings *to, PwBuf *sql)
+{
+    Setting at, other;
+    bool any = false;
+    for (size_t pos = 0; settings_next(to, &pos, &at);) {
+        if (is_identity(at.name) || (find(from, at.name, &other) && is_same(&at, &other)))
+            continue;
+        append_set(sql, &at);
+        any = true;
+    }
+    bool auth = differs(from, to, AUTH);
+    if (auth && find(to, AUTH, &at)) {
+        append_set(sql, &at);
+        any = true;
+    }
+    if ((auth || differs(from, to, ROLE)) && find(to, ROLE, &at)) {
+        append_set(sql, &at);
+        any = true;
+    }
+    return any;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+/* settings.h - session settings that no server reports (SET work_mem, SET ROLE, set_config): what one session has set.
+ *
+ * A Settings is immutable and counted, so that a client's committed state, its savepoints and the servers that carry the
+ * same settings share one, and "does this server have what this client wants?" is one comparison of pointers in the usual
+ * case. NULL is the empty set. Names are lower case, in order; `role` and `session_authorization` are settings like others
+ * but are replayed in an order of their own. References may be given back on any thread. */
+#ifndef POOLER_SESSION_SETTINGS_H
+#define POOLER_SESSION_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "poolwise/buf.h"
+
+/* Most bytes of one session's settings; past it the client is pinned. */
+#define SETTINGS_MAX_BYTES (64 * 1024)
+
+typedef struct Settings Settings;
+
+typedef struct Setting {
+    const char *name, *value;
+    bool flat; /* value is the text itself (set_config); else SQL behind "SET name TO" */
+} Setting;
+
+const Settings *settings_ref(const Settings *s); /* NULL is fine */
+void settings_unref(const Settings *s);
+
+/* A new set with one setting replaced, added or (value NULL) removed; a reference to `old` itself when nothing changes.
+ * NULL: empty, or *ret_full is true (too large; nothing was made). `name` in lower case. */
+const Settings *settings_with(const Settings *old, const char *name, const char *value, bool flat, bool *ret_full);
+
+bool settings_equal(const Settings *a, const Settings *b);
+/* Walks the settings in order: *pos starts at 0. False: no more. */
+bool settings_next(const Settings *s, size_t *pos, Setting *ret);
+/* The value of a name, NULL when it is not set. */
+const char *settings_get(const Settings *s, const char *name);
+
+/* SQL that turns a server with `from` into one with `to`, in three parts that must stand in this order: what gives up role
+ * and user; RESETs; what sets, role and user last. True if anything was appended. */
+bool settings_sql_before(const Settings *from, const Settings *to, PwBuf *sql);
+bool settings_sql_resets(const Settings *from, const Settings *to, PwBuf *sql);
+bool settings_sql_after(const Settings *from, const Settings *to, PwBuf *sql);
+/* Some RESET is among them: then what connect_query had set may be gone too. */
+bool settings_resets(const Settings *from, const Settings *to);
+
+/* A string literal that reads the same whatever standard_conforming_strings is. */
+void settings_append_literal(PwBuf *sql, const char *value);
+
+/* Bytes of all Settings of the process (SHOW MEM). Any thread. */
+uint64_t settings_bytes(void);
+
+#endif

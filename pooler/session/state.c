@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: ISC */
+#include "pooler/session/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "poolwise/err.h"
+#include "poolwise/mem.h"
+
+static const char *const pin_names[] = {"listen",   "advisory_lock", "temp_table", "hold_cursor",
+                                        "prepared", "setting",       "unknown",    "load"};
+_Static_assert(PW_ARRAY_LEN(pin_names) == SESSION_PIN_COUNT, "one name a pin");
+
+const char *session_pin_name(unsigned bit_number)
+{
+    return pin_names[bit_number];
+}
+
+const char *session_pin_text(unsigned pins, char buf[SESSION_PIN_TEXT])
+{
+    size_t n = 0;
+    buf[0] = '\0';
+    for (unsigned i = 0; i < SESSION_PIN_COUNT; i++) {
+        if (!(pins & 1u << i))
+            continue;
+        size_t len = strlen(pin_names[i]);
+        if (n)
+            buf[n++] = '+';
+        memcpy(buf + n, pin_names[i], len + 1);
+        n += len;
+    }
+    return buf;
+}
+
+void session_state_init(SessionState *st)
+{
+    memset(st, 0, sizeof(*st));
+}
+
+static void drop_savepoints(SessionState *st, unsigned keep)
+{
+    while (st->n_savepoints > keep) {
+        SessionSavepoint *sp = &st->savepoints[--st->n_savepoints];
+        free(sp->name);
+        settings_unref(sp->settings);
+    }
+}
+
+void session_state_finish(SessionState *st)
+{
+    drop_savepoints(st, 0);
+    free(st->savepoints);
+    settings_unref(st->committed);
+    settings_unref(st->working);
+    session_state_init(st);
+}
+
+static void note_dirty(SessionState *st)
+{
+    st->dirty = st->n_savepoints > 0 || st->working != st->committed;
+}
+
+/* Takes over the reference. */
+static void set_working(SessionState *st, const Settings *settings)
+{
+    settings_unref(st->working);
+    st->working = settings;
+    note_dirty(st);
+}
+
+static void commit(SessionState *st)
+{
+    drop_savepoints(st, 0);
+    settings_unref(st->committed);
+    st->committed = settings_ref(st->working);
+    st->failed = false;
+    note_dirty(st);
+}
+
+static void roll_back(SessionState *st)
+{
+    drop_savepoints(st, 0);
+    st->failed = false;
+    set_working(st, settings_ref(st->committed));
+}
+
+/* ---- requests ---- */
+
+void session_state_sent(SessionState *st, unsigned class, const Effects *effects)
+{
+    if (class & CLASS_LOAD)
+        st->pins |= SESSION_PIN_LOAD;
+    if ((class & CLASS_UNKNOWN) || effects_have(effects, EFFECT_UNKNOWN))
+        st->due |= SESSION_DUE_ALL;
+    if ((class & CLASS_UNPIN) && (st->pins & SESSION_PIN_PREPARED))
+        st->due |= SESSION_DUE_ALL; /* what its EXECUTEs did was not looked at */
+    if ((class & CLASS_PIN) || ((class & CLASS_UNPIN) && st->pins))
+        st->due |= SESSION_DUE_PINS;
+    if (!st->strict || !effects)
+        return;
+    for (unsigned i = 0; i < effects->n; i++)
+        if (effects->list[i].kind == EFFECT_SET || effects->list[i].kind == EFFECT_AUTH || effects->list[i].kind == EFFECT_PREPARE)
+            st->pins |= SESSION_PIN_SETTING;
+}
+
+/* ---- effects ---- */
+
+static void set(SessionState *st, const char *name, const char *value, bool flat)
+{
+    bool full;
+    const Settings *with = settings_with(st->working, name, value, flat, &full);
+    if (full)
+        st->pins |= SESSION_PIN_SETTING;
+    else
+        set_working(st, with);
+}
+
+static void reset_all(SessionState *st)
+{
+    const char *keep[] = {"session_authorization", "role"}; /* RESET ALL spares them */
+    const Settings *left = NULL;
+    bool full;
+    for (size_t i = 0; i < PW_ARRAY_LEN(keep); i++) {
+        const char *value = settings_get(st->working, keep[i]);
+        if (!value)
+            continue;
+        const Settings *with = settings_with(left, keep[i], value, false, &full);
+        settings_unref(left);
+        left = with;
+    }
+    set_working(st, left);
+}
+
+static void push_savepoint(SessionState *st, const char *name)
+{
+    if (!st->dirty)
+        return;
+    if (st->n_savepoints == st->cap_savepoints) {
+        st->cap_savepoints = st->cap_savepoints ? st->cap_savepoints * 2 : 4;
+        st->savepoints = pw_xrealloc(st->savepoints, st->cap_savepoints * sizeof(*st->savepoints));
+    }
+    st->savepoints[st->n_savepoints++] = (SessionSavepoint){pw_xstrdup(name), settings_ref(st->working)};
+}
+
+/* Its place, or n_savepoints. */
+static unsigned find_savepoint(const SessionState *st, const char *name)
+{
+    for (unsigned i = st->n_savepoints; i > 0; i--)
+        if (strcmp(st->savepoints[i - 1].name, name) == 0)
+            return i - 1;
+    return st->n_savepoints;
+}
+
+static void release(SessionState *st, const char *name)
+{
+    unsigned at = find_savepoint(st, name);
+    drop_savepoints(st, at < st->n_savepoints ? at : 0);
+    note_dirty(st);
+}
+
+static void rollback_to(SessionState *st, const char *name)
+{
+    unsigned at = find_savepoint(st, name);
+    st->failed = false;
+    if (at == st->n_savepoints) {
+        drop_savepoints(st, 0);
+        set_working(st, settings_ref(st->committed));
+        return;
+    }
+    drop_savepoints(st, at + 1);
+    set_working(st, settings_ref(st->savepoints[at].settings));
+}
+
+static void apply(SessionState *st, const Effect *e, SessionIsReported is_reported, void *arg)
+{
+    switch ((EffectKind)e->kind) {
+    case EFFECT_SET:
+        if (!is_reported(arg, e->name))
+            set(st, e->name, e->value, e->flat);
+        return;
+    case EFFECT_RESET:
+        set(st, e->name, NULL, false);
+        return;
+    case EFFECT_RESET_ALL:
+        reset_all(st);
+        return;
+    case EFFECT_AUTH:
+        set(st, "session_authorization", e->value, false);
+        set(st, "role", NULL, false);
+        return;
+    case EFFECT_DISCARD_ALL:
+        set_working(st, NULL);
+        st->pins &= ~(unsigned)SESSION_PIN_SETTING; /* the probe behind it tells of the others */
+        return;
+    case EFFECT_SAVEPOINT:
+        push_savepoint(st, e->name);
+        return;
+    case EFFECT_RELEASE:
+        release(st, e->name);
+        return;
+    case EFFECT_ROLLBACK_TO:
+        rollback_to(st, e->name);
+        return;
+    case EFFECT_UNKNOWN:
+    case EFFECT_PREPARE: /* the names of SQL-level prepared statements are kept elsewhere */
+    case EFFECT_EXECUTE:
+    case EFFECT_DEALLOCATE:
+    case EFFECT_DEALLOCATE_ALL:
+    case EFFECT_KIND_COUNT:
+        return;
+    }
+}
+
+static bool is_rollback_to(const Effects *effects, unsigned statement)
+{
+    for (unsigned i = 0; effects && i < effects->n; i++)
+        if (effects->list[i].statement == statement && effects->list[i].kind == EFFECT_ROLLBACK_TO)
+            return true;
+    return false;
+}
+
+void session_state_complete(SessionState *st, const Effects *effects, const char *tag, SessionIsReported is_reported, void *arg)
+{
+    unsigned statement = st->statement++;
+    if (st->dirty) {
+        if (strcmp(tag, "COMMIT") == 0 || strcmp(tag, "PREPARE TRANSACTION") == 0)
+            commit(st);
+        else if (strcmp(tag, "ROLLBACK") == 0 && !is_rollback_to(effects, statement))
+            roll_back(st);
+    }
+    bool any = false;
+    for (unsigned i = 0; effects && i < effects->n; i++) {
+        const Effect *e = &effects->list[i];
+        if (e->statement != statement)
+            continue;
+        any = true;
+        if (effect_fits_tag(e, tag))
+            apply(st, e, is_reported, arg);
+        else
+            st->due |= SESSION_DUE_ALL;
+    }
+    /* a SET that nobody foresaw: of a text that was understood wrongly */
+    if (!any && !effects && strcmp(tag, "SET") == 0)
+        st->due |= SESSION_DUE_ALL;
+}
+
+void session_state_error(SessionState *st)
+{
+    st->failed |= st->dirty;
+}
+
+void session_state_ready(SessionState *st, uint8_t txn_status)
+{
+    if (txn_status != 'I') {
+        st->failed = false;
+        return;
+    }
+    if (st->failed) {
+        /* some statements (VACUUM, CALL with COMMIT) end what was before them, error or not: the server knows */
+        st->due |= SESSION_DUE_ALL;
+        roll_back(st);
+    } else if (st->dirty) {
+        commit(st);
+    }
+}
+
+/* ---- probes ---- */
+
+void session_state_probed(SessionState *st, unsigned pins)
+{
+    st->pins = (st->pins & ~(unsigned)SESSION_PINS_PROBED) | pins;
+    st->due = 0;
+}
+
+void session_state_adopt(SessionState *st, const Settings *settings)
+{
+    drop_savepoints(st, 0);
+    settings_unref(st->committed);
+    st->committed = settings;
+    set_working(st, settings_ref(settings));
+}

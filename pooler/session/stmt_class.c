@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: ISC */
+#include "pooler/session/stmt_class.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "poolwise/err.h"
+#include "poolwise/lexer.h"
+
+/* The walk over one text. Tokens are looked at in threes: a name counts as a function when "(" follows it. */
+typedef struct Walk {
+    PwLexer lexer;
+    unsigned class;
+    unsigned depth;        /* of parentheses */
+    unsigned n;            /* tokens of this statement so far */
+    PwToken first;         /* of this statement */
+    PwToken before, last;  /* the last two */
+    PwToken in_front;      /* of the name a or a.b that ends with `last` */
+    PwToken qualifier;     /* its a */
+} Walk;
+
+/* Words that stand before "(" without calling anything. */
+static const char *const plain_words[] = {
+    "all",       "analyze",   "and",      "any",       "array",     "as",        "asymmetric", "between", "bit",
+    "by",        "case",      "cast",     "char",      "character", "check",     "coalesce",   "conflict", "copy",
+    "cube",      "day",       "dec",      "decimal",   "default",   "distinct",  "else",       "end",     "escape",
+    "except",    "exists",    "explain",  "extract",   "filter",    "first",     "float",      "from",    "greatest",
+    "group",     "grouping",  "having",   "hour",      "ilike",     "in",        "include",    "intersect", "interval",
+    "into",      "is",        "join",     "key",       "lateral",   "least",     "like",       "limit",   "materialized",
+    "minute",    "month",     "nchar",    "next",      "normalize", "not",       "nullif",     "numeric", "offset",
+    "on",        "only",      "options",  "or",        "over",      "overlaps",  "overlay",    "partition", "position",
+    "range",     "recursive", "returning", "rollup",   "row",       "rows",      "second",     "select",  "set",
+    "sets",      "some",      "substring", "symmetric", "table",    "then",      "time",       "timestamp", "to",
+    "treat",     "trim",      "union",    "unique",    "using",     "vacuum",    "values",     "varbit",  "varchar",
+    "varying",   "when",      "where",    "window",    "with",      "within",    "xmlconcat",  "xmlelement", "xmlexists",
+    "xmlforest", "xmlparse",  "xmlpi",    "xmlroot",   "xmlserialize", "xmltable", "year",     "zone",
+};
+
+/* Built-in functions that do touch the session. */
+static const struct {
+    const char *name;
+    unsigned class;
+} stateful[] = {
+    {"cursor_to_xml", CLASS_UNKNOWN},
+    {"cursor_to_xmlschema", CLASS_UNKNOWN},
+    {"pg_backup_start", CLASS_LOAD},
+    {"pg_copy_logical_replication_slot", CLASS_LOAD},
+    {"pg_copy_physical_replication_slot", CLASS_LOAD},
+    {"pg_create_logical_replication_slot", CLASS_LOAD},
+    {"pg_create_physical_replication_slot", CLASS_LOAD},
+    {"pg_start_backup", CLASS_LOAD},
+    {"pg_advisory_lock", CLASS_PIN},
+    {"pg_advisory_lock_shared", CLASS_PIN},
+    {"pg_advisory_unlock", CLASS_UNPIN},
+    {"pg_advisory_unlock_all", CLASS_UNPIN},
+    {"pg_advisory_unlock_shared", CLASS_UNPIN},
+    {"pg_replication_origin_session_reset", CLASS_LOAD},
+    {"pg_replication_origin_session_setup", CLASS_LOAD},
+    {"pg_try_advisory_lock", CLASS_PIN},
+    {"pg_try_advisory_lock_shared", CLASS_PIN},
+    {"query_to_xml", CLASS_UNKNOWN},
+    {"query_to_xml_and_xmlschema", CLASS_UNKNOWN},
+    {"query_to_xmlschema", CLASS_UNKNOWN},
+    {"set_config", CLASS_TRACK},
+    {"ts_rewrite", CLASS_UNKNOWN},
+    {"ts_stat", CLASS_UNKNOWN},
+};
+
+static bool fold(const PwToken *t, char *out, size_t cap)
+{
+    if (t->len >= cap)
+        return false;
+    for (size_t i = 0; i < t->len; i++) {
+        uint8_t c = (uint8_t)t->text[i];
+        out[i] = (char)(c >= 'A' && c <= 'Z' ? c | 32 : c);
+    }
+    out[t->len] = '\0';
+    return true;
+}
+
+static bool is_plain_word(const char *word)
+{
+    size_t low = 0, high = PW_ARRAY_LEN(plain_words);
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        int order = strcmp(word, plain_words[mid]);
+        if (order == 0)
+            return true;
+        if (order < 0)
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    return false;
+}
+
+static bool is_punct(const PwToken *t, char c)
+{
+    return t->type == PW_TOK_PUNCT && t->text[0] == c;
+}
+
+static bool is_name(const PwToken *t)
+{
+    return t->type == PW_TOK_WORD || t->type == PW_TOK_QUOTED;
+}
+
+/* The name before "(" at hand: a list of columns or an alias, as INSERT INTO t (a), AS t(a), WITH t(a), ) t(a)? */
+static bool opens_columns(const Walk *w)
+{
+    const PwToken *t = &w->in_front;
+    return is_punct(t, ')') || pw_token_is(t, "into") || pw_token_is(t, "as") || pw_token_is(t, "recursive") ||
+           pw_token_is(t, "tablesample") || pw_token_is(t, "execute") || pw_token_is(t, "prepare") || (pw_token_is(t, "with") && pw_token_is(&w->first, "with")) ||
+           (pw_token_is(t, "copy") && w->first.text == t->text) || pw_token_is(t, "references");
+}
+
+/* "(" stands behind w->last. */
+static unsigned class_of_call(const Walk *w)
+{
+    char name[64];
+    if (!is_name(&w->last) || opens_columns(w))
+        return 0;
+    bool qualified = is_punct(&w->before, '.');
+    if (w->last.type == PW_TOK_QUOTED || !fold(&w->last, name, sizeof(name)))
+        return CLASS_UNKNOWN;
+    if (!qualified && is_plain_word(name))
+        return 0;
+    if (qualified && !pw_token_is(&w->qualifier, "pg_catalog"))
+        return CLASS_UNKNOWN;
+    for (size_t i = 0; i < PW_ARRAY_LEN(stateful); i++)
+        if (strcmp(stateful[i].name, name) == 0)
+            return stateful[i].class;
+    return builtin_is_harmless(name, strlen(name)) ? 0 : CLASS_UNKNOWN;
+}
+
+/* Statements that matter by their first word alone. */
+static const struct {
+    const char *word;
+    unsigned class;
+} first_words[] = {
+    {"call", CLASS_UNKNOWN},  {"close", CLASS_UNPIN},    {"deallocate", CLASS_NAMES | CLASS_UNPIN},
+    {"discard", CLASS_TRACK | CLASS_UNPIN | CLASS_NAMES}, {"do", CLASS_UNKNOWN},
+    {"drop", CLASS_UNPIN},    {"execute", CLASS_NAMES},  {"listen", CLASS_PIN},
+    {"load", CLASS_LOAD},     {"prepare", CLASS_NAMES | CLASS_PIN},  {"release", CLASS_TRACK},
+    {"reset", CLASS_TRACK},   {"savepoint", CLASS_TRACK}, {"set", CLASS_TRACK},
+    {"unlisten", CLASS_UNPIN},
+};
+
+static unsigned class_of_first(const PwToken *t)
+{
+    char word[16];
+    if (t->type != PW_TOK_WORD || !fold(t, word, sizeof(word)))
+        return 0;
+    for (size_t i = 0; i < PW_ARRAY_LEN(first_words); i++)
+        if (strcmp(first_words[i].word, word) == 0)
+            return first_words[i].class;
+    return 0;
+}
+
+static bool is_temp(const PwToken *t)
+{
+    return pw_token_is(t, "temp") || pw_token_is(t, "temporary");
+}
+
+/* What a token means beyond the first word. */
+static unsigned class_of_token(const Walk *w, const PwToken *t)
+{
+    if (t->type == PW_TOK_QUOTED)
+        return t->len > 8 && strncmp(t->text, "\"pg_temp", 8) == 0 ? CLASS_PIN : 0;
+    if (t->type != PW_TOK_WORD)
+        return 0;
+    if (t->len >= 7 && strncasecmp(t->text, "pg_temp", 7) == 0)
+        return CLASS_PIN;
+    bool scope = pw_token_is(&w->last, "local") || pw_token_is(&w->last, "global");
+    const PwToken *verb = scope ? &w->before : &w->last; /* what TEMP belongs to */
+    if (is_temp(t) && (pw_token_is(verb, "create") || pw_token_is(verb, "replace") || pw_token_is(verb, "into")))
+        return CLASS_PIN;
+    if (pw_token_is(t, "hold") && pw_token_is(&w->last, "with"))
+        return CLASS_PIN;
+    if (pw_token_is(t, "execute") && (pw_token_is(&w->first, "explain") || pw_token_is(&w->last, "as")))
+        return CLASS_NAMES;
+    /* ROLLBACK TO a savepoint; ROLLBACK alone is told by its tag */
+    if (pw_token_is(t, "to") && pw_token_is(&w->first, "rollback"))
+        return CLASS_TRACK;
+    return 0;
+}
+
+static void token(Walk *w, const PwToken *t)
+{
+    if (w->depth == 0 && is_punct(t, ';')) {
+        w->n = 0;
+        memset(&w->first, 0, sizeof(w->first));
+        memset(&w->last, 0, sizeof(w->last));
+        memset(&w->before, 0, sizeof(w->before));
+        return;
+    }
+    if (w->n == 1 && pw_token_is(t, "transaction") && pw_token_is(&w->first, "prepare"))
+        w->class &= ~(unsigned)CLASS_NAMES; /* two-phase commit; the probe for the rest is harmless */
+    if (w->n == 0) {
+        w->first = *t;
+        w->class |= class_of_first(t);
+    } else {
+        w->class |= class_of_token(w, t);
+    }
+    w->n++;
+    if (is_punct(t, '(')) {
+        w->class |= class_of_call(w);
+        w->depth++;
+    } else if (is_punct(t, ')') && w->depth > 0) {
+        w->depth--;
+    }
+    if (is_punct(t, '.'))
+        w->qualifier = w->last;
+    else if (!is_punct(&w->last, '.'))
+        w->in_front = w->last;
+    w->before = w->last;
+    w->last = *t;
+}
+
+unsigned stmt_classify(const char *sql, size_t len, unsigned lex_flags, bool whole)
+{
+    Walk w = {.lexer = pw_lexer(sql, len, lex_flags), .class = CLASS_SEEN};
+    PwToken t;
+    while (pw_lex_next(&w.lexer, &t) != PW_TOK_END)
+        token(&w, &t);
+    if (!whole)
+        w.class |= CLASS_UNKNOWN;
+    return w.class;
+}
+
+unsigned stmt_classify_function(uint32_t oid)
+{
+    /* pg_proc.dat: fixed for ever */
+    enum { SET_CONFIG = 2078, LOCK_FIRST = 2880, LOCK_LAST = 2892, FIRST_OWN = 16384 };
+    if (oid == SET_CONFIG || oid >= FIRST_OWN)
+        return CLASS_SEEN | CLASS_UNKNOWN;
+    return CLASS_SEEN | (oid >= LOCK_FIRST && oid <= LOCK_LAST ? CLASS_PIN : 0);
+}

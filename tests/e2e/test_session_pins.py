@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: ISC
+"""What cannot follow its client keeps the server for it, with a reason that can be seen, and only as long as it lasts.
+docs/session-state.md names these tests."""
+import pytest
+
+from support import wire
+from support.util import wait_until
+
+pytestmark = pytest.mark.poolwise
+
+
+@pytest.fixture
+def trio(make_pooler):
+    p = make_pooler(default_pool_size=2)
+    return p, p.client(), p.client(), p.console()
+
+
+def pid(c):
+    return c.one("SELECT pg_backend_pid()")
+
+
+def reason(console, c):
+    """pin_reason of the client on this socket."""
+    port = str(c.sock.getsockname()[1])
+    return next(row["pin_reason"] for row in console.clients() if row["port"] == port)
+
+
+# what pins, its reason, what ends it
+PINS = [
+    ("LISTEN news", "listen", "UNLISTEN news"), ("LISTEN news; LISTEN more", "listen", "UNLISTEN *"),
+    ("SELECT pg_advisory_lock(1)", "advisory_lock", "SELECT pg_advisory_unlock(1)"),
+    ("SELECT pg_try_advisory_lock_shared(1, 2)", "advisory_lock", "SELECT pg_advisory_unlock_all()"),
+    ("SELECT pg_catalog.pg_try_advisory_lock(7)", "advisory_lock", "SELECT pg_advisory_unlock(7)"),
+    ("CREATE TEMP TABLE t (a int)", "temp_table", "DROP TABLE t"),
+    ("CREATE LOCAL TEMPORARY TABLE t AS SELECT 1 AS a", "temp_table", "DISCARD TEMP"),
+    ("SELECT 1 AS a INTO TEMP t", "temp_table", "DROP TABLE t"), ("CREATE TABLE pg_temp.t (a int)", "temp_table", "DROP TABLE pg_temp.t"),
+    ("CREATE TEMP VIEW t AS SELECT 1 AS a", "temp_table", "DROP VIEW t"), ("CREATE TEMP SEQUENCE t", "temp_table", "DROP SEQUENCE t"),
+    ("CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "temp_table", "DROP FUNCTION pg_temp.f()"),
+    ("BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT generate_series(1, 9); COMMIT", "hold_cursor", "CLOSE c"),
+    ("BEGIN; DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT 1; COMMIT", "hold_cursor", "CLOSE ALL"),
+    ("DO $$BEGIN PERFORM pg_advisory_lock(3); END$$", "advisory_lock", "DO $$BEGIN PERFORM pg_advisory_unlock(3); END$$"),
+    ("DO 'BEGIN CREATE TEMP TABLE t (a int); END'", "temp_table", "DROP TABLE t"), ("LISTEN a", "listen", "DISCARD ALL"),
+    ("PREPARE q (int) AS SELECT $1 + 1", "prepared", "DEALLOCATE q"), ("PREPARE q AS SELECT 1; PREPARE r AS SELECT 2", "prepared", "DEALLOCATE ALL"),
+    ("SELECT pg_advisory_lock(4), pg_advisory_lock(5); LISTEN a", "listen+advisory_lock", "SELECT pg_advisory_unlock_all(); UNLISTEN *"),
+]
+
+
+# a Parse takes one statement
+BOTH = [(*row, extended) for row in PINS for extended in (False, True) if not extended or ";" not in row[0] or row[0].startswith("DO")]
+
+
+@pytest.mark.parametrize("sql, why, end, extended", BOTH)
+def test_pinned_as_long_as_it_lasts(trio, sql, why, end, extended):
+    p, a, b, console = trio
+    first = pid(a)
+    assert pid(b) == first
+
+    def run(c, text):
+        if extended and (";" not in text or text.startswith("DO")):
+            c.send(wire.group(text))
+            assert not c.until_ready().errors
+        else:
+            c.ok(text)
+
+    run(a, sql)
+    other = pid(b)
+    assert other != first and pid(a) == first
+    assert reason(console, a) == why and reason(console, b) == ""
+    p.wait_log(f"keeps its server: {why.replace('+', '.')} .query [0-9a-f]{{16}}.")
+    run(a, end)
+    wait_until(lambda: reason(console, a) == "") # the server is asked when the client has its reply
+    b.ok("BEGIN")
+    assert pid(b) in (first, other)
+    b.ok("ROLLBACK")
+    p.wait_log("no longer keeps its server")
+
+
+NOT = ["BEGIN; LISTEN news; ROLLBACK", "SELECT pg_advisory_xact_lock(1)", "BEGIN; CREATE TEMP TABLE t (a int) ON COMMIT DROP; COMMIT",
+       "BEGIN; DECLARE c CURSOR WITHOUT HOLD FOR SELECT 1; COMMIT", "BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; ROLLBACK",
+       "SELECT 1 AS temp", "DO 'BEGIN PERFORM 1; END'", "SELECT 'LISTEN x', 'pg_temp', pg_try_advisory_xact_lock(5)",
+       "BEGIN; SELECT pg_advisory_lock(1); SELECT pg_advisory_unlock(1); COMMIT", "NOTIFY news", "SET work_mem = '7MB'",
+       "BEGIN; CREATE TEMP TABLE t (a int); ROLLBACK", "SELECT nosuchfunction(1)"]
+
+
+@pytest.mark.parametrize("sql", NOT)
+def test_not_pinned(trio, sql):
+    p, a, b, console = trio
+    first = pid(a)
+    a.query(sql)
+    a.query("SELECT 1") # waits until the server was asked
+    b.ok("BEGIN")
+    assert pid(b) == first
+    assert reason(console, a) == ""
+    b.ok("ROLLBACK")
+
+
+def test_a_lock_taken_by_a_statement_that_fails_pins(trio):
+    p, a, b, console = trio
+    first = pid(a)
+    assert a.query("SELECT pg_advisory_lock(1), 1/(random()*0)::int").errors
+    held = b.one("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+    assert (held == "1") == (reason(console, a) == "advisory_lock")
+    assert pid(a) == first or held == "0"
+
+
+def test_sql_level_prepared_statements(make_pooler):
+    """One client's name is not the other's."""
+    p = make_pooler(default_pool_size=2)
+    a, b = p.client(), p.client()
+    a.ok("PREPARE q (int) AS SELECT $1 + 1")
+    b.ok("PREPARE q (int) AS SELECT $1 + 2")
+    for _ in range(2):
+        assert a.one("EXECUTE q(1)") == "2" and b.one("EXECUTE q(1)") == "3"
+    a.ok("DEALLOCATE q")
+    b.ok("DEALLOCATE PREPARE q")
+    assert a.query("EXECUTE q(1)").error["C"] == "26000"
+
+
+def test_load_pins_for_good(trio):
+    p, a, b, console = trio
+    first = pid(a)
+    a.ok("LOAD 'auto_explain'")
+    a.ok("DISCARD ALL")
+    assert reason(console, a) == "load" and pid(a) == first != pid(b)
+    a.close()
+    wait_until(lambda: not any(s["remote_pid"] == first for s in console.servers()))
+
+
+def test_what_a_pinned_client_leaves_is_washed_off(make_pooler):
+    """Terminate, and death: the next client finds a clean session on the same server."""
+    p = make_pooler(default_pool_size=1)
+    first = None
+    for die in (False, True):
+        a = p.client()
+        first = first or pid(a)
+        a.ok("CREATE TEMP TABLE left_over (a int)")
+        a.ok("SELECT pg_advisory_lock(9)")
+        a.ok("SET work_mem = '7MB'")
+        if die:
+            a.reset()
+        else:
+            a.send(wire.terminate())
+        b = p.client()
+        assert pid(b) == first
+        assert b.one("SELECT count(*) FROM pg_class WHERE relname = 'left_over'") == "0"
+        assert b.one("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0"
+        assert b.one("SHOW work_mem") != "7MB"
+        b.send(wire.terminate())
+
+
+def test_notifications_reach_a_pinned_client(trio):
+    p, a, b, console = trio
+    a.ok("LISTEN news")
+    b.ok("NOTIFY news, 'hello'")
+    assert b"hello" in a.expect("A")[-1].body
+
+
+def test_settings_made_where_the_lexer_cannot_see(make_pooler):
+    """A function sets something: the server is asked, and the setting follows."""
+    p = make_pooler(default_pool_size=1)
+    a, b = p.client(), p.client()
+    a.ok("CREATE OR REPLACE FUNCTION state_hidden() RETURNS void LANGUAGE plpgsql AS $$BEGIN SET work_mem = '7MB'; "
+         "PERFORM set_config('app.hidden', 'x', false); END$$")
+    default = b.one("SHOW work_mem")
+    a.ok("SELECT state_hidden()")
+    assert b.one("SHOW work_mem") == default
+    assert b.one("SELECT current_setting('app.hidden', true)") in (None, ""), "it never leaks"
+    assert a.one("SHOW work_mem") == "7MB"
+
+
+def test_a_role_set_in_a_block(make_pooler, pg):
+    pg.sql("DROP ROLE IF EXISTS pins_role")
+    pg.sql("CREATE ROLE pins_role")
+    p = make_pooler(default_pool_size=1)
+    a, b = p.client(), p.client()
+    a.ok("DO $$BEGIN SET ROLE pins_role; END$$")
+    assert b.one("SELECT current_user") == "postgres"
+    assert a.one("SELECT current_user") == "pins_role"
+
+
+def test_pinned_clients_count_in_the_limit_and_others_wait(make_pooler):
+    p = make_pooler(default_pool_size=1, query_wait_timeout=1)
+    a, b, c = p.client(), p.client(), p.client()
+    a.ok("SELECT pg_advisory_lock(1)")
+    b.send(wire.query("SELECT 1"))
+    assert b.fatal()["M"] == "query_wait_timeout"
+    c.send(wire.query("SELECT 2"))
+    a.ok("SELECT pg_advisory_unlock(1)")
+    assert c.until_ready().rows == [["2"]]
+
+
+def test_a_request_sent_while_the_server_is_asked_waits_its_turn(trio):
+    p, a, b, console = trio
+    for _ in range(20):
+        a.send(wire.query("SELECT pg_advisory_lock(1)"), wire.query("SELECT 'mine'"), wire.query("SELECT pg_advisory_unlock(1)"))
+        a.until_ready()
+        assert a.until_ready().rows == [["mine"]]
+        assert a.until_ready().rows == [["t"]]
+
+
+def test_the_probe_is_not_fooled_by_the_search_path(make_pooler):
+    p = make_pooler(default_pool_size=2)
+    a = p.client()
+    a.ok("DROP SCHEMA IF EXISTS pins_evil CASCADE")
+    a.ok("CREATE SCHEMA pins_evil CREATE VIEW pg_locks AS SELECT 'x'::text AS locktype, 0 AS pid WHERE false")
+    a.ok("SET search_path = pins_evil, pg_catalog")
+    a.ok("SELECT pg_advisory_lock(1)")
+    a.ok("SELECT 1")
+    assert reason(p.console(), a) == "advisory_lock"
+
+
+def test_many_clients_that_pin_and_unpin(make_pooler, workers):
+    p = make_pooler(default_pool_size=3, **workers)
+    clients = [p.client() for _ in range(6)]
+    for turn in range(5):
+        for i, c in enumerate(clients):
+            c.send(wire.query(f"SELECT pg_advisory_lock({100 + i})"), wire.query(f"SELECT pg_advisory_unlock({100 + i}), {turn}"))
+        for c in clients:
+            c.until_ready()
+            assert c.until_ready().rows == [["t", str(turn)]]
+
+
+def test_show_pins(trio):
+    p, a, b, console = trio
+    a.ok("LISTEN x")
+    a.ok("SELECT 1")
+    rows = [r for r in console.show("PINS") if r["database"] == "p0"]
+    assert sum(int(r["pinned"]) for r in rows) == 1 == sum(int(r["listen"]) for r in rows)
+    assert sum(int(r["probes"]) for r in rows) >= 1 and {r["session_state"] for r in rows} == {"track"}
