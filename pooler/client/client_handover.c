@@ -141,7 +141,7 @@ static bool get_statements(PwCursor *in, ClientStatements *statements, unsigned 
     while (*(name = pw_cursor_cstr(in))) {
         uint32_t n = pw_cursor_be32(in);
         const uint8_t *body = pw_cursor_bytes(in, n);
-        Statement *st = body ? statement_intern(body, n, lex_flags) : NULL;
+        Statement *st = body ? statement_intern(body, n, 0, lex_flags) : NULL;
         if (!st)
             return false;
         client_statements_add(statements, name, st);

@@ -25,6 +25,10 @@ void relay_drop_entry(void *arg, const PipelineEntry *e)
     Relay *r = arg;
     if (e->statement)
         relay_prepared_dropped(r, e);
+    else if (e->kind == PIPE_PARSE && e->action == PIPE_FORWARD) { /* the server never read it: whose is there now? */
+        pw_buf_consume(&r->unnamed_parse, pw_buf_unread(&r->unnamed_parse));
+        r->unnamed_here = false;
+    }
     server_entry_dropped(r->server, e);
 }
 
@@ -50,6 +54,7 @@ void relay_reset_unnamed(Relay *r)
         r->bound_effects = NULL;
     }
     r->unnamed_class = 0;
+    r->unnamed_here = false;
 }
 
 void relay_finish(Relay *r)
@@ -76,6 +81,7 @@ void relay_finish(Relay *r)
     params_finish(&r->params);
     client_statements_finish(&r->statements);
     pw_buf_finish(&r->unnamed_text);
+    pw_buf_finish(&r->unnamed_parse);
 }
 
 bool relay_is_at_rest(const Relay *r)

@@ -85,6 +85,9 @@ struct Relay {
     bool lex_unsafe;         /* client_encoding is one that the lexer may misread */
     bool pin_told;           /* the log knows that this client pins */
     bool effects_in_flight;  /* relay_finish: an unanswered request has effects */
+    bool unnamed_here;       /* the server's unnamed statement is this client's */
+    PwBuf unnamed_parse;     /* the last Parse of it, without its header */
+    uint64_t id;             /* for statements that are shared with nobody; 0: not needed yet */
     unsigned unnamed_class;  /* StmtClass of the unnamed statement */
     PwBuf unnamed_sql;       /* its text, if it has effects */
     Effects *bound_effects;  /* of the unnamed portal */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pooler/relay/relay_align.h"
 #include "pooler/relay/relay_priv.h"
 #include "pooler/relay/relay_state.h"
 #include "poolwise/log.h"
@@ -21,6 +22,13 @@ static void push(Relay *r, PipelineKind kind, PipelineAction action, Statement *
                        .statement = st ? statement_ref(st) : NULL,
                        .name = name ? client_statement_ref(name) : NULL,
                        .sent = now};
+    pipeline_push_entry(&r->server->pipeline, &e);
+}
+
+/* A Bind or Describe of it: if the server calls its plan stale, the id says whose. No reference: the hot path. */
+static void push_use(Relay *r, PipelineKind kind, const Statement *st, PwUsec now)
+{
+    PipelineEntry e = {.kind = (uint8_t)kind, .action = PIPE_FORWARD, .statement_id = st->id, .sent = now};
     pipeline_push_entry(&r->server->pipeline, &e);
 }
 
@@ -51,6 +59,15 @@ static void make_room(Relay *r, PwBuf *out, PwUsec now)
 /* `name` is the client's own Parse, NULL when the Parse is ours. */
 static void prepare_on_server(Relay *r, Statement *st, ClientStatement *name, PwBuf *out, PwUsec now)
 {
+    if (server_statements_forget_stale(&r->server->statements, st)) { /* DDL has changed what it returns */
+        char old[STATEMENT_NAME_SIZE];
+        size_t mark = pw_msg_begin(out, PW_F_CLOSE);
+        pw_buf_append_u8(out, 'S');
+        pw_buf_append_cstr(out, statement_name(st, old));
+        pw_msg_end(out, mark);
+        push(r, PIPE_CLOSE, PIPE_SWALLOW, NULL, NULL, now);
+        r->local->session.retries++;
+    }
     write_parse(out, st);
     r->local->stats.server_parse_count++;
     /* listed first: a push that is dropped at once (the server skips to Sync) takes it off again */
@@ -100,6 +117,46 @@ static bool like_postgres(const Relay *r)
     return r->ctx->config->error_behaviour == ERROR_BEHAVIOUR_POSTGRES;
 }
 
+/* ---- what a text means depends on ---- */
+
+/* A literal with one of these is read when the statement is prepared: its value is one client's, not every client's. */
+static bool reads_the_clock(const char *text)
+{
+    static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
+    if (!strchr(text, '\''))
+        return false;
+    for (size_t i = 0; i < PW_ARRAY_LEN(words); i++)
+        if (strcasestr(text, words[i]))
+            return true;
+    return false;
+}
+
+/* Digest of the settings that parse analysis reads, as this client has them. session_state = off: texts alone count. */
+static uint64_t digest_for(Relay *r, const char *text)
+{
+    if (!r->state.on)
+        return 0;
+    uint64_t digest = session_parse_digest(&r->params, r->state.working);
+    if (reads_the_clock(text)) {
+        if (!r->id)
+            r->id = context_next_id();
+        digest ^= r->id * UINT64_C(0x9E3779B97F4A7C15);
+    }
+    return digest;
+}
+
+/* The Statement that the client's name means on a server that lacks it: under the settings of now, because others share it. */
+static Statement *for_server(Relay *r, ClientStatement *cs)
+{
+    uint64_t digest = digest_for(r, statement_text(cs->statement));
+    if (digest != cs->statement->digest) {
+        Statement *st = statement_intern(cs->statement->body, cs->statement->body_len, digest, relay_lex_flags(r));
+        statement_unref(cs->statement);
+        cs->statement = st;
+    }
+    return cs->statement;
+}
+
 /* ---- the four messages ---- */
 
 static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *out, PwUsec now)
@@ -119,7 +176,11 @@ static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *ou
         relay_fail_later(r, "prepared statement name is already in use", "prepared statement name is already in use");
         return PREPARED_FAIL;
     }
-    Statement *st = statement_intern(c.p, pw_cursor_left(&c), relay_lex_flags(r));
+    if (!memchr(c.p, 0, pw_cursor_left(&c))) {
+        relay_fail_later(r, "broken Parse packet", "broken Parse packet");
+        return PREPARED_FAIL;
+    }
+    Statement *st = statement_intern(c.p, pw_cursor_left(&c), digest_for(r, (const char *)c.p), relay_lex_flags(r));
     if (!st) {
         relay_fail_later(r, "broken Parse packet", "broken Parse packet");
         return PREPARED_FAIL;
@@ -133,6 +194,18 @@ static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *ou
         prepare_on_server(r, st, cs, out, now);
     statement_unref(st);
     return PREPARED_TAKEN;
+}
+
+/* The statement of a name, there on the server. */
+static Statement *on_server(Relay *r, ClientStatement *cs, PwBuf *out, PwUsec now)
+{
+    Statement *st = cs->statement;
+    if (server_statements_has(&r->server->statements, st))
+        return st;
+    st = for_server(r, cs);
+    if (!server_statements_has(&r->server->statements, st))
+        prepare_on_server(r, st, NULL, out, now);
+    return st;
 }
 
 static PreparedStep unknown(Relay *r, const char *name, PwBuf *out, PwUsec now)
@@ -155,17 +228,18 @@ static PreparedStep on_bind(Relay *r, const uint8_t *p, size_t have, size_t tota
         relay_fail_later(r, "broken Bind packet", "broken Bind packet");
         return PREPARED_FAIL;
     }
-    if (!*name)
+    if (!*name) {
+        if (PW_UNLIKELY(!r->unnamed_here) && r->state.on)
+            relay_align_unnamed(r, out, now);
         return PREPARED_PASS;
+    }
     ClientStatement *cs = client_statements_find(&r->statements, name);
     if (!cs) {
         *ret_used = have;
         r->msg_discard = true; /* the rest of it, if it has not all arrived */
         return unknown(r, name, out, now);
     }
-    Statement *st = cs->statement;
-    if (!server_statements_has(&r->server->statements, st))
-        prepare_on_server(r, st, NULL, out, now);
+    Statement *st = on_server(r, cs, out, now);
     r->local->stats.bind_count++;
     char shared[STATEMENT_NAME_SIZE];
     statement_name(st, shared);
@@ -175,7 +249,7 @@ static PreparedStep on_bind(Relay *r, const uint8_t *p, size_t have, size_t tota
     pw_buf_append_be32(out, (uint32_t)length);
     pw_buf_append_cstr(out, portal);
     pw_buf_append_cstr(out, shared);
-    push(r, PIPE_BIND, PIPE_FORWARD, NULL, NULL, now);
+    push_use(r, PIPE_BIND, st, now);
     if (r->bound)
         query_entry_drop(r->bound);
     r->bound = r->ctx->queries ? query_table_observe_hashed(r->ctx->queries, r->ident, st->text_hash, statement_text(st),
@@ -194,15 +268,13 @@ static PreparedStep on_describe(Relay *r, const char *name, PwBuf *out, PwUsec n
     ClientStatement *cs = client_statements_find(&r->statements, name);
     if (!cs)
         return unknown(r, name, out, now);
-    Statement *st = cs->statement;
-    if (!server_statements_has(&r->server->statements, st))
-        prepare_on_server(r, st, NULL, out, now);
+    Statement *st = on_server(r, cs, out, now);
     char shared[STATEMENT_NAME_SIZE];
     size_t mark = pw_msg_begin(out, PW_F_DESCRIBE);
     pw_buf_append_u8(out, 'S');
     pw_buf_append_cstr(out, statement_name(st, shared));
     pw_msg_end(out, mark);
-    push(r, PIPE_DESCRIBE_STATEMENT, PIPE_FORWARD, NULL, NULL, now);
+    push_use(r, PIPE_DESCRIBE_STATEMENT, st, now);
     return PREPARED_TAKEN;
 }
 
@@ -213,6 +285,15 @@ static PreparedStep on_close(Relay *r, const char *name, PwUsec now)
         client_statements_remove(&r->statements, cs);
     push(r, PIPE_CLOSE, PIPE_FAKE, NULL, NULL, now);
     return PREPARED_TAKEN;
+}
+
+static void on_unnamed_parse(Relay *r, const uint8_t *payload, size_t have, size_t total, PwBuf *out, PwUsec now)
+{
+    if (!r->state.on)
+        return;
+    relay_align_keep(r, have == total ? payload : NULL, have);
+    if (have > 1 && PW_UNLIKELY(relay_align_may_deallocate(r, payload[1])))
+        relay_align_deallocate(r, false, (const char *)payload + 1, have - 1, out, now);
 }
 
 PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, size_t total, PwBuf *out, size_t *ret_used,
@@ -226,8 +307,10 @@ PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, siz
     if (type == PW_F_BIND)
         return on_bind(r, p, have, total, out, ret_used, now);
     if (type == PW_F_PARSE) {
-        if (payload[0] == '\0')
+        if (payload[0] == '\0') {
+            on_unnamed_parse(r, payload, have - PW_WIRE_HEADER, total - PW_WIRE_HEADER, out, now);
             return PREPARED_PASS;
+        }
         return have < total ? PREPARED_MORE : on_parse(r, p, total, out, now);
     }
     if (have < total)
@@ -235,8 +318,11 @@ PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, siz
     PwCursor c = pw_cursor(payload, total - PW_WIRE_HEADER);
     uint8_t what = pw_cursor_u8(&c);
     const char *name = pw_cursor_cstr(&c);
-    if (c.bad || what != 'S' || !*name)
+    if (c.bad || what != 'S' || !*name) {
+        if (PW_UNLIKELY(!r->unnamed_here && type == PW_F_DESCRIBE && what == 'S' && !c.bad) && r->state.on)
+            relay_align_unnamed(r, out, now);
         return PREPARED_PASS; /* the server tells what is wrong with a malformed one */
+    }
     return type == PW_F_DESCRIBE ? on_describe(r, name, out, now) : on_close(r, name, now);
 }
 

@@ -42,6 +42,7 @@ void relay_sample(Relay *r, QueryEntry *q, const char *sql, size_t len, const ui
 bool relay_refuse_in_walk(Relay *r, uint8_t type);
 
 /* relay_request.c: walks requests, returns how many bytes were used */
+void relay_note_parse(Relay *r, const uint8_t *payload, size_t avail); /* the unnamed statement is now this one */
 size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n);
 
 #endif

@@ -158,6 +158,18 @@ static void tell_refusal(Walk *w, const PipelineEntry *e)
         w->client_dead = !stream_send_buf(&w->r->stream, e->statement);
 }
 
+/* "cached plan must not change result type", whatever the language of its text: the next use of that statement, on whichever
+ * server, prepares it anew. The client sees the error; its own retry works. */
+static void note_stale(Walk *w, const uint8_t *payload, size_t n, const PipelineEntry *e)
+{
+    const char *routine = pw_error_field(payload, n, 'R');
+    if (!routine || strcmp(routine, "RevalidateCachedQuery") != 0)
+        return;
+    Statement *st = e->statement_id ? server_statements_by_id(&w->s->statements, e->statement_id) : NULL;
+    if (st)
+        statement_outdate(st);
+}
+
 static void statement_done(Walk *w, PipelineEntry *e, uint8_t type)
 {
     if (e->effects)
@@ -229,6 +241,8 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
     /* the error of a Parse of our own is the client's: it ended the client's Bind behind it */
     bool swallow = verdict == PIPE_VERDICT_SWALLOW && !(type == PW_B_ERROR && completed);
     if (completed) {
+        if (PW_UNLIKELY(type == PW_B_ERROR && strcmp(r->sqlstate, "0A000") == 0))
+            note_stale(w, payload, avail, &done);
         if (PW_UNLIKELY(done.kind == PIPE_REFUSED)) {
             tell_refusal(w, &done);
             swallow = true;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pooler/relay/relay_align.h"
 #include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
 #include "pooler/relay/relay_state.h"
@@ -73,7 +74,7 @@ static void keep_unnamed_text(Relay *r, const char *sql, size_t avail)
 }
 
 /* Parse: name, text. The entry of the unnamed statement is kept for its Binds. */
-static void on_parse(Relay *r, const uint8_t *payload, size_t avail)
+void relay_note_parse(Relay *r, const uint8_t *payload, size_t avail)
 {
     const uint8_t *nul = memchr(payload, 0, avail);
     if (!nul)
@@ -142,7 +143,7 @@ static void owe(Relay *r, uint8_t type, const uint8_t *payload, size_t avail, Pw
         return;
     }
     case PW_F_PARSE:
-        on_parse(r, payload, avail);
+        relay_note_parse(r, payload, avail);
         pipeline_push(p, PIPE_PARSE, PIPE_FORWARD, NULL, NULL, now);
         return;
     case PW_F_BIND:
@@ -382,6 +383,11 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
                 r->want = total;
             if (step != PREPARED_PASS)
                 break;
+        }
+        if (type == PW_F_QUERY && take > PW_WIRE_HEADER && PW_UNLIKELY(relay_align_may_deallocate(r, p[PW_WIRE_HEADER]))) {
+            leave_out(r, &o, pos, 0);
+            start_patch(r, &o);
+            relay_align_deallocate(r, true, (const char *)p + PW_WIRE_HEADER, take - PW_WIRE_HEADER, &o.patch, now);
         }
         owe(r, type, p + PW_WIRE_HEADER, take - PW_WIRE_HEADER, now);
         if (type == PW_F_FLUSH && r->server->pipeline.count)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "pooler/relay/relay_align.h"
 #include "pooler/relay/relay_priv.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
@@ -165,6 +166,8 @@ void relay_state_complete(Relay *r, const PipelineEntry *head, const uint8_t *ta
     if (!r->state.on || n == 0 || tag[n - 1] != 0)
         return;
     unsigned pins = r->state.pins;
+    if (head->effects && strcmp((const char *)tag, "DEALLOCATE") == 0)
+        relay_align_deallocated(r, head->effects, r->state.statement);
     session_state_complete(&r->state, head->effects, (const char *)tag, is_reported, r);
     relay_state_pinned(r, pins);
     if (!head->effects)

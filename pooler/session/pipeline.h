@@ -52,6 +52,7 @@ typedef struct PipelineEntry {
                       * PIPE_REFUSED: a PwBuf with the ErrorResponse, the entry's own */
     void *name;      /* the client's name for it (a ClientStatement), or NULL; a reference of the entry's */
     void *effects; /* what it does to the session (an Effects), or NULL; a reference of the entry's */
+    uint64_t statement_id; /* Statement.id that the request uses, 0: none */
     PwUsec sent;
 } PipelineEntry;
 

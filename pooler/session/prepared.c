@@ -2,6 +2,7 @@
 #include "pooler/session/prepared.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,31 +31,41 @@ static bool body_is_sound(const uint8_t *body, size_t n, uint32_t *ret_text_len)
     return true;
 }
 
-Statement *statement_intern(const uint8_t *body, size_t n, unsigned lex_flags)
+Statement *statement_intern(const uint8_t *body, size_t n, uint64_t digest, unsigned lex_flags)
 {
     uint32_t text_len;
     if (!body_is_sound(body, n, &text_len))
         return NULL;
-    Statement *st;
+    size_t key_len = n + sizeof(digest);
+    Statement *made = pw_xmalloc(sizeof(*made) + key_len), *st;
+    memset(made, 0, sizeof(*made));
+    memcpy(made->body, body, n);
+    memcpy(made->body + n, &digest, sizeof(digest));
     pthread_mutex_lock(&store.lock);
-    HASH_FIND(hh, store.table, body, n, st);
+    HASH_FIND(hh, store.table, made->body, key_len, st);
     if (st) {
         st->refs++;
-    } else {
-        st = pw_xmalloc(sizeof(*st) + n);
-        memset(st, 0, sizeof(*st));
-        st->id = ++store.last_id;
-        st->refs = 1;
-        st->text_len = text_len;
-        st->body_len = (uint32_t)n;
-        memcpy(st->body, body, n);
-        st->class = (uint8_t)stmt_classify((const char *)body, text_len, lex_flags, true);
-        st->text_hash = XXH3_64bits(body, text_len);
-        HASH_ADD_KEYPTR(hh, store.table, st->body, n, st);
-        store.bytes += sizeof(*st) + n;
+        pthread_mutex_unlock(&store.lock);
+        free(made);
+        return st;
     }
+    st = made;
+    st->id = ++store.last_id;
+    st->refs = 1;
+    st->text_len = text_len;
+    st->body_len = (uint32_t)n;
+    st->digest = digest;
+    st->class = (uint8_t)stmt_classify((const char *)body, text_len, lex_flags, true);
+    st->text_hash = XXH3_64bits(body, text_len);
+    HASH_ADD_KEYPTR(hh, store.table, st->body, key_len, st);
+    store.bytes += sizeof(*st) + key_len;
     pthread_mutex_unlock(&store.lock);
     return st;
+}
+
+void statement_outdate(Statement *st)
+{
+    atomic_fetch_add_explicit(&st->epoch, 1, memory_order_relaxed);
 }
 
 Statement *statement_ref(Statement *st)
@@ -73,7 +84,7 @@ void statement_unref(Statement *st)
     bool last = --st->refs == 0;
     if (last) {
         HASH_DEL(store.table, st);
-        store.bytes -= sizeof(*st) + st->body_len;
+        store.bytes -= sizeof(*st) + st->body_len + sizeof(st->digest);
     }
     pthread_mutex_unlock(&store.lock);
     if (last)
@@ -184,7 +195,7 @@ void server_statements_finish(ServerStatements *ss)
 bool server_statements_has(ServerStatements *ss, const Statement *st)
 {
     ServerStatement *s = find(ss, st);
-    if (!s)
+    if (!s || s->epoch != atomic_load_explicit(&st->epoch, memory_order_relaxed))
         return false;
     if (TAILQ_NEXT(s, lru)) {
         TAILQ_REMOVE(&ss->used, s, lru);
@@ -199,6 +210,7 @@ void server_statements_add(ServerStatements *ss, Statement *st)
         return;
     ServerStatement *s = pw_xcalloc(1, sizeof(*s));
     s->id = st->id;
+    s->epoch = atomic_load_explicit(&st->epoch, memory_order_relaxed);
     s->statement = statement_ref(st);
     HASH_ADD(hh, ss->table, id, sizeof(s->id), s);
     TAILQ_INSERT_TAIL(&ss->used, s, lru);
@@ -209,6 +221,22 @@ void server_statements_remove(ServerStatements *ss, const Statement *st)
     ServerStatement *s = find(ss, st);
     if (s)
         statement_unref(take_off(ss, s));
+}
+
+bool server_statements_forget_stale(ServerStatements *ss, const Statement *st)
+{
+    ServerStatement *s = find(ss, st);
+    if (!s)
+        return false;
+    statement_unref(take_off(ss, s));
+    return true;
+}
+
+Statement *server_statements_by_id(ServerStatements *ss, uint64_t id)
+{
+    ServerStatement *s;
+    HASH_FIND(hh, ss->table, &id, sizeof(id), s);
+    return s ? s->statement : NULL;
 }
 
 Statement *server_statements_evict(ServerStatements *ss, unsigned most)

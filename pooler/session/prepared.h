@@ -30,7 +30,9 @@ typedef struct Statement {
     uint32_t text_len;  /* without the NUL */
     uint32_t body_len;
     uint8_t class; /* stmt_classify */
-    uint8_t body[]; /* as in Parse behind the name: text, NUL, number of types, types */
+    uint64_t digest; /* of the settings under which the text means what it means */
+    _Atomic(unsigned) epoch; /* rises when a server calls a plan of it stale: what was prepared before is prepared anew */
+    uint8_t body[]; /* as in Parse behind the name: text, NUL, number of types, types; then the digest: the store's key */
 } Statement;
 
 static inline const char *statement_text(const Statement *st)
@@ -39,7 +41,9 @@ static inline const char *statement_text(const Statement *st)
 }
 
 /* The shared Statement of a Parse body (from the text on), with one reference. NULL: the body is malformed. Any thread. */
-Statement *statement_intern(const uint8_t *body, size_t n, unsigned lex_flags);
+Statement *statement_intern(const uint8_t *body, size_t n, uint64_t digest, unsigned lex_flags);
+/* DDL has made its plans stale. Any thread. */
+void statement_outdate(Statement *st);
 Statement *statement_ref(Statement *st);
 void statement_unref(Statement *st); /* NULL is fine */
 
@@ -78,6 +82,7 @@ typedef struct ServerStatement {
     UT_hash_handle hh;
     TAILQ_ENTRY(ServerStatement) lru;
     uint64_t id;
+    unsigned epoch; /* of the statement when it was prepared here */
     Statement *statement; /* one reference */
 } ServerStatement;
 
@@ -88,10 +93,14 @@ typedef struct ServerStatements {
 
 void server_statements_init(ServerStatements *ss);
 void server_statements_finish(ServerStatements *ss); /* forgets all; may be used again */
-/* True when the server has it; it is then the most recently used. */
+/* True when the server has it and it is not outdated; it is then the most recently used. */
 bool server_statements_has(ServerStatements *ss, const Statement *st);
 void server_statements_add(ServerStatements *ss, Statement *st);
 void server_statements_remove(ServerStatements *ss, const Statement *st);
+/* Takes an outdated one off; true if there was one (the server still knows its name). */
+bool server_statements_forget_stale(ServerStatements *ss, const Statement *st);
+/* The one with this id, NULL. */
+Statement *server_statements_by_id(ServerStatements *ss, uint64_t id);
 /* Takes the least recently used off, with its reference; NULL when there are at most `most`. */
 Statement *server_statements_evict(ServerStatements *ss, unsigned most);
 unsigned server_statements_count(const ServerStatements *ss);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "poolwise/err.h"
 #include "poolwise/mem.h"
@@ -262,6 +263,28 @@ void session_state_ready(SessionState *st, uint8_t txn_status)
     } else if (st->dirty) {
         commit(st);
     }
+}
+
+/* ---- what a text means ---- */
+
+uint64_t session_parse_digest(const ParamSet *params, const Settings *settings)
+{
+    static const char *const reported[] = {"client_encoding", "DateStyle", "TimeZone", "standard_conforming_strings", "IntervalStyle"};
+    static const char *const others[] = {"array_nulls", "backslash_quote", "intervalstyle", "lc_monetary", "lc_numeric", "role",
+                                         "search_path", "session_authorization", "timezone_abbreviations", "transform_null_equals", "xmloption"};
+    uint64_t digest = 0;
+    for (size_t i = 0; i < PW_ARRAY_LEN(reported); i++) {
+        int at = params_index(reported[i]);
+        const char *value = at >= 0 ? params_get(params, (unsigned)at) : NULL;
+        if (value)
+            digest ^= XXH3_64bits_withSeed(value, strlen(value), i + 1);
+    }
+    for (size_t i = 0; settings && i < PW_ARRAY_LEN(others); i++) {
+        const char *value = settings_get(settings, others[i]);
+        if (value)
+            digest ^= XXH3_64bits_withSeed(value, strlen(value), i + 101);
+    }
+    return digest;
 }
 
 /* ---- probes ---- */

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "pooler/session/effects.h"
+#include "pooler/session/params.h"
 #include "pooler/session/settings.h"
 #include "pooler/session/stmt_class.h"
 
@@ -74,6 +75,9 @@ void session_state_sent(SessionState *st, unsigned class, const Effects *effects
  * by itself (then its ParameterStatus counts, not ours). */
 typedef bool (*SessionIsReported)(void *arg, const char *name);
 void session_state_complete(SessionState *st, const Effects *effects, const char *tag, SessionIsReported is_reported, void *arg);
+
+/* Digest of what the server's parse analysis reads beside the text: settings of literals and names, role. */
+uint64_t session_parse_digest(const ParamSet *params, const Settings *settings);
 
 void session_state_error(SessionState *st);
 /* ReadyForQuery. */

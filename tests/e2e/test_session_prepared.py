@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: ISC
+"""Prepared statements of all kinds belong to their client, whatever server it gets and whoever shares it.
+docs/session-state.md names these tests."""
+import pytest
+
+from support import wire
+
+pytestmark = pytest.mark.poolwise
+
+
+@pytest.fixture
+def pair(make_pooler):
+    """Two clients on one server."""
+    p = make_pooler(default_pool_size=1)
+    return p.client(), p.client()
+
+
+def run(c, *messages):
+    c.send(*messages, wire.sync())
+    return c.until_ready()
+
+
+def bound(c, name, *params):
+    return run(c, wire.bind(statement=name, params=params), wire.execute())
+
+
+# a setting, two values of it, and a text that means something else under each
+READ = [("DateStyle", "ISO, MDY", "ISO, DMY", "SELECT '01/02/2020'::date"), ("TimeZone", "UTC", "Asia/Tokyo", "SELECT extract(hour FROM '2020-01-01 00:00'::timestamptz AT TIME ZONE 'UTC')::int"),
+        ("IntervalStyle", "postgres", "sql_standard", "SELECT extract(hour FROM '-1 2:00:00'::interval)::int"),
+        ("standard_conforming_strings", "on", "off", "SELECT length('a\\\\b')"), ("transform_null_equals", "off", "on", "SELECT coalesce((NULL = NULL)::text, 'null')"),
+        ("array_nulls", "on", "off", "SELECT ('{NULL}'::text[])[1] IS NULL"), ("client_encoding", "UTF8", "LATIN1", "SELECT length('\u00e9')"),
+        ("search_path", "prep_a", "prep_b", "SELECT v FROM prep_t"), ("xmloption", "content", "document", "SELECT 1")]
+
+
+@pytest.mark.parametrize("name, one, other, sql", READ)
+def test_a_text_is_shared_only_under_the_same_settings(pair, name, one, other, sql):
+    a, b = pair
+    if name == "search_path":
+        a.ok("CREATE SCHEMA IF NOT EXISTS prep_a; CREATE SCHEMA IF NOT EXISTS prep_b; DROP TABLE IF EXISTS prep_a.prep_t, prep_b.prep_t;"
+             "CREATE TABLE prep_a.prep_t AS SELECT 'a' AS v; CREATE TABLE prep_b.prep_t AS SELECT 'b' AS v")
+    values = {}
+    for c, value in ((a, one), (b, other)):
+        c.ok(f"SET {name} = {value if name == 'search_path' else chr(39) + value + chr(39)}")
+        values[c] = c.one(sql)
+        assert not run(c, wire.parse(sql, "s")).errors
+    for _ in range(2):
+        for c in (a, b):
+            assert bound(c, "s").rows == [[values[c]]], name
+
+
+def test_the_settings_were_well_chosen(pg):
+    """The texts above do mean something else: or the test could not fail."""
+    differ = set()
+    with wire.Conn(pg.port) as c:
+        c.login("postgres", "p0")
+        for name, one, other, sql in READ:
+            if name in ("search_path", "xmloption"):
+                continue
+            found = []
+            for value in (one, other):
+                c.ok(f"SET {name} = '{value}'")
+                found.append(c.one(sql))
+                c.ok(f"RESET {name}")
+            if found[0] != found[1]:
+                differ.add(name)
+    assert differ >= {"DateStyle", "TimeZone", "standard_conforming_strings", "transform_null_equals", "array_nulls"}
+
+
+def test_now_in_a_literal_is_read_for_each_client(pair):
+    a, b = pair
+    sql = "SELECT 'now'::timestamptz <= $1::timestamptz"
+    assert not run(a, wire.parse(sql, "s")).errors
+    assert bound(a, "s", "infinity").rows == [["t"]]
+    before = b.one("SELECT clock_timestamp()")
+    assert not run(b, wire.parse(sql, "s")).errors
+    assert bound(b, "s", before).rows == [["f"]], "b's statement was prepared after that, not when a's was"
+
+
+def test_the_unnamed_statement_follows_its_client(pair):
+    """Parse in one group, Bind in the next: in between the other client has parsed its own."""
+    a, b = pair
+    for c, text in ((a, "a's"), (b, "b's")):
+        result = run(c, wire.parse(f"SELECT $1::text || '{text.replace(chr(39), chr(39) * 2)}'"), wire.describe("S"))
+        assert result.types == "1tTZ"
+    for _ in range(2):
+        for c, text in ((a, "a's"), (b, "b's")):
+            result = run(c, wire.bind(params=("x ",)), wire.execute())
+            assert result.rows == [["x " + text]] and result.types == "2DCZ"
+            assert run(c, wire.describe("S")).types == "tTZ"
+
+
+def test_nobody_binds_anothers_unnamed_statement(pair):
+    a, b = pair
+    assert not run(a, wire.parse("SELECT 'secret'")).errors
+    result = run(b, wire.bind(), wire.execute())
+    assert result.error["C"] == "26000" and not result.rows
+    assert run(b, wire.describe("S")).error["C"] == "26000"
+
+
+def test_an_unnamed_statement_with_an_effect(pair):
+    """Its Bind sets something, two transactions after its Parse."""
+    a, b = pair
+    default = b.one("SHOW work_mem")
+    assert not run(a, wire.parse("SET work_mem = '7MB'")).errors
+    b.ok("SELECT 1")
+    assert not run(a, wire.bind(), wire.execute()).errors
+    assert b.one("SHOW work_mem") == default and a.one("SHOW work_mem") == "7MB"
+
+
+@pytest.mark.parametrize("extended", [False, True])
+@pytest.mark.parametrize("name, sql", [("s", "DEALLOCATE s"), ("s", "deallocate PREPARE S"), ("Mixed \"x\"", "DEALLOCATE \"Mixed \"\"x\"\"\"")])
+def test_deallocate_of_a_protocol_statement(pair, name, sql, extended):
+    a, b = pair
+    for c in (a, b):
+        assert not run(c, wire.parse("SELECT 'here'", name)).errors
+    for _ in range(2):
+        if extended:
+            result = run(a, wire.parse(sql), wire.bind(), wire.execute())
+            assert result.tags == ["DEALLOCATE"] and result.types == "12CZ"
+        else:
+            result = a.query(sql)
+            assert result.tags == ["DEALLOCATE"] and result.types == "CZ"
+        assert a.query(sql).error["C"] == "26000", "it is gone"
+        assert bound(b, name).rows == [["here"]], "the other client's is not"
+        assert run(a, wire.parse("SELECT 'again'", name)).types == "1Z"
+        assert bound(a, name).rows == [["again"]]
+
+
+def test_deallocate_in_a_transaction_that_failed(pair):
+    a, _ = pair
+    assert not run(a, wire.parse("SELECT 1", "s")).errors
+    a.ok("BEGIN")
+    assert a.query("SELECT 1/0").errors
+    assert a.query("DEALLOCATE s").error["C"] == "25P02"
+    a.ok("ROLLBACK")
+    assert bound(a, "s").rows == [["1"]]
+    assert a.query("DEALLOCATE s").tags == ["DEALLOCATE"]
+
+
+def test_psycopg_deallocates_what_it_prepared(make_pooler):
+    p = make_pooler(default_pool_size=2)
+    with p.psycopg() as a, p.psycopg() as b:
+        for c in (a, b):
+            c.prepare_threshold, c.prepared_max = 0, 2
+        for i in range(12):
+            for c in (a, b):
+                assert c.execute(f"SELECT %s::int + {i % 6}", (1,)).fetchone() == (1 + i % 6,)
+
+
+def test_a_stale_plan_is_prepared_anew_for_the_retry(make_pooler):
+    """SELECT * after ADD COLUMN: the error of a direct connection once, then the new columns, on every server."""
+    p = make_pooler(default_pool_size=2)
+    a, b, c = p.client(), p.client(), p.client()
+    a.ok("DROP TABLE IF EXISTS prep_stale; CREATE TABLE prep_stale AS SELECT 1 AS x")
+    assert bound_after_parse(a) == [["1"]]
+    b.ok("BEGIN") # takes the server that knows the statement
+    assert bound_after_parse(c) == [["1"]]
+    b.ok("ROLLBACK")
+    b.ok("ALTER TABLE prep_stale ADD COLUMN y int DEFAULT 2")
+    assert bound(a, "s").error["C"] == "0A000"
+    for _ in range(3):
+        for client in (a, c):
+            assert bound(client, "s").rows == [["1", "2"]]
+    b.ok("BEGIN")
+    assert bound(c, "s").rows == [["1", "2"]], "the other server prepares it anew before it fails"
+
+
+def bound_after_parse(c):
+    assert not run(c, wire.parse("SELECT * FROM prep_stale", "s")).errors
+    return bound(c, "s").rows
