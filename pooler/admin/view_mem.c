@@ -95,6 +95,7 @@ static void finish(WorkerCtx *ctx, AdminShow *show)
     statement_store_stats(&statements, &statement_bytes);
     put(r, "prepared_statement_cache", statements ? statement_bytes / statements : 0, statements, 0, statement_bytes);
     put_objects(r, "session_settings_bytes", 1, settings_bytes());
+    put_objects(r, "sql_prepared_bytes", 1, sql_names_bytes());
     /* one receive buffer a worker; connections have none of their own */
     put_objects(r, "iobuf_cache", WORKER_SCRATCH_HEADROOM + WORKER_SCRATCH_SIZE, m->workers);
     /* bytes: what connections hold beside it */

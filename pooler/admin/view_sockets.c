@@ -239,7 +239,7 @@ static void client_row(const Row *row, const Client *c, const char *prefix, cons
         .held = pw_buf_unread(&r->held),
         .msg_left = r->msg_left,
         .running = is_running(c),
-        .prepared = client_statements_count(&r->statements),
+        .prepared = client_statements_count(&r->statements) + sql_names_count(&r->names),
         .pins = r->state.pins,
         .pin_query = r->pin_query,
     };
@@ -272,7 +272,7 @@ static void server_row(void *arg, Server *s)
         .id = s->id,
         .held = pw_buf_unread(&s->held),
         .msg_left = s->msg_left,
-        .prepared = server_statements_count(&s->statements),
+        .prepared = server_statements_count(&s->statements) + sql_names_count(&s->names),
     };
     put(row, row->debug ? "sv_" : "", &f);
 }

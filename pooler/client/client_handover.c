@@ -24,7 +24,8 @@
 
 bool client_portable(const Client *c)
 {
-    return c->state == CLIENT_READY && !client_is_tls(c) && !client_is_waiting(c) && relay_is_at_rest(&c->relay);
+    return c->state == CLIENT_READY && !client_is_tls(c) && !client_is_waiting(c) && relay_is_at_rest(&c->relay) &&
+           !c->relay.names.table;
 }
 
 static void put_bytes(PwBuf *out, const void *bytes, size_t n)

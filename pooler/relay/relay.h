@@ -25,6 +25,7 @@
 #include "pooler/session/own_errors.h"
 #include "pooler/session/params.h"
 #include "pooler/session/effects.h"
+#include "pooler/session/names.h"
 #include "pooler/session/prepared.h"
 #include "pooler/session/state.h"
 #include "poolwise/buf.h"
@@ -81,6 +82,7 @@ struct Relay {
     ParamSet params; /* what this client wants */
     ClientStatements statements; /* its named prepared statements */
 
+    SqlNames names; /* its SQL-level prepared statements */
     SessionState state;
     bool lex_unsafe;         /* client_encoding is one that the lexer may misread */
     bool pin_told;           /* the log knows that this client pins */

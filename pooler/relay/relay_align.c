@@ -2,7 +2,7 @@
 #include "pooler/relay/relay_align.h"
 
 #include <string.h>
-#include <strings.h>
+#include <xxhash.h>
 
 #include "pooler/relay/relay_priv.h"
 #include "poolwise/wire.h"
@@ -49,7 +49,7 @@ void relay_align_unnamed(Relay *r, PwBuf *out, PwUsec now)
     relay_note_parse(r, pw_buf_head(&r->unnamed_parse), n);
 }
 
-/* ---- DEALLOCATE ---- */
+/* ---- names ---- */
 
 static void append_quoted(PwBuf *sql, const char *name)
 {
@@ -62,17 +62,24 @@ static void append_quoted(PwBuf *sql, const char *name)
     pw_buf_append_u8(sql, '"');
 }
 
-/* In front of a Query the statement is made by a Query too: an error in a Parse would skip the client's Query. */
-static void make_statement(Relay *r, bool simple, const char *name, PwBuf *out, PwUsec now)
+/* In front of a Query what is made is made by a Query too: an error in a Parse would skip the client's Query. */
+static void own_query(Relay *r, const char *before, const char *name, const char *behind, PwBuf *out, PwUsec now)
+{
+    size_t mark = pw_msg_begin(out, PW_F_QUERY);
+    pw_buf_append_str(out, before);
+    if (name)
+        append_quoted(out, name);
+    pw_buf_append_cstr(out, behind);
+    pw_msg_end(out, mark);
+    push_own(r, PIPE_QUERY, now);
+}
+
+/* A statement of that name, whatever it does: DEALLOCATE will find it. */
+static void make_dummy(Relay *r, bool simple, const char *name, PwBuf *out, PwUsec now)
 {
     r->local->session.prepares++;
     if (simple) {
-        size_t mark = pw_msg_begin(out, PW_F_QUERY);
-        pw_buf_append_str(out, "PREPARE ");
-        append_quoted(out, name);
-        pw_buf_append_cstr(out, " AS SELECT 1");
-        pw_msg_end(out, mark);
-        push_own(r, PIPE_QUERY, now);
+        own_query(r, "PREPARE ", name, " AS SELECT 1", out, now);
         return;
     }
     close_statement(r, name, out, now);
@@ -84,26 +91,133 @@ static void make_statement(Relay *r, bool simple, const char *name, PwBuf *out, 
     push_own(r, PIPE_PARSE, now);
 }
 
-void relay_align_deallocate(Relay *r, bool simple, const char *sql, size_t avail, PwBuf *out, PwUsec now)
+static void take_away(Relay *r, bool simple, const char *name, PwBuf *out, PwUsec now)
 {
-    size_t len = strnlen(sql, avail);
-    if (len == avail || strncasecmp(sql, "deallocate", strlen("deallocate")) != 0)
+    r->local->session.prepares++;
+    if (simple)
+        own_query(r, "DEALLOCATE ", name, "", out, now);
+    else
+        close_statement(r, name, out, now);
+    sql_names_remove(&r->server->names, name);
+}
+
+/* Runs a text within the client's group of extended messages, under names of our own. */
+static void own_execute(Relay *r, const char *text, PwBuf *out, PwUsec now)
+{
+    static const char OWN[] = "POOLWISE_PREPARE";
+    size_t mark = pw_msg_begin(out, PW_F_PARSE);
+    pw_buf_append_cstr(out, OWN);
+    pw_buf_append_cstr(out, text);
+    pw_buf_append_be16(out, 0);
+    pw_msg_end(out, mark);
+    push_own(r, PIPE_PARSE, now);
+    mark = pw_msg_begin(out, PW_F_BIND);
+    pw_buf_append_cstr(out, OWN);
+    pw_buf_append_cstr(out, OWN);
+    pw_buf_append_be16(out, 0);
+    pw_buf_append_be16(out, 0);
+    pw_buf_append_be16(out, 0);
+    pw_msg_end(out, mark);
+    push_own(r, PIPE_BIND, now);
+    mark = pw_msg_begin(out, PW_F_EXECUTE);
+    pw_buf_append_cstr(out, OWN);
+    pw_buf_append_be32(out, 0);
+    pw_msg_end(out, mark);
+    push_own(r, PIPE_EXECUTE, now);
+    mark = pw_msg_begin(out, PW_F_CLOSE);
+    pw_buf_append_u8(out, 'P');
+    pw_buf_append_cstr(out, OWN);
+    pw_msg_end(out, mark);
+    push_own(r, PIPE_CLOSE, now);
+    close_statement(r, OWN, out, now);
+}
+
+static void bring(Relay *r, bool simple, const SqlName *want, PwBuf *out, PwUsec now)
+{
+    SqlNames *there = &r->server->names;
+    r->local->session.prepares++;
+    if (simple)
+        own_query(r, want->text, NULL, "", out, now);
+    else
+        own_execute(r, want->text, out, now);
+    sql_names_put(there, want->name, NULL, want->digest, 0);
+    while (sql_names_count(there) > (unsigned)r->ctx->config->max_prepared_statements && there->table->hh.next)
+        take_away(r, simple, there->table->name, out, now);
+}
+
+/* What the name means on the server becomes what it means to the client. */
+static void align(Relay *r, bool simple, const Effect *e, PwBuf *out, PwUsec now)
+{
+    const SqlName *want = sql_names_find(&r->names, e->name), *have = sql_names_find(&r->server->names, e->name);
+    if (have && (!want || want->digest != have->digest)) {
+        take_away(r, simple, e->name, out, now);
+        have = NULL;
+    }
+    if (want && !have)
+        bring(r, simple, want, out, now);
+    else if (!want && e->kind == EFFECT_DEALLOCATE && client_statements_find(&r->statements, e->name))
+        make_dummy(r, simple, e->name, out, now);
+}
+
+void relay_align_names(Relay *r, bool simple, const char *sql, size_t len, PwBuf *out, PwUsec now)
+{
+    unsigned flags = relay_lex_flags(r);
+    if (!(stmt_classify(sql, len, flags, true) & CLASS_NAMES))
         return;
-    Effects *effects = effects_parse(sql, len, relay_lex_flags(r), NULL);
-    for (unsigned i = 0; i < effects->n; i++)
-        if (effects->list[i].kind == EFFECT_DEALLOCATE && client_statements_find(&r->statements, effects->list[i].name))
-            make_statement(r, simple, effects->list[i].name, out, now);
+    Effects *effects = effects_parse(sql, len, flags, NULL);
+    for (unsigned i = 0; i < effects->n; i++) {
+        EffectKind kind = (EffectKind)effects->list[i].kind;
+        if (kind == EFFECT_PREPARE || kind == EFFECT_EXECUTE || kind == EFFECT_DEALLOCATE)
+            align(r, simple, &effects->list[i], out, now);
+    }
     effects_unref(effects);
 }
 
-void relay_align_deallocated(Relay *r, const Effects *effects, unsigned statement)
+bool relay_align_name(Relay *r, uint8_t type, const char *name, PwBuf *out, PwUsec now)
 {
-    for (unsigned i = 0; effects && i < effects->n; i++) {
+    const SqlName *n = sql_names_find(&r->names, name);
+    if (!n)
+        return false;
+    Effect use = {.kind = EFFECT_EXECUTE, .name = name};
+    align(r, false, &use, out, now);
+    if (type == PW_F_BIND) {
+        session_state_sent(&r->state, n->class & CLASS_TRACK ? n->class | CLASS_UNKNOWN : n->class, NULL);
+    } else if (type == PW_F_CLOSE) {
+        sql_names_remove(&r->server->names, name);
+        sql_names_remove(&r->names, name);
+    }
+    return true;
+}
+
+void relay_align_completed(Relay *r, const Effects *effects, unsigned statement, const char *tag)
+{
+    bool prepares = strcmp(tag, "PREPARE") == 0, deallocates = strcmp(tag, "DEALLOCATE") == 0;
+    for (unsigned i = 0; (prepares || deallocates) && i < effects->n; i++) {
         const Effect *e = &effects->list[i];
-        if (e->kind != EFFECT_DEALLOCATE || e->statement != statement)
+        if (e->statement != statement)
             continue;
-        ClientStatement *cs = client_statements_find(&r->statements, e->name);
-        if (cs)
-            client_statements_remove(&r->statements, cs);
+        if (prepares && e->kind == EFFECT_PREPARE && relay_follows_names(r)) {
+            uint64_t digest = XXH3_64bits_withSeed(e->value, strlen(e->value), session_parse_digest(&r->params, r->state.working));
+            sql_names_put(&r->names, e->name, e->value, digest, e->class);
+            sql_names_put(&r->server->names, e->name, NULL, digest, 0);
+        } else if (deallocates && e->kind == EFFECT_DEALLOCATE) {
+            sql_names_remove(&r->names, e->name);
+            sql_names_remove(&r->server->names, e->name);
+            ClientStatement *cs = client_statements_find(&r->statements, e->name);
+            if (cs)
+                client_statements_remove(&r->statements, cs);
+        }
+    }
+}
+
+void relay_align_executes(Relay *r, const Effects *effects)
+{
+    for (unsigned i = 0; i < effects->n; i++) {
+        if (effects->list[i].kind != EFFECT_EXECUTE)
+            continue;
+        const SqlName *n = sql_names_find(&r->names, effects->list[i].name);
+        /* not known: perhaps its PREPARE is under way; what a followed one sets is not read from its text */
+        unsigned class = n ? n->class : CLASS_UNKNOWN;
+        session_state_sent(&r->state, class & CLASS_TRACK ? class | CLASS_UNKNOWN : class, NULL);
     }
 }

@@ -3,8 +3,10 @@
  *
  *   Bind, Describe of the unnamed statement in another transaction than its Parse: this server has none, or
  *     another client's. It gets the client's Parse again, or loses what it has.
- *   DEALLOCATE of a name that was prepared by the protocol: on this server it has another name, or is not there. It gets
- *     a statement of that name, so that the server itself answers as it would on a direct connection.
+ *   PREPARE, EXECUTE, DEALLOCATE of a name: the server gets what the name means to this client, and loses what it means
+ *     to another one. The server itself then answers as it would on a direct connection, mistakes included.
+ *   DEALLOCATE of a name that was prepared by the protocol (on servers it has another name): a statement of
+ *     that name is made for it to find.
  *
  * What is put in front of the request is the pooler's own: its replies are swallowed. */
 #ifndef POOLER_RELAY_RELAY_ALIGN_H
@@ -17,14 +19,24 @@ void relay_align_keep(Relay *r, const uint8_t *payload, size_t n);
 /* Before a Bind or Describe of the unnamed statement when !r->unnamed_here. */
 void relay_align_unnamed(Relay *r, PwBuf *out, PwUsec now);
 
-/* May this text be a DEALLOCATE of a statement of the client's? One look at its first letter. */
-static inline bool relay_align_may_deallocate(const Relay *r, uint8_t first)
+/* Are SQL-level prepared statements followed? If not they pin. */
+static inline bool relay_follows_names(const Relay *r)
 {
-    return r->statements.table && (first | 32) == 'd' && r->state.on;
+    return r->state.on && !r->state.strict && r->ctx->config->max_prepared_statements > 0;
 }
-/* In front of a Query (`simple`), or of a Parse. */
-void relay_align_deallocate(Relay *r, bool simple, const char *sql, size_t avail, PwBuf *out, PwUsec now);
-/* DEALLOCATE completed: statement number `statement` of the text. */
-void relay_align_deallocated(Relay *r, const Effects *effects, unsigned statement);
+
+/* Can a name in a text mean something else here than to the client? Not while nobody has prepared anything by name. */
+static inline bool relay_align_may_differ(const Relay *r)
+{
+    return (r->names.table || r->server->names.table || r->statements.table) && r->state.on;
+}
+/* In front of a Query (`simple`), or of a Bind of a statement with this text. */
+void relay_align_names(Relay *r, bool simple, const char *sql, size_t len, PwBuf *out, PwUsec now);
+/* In front of a Bind, Describe or Close by the protocol of a name that was prepared by SQL. False: it was not. */
+bool relay_align_name(Relay *r, uint8_t type, const char *name, PwBuf *out, PwUsec now);
+/* Statement number `statement` of the text completed with this tag. */
+void relay_align_completed(Relay *r, const Effects *effects, unsigned statement, const char *tag);
+/* A text with EXECUTEs goes out: what runs is the text that was prepared. */
+void relay_align_executes(Relay *r, const Effects *effects);
 
 #endif

@@ -231,15 +231,21 @@ static PreparedStep on_bind(Relay *r, const uint8_t *p, size_t have, size_t tota
     if (!*name) {
         if (PW_UNLIKELY(!r->unnamed_here) && r->state.on)
             relay_align_unnamed(r, out, now);
+        if (PW_UNLIKELY(r->unnamed_class & CLASS_NAMES) && relay_align_may_differ(r))
+            relay_align_names(r, false, (const char *)pw_buf_head(&r->unnamed_sql), pw_buf_unread(&r->unnamed_sql), out, now);
         return PREPARED_PASS;
     }
     ClientStatement *cs = client_statements_find(&r->statements, name);
+    if (!cs && relay_align_name(r, PW_F_BIND, name, out, now))
+        return PREPARED_PASS;
     if (!cs) {
         *ret_used = have;
         r->msg_discard = true; /* the rest of it, if it has not all arrived */
         return unknown(r, name, out, now);
     }
     Statement *st = on_server(r, cs, out, now);
+    if (PW_UNLIKELY(st->class & CLASS_NAMES) && relay_align_may_differ(r))
+        relay_align_names(r, false, statement_text(st), st->text_len, out, now);
     r->local->stats.bind_count++;
     char shared[STATEMENT_NAME_SIZE];
     statement_name(st, shared);
@@ -287,13 +293,11 @@ static PreparedStep on_close(Relay *r, const char *name, PwUsec now)
     return PREPARED_TAKEN;
 }
 
-static void on_unnamed_parse(Relay *r, const uint8_t *payload, size_t have, size_t total, PwBuf *out, PwUsec now)
+static void on_unnamed_parse(Relay *r, const uint8_t *payload, size_t have, size_t total)
 {
     if (!r->state.on)
         return;
     relay_align_keep(r, have == total ? payload : NULL, have);
-    if (have > 1 && PW_UNLIKELY(relay_align_may_deallocate(r, payload[1])))
-        relay_align_deallocate(r, false, (const char *)payload + 1, have - 1, out, now);
 }
 
 PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, size_t total, PwBuf *out, size_t *ret_used,
@@ -308,7 +312,7 @@ PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, siz
         return on_bind(r, p, have, total, out, ret_used, now);
     if (type == PW_F_PARSE) {
         if (payload[0] == '\0') {
-            on_unnamed_parse(r, payload, have - PW_WIRE_HEADER, total - PW_WIRE_HEADER, out, now);
+            on_unnamed_parse(r, payload, have - PW_WIRE_HEADER, total - PW_WIRE_HEADER);
             return PREPARED_PASS;
         }
         return have < total ? PREPARED_MORE : on_parse(r, p, total, out, now);
@@ -323,6 +327,8 @@ PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, siz
             relay_align_unnamed(r, out, now);
         return PREPARED_PASS; /* the server tells what is wrong with a malformed one */
     }
+    if (PW_UNLIKELY(r->names.table != NULL) && relay_align_name(r, type, name, out, now))
+        return PREPARED_PASS;
     return type == PW_F_DESCRIBE ? on_describe(r, name, out, now) : on_close(r, name, now);
 }
 
@@ -340,6 +346,8 @@ void relay_prepared_tag(Relay *r, const char *tag)
         return;
     client_statements_finish(&r->statements);
     server_statements_finish(&r->server->statements);
+    sql_names_finish(&r->names);
+    sql_names_finish(&r->server->names);
 }
 
 void relay_prepared_fakes(Relay *r, PwBuf *out)

@@ -141,6 +141,9 @@ static void note_error(Walk *w, const uint8_t *payload, size_t n)
         relay_state_probe_error(w->r, text ? text : "?");
         return;
     }
+    const PipelineEntry *head = pipeline_head(&w->s->pipeline);
+    if (head && head->action == PIPE_SWALLOW && (head->kind == PIPE_QUERY || head->kind == PIPE_EXECUTE) && !(w->r->hold & HOLD_SYNC))
+        w->s->wash = true; /* what was to be prepared or taken away is not: nobody may rely on its names any more */
     session_state_error(&w->r->state);
     memcpy(w->r->sqlstate, code && strlen(code) == 5 ? code : "XX000", 6);
     if (w->r->hold & HOLD_SYNC) {

@@ -31,6 +31,7 @@ static void drop_probe(Relay *r)
 void relay_state_finish(Relay *r)
 {
     session_state_finish(&r->state);
+    sql_names_finish(&r->names);
     effects_unref(r->bound_effects);
     r->bound_effects = NULL;
     pw_buf_finish(&r->unnamed_sql);
@@ -74,6 +75,10 @@ static void sent(Relay *r, QueryEntry *q, unsigned class, const Effects *effects
 {
     unsigned pins = r->state.pins;
     session_state_sent(&r->state, class, effects);
+    if ((class & CLASS_NAMES) && effects)
+        relay_align_executes(r, effects);
+    if ((class & CLASS_NAMES) && !relay_follows_names(r))
+        r->state.due |= SESSION_DUE_ALL;
     if (q && (r->state.due || r->state.pins != pins))
         r->suspect = query_entry_fingerprint(q);
     if (r->state.pins != pins)
@@ -166,8 +171,8 @@ void relay_state_complete(Relay *r, const PipelineEntry *head, const uint8_t *ta
     if (!r->state.on || n == 0 || tag[n - 1] != 0)
         return;
     unsigned pins = r->state.pins;
-    if (head->effects && strcmp((const char *)tag, "DEALLOCATE") == 0)
-        relay_align_deallocated(r, head->effects, r->state.statement);
+    if (head->effects)
+        relay_align_completed(r, head->effects, r->state.statement, (const char *)tag);
     session_state_complete(&r->state, head->effects, (const char *)tag, is_reported, r);
     relay_state_pinned(r, pins);
     if (!head->effects)
@@ -187,7 +192,7 @@ void relay_state_complete(Relay *r, const PipelineEntry *head, const uint8_t *ta
     " WHERE d.refclassid OPERATOR(pg_catalog.=) 2615 AND d.refobjid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())"  \
     " THEN 't' END,"                                                                                                         \
     "CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_cursor()) THEN 'c' END,"                                                  \
-    "CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_prepared_statement() s WHERE s.from_sql) THEN 's' END)"
+    "'#', (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statement() s WHERE s.from_sql))"
 #define PROBE_ALL                                                                                                            \
     PROBE_PINS ", '' UNION ALL SELECT n, pg_catalog.current_setting(n) , 'i' FROM (VALUES ('role'), ('session_authorization')) v(n)" \
     " UNION ALL SELECT s.name, s.setting, 's' FROM pg_catalog.pg_show_all_settings() s WHERE s.source OPERATOR(pg_catalog.=) 'session'"
@@ -195,7 +200,7 @@ void relay_state_complete(Relay *r, const PipelineEntry *head, const uint8_t *ta
 static const struct {
     char letter;
     unsigned pin;
-} letters[] = {{'l', SESSION_PIN_LISTEN}, {'a', SESSION_PIN_ADVISORY}, {'t', SESSION_PIN_TEMP}, {'c', SESSION_PIN_CURSOR}, {'s', SESSION_PIN_PREPARED}};
+} letters[] = {{'l', SESSION_PIN_LISTEN}, {'a', SESSION_PIN_ADVISORY}, {'t', SESSION_PIN_TEMP}, {'c', SESSION_PIN_CURSOR}};
 
 bool relay_state_probe(Relay *r)
 {
@@ -266,6 +271,9 @@ void relay_state_probe_row(Relay *r, const uint8_t *payload, size_t n, bool whol
         for (size_t i = 0; i < PW_ARRAY_LEN(letters); i++)
             if (strchr(value, letters[i].letter))
                 probe->pins |= letters[i].pin;
+        const char *count = strchr(value, '#');
+        if (count && strtoul(count + 1, NULL, 10) > sql_names_count(&r->server->names))
+            probe->pins |= SESSION_PIN_PREPARED; /* made where nobody saw it */
     }
     free(name);
     free(value);

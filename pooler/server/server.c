@@ -90,6 +90,7 @@ static void server_free(WorkerDeferred *d)
     pipeline_finish(&s->pipeline);
     params_finish(&s->params);
     server_statements_finish(&s->statements);
+    sql_names_finish(&s->names);
     settings_unref(s->applied);
     pw_buf_finish(&s->held);
     pw_buf_finish(&s->welcome);

@@ -20,6 +20,7 @@
 #include "pooler/pool/pool.h"
 #include "pooler/pool/registry.h"
 #include "pooler/server/context.h"
+#include "pooler/session/names.h"
 #include "pooler/session/params.h"
 #include "pooler/session/pipeline.h"
 #include "pooler/session/prepared.h"
@@ -69,6 +70,7 @@ struct Server {
     bool applied_unknown;    /* ... and there may be others */
     bool wash;               /* CHORE: its client held more than settings; DISCARD ALL is due */
     ServerStatements statements; /* prepared on this server */
+    SqlNames names;              /* by SQL, under the names of clients */
     uint32_t backend_pid;
     uint8_t cancel_key[PW_CANCEL_KEY_MAX]; /* process id and secret, as BackendKeyData had them */
     uint16_t cancel_key_len; /* 0: none was given, so nothing can be cancelled */

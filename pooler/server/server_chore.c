@@ -133,6 +133,12 @@ void server_chore_next(Server *s)
     server_to_pool(s);
 }
 
+static void forget_prepared(Server *s)
+{
+    server_statements_finish(&s->statements);
+    sql_names_finish(&s->names);
+}
+
 /* One complete message, or the beginning of a streamed one. False: the server was closed. */
 static bool chore_message(Server *s, uint8_t type, const uint8_t *payload, size_t n)
 {
@@ -160,7 +166,7 @@ static bool chore_message(Server *s, uint8_t type, const uint8_t *payload, size_
         server_entry_release(&done);
     if (type == PW_B_COMMAND_COMPLETE && n > 0 && payload[n - 1] == 0 &&
         (strcmp((const char *)payload, "DISCARD ALL") == 0 || strcmp((const char *)payload, "DEALLOCATE ALL") == 0))
-        server_statements_finish(&s->statements);
+        forget_prepared(s);
     if (type == PW_B_COMMAND_COMPLETE && n == sizeof("DISCARD ALL") && memcmp(payload, "DISCARD ALL", n) == 0) {
         server_set_applied(s, NULL);
         s->applied_unknown = false;

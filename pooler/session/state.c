@@ -93,7 +93,7 @@ void session_state_sent(SessionState *st, unsigned class, const Effects *effects
         st->pins |= SESSION_PIN_LOAD;
     if ((class & CLASS_UNKNOWN) || effects_have(effects, EFFECT_UNKNOWN))
         st->due |= SESSION_DUE_ALL;
-    if ((class & CLASS_UNPIN) && (st->pins & SESSION_PIN_PREPARED))
+    if ((class & CLASS_NAMES) && (st->pins & SESSION_PIN_PREPARED))
         st->due |= SESSION_DUE_ALL; /* what its EXECUTEs did was not looked at */
     if ((class & CLASS_PIN) || ((class & CLASS_UNPIN) && st->pins))
         st->due |= SESSION_DUE_PINS;

@@ -137,10 +137,10 @@ static const struct {
     const char *word;
     unsigned class;
 } first_words[] = {
-    {"call", CLASS_UNKNOWN},  {"close", CLASS_UNPIN},    {"deallocate", CLASS_NAMES | CLASS_UNPIN},
+    {"call", CLASS_UNKNOWN},  {"close", CLASS_UNPIN},    {"deallocate", CLASS_NAMES},
     {"discard", CLASS_TRACK | CLASS_UNPIN | CLASS_NAMES}, {"do", CLASS_UNKNOWN},
     {"drop", CLASS_UNPIN},    {"execute", CLASS_NAMES},  {"listen", CLASS_PIN},
-    {"load", CLASS_LOAD},     {"prepare", CLASS_NAMES | CLASS_PIN},  {"release", CLASS_TRACK},
+    {"load", CLASS_LOAD},     {"prepare", CLASS_NAMES},  {"release", CLASS_TRACK},
     {"reset", CLASS_TRACK},   {"savepoint", CLASS_TRACK}, {"set", CLASS_TRACK},
     {"unlisten", CLASS_UNPIN},
 };
@@ -194,7 +194,7 @@ static void token(Walk *w, const PwToken *t)
         return;
     }
     if (w->n == 1 && pw_token_is(t, "transaction") && pw_token_is(&w->first, "prepare"))
-        w->class &= ~(unsigned)CLASS_NAMES; /* two-phase commit; the probe for the rest is harmless */
+        w->class &= ~(unsigned)CLASS_NAMES; /* two-phase commit */
     if (w->n == 0) {
         w->first = *t;
         w->class |= class_of_first(t);

@@ -168,3 +168,122 @@ def test_a_stale_plan_is_prepared_anew_for_the_retry(make_pooler):
 def bound_after_parse(c):
     assert not run(c, wire.parse("SELECT * FROM prep_stale", "s")).errors
     return bound(c, "s").rows
+
+
+# ---- PREPARE, EXECUTE, DEALLOCATE ----
+
+def same_pid(*clients):
+    return len({c.one("SELECT pg_backend_pid()") for c in clients}) == 1
+
+
+@pytest.mark.parametrize("extended", [False, True])
+def test_prepare_in_sql_follows_its_client(pair, extended):
+    """The same name, another meaning for each client, one server; nobody is pinned."""
+    a, b = pair
+
+    def ask(c, sql):
+        if not extended:
+            return c.query(sql)
+        return run(c, wire.parse(sql), wire.bind(), wire.execute())
+
+    assert ask(a, "PREPARE q (int) AS SELECT $1 + 1").tags == ["PREPARE"]
+    assert ask(b, "PREPARE q (int) AS SELECT $1 + 2").tags == ["PREPARE"]
+    assert ask(a, "PREPARE \"Q q\" AS SELECT 'a'").tags == ["PREPARE"]
+    for _ in range(3):
+        assert ask(a, "EXECUTE q(1)").rows == [["2"]] and ask(b, "EXECUTE q(1)").rows == [["3"]]
+        assert ask(a, "EXECUTE \"Q q\"").rows == [["a"]] and ask(b, "EXECUTE \"Q q\"").error["C"] == "26000"
+    assert same_pid(a, b)
+    assert ask(a, "PREPARE q AS SELECT 1").error["C"] == "42P05"
+    assert ask(a, "DEALLOCATE q").tags == ["DEALLOCATE"]
+    assert ask(a, "EXECUTE q(1)").error["C"] == "26000" and ask(a, "DEALLOCATE PREPARE q").error["C"] == "26000"
+    assert ask(b, "EXECUTE q(1)").rows == [["3"]]
+    assert ask(a, "DEALLOCATE ALL").tags == ["DEALLOCATE ALL"]
+    assert ask(a, "EXECUTE \"Q q\"").error["C"] == "26000"
+    assert ask(b, "EXECUTE q(1)").rows == [["3"]], "what DEALLOCATE ALL took from the server comes back"
+
+
+def test_explain_and_create_with_execute(pair):
+    a, b = pair
+    a.ok("PREPARE q AS SELECT 41 + 1 AS x")
+    b.ok("PREPARE q AS SELECT 'b'::text AS y")
+    assert "Result" in a.ok("EXPLAIN EXECUTE q")[0][0]
+    a.ok("DROP TABLE IF EXISTS prep_made; CREATE TABLE prep_made AS EXECUTE q")
+    assert a.one("SELECT x FROM prep_made") == "42"
+    assert b.one("EXECUTE q") == "b"
+
+
+def test_several_in_one_query(pair):
+    a, b = pair
+    b.ok("PREPARE q AS SELECT 'b'")
+    assert a.query("PREPARE q AS SELECT 'a'; EXECUTE q; DEALLOCATE q; PREPARE q AS SELECT 'c'; EXECUTE q").rows == [["a"], ["c"]]
+    assert b.one("EXECUTE q") == "b" and a.one("EXECUTE q") == "c"
+
+
+def test_prepared_statements_survive_a_rollback_and_what_they_set_is_followed(pair):
+    a, b = pair
+    default = b.one("SHOW work_mem")
+    a.ok("BEGIN")
+    a.ok("PREPARE q AS SELECT set_config('work_mem', '7MB', false)")
+    a.ok("ROLLBACK")
+    b.ok("SELECT 1")
+    a.ok("EXECUTE q")
+    assert b.one("SHOW work_mem") == default and a.one("SHOW work_mem") == "7MB"
+
+
+def test_without_waiting_for_replies(pair):
+    a, b = pair
+    b.ok("PREPARE q AS SELECT 'b'")
+    for _ in range(3):
+        texts = ["PREPARE q AS SELECT 'a'", "EXECUTE q", "BEGIN", "EXECUTE q", "SELECT 1/0", "EXECUTE q", "ROLLBACK", "EXECUTE q", "DEALLOCATE q"]
+        a.send(*[wire.query(t) for t in texts])
+        results = [a.until_ready() for _ in texts]
+        assert [r.rows for r in results] == [[], [["a"]], [], [["a"]], [], [], [], [["a"]], []]
+        assert [bool(r.errors) for r in results] == [False] * 4 + [True] * 2 + [False] * 3
+        assert b.one("EXECUTE q") == "b"
+
+
+def test_prepared_in_sql_bound_by_the_protocol(pair):
+    """PQexec("PREPARE ...") and then PQexecPrepared."""
+    a, b = pair
+    a.ok("PREPARE q (int) AS SELECT $1 * 2")
+    for _ in range(2):
+        assert b.query("EXECUTE q(1)").error["C"] == "26000"
+        assert bound(a, "q", "21").rows == [["42"]]
+        assert run(a, wire.describe("S", "q")).types == "tTZ"
+    assert run(a, wire.close("S", "q")).types == "3Z"
+    assert a.query("EXECUTE q(1)").error["C"] == "26000"
+
+
+def test_an_error_in_a_text_that_is_brought_along(pair):
+    """Its table is gone: the client hears it at EXECUTE, and nobody else is hurt."""
+    a, b = pair
+    a.ok("DROP TABLE IF EXISTS prep_gone; CREATE TABLE prep_gone (x int); PREPARE q AS SELECT * FROM prep_gone")
+    b.ok("PREPARE q AS SELECT 'b'")
+    b.ok("DROP TABLE prep_gone")
+    assert a.query("EXECUTE q").errors
+    assert a.one("SELECT 1") == "1" and b.one("EXECUTE q") == "b"
+
+
+def test_names_on_a_server_are_bounded(make_pooler):
+    p = make_pooler(default_pool_size=1, max_prepared_statements=3)
+    a, b = p.client(), p.client()
+    for i in range(8):
+        a.ok(f"PREPARE q{i} AS SELECT {i}")
+    b.ok("PREPARE q1 AS SELECT 'b'")
+    for i in (0, 7, 1, 3):
+        assert a.one(f"EXECUTE q{i}") == str(i)
+        assert b.one("EXECUTE q1") == "b"
+    assert int(a.one("SELECT count(*) FROM pg_prepared_statements WHERE from_sql")) <= 8
+    (row,) = [r for r in p.console().show("MEM") if r["name"] == "sql_prepared_bytes"]
+    assert int(row["used"]) > 0
+
+
+def test_not_followed_means_pinned(make_pooler):
+    p = make_pooler(default_pool_size=2, max_prepared_statements=0)
+    a, b = p.client(), p.client()
+    a.ok("PREPARE q AS SELECT 'a'")
+    b.ok("PREPARE q AS SELECT 'b'")
+    for _ in range(2):
+        assert a.one("EXECUTE q") == "a" and b.one("EXECUTE q") == "b"
+    assert not same_pid(a, b)
+    a.ok("DEALLOCATE q")
