@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /* main.c - the command line of the pooler. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "pooler/app/app.h"
 #include "poolwise/cli.h"
 #include "poolwise/version.h"
+
+#include <ares.h>
+#include <event2/event.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 enum { OPT_CHECK = 1000 };
 
@@ -75,8 +78,13 @@ static PwErr on_option(void *arg, int id, const char *value, char *why, size_t w
 
 static int print_version(void)
 {
-    puts(POOLWISE_BANNER);
-    printf("libevent (epoll), c-ares, OpenSSL, worker threads\n");
+    puts(POOLWISE_BANNER); /* and then in PgBouncer's form: scripts look for what was built in */
+    printf("libevent %s\n", event_get_version());
+    printf("adns: c-ares %s\n", ares_version(NULL));
+    printf("tls: %s\n", OpenSSL_version(OPENSSL_VERSION));
+#ifdef HAVE_SYSTEMD
+    puts("systemd: yes");
+#endif
     return 0;
 }
 

@@ -226,6 +226,10 @@ void admin_resume_all(void)
 void admin_cmd_resume(AdminSession *s, const AdminRequest *r)
 {
     DbState *db;
+    if (admin_is_console_name(r->arg)) {
+        admin_error(s, "database %s is not paused", r->arg); /* it cannot be */
+        return;
+    }
     if (!start(s, "RESUME", "resume", r, false, &db))
         return;
     unsigned worker = admin_ctx(s)->worker->index;

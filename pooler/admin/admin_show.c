@@ -129,7 +129,8 @@ bool admin_show_exists(const AdminRequest *r)
 
 void admin_show_wrong(AdminSession *s, const AdminRequest *r)
 {
-    admin_error(s, "invalid command '%s %s%s%s', use SHOW HELP;", r->word, r->arg, r->extra[0] ? " " : "", r->extra);
+    admin_error(s, "invalid command '%s%s%s%s%s', use SHOW HELP;", r->word, r->arg[0] ? " " : "", r->arg, r->extra[0] ? " " : "",
+                r->extra);
 }
 
 unsigned admin_show_columns(const AdminRequest *r, const AdminColumn **ret_columns)

@@ -275,6 +275,22 @@ def test_wrong_commands(make_pooler, command):
     assert con.show("POOLS") is not None, "the console must survive a wrong command"
 
 
+@pytest.mark.newer
+@pytest.mark.parametrize("command, text", [
+    ("SHOW", "invalid command 'SHOW', use SHOW HELP;"), ("SHOW nosuch", "invalid command 'SHOW nosuch', use SHOW HELP;"),
+    ("SET nosuch=1", "SET failed"), ("PAUSE nosuch", "no such database: nosuch"), ("PAUSE pgbouncer", "cannot pause admin db: pgbouncer"),
+    ("RESUME", "pooler is not paused/suspended"), ("RESUME p0", "database p0 is not paused"),
+    ("RESUME pgbouncer", "database pgbouncer is not paused"), ("ENABLE", "a database is required"),
+    ("DISABLE pgbouncer", "cannot disable admin db: pgbouncer"), ("KILL pgbouncer", "cannot kill admin db: pgbouncer"),
+    ("KILL_CLIENT x", "invalid client pointer supplied"), ("KILL_CLIENT 99999", "client not found"),
+    ("RECONNECT pgbouncer", "cannot reconnect admin db: pgbouncer"), ("WAIT_CLOSE nosuch", "no such database: nosuch"),
+    ("SHOW POOLS; SHOW STATS", "invalid command 'SHOW POOLS; SHOW STATS', use SHOW HELP;")])
+def test_words_of_errors(make_pooler, command, text):
+    """Read off PgBouncer 1.24."""
+    error = make_pooler().console().run(command).error
+    assert (error["S"], error["C"], error["M"]) == ("ERROR", "08P01", text)
+
+
 def test_commands_in_any_case_with_blanks_and_semicolons(make_pooler):
     con = make_pooler().console()
     for command in ("show pools", "  SHOW   POOLS  ;", "Show Pools;", 'SHOW "pools"'):

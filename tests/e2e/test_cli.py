@@ -30,7 +30,8 @@ def test_version(cold, flag, reference):
     assert out.returncode == 0
     if not reference:
         assert out.stdout.splitlines()[0].lower().startswith("poolwise")
-        assert "libevent" in out.stdout
+        words = [line.split()[0] for line in out.stdout.splitlines()[1:]]
+        assert words[:3] == ["libevent", "adns:", "tls:"]
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
