@@ -75,7 +75,9 @@ def test_clients_move_when_their_transaction_is_over(pair, workers):
     busy.ok("BEGIN")
     pid = busy.one(PID)
     cursor.ok("BEGIN")
+    p.client()
     both.take_over()
+    wait_until(lambda: len(p.console().clients()) == 1, what="the idle client has moved")
     for _ in range(3):
         assert busy.one(PID) == pid, "the transaction goes on where it is"
     assert both.old.poll() is None
