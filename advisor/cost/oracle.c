@@ -20,6 +20,7 @@ struct AdvOracle {
     int *scratch;
     uint64_t questions;
     uint64_t backend_calls;
+    uint64_t max_calls; /* 0: no limit */
 };
 
 AdvOracle *adv_oracle_create(AdvArena *arena, AdvPool *pool, AdvWorkload *workload, const AdvCostBackend *backend)
@@ -171,6 +172,58 @@ void adv_oracle_bounds(AdvOracle *oracle, int q, const int *ids, int n, double *
     *ret_lower = lower < upper ? lower : upper;
 }
 
+static bool has_or_serves(const AdvOracle *oracle, const int *ids, int n, int wanted)
+{
+    for (int i = 0; i < n; i++)
+        if (ids[i] == wanted)
+            return true;
+    const AdvIndex *def = &oracle->pool->items[wanted]->def;
+    for (int i = 0; i < n; i++)
+        if (oracle->pool->items[ids[i]]->def.table == def->table && adv_index_serves(&oracle->pool->items[ids[i]]->def, def))
+            return true;
+    return false;
+}
+
+double adv_oracle_guess(AdvOracle *oracle, int q, const int *ids, int n)
+{
+    const QueryCache *cache = &oracle->caches[q];
+    double best = oracle->workload->queries[q]->cost_today;
+    for (int i = 0; i < cache->n; i++) {
+        const AdvAnswer *a = cache->answers[i];
+        bool all = a->cost < best;
+        for (int k = 0; k < a->used.n && all; k++)
+            all = has_or_serves(oracle, ids, n, a->used.ids[k]);
+        if (all)
+            best = a->cost;
+    }
+    return best;
+}
+
+void adv_oracle_limit(AdvOracle *oracle, uint64_t max_calls)
+{
+    oracle->max_calls = max_calls;
+}
+
+bool adv_oracle_is_exhausted(const AdvOracle *oracle)
+{
+    return oracle->max_calls && oracle->backend_calls >= oracle->max_calls;
+}
+
+/* The cheapest known plan that the set allows: true of the statement even if the planner would find a better one. */
+static const AdvAnswer *best_known(AdvOracle *oracle, int q, int m)
+{
+    const QueryCache *cache = &oracle->caches[q];
+    const AdvAnswer *best = NULL;
+    for (int i = 0; i < cache->n; i++)
+        if ((!best || cache->answers[i]->cost < best->cost) && subset(&cache->answers[i]->used, oracle->scratch, m))
+            best = cache->answers[i];
+    if (best && best->cost <= oracle->workload->queries[q]->cost_today)
+        return best;
+    AdvAnswer *today = ADV_NEW(oracle->arena, AdvAnswer);
+    today->cost = oracle->workload->queries[q]->cost_today;
+    return today;
+}
+
 const AdvAnswer *adv_oracle_ask(AdvOracle *oracle, int q, const int *ids, int n)
 {
     oracle->questions++;
@@ -179,6 +232,8 @@ const AdvAnswer *adv_oracle_ask(AdvOracle *oracle, int q, const int *ids, int n)
     const AdvAnswer *known = look_up(cache, oracle->scratch, m);
     if (known)
         return known;
+    if (adv_oracle_is_exhausted(oracle))
+        return best_known(oracle, q, m);
     const AdvQuery *query = oracle->workload->queries[q];
     AdvAnswer *answer = ADV_NEW(oracle->arena, AdvAnswer);
     answer->asked = copy_ids(oracle->arena, oracle->scratch, m);

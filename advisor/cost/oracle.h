@@ -39,6 +39,13 @@ const AdvAnswer *adv_oracle_ask(AdvOracle *oracle, int q, const int *ids, int n)
  * a plan dearer: an answer for more of them is a lower bound, and a plan whose indexes are all there is an upper one. */
 void adv_oracle_bounds(AdvOracle *oracle, int q, const int *ids, int n, double *ret_lower, double *ret_upper);
 
+/* The cheapest known plan that the set allows when an index may stand for another whose work it does. An estimate, from above. */
+double adv_oracle_guess(AdvOracle *oracle, int q, const int *ids, int n);
+
+/* At most so many plans are asked for; from then on adv_oracle_ask answers with the cheapest known plan that the set allows. 0: no limit. */
+void adv_oracle_limit(AdvOracle *oracle, uint64_t max_calls);
+bool adv_oracle_is_exhausted(const AdvOracle *oracle);
+
 /* Whether the candidate could change the plan of query q at all. */
 bool adv_oracle_relevant(AdvOracle *oracle, int q, int candidate);
 

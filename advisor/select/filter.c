@@ -6,6 +6,7 @@
 #define TOURNAMENT 40 /* candidates of one table in one question; the planner slows down with more */
 #define PEEL_ROUNDS 4
 #define NARROW_ROUNDS 2
+#define OTHERS_ROUNDS 2
 
 typedef struct Filter {
     AdvArena *arena;
@@ -46,6 +47,8 @@ static const AdvAnswer *ask(Filter *f, const int *ids, int n)
     const AdvAnswer *answer = adv_oracle_ask(f->oracle, f->q, ids, n);
     if (answer->cost < f->list->best[f->q])
         f->list->best[f->q] = answer->cost;
+    for (int i = 0; i < answer->used.n; i++)
+        f->list->evidence[f->q][answer->used.ids[i]] = true;
     return answer;
 }
 
@@ -144,8 +147,24 @@ static void filter_query(Filter *f, const int *from, int n_from)
     peel(f, few, m, 1);
 }
 
+/* What other statements chose may help this one too, which did not ask for exactly that. */
+static void meet_others(Filter *f)
+{
+    int *ids = ADV_NEW_ARRAY(f->arena, int, f->pool->n + 1), n = 0;
+    for (int i = 0; i < f->pool->n; i++)
+        if (f->chosen[i] && adv_oracle_relevant(f->oracle, f->q, i))
+            ids[n++] = i;
+    n = tournament(f, ids, n);
+    peel(f, ids, n, OTHERS_ROUNDS);
+}
+
+bool adv_shortlist_has_evidence(const AdvShortlist *list, int q, int candidate)
+{
+    return candidate >= list->n_known || list->evidence[q][candidate];
+}
+
 /* A covering winner brings along the same keys without INCLUDE: smaller, and perhaps nearly as good. */
-static void add_plain_versions(Filter *f)
+static void add_plain_versions(Filter *f, int n_queries)
 {
     for (int i = 0; i < f->pool->n; i++) {
         if (!f->chosen[i] || f->pool->items[i]->def.n_include == 0)
@@ -153,8 +172,11 @@ static void add_plain_versions(Filter *f)
         AdvIndex plain = f->pool->items[i]->def;
         plain.n_include = 0;
         for (int k = 0; k < f->pool->n; k++)
-            if (adv_index_same(&f->pool->items[k]->def, &plain))
+            if (adv_index_same(&f->pool->items[k]->def, &plain)) {
                 f->chosen[k] = true;
+                for (int q = 0; q < n_queries; q++)
+                    f->list->evidence[q][k] = f->list->evidence[q][k] || f->list->evidence[q][i];
+            }
     }
 }
 
@@ -165,12 +187,19 @@ void adv_filter(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWork
     ret_list->best = ADV_NEW_ARRAY(arena, double, workload->n_queries + 1);
     Filter f = {.arena = arena, .oracle = oracle, .pool = pool, .list = ret_list};
     f.chosen = ADV_NEW_ARRAY(arena, bool, pool->n + 1);
+    ret_list->n_known = pool->n;
+    ret_list->evidence = ADV_NEW_ARRAY(arena, bool *, workload->n_queries + 1);
+    for (int q = 0; q < workload->n_queries; q++)
+        ret_list->evidence[q] = ADV_NEW_ARRAY(arena, bool, pool->n + 1);
     for (f.q = 0; f.q < workload->n_queries; f.q++) {
         ret_list->best[f.q] = workload->queries[f.q]->cost_today;
         if (n_ids[f.q] > 0 && workload->queries[f.q]->weight > 0)
             filter_query(&f, ids[f.q], n_ids[f.q]);
     }
-    add_plain_versions(&f);
+    add_plain_versions(&f, workload->n_queries);
+    for (f.q = 0; f.q < workload->n_queries; f.q++)
+        if (n_ids[f.q] > 0 && workload->queries[f.q]->weight > 0)
+            meet_others(&f);
     ret_list->ids = ADV_NEW_ARRAY(arena, int, pool->n + 1);
     for (int i = 0; i < pool->n; i++)
         if (f.chosen[i])

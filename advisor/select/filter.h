@@ -14,7 +14,12 @@ typedef struct AdvShortlist {
     int n_joint;
     AdvIdSet *joint;  /* sets of two and more that one plan used together */
     double *best;     /* by statement: the lowest cost seen */
+    int n_known;      /* candidates that existed then */
+    bool **evidence;  /* [statement][candidate]: some plan of the statement has used it */
 } AdvShortlist;
+
+/* Whether the candidate may change the statement's plan, as far as the filter's plans tell; later candidates always may. */
+bool adv_shortlist_has_evidence(const AdvShortlist *list, int q, int candidate);
 
 void adv_filter(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWorkload *workload, int *const *ids,
                 const int *n_ids, AdvShortlist *ret_list);
