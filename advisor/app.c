@@ -10,6 +10,7 @@
 #include "advisor/catalog/replica.h"
 #include "advisor/catalog/snapshot.h"
 #include "advisor/cost/model.h"
+#include "advisor/cost/sample.h"
 #include "advisor/cost/write_cost.h"
 #include "advisor/select/cover.h"
 #include "advisor/source/file.h"
@@ -248,6 +249,9 @@ void adv_app_advise(App *app)
     for (int q = 0; q < w->n_queries; q++)
         if (w->queries[q]->weight > 0)
             adv_generate(pool, w, w->queries[q], &ids[q], &n_ids[q]);
+    adv_bound_distinct(app->catalog);
+    if (!options->no_sample)
+        adv_sample_tables(app->db, app->catalog, pool);
     for (int i = 0; i < pool->n; i++)
         adv_price(app->catalog, w, w->unit, pool->items[i]);
     AdvOracle *oracle = adv_oracle_create(app->arena, pool, w, backend);

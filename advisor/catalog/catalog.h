@@ -38,7 +38,28 @@ typedef struct AdvColumn {
     double *mcf;
     int n_hist;
     const char **hist;
+    double n_elements;        /* arrays and tsvector: elements of a value on average; 0 unknown */
+    double elements_distinct; /* among the common ones */
 } AdvColumn;
+
+/* What a sample of the rows told of an expression. */
+typedef struct AdvExprStats {
+    const char *expr;
+    int len; /* as in AdvColumn */
+    int align;
+    bool dedup;
+    double avg_width, variance, null_frac;
+    double distinct;
+} AdvExprStats;
+
+#define ADV_SAMPLE_KEYS_MAX 8
+
+/* Hashes of some rows' values, for how many different combinations there are. */
+typedef struct AdvSample {
+    int n_rows;
+    int n_columns;
+    const uint64_t **hashes; /* [column - 1][row]; NULL: column not sampled */
+} AdvSample;
 
 typedef struct AdvIndexKey {
     int column;          /* 1-based index into columns; 0: an expression */
@@ -128,6 +149,9 @@ struct AdvTable {
     AdvForeignKey **fks;
     int n_referrers;       /* where this table is the parent */
     AdvForeignKey **referrers;
+    int n_exprs;
+    AdvExprStats *exprs;
+    AdvSample *sample;     /* NULL: none was taken */
     bool referenced;       /* some statement of the workload uses it */
 };
 

@@ -152,7 +152,7 @@ static PwErr load_columns(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
 {
     AdvRows rows;
     /* equal: values that compare equal are identical, so the b-tree can keep them once: the operator class says
-     * so by its support function 4 (PostgreSQL 13 and later). Not so char(n): built indexes show no sharing. */
+     * so by its support function 4 (PostgreSQL 13 and later). */
     static const char sql[] =
         "WITH types AS (SELECT t.oid, CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END AS base"
         "  FROM pg_catalog.pg_type t),"
@@ -163,8 +163,7 @@ static PwErr load_columns(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         " a.attnotnull,"
         " b.typname = 'varchar' OR b.typtype = 'e' OR b.typtype = 'r' OR b.typcategory = 'A' OR c.opcfamily IS NOT NULL,"
         " b.typname = 'varchar' OR b.typtype = 'e' OR EXISTS (SELECT 1 FROM pg_catalog.pg_amproc p"
-        "  WHERE p.amprocfamily = c.opcfamily AND p.amproclefttype = c.opcintype AND p.amprocnum = 4"
-        "  AND b.typname <> 'bpchar'),"
+        "  WHERE p.amprocfamily = c.opcfamily AND p.amproclefttype = c.opcintype AND p.amprocnum = 4),"
         " coalesce((SELECT l.collprovider = 'd' AND (SELECT d.datcollate IN ('C', 'POSIX') FROM pg_catalog.pg_database d"
         "   WHERE d.datname = pg_catalog.current_database()) OR l.collcollate IN ('C', 'POSIX')"
         "   FROM pg_catalog.pg_collation l WHERE l.oid = a.attcollation), false),"
@@ -420,7 +419,9 @@ PwErr adv_load_statistics(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         "SELECT c.oid, s.attname, s.null_frac, s.avg_width, s.n_distinct, s.correlation,"
         " CASE WHEN w.wanted THEN pg_catalog.to_json(s.most_common_vals::text::text[]) END,"
         " CASE WHEN w.wanted THEN pg_catalog.to_json(s.most_common_freqs::text::text[]) END,"
-        " CASE WHEN w.wanted THEN pg_catalog.to_json(s.histogram_bounds::text::text[]) END"
+        " CASE WHEN w.wanted THEN pg_catalog.to_json(s.histogram_bounds::text::text[]) END,"
+        " s.elem_count_histogram[pg_catalog.array_length(s.elem_count_histogram, 1)],"
+        " pg_catalog.array_length(s.most_common_elems::text::text[], 1)"
         " FROM pg_catalog.pg_stats s JOIN pg_catalog.pg_namespace n ON n.nspname = s.schemaname"
         " JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = s.tablename"
         " CROSS JOIN LATERAL (SELECT c.oid = ANY ($1::pg_catalog.oid[]) AS wanted) w"
@@ -448,6 +449,8 @@ PwErr adv_load_statistics(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         for (int k = 0; k < c->n_mcv; k++)
             c->mcf[k] = strtod(freqs[k], NULL);
         c->hist = json_texts(catalog, adv_db_cell(&rows, i, 8), &c->n_hist);
+        c->n_elements = num_cell(&rows, i, 9, 0); /* the last number of the histogram is the average */
+        c->elements_distinct = num_cell(&rows, i, 10, 0);
     }
     adv_db_free_rows(&rows);
     return PW_OK;

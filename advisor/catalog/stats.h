@@ -21,4 +21,10 @@ const char *adv_column_typical(const AdvTable *table, int column, int nth);
 /* -1, 0, 1 in the order of the column's type, as far as texts tell. */
 int adv_compare_values(const AdvColumn *column, const char *a, const char *b);
 
+/* What a sample told of an expression; NULL: nothing. */
+const AdvExprStats *adv_table_expr(const AdvTable *table, const char *expr);
+
+/* Different combinations of the columns in the whole table: `product` of their own numbers unless a sample shows that they depend on each other. */
+double adv_table_distinct(const AdvTable *table, const int *columns, int n, double product);
+
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* size.h - how large a b-tree really becomes, by the rules of PostgreSQL's nbtree: tuple alignment, page layout,
+/* size.h - how large an index really becomes when it is built, by PostgreSQL's rules: tuple alignment, page layout,
  * fill factor 90 and one posting list for equal keys (PostgreSQL 13 and later). Pure functions. */
 #ifndef ADVISOR_COST_SIZE_H
 #define ADVISOR_COST_SIZE_H
@@ -13,7 +13,9 @@ typedef struct AdvSize {
     int height; /* levels above the leaves */
 } AdvSize;
 
-/* `fraction`: the share of the rows that the index holds. */
+/* Any method. `fraction`: the share of the rows that the index holds. */
 AdvSize adv_index_size(const AdvIndex *index, double fraction);
+
+AdvSize adv_btree_size(const AdvIndex *index, double fraction);
 
 #endif

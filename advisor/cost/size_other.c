@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: ISC */
+/* size_other.c - sizes of indexes that are no b-trees: hash, BRIN, GIN. */
+#include <math.h>
+
+#include "advisor/catalog/stats.h"
+#include "advisor/cost/size.h"
+
+#define PAGE 8192.0
+#define PAGES_PER_RANGE 128.0
+#define HASH_ITEM 20.0 /* header, code and line pointer */
+#define HASH_FILL (PAGE * 0.75)
+
+/* Buckets come in powers of two, from 1024 on in quarters of one; all are made at once. */
+static double hash_pages(const AdvIndex *index, double rows)
+{
+    double per_bucket = floor(HASH_FILL / HASH_ITEM);
+    double wanted = fmax(ceil(rows / per_bucket), 2), buckets = 2;
+    while (buckets < wanted)
+        buckets *= 2;
+    if (buckets >= 1024)
+        for (int quarter = 1; quarter < 4; quarter++)
+            if (buckets / 2 * (1 + quarter / 4.0) >= wanted) {
+                buckets = buckets / 2 * (1 + quarter / 4.0);
+                break;
+            }
+    /* A value with more rows than a page holds needs pages behind its bucket. */
+    const AdvColumn *c = index->keys[0].column ? adv_column(index->table, index->keys[0].column) : NULL;
+    double on_page = floor((PAGE - 40) / HASH_ITEM), overflow = 0;
+    for (int i = 0; c && i < c->n_mcv; i++)
+        overflow += floor(c->mcf[i] * rows / on_page);
+    double distinct = c ? adv_column_distinct(index->table, index->keys[0].column) : rows;
+    double group = rows / fmax(fmin(distinct, rows), 1);
+    if (distinct < buckets && group > on_page)
+        overflow = fmax(overflow, distinct * floor(group / on_page));
+    else if (rows / buckets > 0.85 * on_page)
+        overflow += buckets * 0.2; /* chance fills some buckets more than others */
+    return buckets + overflow + 2;
+}
+
+static double brin_pages(const AdvIndex *index)
+{
+    double tuple = 16;
+    for (int i = 0; i < index->n_keys; i++)
+        tuple += 2 * (index->keys[i].column ? fmax(adv_column(index->table, index->keys[i].column)->avg_width, 4) : 8);
+    double ranges = ceil(fmax(index->table->pages, 1) / PAGES_PER_RANGE);
+    return 2 + ceil(ranges / 1360) - 1 + ceil(ranges * (ceil(tuple / 8) * 8 + 4) / (PAGE - 40));
+}
+
+/* Keys that one row brings into a GIN index, and how many different ones there are. */
+static double gin_keys(const AdvIndex *index, double rows, double *ret_distinct)
+{
+    const AdvColumn *c = index->keys[0].column ? adv_column(index->table, index->keys[0].column) : NULL;
+    const char *opclass = index->keys[0].opclass ? index->keys[0].opclass : "";
+    double width = c ? c->avg_width : 32;
+    if (strcmp(opclass, "gin_trgm_ops") == 0) {
+        *ret_distinct = fmin(rows * width, 12000);
+        return width + 2;
+    }
+    if (c && c->n_elements > 0) {
+        *ret_distinct = fmax(c->elements_distinct, 1);
+        return c->n_elements;
+    }
+    if (c && strcmp(c->base_type, "tsvector") == 0) {
+        *ret_distinct = fmax(adv_column_distinct(index->table, index->keys[0].column), 1);
+        return fmax(width / 14, 1);
+    }
+    bool path = strcmp(opclass, "jsonb_path_ops") == 0;
+    *ret_distinct = fmax(rows, 1);
+    return fmax(width / (path ? 20 : 12), 1);
+}
+
+/* Posting lists hold distances between rows, in as few bytes as they need: two for neighbours, more for rare keys. */
+static double gin_pages(const AdvIndex *index, double rows)
+{
+    double distinct, keys = gin_keys(index, rows, &distinct);
+    double postings = rows * keys, each = postings / distinct;
+    double gap = fmax(rows / fmax(each, 1), 1) / 50 * 2048;
+    double bytes = fmin(fmax(ceil(log2(fmax(gap, 2)) / 7), 1), 6);
+    /* Most keys are in many rows; those in one take an entry each, on pages that were split in halves. */
+    double entry = 24 + (index->keys[0].opclass ? 8 : 24);
+    return 2 + ceil((fmax(postings - distinct, 0) * bytes * 1.5 + distinct * entry * 1.4) / (PAGE - 100));
+}
+
+AdvSize adv_index_size(const AdvIndex *index, double fraction)
+{
+    double rows = fmax(index->table->rows * fraction, 1), pages;
+    if (strcmp(index->method, "hash") == 0)
+        pages = hash_pages(index, rows);
+    else if (strcmp(index->method, "brin") == 0)
+        pages = brin_pages(index);
+    else if (strcmp(index->method, "gin") == 0)
+        pages = gin_pages(index, rows);
+    else
+        return adv_btree_size(index, fraction);
+    return (AdvSize){.bytes = pages * PAGE, .pages = pages, .leaf_pages = pages};
+}
