@@ -250,7 +250,7 @@ void adv_app_advise(App *app)
         if (w->queries[q]->weight > 0)
             adv_generate(pool, w, w->queries[q], &ids[q], &n_ids[q]);
     adv_bound_distinct(app->catalog);
-    if (!options->no_sample)
+    if (!options->no_sample && app->db)
         adv_sample_tables(app->db, app->catalog, pool);
     for (int i = 0; i < pool->n; i++)
         adv_price(app->catalog, w, w->unit, pool->items[i]);

@@ -62,8 +62,21 @@ bool adv_index_same(const AdvIndex *a, const AdvIndex *b)
     return true;
 }
 
+/* Of other methods: the same key, and an operator class that knows at least the same operators. */
+static bool serves_otherwise(const AdvIndex *wide, const AdvIndex *narrow)
+{
+    if (wide->table != narrow->table || strcmp(wide->method, narrow->method) != 0 || strcmp(wide->method, "btree") == 0 ||
+        (wide->predicate && !pw_str_equal(wide->predicate, narrow->predicate)) || wide->n_keys != 1 || narrow->n_keys != 1)
+        return false;
+    const AdvIndexKey *a = &wide->keys[0], *b = &narrow->keys[0];
+    bool knows = pw_str_equal(a->opclass, b->opclass) || (!a->opclass && b->opclass && strcmp(b->opclass, "jsonb_path_ops") == 0);
+    return a->column == b->column && pw_str_equal(a->expr, b->expr) && knows;
+}
+
 bool adv_index_serves(const AdvIndex *wide, const AdvIndex *narrow)
 {
+    if (serves_otherwise(wide, narrow))
+        return true;
     if (wide->table != narrow->table || strcmp(wide->method, "btree") != 0 || strcmp(narrow->method, "btree") != 0 ||
         wide->n_keys < narrow->n_keys || !keys_match(wide, narrow, narrow->n_keys))
         return false;
@@ -154,7 +167,6 @@ int adv_pool_add(AdvPool *pool, const AdvIndex *def)
     AdvCandidate *c = ADV_NEW(pool->arena, AdvCandidate);
     c->id = pool->n;
     c->def = *def;
-    c->def.method = "btree";
     c->def.keys = adv_arena_grow(pool->arena, def->keys, (size_t)def->n_keys * sizeof(*def->keys),
                                  ((size_t)def->n_keys + 1) * sizeof(*def->keys));
     c->def.include = adv_arena_grow(pool->arena, def->include, (size_t)def->n_include * sizeof(*def->include),

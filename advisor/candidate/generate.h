@@ -11,6 +11,9 @@
 /* Adds the candidates of one statement to the pool and their ids (each once) to *ids. */
 void adv_generate(AdvPool *pool, const AdvWorkload *workload, const AdvQuery *query, int **ids, int *n_ids);
 
+/* The same for other methods than b-tree, of one table of the statement. */
+void adv_generate_other(AdvPool *pool, const AdvQuery *query, int rel, int **ids, int *n_ids);
+
 /* Tables below this are read faster than an index on them. */
 bool adv_table_is_small(const AdvTable *table);
 

@@ -55,6 +55,7 @@ static void add_pred(AdvRoles *roles, AdvArena *arena, const AdvFacts *facts, co
     case ADV_PRED_NE:
     case ADV_PRED_INFIX:
     case ADV_PRED_OPAQUE:
+    case ADV_PRED_CONTAINS:
     case ADV_PRED_COUNT:
         return;
     }
@@ -184,6 +185,7 @@ const char *adv_pred_sql(AdvArena *arena, const AdvTable *table, const AdvPred *
     case ADV_PRED_NE:
     case ADV_PRED_INFIX:
     case ADV_PRED_OPAQUE:
+    case ADV_PRED_CONTAINS:
     case ADV_PRED_COUNT:
         return NULL;
     }

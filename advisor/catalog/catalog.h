@@ -177,6 +177,8 @@ typedef struct AdvCatalog {
     bool has_hypopg;
     const char *hypopg_schema;
     const char *hypopg_version;
+    const char *trgm_schema; /* of the extension pg_trgm; NULL: not there */
+    bool trgm_on_path;
     bool is_standby;
     bool offline;          /* from a snapshot: there is no server to ask */
 } AdvCatalog;

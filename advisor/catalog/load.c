@@ -62,7 +62,11 @@ static PwErr load_server(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         " pg_catalog.current_setting('cpu_operator_cost'),"
         " (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'effective_cache_size'),"
         " (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'work_mem'),"
-        " extract(epoch FROM pg_catalog.now() - pg_catalog.pg_postmaster_start_time()) / 86400, current_user";
+        " extract(epoch FROM pg_catalog.now() - pg_catalog.pg_postmaster_start_time()) / 86400, current_user,"
+        " (SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace"
+        "  WHERE e.extname = 'pg_trgm' AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')),"
+        " (SELECT n.nspname = ANY (pg_catalog.current_schemas(false)) FROM pg_catalog.pg_extension e"
+        "  JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm')";
     if (adv_db_query(db, sql, 0, NULL, &rows))
         return failed(db, catalog, "the server's settings", ret_why);
     catalog->server_version = dup_cell(catalog, &rows, 0, 0);
@@ -84,6 +88,8 @@ static PwErr load_server(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
     s->cpu_operator_cost = num_cell(&rows, 0, 11, 0.0025);
     s->effective_cache_size = num_cell(&rows, 0, 12, 524288);
     s->work_mem = num_cell(&rows, 0, 13, 4096) * 1024;
+    catalog->trgm_schema = dup_cell(catalog, &rows, 0, 16);
+    catalog->trgm_on_path = bool_cell(&rows, 0, 17);
     adv_db_free_rows(&rows);
     return PW_OK;
 }

@@ -17,7 +17,7 @@
 static const AdvField catalog_rows[] = {
     F(AdvCatalog, TEXT, server_version), F(AdvCatalog, TEXT, database),           F(AdvCatalog, INT, server_version_num),
     F(AdvCatalog, NUMBER, stats_age_days), F(AdvCatalog, BOOL, stats_age_is_least), F(AdvCatalog, INT, n_replicas),
-    F(AdvCatalog, BOOL, is_standby),
+    F(AdvCatalog, BOOL, is_standby),  F(AdvCatalog, TEXT, trgm_schema), F(AdvCatalog, BOOL, trgm_on_path),
 };
 
 static const AdvField settings_rows[] = {
@@ -42,7 +42,7 @@ static const AdvField column_rows[] = {
     F(AdvColumn, BOOL, btree),      F(AdvColumn, BOOL, dedup),        F(AdvColumn, BOOL, collation_c),  F(AdvColumn, BOOL, expression_only),
     F(AdvColumn, BOOL, has_stats),  F(AdvColumn, NUMBER, null_frac),  F(AdvColumn, NUMBER, avg_width),  F(AdvColumn, NUMBER, n_distinct),
     F(AdvColumn, NUMBER, correlation), F_LIST(AdvColumn, TEXTS, mcv, n_mcv), F_LIST(AdvColumn, NUMBERS, mcf, n_mcv),
-    F_LIST(AdvColumn, TEXTS, hist, n_hist),
+    F_LIST(AdvColumn, TEXTS, hist, n_hist), F(AdvColumn, NUMBER, n_elements), F(AdvColumn, NUMBER, elements_distinct),
 };
 
 static const AdvField index_rows[] = {

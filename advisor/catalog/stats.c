@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "advisor/catalog/stats.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -131,6 +132,17 @@ static double eq_selectivity(const AdvTable *table, const AdvPred *pred, const A
     return adv_value_selectivity(table, pred->column, value->kind == ADV_VALUE_LITERAL ? value->text : NULL);
 }
 
+/* As the planner does it: each letter that is no wildcard leaves a fifth. */
+static double infix_selectivity(const AdvPred *pred)
+{
+    double s = 1;
+    if (pred->lo.kind != ADV_VALUE_LITERAL || !pred->lo.text)
+        return 0.005;
+    for (const char *p = pred->lo.text; *p && s > 1e-4; p++)
+        s *= isalnum((unsigned char)*p) ? 0.2 : 1;
+    return fmin(fmax(s, 1e-4), 0.5);
+}
+
 double adv_pred_selectivity(const AdvTable *table, const AdvPred *pred)
 {
     const AdvColumn *c = adv_column(table, pred->column);
@@ -159,7 +171,9 @@ double adv_pred_selectivity(const AdvTable *table, const AdvPred *pred)
     case ADV_PRED_NE:
         return c->has_stats ? clamp(1 - c->null_frac - 1 / adv_column_distinct(table, pred->column)) : 0.995;
     case ADV_PRED_INFIX:
-        return 0.02;
+        return infix_selectivity(pred);
+    case ADV_PRED_CONTAINS:
+        return c->n_elements > 0 && c->elements_distinct > 0 ? clamp(c->n_elements / fmax(c->elements_distinct, c->n_elements)) : 0.01;
     case ADV_PRED_OPAQUE:
         return 0.1;
     case ADV_PRED_COUNT:

@@ -21,6 +21,14 @@ static void walk(AdvArena *arena, const json_t *node, AdvPlan *plan)
         add_name(arena, &plan->indexes, &plan->n_indexes, index);
     if (type && relation && strcmp(type, "Seq Scan") == 0)
         add_name(arena, &plan->seq_scans, &plan->n_seq_scans, relation);
+    if (type && relation && strcmp(type, "Seq Scan") == 0) {
+        const char *alias = json_string_value(json_object_get(node, "Alias"));
+        ADV_ROOM(arena, plan->whole, plan->n_whole);
+        plan->whole[plan->n_whole++] =
+            (AdvWholeScan){.table = adv_arena_strdup(arena, relation), .alias = adv_arena_strdup(arena, alias ? alias : relation),
+                           .cost = json_number_value(json_object_get(node, "Total Cost")),
+                           .rows = json_number_value(json_object_get(node, "Plan Rows"))};
+    }
     const json_t *children = json_object_get(node, "Plans");
     for (size_t i = 0; i < json_array_size(children); i++)
         walk(arena, json_array_get(children, i), plan);

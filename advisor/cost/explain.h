@@ -5,6 +5,14 @@
 
 #include "advisor/arena.h"
 
+/* A table read whole. */
+typedef struct AdvWholeScan {
+    const char *table;
+    const char *alias;
+    double cost; /* of one time */
+    double rows; /* that pass its conditions */
+} AdvWholeScan;
+
 typedef struct AdvPlan {
     double cost;
     double rows;
@@ -12,6 +20,8 @@ typedef struct AdvPlan {
     const char **indexes; /* names, each once; hypothetical ones as HypoPG calls them */
     int n_seq_scans;
     const char **seq_scans; /* tables read whole */
+    int n_whole;
+    AdvWholeScan *whole; /* each time that one is read */
 } AdvPlan;
 
 PW_MUSTCHECK PwErr adv_plan_parse(AdvArena *arena, const char *json, AdvPlan *ret_plan);

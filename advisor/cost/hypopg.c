@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "advisor/cost/hypopg.h"
 
+#include <math.h>
 #include <stdlib.h>
 
+#include "advisor/catalog/stats.h"
+#include "advisor/cost/gin.h"
+#include "advisor/cost/scan.h"
 #include "advisor/text.h"
 
 typedef struct Hypothetical {
@@ -14,6 +18,7 @@ struct AdvHypopg {
     AdvArena *arena;
     AdvArena *scratch; /* of one question */
     AdvDb *db;
+    const AdvCatalog *catalog;
     const char *schema; /* quoted */
     const char *reset_sql;
     AdvCostBackend backend;
@@ -53,6 +58,8 @@ static PwErr reset(AdvHypopg *h)
 
 static bool is_refused(const AdvHypopg *h, const AdvCandidate *candidate)
 {
+    if (strcmp(candidate->def.method, "gin") == 0)
+        return true;
     for (int i = 0; i < h->n_refused; i++)
         if (h->refused[i] == candidate)
             return true;
@@ -185,6 +192,42 @@ static void find_used(const AdvHypopg *h, const AdvPlan *plan, AdvCandidate *con
     }
 }
 
+/* HypoPG has no GIN. Where the plan reads a table whole, and a GIN index would find the rows of one of the conditions, our
+ * own formula takes the place of that scan. */
+static double use_gin(const AdvHypopg *h, const AdvQuery *query, const AdvPlan *plan, AdvCandidate *const *set, int n, bool *used)
+{
+    const AdvFacts *facts = query->bound_facts ? query->bound_facts : query->facts;
+    double cost = plan->cost;
+    for (int s = 0; s < plan->n_whole; s++) {
+        const AdvWholeScan *scan = &plan->whole[s];
+        double best = scan->cost;
+        int chosen = -1;
+        for (int i = 0; i < n; i++)
+            for (int r = 0; r < facts->n_rels && strcmp(set[i]->def.method, "gin") == 0; r++) {
+                const AdvRel *rel = &facts->rels[r];
+                if (rel->kind != ADV_REL_TABLE || rel->table != set[i]->def.table || strcmp(rel->table->name, scan->table) != 0 ||
+                    (rel->alias && strcmp(rel->alias, scan->alias) != 0))
+                    continue;
+                const AdvPred *pred = adv_gin_serves(facts, r, &set[i]->def);
+                if (!pred)
+                    continue;
+                /* The other conditions on the table sift what the index brings. */
+                double others = fmax(adv_rel_selectivity(facts, r) / fmax(adv_pred_selectivity(rel->table, pred), 1e-9), 1e-6);
+                double rows = fmin(scan->rows / fmin(others, 1), rel->table->rows);
+                double mine = adv_gin_cost(&h->catalog->settings, &set[i]->def, set[i]->bytes / 8192, pred, rows);
+                if (mine < best) {
+                    best = mine;
+                    chosen = i;
+                }
+            }
+        if (chosen >= 0) {
+            used[chosen] = true;
+            cost = fmax(cost - (scan->cost - best), best);
+        }
+    }
+    return cost;
+}
+
 static PwErr hypopg_cost(void *self, const AdvQuery *query, AdvCandidate *const *set, int n, double *ret_cost,
                          bool *used)
 {
@@ -201,7 +244,7 @@ static PwErr hypopg_cost(void *self, const AdvQuery *query, AdvCandidate *const 
     if (!err)
         find_used(h, &plan, set, n, used);
     if (!err)
-        *ret_cost = plan.cost;
+        *ret_cost = use_gin(h, query, &plan, set, n, used);
     h->scratch = NULL;
     adv_arena_destroy(scratch);
     return err;
@@ -274,6 +317,7 @@ PwErr adv_hypopg_create(AdvArena *arena, AdvDb *db, AdvCatalog *catalog, AdvHypo
     AdvHypopg *h = ADV_NEW(arena, AdvHypopg);
     h->arena = arena;
     h->db = db;
+    h->catalog = catalog;
     h->schema = adv_quote_ident(arena, catalog->hypopg_schema);
     h->reset_sql = adv_arena_printf(arena, "SELECT %s.hypopg_reset()", h->schema);
     h->backend = (AdvCostBackend){.self = h, .name = "hypopg", .cost = hypopg_cost};

@@ -64,6 +64,8 @@ static bool leads(const AdvFacts *facts, int rel, const AdvIndexKey *key)
 
 static bool covers(const AdvRel *rel, const AdvIndex *def)
 {
+    if (strcmp(def->method, "btree") != 0)
+        return false;
     for (int c = 0; c < rel->table->n_columns; c++)
         if (rel->used[c] && !adv_index_has_column(def, c + 1))
             return false;

@@ -6,6 +6,7 @@
 
 #include "advisor/candidate/roles.h"
 #include "advisor/catalog/stats.h"
+#include "advisor/cost/gin.h"
 
 typedef struct Match {
     double boundary;  /* share of the index that is walked */
@@ -173,10 +174,73 @@ static bool covers(const AdvScanWish *wish, const AdvIndex *index)
     return true;
 }
 
+static AdvScan gin_scan(const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *index)
+{
+    AdvScan scan = {.cost = INFINITY};
+    const AdvPred *pred = adv_gin_serves(wish->facts, wish->rel, index->def);
+    if (!pred || wish->bound)
+        return scan;
+    scan.cost = adv_gin_cost(c, index->def, index->size.pages, pred, index->def->table->rows * adv_pred_selectivity(index->def->table, pred));
+    if (index->place >= 0)
+        scan.used[scan.n_used++] = index->place;
+    return scan;
+}
+
+/* Only whole ranges of pages are skipped; what is in them is read and checked. */
+static AdvScan brin_scan(const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *index)
+{
+    AdvScan scan = {.cost = INFINITY};
+    const AdvTable *t = index->def->table;
+    double share = 1, pages = fmax(t->pages, 1);
+    for (int i = 0; i < wish->facts->n_preds && !wish->bound; i++) {
+        const AdvPred *pred = &wish->facts->preds[i];
+        bool first = true;
+        if (pred->rel != wish->rel || pred->or_group || !matches_key(pred, &index->def->keys[0], wish->rel))
+            continue;
+        if (pred->kind == ADV_PRED_RANGE)
+            share = fmin(share, adv_range_selectivity(wish->facts, pred, &first));
+        else if (pred->kind == ADV_PRED_EQ)
+            share = fmin(share, adv_pred_selectivity(t, pred));
+    }
+    double order = index->def->keys[0].column ? fabs(adv_column(t, index->def->keys[0].column)->correlation) : 0;
+    if (share >= 1 || order < 0.1)
+        return scan;
+    double ranges = ceil(pages / 128), visited = fmin((ceil(share * ranges) + 1) * 128 / order, pages);
+    scan.cost = index->size.pages * c->random_page_cost + ranges * c->cpu_operator_cost * 128 * 0.1 + visited * c->seq_page_cost +
+                visited / pages * t->rows * (c->cpu_tuple_cost + n_quals(wish) * c->cpu_operator_cost);
+    if (index->place >= 0)
+        scan.used[scan.n_used++] = index->place;
+    return scan;
+}
+
+/* Finds the pages of one value, nothing else. */
+static AdvScan hash_scan(const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *index)
+{
+    AdvScan scan = {.cost = INFINITY};
+    const AdvTable *t = index->def->table;
+    for (int i = 0; i < wish->facts->n_preds; i++) {
+        const AdvPred *pred = &wish->facts->preds[i];
+        if (pred->or_group || pred->kind != ADV_PRED_EQ || !matches_key(pred, &index->def->keys[0], wish->rel))
+            continue;
+        double rows = fmax(t->rows * adv_pred_selectivity(t, pred), 1);
+        scan.cost = c->random_page_cost + rows * (c->cpu_index_tuple_cost + c->cpu_tuple_cost) +
+                    pages_fetched(fmax(t->pages, 1), rows) * c->random_page_cost;
+    }
+    if (scan.cost < INFINITY && index->place >= 0)
+        scan.used[scan.n_used++] = index->place;
+    return scan;
+}
+
 static AdvScan index_scan(AdvArena *arena, const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *index)
 {
     const AdvTable *table = index->def->table;
     AdvScan scan = {.cost = INFINITY};
+    if (strcmp(index->def->method, "gin") == 0)
+        return gin_scan(c, wish, index);
+    if (strcmp(index->def->method, "brin") == 0)
+        return brin_scan(c, wish, index);
+    if (strcmp(index->def->method, "hash") == 0)
+        return hash_scan(c, wish, index);
     Match m = match(arena, wish, index->def);
     bool only = m.usable && !wish->no_index_only && covers(wish, index->def);
     if (!m.usable || (m.n_bound == 0 && !only && !(wish->n_order > 0 && m.ordered) && !index->def->predicate))

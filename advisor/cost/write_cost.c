@@ -10,6 +10,8 @@
  * page of rows in sequence. */
 #define ENTRY_BASE 0.5
 #define ENTRY_PER_LEVEL 0.25
+#define GIN_ENTRY 0.5   /* for each key of a row, about 8 bytes; they come in batches */
+#define BRIN_ENTRY 0.02 /* the summary of a range changes now and then */
 #define DELETE_SHARE 0.5 /* the entry goes later, when VACUUM passes */
 
 double adv_rows_written(const AdvQuery *q)
@@ -92,5 +94,9 @@ void adv_price(const AdvCatalog *catalog, const AdvWorkload *workload, double un
     double entry = ENTRY_BASE + ENTRY_PER_LEVEL * size.height;
     if (size.pages > catalog->settings.effective_cache_size)
         entry += catalog->settings.random_page_cost;
+    if (strcmp(c->def.method, "gin") == 0)
+        entry = GIN_ENTRY * size.bytes / fmax(c->def.table->rows * c->fraction, 1) / 8;
+    else if (strcmp(c->def.method, "brin") == 0)
+        entry = BRIN_ENTRY;
     c->write_cost = unit * entry * (entries + hot_lost * c->def.table->n_indexes);
 }

@@ -33,6 +33,10 @@ static const char *key_role(const AdvFacts *facts, const AdvIndex *index, int k)
                 role = "reads only the wanted range of";
             if (p->kind == ADV_PRED_PREFIX)
                 role = "finds the LIKE prefix in";
+            if (p->kind == ADV_PRED_CONTAINS)
+                role = "finds the rows by what is inside of";
+            if (p->kind == ADV_PRED_INFIX)
+                role = "finds the pattern anywhere in";
         }
         if (key->expr)
             continue;
@@ -106,6 +110,12 @@ const char *adv_caveat_create(const AdvReport *r, const AdvFinding *f)
     const AdvIndex *index = &f->create->def;
     AdvText text;
     adv_text_init(&text, r->arena);
+    if (strcmp(index->method, "gin") == 0)
+        adv_text_add(&text, "its cost comes from the advisor's own model, since HypoPG knows no GIN; words or keys that most rows have gain nothing; ");
+    if (strcmp(index->method, "brin") == 0)
+        adv_text_addf(&text, "rows that are inserted out of the order of %s make it useless; ", key_name(r, index, 0));
+    if (strcmp(index->method, "hash") == 0)
+        adv_text_add(&text, "it serves equality only, no order and no range; ");
     if (index->predicate)
         adv_text_addf(&text, "statements that do not contain the condition %s cannot use it; ", index->predicate);
     if (index->n_include) {

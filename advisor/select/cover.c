@@ -65,6 +65,8 @@ static bool add_missing(AdvArena *arena, AdvIndex *def, const AdvFacts *facts)
 
 static bool plain_keys(const AdvIndex *def)
 {
+    if (strcmp(def->method, "btree") != 0)
+        return false;
     for (int k = 0; k < def->n_keys; k++)
         if (!def->keys[k].column)
             return false;

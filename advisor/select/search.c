@@ -79,6 +79,7 @@ void adv_search(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWork
     State best = starts(&s);
     search_improve(&s, &best);
     search_exact(&s, &best);
+    s.exact = true;
     search_drop_weak(&s, &best);
     finish(&s, &best, ret_selection);
 }

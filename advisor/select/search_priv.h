@@ -38,6 +38,7 @@ typedef struct Search {
     int n_moves;
     Move *moves;
     double byte_price;
+    bool exact;    /* nothing is estimated any more */
     PwUsec deadline;
     PwUsec improve_until;
     uint64_t calls_soft; /* plans after which improvements end */

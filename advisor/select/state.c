@@ -132,7 +132,7 @@ static Touch touch(const Search *s, int q)
     for (int i = 0; i < s->n_changed; i++) {
         if (!adv_oracle_relevant(s->oracle, q, s->changed[i]))
             continue;
-        if (adv_shortlist_has_evidence(&s->list, q, s->changed[i]))
+        if (s->exact || adv_shortlist_has_evidence(&s->list, q, s->changed[i]))
             return ASKED;
         touched = ESTIMATED;
     }
@@ -157,7 +157,7 @@ static double known_cost(Search *s, int q, const State *from, State *to)
     double open = weight * (upper - lower);
     if (touched == ESTIMATED)
         open = fmin(open, weight * fabs(from->costs[q] - adv_oracle_guess(s->oracle, q, to->ids, to->n)));
-    if (upper > lower && open < NOT_WORTH_ASKING * s->cost_before) {
+    if (upper > lower && !s->exact && open < NOT_WORTH_ASKING * s->cost_before) {
         to->costs[q] = touched == ESTIMATED ? fmax(lower, fmin(from->costs[q], upper)) : upper;
         return 0;
     }

@@ -133,8 +133,10 @@ static bool function_key(Analyser *a, Scope *scope, const PgQuery__FuncCall *cal
 {
     const char *name = adv_string_value(call->funcname[call->n_funcname - 1]);
     bool date_trunc = strcmp(name, "date_trunc") == 0;
+    /* With its configuration named to_tsvector does not depend on the session. */
+    bool tsvector = strcmp(name, "to_tsvector") == 0 && call->n_args == 2;
     if (call->n_funcname > 2 || call->agg_star || call->agg_distinct || call->over || call->agg_filter ||
-        call->n_agg_order > 0 || (!date_trunc && !is_immutable(name)))
+        call->n_agg_order > 0 || (!date_trunc && !tsvector && !is_immutable(name)))
         return false;
     AdvText text;
     adv_text_init(&text, a->arena);

@@ -9,6 +9,7 @@ static const char *const kind_names[] = {
     [ADV_PRED_PREFIX] = "prefix",   [ADV_PRED_IS_NULL] = "is null", [ADV_PRED_NOT_NULL] = "is not null",
     [ADV_PRED_TRUE] = "true",       [ADV_PRED_FALSE] = "false",     [ADV_PRED_NE] = "inequality",
     [ADV_PRED_INFIX] = "pattern",   [ADV_PRED_OPAQUE] = "expression",
+    [ADV_PRED_CONTAINS] = "contains",
 };
 static_assert(PW_ARRAY_LEN(kind_names) == ADV_PRED_COUNT, "one name per kind");
 
@@ -102,6 +103,57 @@ static void add_opaque(Analyser *a, Scope *scope, const Node *node, const char *
     add_pred(a, ADV_PRED_OPAQUE, &key)->why = why;
 }
 
+/* Operators that the operator classes of GIN serve, with the column on the left. */
+static bool is_gin_operator(const char *op)
+{
+    static const char *const ops[] = {"@>", "&&", "?", "?|", "?&", "@@", "@?"};
+    for (size_t i = 0; i < PW_ARRAY_LEN(ops); i++)
+        if (strcmp(ops[i], op) == 0)
+            return true;
+    return false;
+}
+
+static bool has_gin_type(const Analyser *a, const KeyRef *key)
+{
+    const AdvColumn *c = adv_column(a->facts->rels[key->rel].table, key->column);
+    if (key->expr)
+        return strncmp(key->expr, "to_tsvector(", 12) == 0;
+    return c->category == 'A' || strcmp(c->base_type, "jsonb") == 0 || strcmp(c->base_type, "tsvector") == 0;
+}
+
+/* Three characters in a row that are no wildcards: from these trigrams are made. */
+static bool has_trigram(const AdvValue *value, const char *special)
+{
+    int run = 0;
+    if (value->kind == ADV_VALUE_PARAM)
+        return true;
+    for (const char *p = value->kind == ADV_VALUE_LITERAL && value->text ? value->text : ""; *p; p++) {
+        run = strchr(special, *p) ? 0 : run + 1;
+        if (run == 3)
+            return true;
+    }
+    return false;
+}
+
+/* x @> y, tsvector @@ query, text ~ pattern: no b-tree, but GIN. */
+static bool gin_compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated)
+{
+    KeyRef key;
+    bool regex = strcmp(op, "~") == 0 || strcmp(op, "~*") == 0;
+    if (negated || (!regex && !is_gin_operator(op)) || adv_has_column(right) || !adv_as_key(a, scope, left, &key) ||
+        (!regex && !has_gin_type(a, &key)))
+        return false;
+    adv_walk_expr(a, scope, right);
+    AdvPred *pred = add_pred(a, regex ? ADV_PRED_INFIX : ADV_PRED_CONTAINS, &key);
+    pred->op = adv_arena_strdup(a->arena, op);
+    pred->lo = adv_as_value(a, right, NULL);
+    if (regex) {
+        pred->why = "a regular expression";
+        pred->trigram = has_trigram(&pred->lo, "^$.*+?()[]{}|\\");
+    }
+    return true;
+}
+
 static AdvPredKind operator_kind(const char *op, bool *ret_upper, bool *ret_known)
 {
     *ret_upper = op[0] == '<';
@@ -146,6 +198,8 @@ static void compare(Analyser *a, Scope *scope, const char *op, const Node *left,
     else if (negated && kind == ADV_PRED_NE)
         kind = ADV_PRED_EQ;
     KeyRef l, r;
+    if (!known && gin_compare(a, scope, op, left, right, negated))
+        return;
     bool left_key = known && adv_as_key(a, scope, left, &l);
     bool right_key = known && adv_as_key(a, scope, right, &r);
     if (left_key && right_key) {
@@ -327,6 +381,7 @@ static void like(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool neg
     AdvPred *pred = add_pred(a, kind, &key);
     pred->lo = value;
     pred->why = kind == ADV_PRED_INFIX ? why : NULL;
+    pred->trigram = kind == ADV_PRED_INFIX && expr->kind != PG_QUERY__A__EXPR__KIND__AEXPR_SIMILAR && has_trigram(&value, "%_");
     AdvParam context = {.rel = key.expr ? -1 : key.rel, .column = key.column, .pred = kind};
     adv_note_param(a, expr->rexpr, &context);
 }

@@ -13,7 +13,6 @@ class Judge:
         self.conn = conn
         self.statements = statements
         self.conn.execute("CREATE EXTENSION IF NOT EXISTS hypopg")
-        self.conn.execute("SET max_parallel_workers_per_gather = 0")
         self.calls = 0
         self.base = [self.cost(s) for s in statements]
 

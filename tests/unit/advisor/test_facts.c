@@ -8,7 +8,7 @@
 static const char *const signs[] = {
     [ADV_PRED_EQ] = "=",        [ADV_PRED_IN] = " in",      [ADV_PRED_RANGE] = "<>range", [ADV_PRED_PREFIX] = " prefix",
     [ADV_PRED_IS_NULL] = " null", [ADV_PRED_NOT_NULL] = " notnull", [ADV_PRED_TRUE] = " true", [ADV_PRED_FALSE] = " false",
-    [ADV_PRED_NE] = "!=",       [ADV_PRED_INFIX] = " infix", [ADV_PRED_OPAQUE] = " opaque",
+    [ADV_PRED_NE] = "!=",       [ADV_PRED_INFIX] = " infix", [ADV_PRED_OPAQUE] = " opaque", [ADV_PRED_CONTAINS] = " contains",
 };
 
 static void add_column(AdvText *t, const AdvFacts *facts, int rel, int column)
