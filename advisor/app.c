@@ -16,6 +16,7 @@
 #include "advisor/source/file.h"
 #include "advisor/source/source.h"
 #include "advisor/source/statements.h"
+#include "advisor/sql/schema.h"
 #include "advisor/text.h"
 #include "poolwise/fingerprint.h"
 
@@ -64,27 +65,33 @@ static int read_replicas(App *app)
     return ADV_EXIT_OK;
 }
 
-static int read_snapshot(App *app)
+/* A snapshot or a schema in the place of a database. */
+static int read_file(App *app)
 {
-    const char *why;
-    char *text = adv_file_read(app->arena, app->options->snapshot, &why);
+    const char *why, *note = NULL, *path = app->options->snapshot ? app->options->snapshot : app->options->schema;
+    char *text = adv_file_read(app->arena, path, &why);
     if (!text)
         return adv_app_fail(ADV_EXIT_INPUT, why);
-    PwErr err = adv_snapshot_read(app->catalog, text, &why);
+    PwErr err = app->options->snapshot ? adv_snapshot_read(app->catalog, text, &why) : adv_schema_read(app->catalog, text, &note, &why);
     free(text);
     if (err)
-        return adv_app_fail(ADV_EXIT_INPUT, adv_arena_printf(app->arena, "%s: %s", app->options->snapshot, why));
+        return adv_app_fail(ADV_EXIT_INPUT, adv_arena_printf(app->arena, "%s: %s", path, why));
+    if (note)
+        adv_report_note(&app->report, note);
     adv_workload_analyse(app->workload, app->catalog);
     adv_workload_add_fk_checks(app->workload, app->catalog);
-    adv_report_note(&app->report, "no server was asked: schema and statistics are those of the snapshot, costs come from the advisor's own model");
+    adv_report_note(&app->report, app->options->snapshot ? "no server was asked: schema and statistics are those of the snapshot, costs come from the "
+                                                           "advisor's own model"
+                                                         : "only the schema is known: sizes and values are assumed, costs come from the advisor's own "
+                                                           "model; advisor snapshot gives the real ones");
     return read_replicas(app);
 }
 
 int adv_app_read_database(App *app)
 {
     const char *why;
-    if (app->options->snapshot)
-        return read_snapshot(app);
+    if (app->options->snapshot || app->options->schema)
+        return read_file(app);
     if (adv_db_connect(app->arena, app->options->dsn, &app->db, &why))
         return adv_app_fail(ADV_EXIT_DATABASE, why);
     if (app->options->statements) {

@@ -19,6 +19,7 @@ typedef struct AdvOptions {
     PwStrList migrations; /* scripts that check looks at */
     PwStrList replica_dsns; /* servers whose index usage counts too */
     const char *dsn; /* "": libpq's defaults and environment */
+    const char *schema;   /* file of DDL instead of a database; NULL: none */
     const char *snapshot; /* file instead of a database; NULL: none */
     bool redact;     /* no values of statements or rows in what is written */
     bool values;     /* keep them in Markdown and HTML too */

@@ -11,7 +11,7 @@
 #define POOLWISE_VERSION "development"
 #endif
 
-enum { OPT_LOG = 1, OPT_SQL, OPT_STATEMENTS, OPT_VALUES, OPT_DSN, OPT_SNAPSHOT, OPT_REDACT, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_MIGRATION, OPT_FAIL_ON, OPT_SCRATCH_DSN, OPT_HELP, OPT_VERSION };
+enum { OPT_LOG = 1, OPT_SQL, OPT_STATEMENTS, OPT_VALUES, OPT_DSN, OPT_SNAPSHOT, OPT_SCHEMA, OPT_REDACT, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_MIGRATION, OPT_FAIL_ON, OPT_SCRATCH_DSN, OPT_HELP, OPT_VERSION };
 
 /* The commands that know an option, by name between blanks; "*": all. */
 typedef struct OptionRow {
@@ -25,6 +25,7 @@ static const OptionRow rows[] = {
     {{OPT_STATEMENTS, 0, "pg-stat-statements", NULL, "what the extension pg_stat_statements of the database holds"}, " report check verify "},
     {{OPT_DSN, 0, "dsn", "CONNINFO", "database to advise: libpq conninfo or URI; default: PGHOST, PGDATABASE, ..."}, " report explain check verify snapshot "},
     {{OPT_SNAPSHOT, 0, "snapshot", "FILE", "what advisor snapshot wrote, instead of a database: nothing is asked"}, " report explain check "},
+    {{OPT_SCHEMA, 0, "schema", "FILE", "what pg_dump --schema-only wrote, instead of a database; sizes are assumed"}, " report explain check "},
     {{OPT_REDACT, 0, "redact", NULL, "values in the statistics become numbers of their rank: none leaves the database"}, " snapshot "},
     {{OPT_REDACT, 0, "redact", NULL, "statements without their values (markdown, html: always, unless --values)"}, " report "},
     {{OPT_VALUES, 0, "values", NULL, "keep the values of statements in markdown and html"}, " report "},
@@ -124,6 +125,9 @@ static PwErr on_option(void *arg, int id, const char *value, char *why, size_t w
         return PW_OK;
     case OPT_SNAPSHOT:
         o->snapshot = value;
+        return PW_OK;
+    case OPT_SCHEMA:
+        o->schema = value;
         return PW_OK;
     case OPT_REDACT:
         o->redact = true;

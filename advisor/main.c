@@ -10,6 +10,17 @@ static bool has_statements(const AdvOptions *o)
     return o->logs.n > 0 || o->sql_files.n > 0 || o->statements;
 }
 
+/* Statements are advised on against one thing. */
+static int one_place(const AdvOptions *o)
+{
+    int places = (*o->dsn != 0) + (o->snapshot != NULL) + (o->schema != NULL);
+    if (places > 1)
+        return adv_usage_error("give either --dsn, --snapshot or --schema, only one of them");
+    if (o->statements && (o->snapshot || o->schema))
+        return adv_usage_error("--pg-stat-statements needs the database: give --dsn instead of --snapshot or --schema");
+    return ADV_EXIT_OK;
+}
+
 static int run_report(AdvCommandLine *line, int n_operands, char **operands)
 {
     if (n_operands > 0) {
@@ -19,11 +30,8 @@ static int run_report(AdvCommandLine *line, int n_operands, char **operands)
     }
     if (!has_statements(&line->options))
         return adv_usage_error("no workload: give a log with --log, a script with --sql, or --pg-stat-statements");
-    if (line->options.snapshot && line->options.statements)
-        return adv_usage_error("--pg-stat-statements needs the database: give --dsn instead of --snapshot");
-    if (line->options.snapshot && *line->options.dsn)
-        return adv_usage_error("give either --dsn or --snapshot");
-    return adv_app_report(&line->options);
+    int code = one_place(&line->options);
+    return code ? code : adv_app_report(&line->options);
 }
 
 static int no_operands(int n_operands, char **operands)
@@ -45,9 +53,8 @@ static int run_explain(AdvCommandLine *line, int n_operands, char **operands)
 {
     if (n_operands != 1)
         return adv_usage_error("give one statement in quotes: advisor explain \"SELECT ...\"");
-    if (line->options.snapshot && *line->options.dsn)
-        return adv_usage_error("give either --dsn or --snapshot");
-    return adv_command_explain(&line->options, operands[0]);
+    int code = one_place(&line->options);
+    return code ? code : adv_command_explain(&line->options, operands[0]);
 }
 
 static int run_check(AdvCommandLine *line, int n_operands, char **operands)
@@ -58,9 +65,8 @@ static int run_check(AdvCommandLine *line, int n_operands, char **operands)
         return code;
     if (!has_statements(o) && o->migrations.n == 0)
         return adv_usage_error("nothing to check: give statements with --sql or --log, or a migration with --migration");
-    if (o->snapshot && (*o->dsn || o->statements))
-        return adv_usage_error("give either --dsn or --snapshot");
-    return adv_command_check(o);
+    code = one_place(o);
+    return code ? code : adv_command_check(o);
 }
 
 static int run_diff(AdvCommandLine *line, int n_operands, char **operands)
@@ -92,6 +98,7 @@ static const AdvCommand commands[] = {
                "  advisor report --sql slow.sql --dsn dbname=shop --format sql > indexes.sql && psql -f indexes.sql shop\n"
                "  advisor report --log /var/log/postgresql/postgresql-15-main.log --dsn dbname=shop\n"
                "  advisor report --pg-stat-statements --dsn dbname=shop --format html > advice.html\n"
+               "  pg_dump --schema-only shop > shop.sql && advisor report --sql queries.sql --schema shop.sql\n"
                "  advisor report --log queries.jsonl --snapshot shop.json   # no connection; see advisor snapshot\n"
                "  echo \"SELECT * FROM orders WHERE customer_id = 7\" | advisor report --sql - --dsn dbname=shop\n"
                "\n"

@@ -3,6 +3,7 @@
 
 #include "advisor/sql/analyse_priv.h"
 #include "advisor/sql/parse.h"
+#include "advisor/sql/types.h"
 
 typedef struct Reader {
     AdvMigration *migration;
@@ -199,8 +200,9 @@ static void read_column_constraints(Reader *r, AdvTable *table, const PgQuery__C
 static void set_column(Reader *r, AdvColumn *c, const PgQuery__ColumnDef *def)
 {
     const char *type = def->type_name ? adv_arena_strdup(r->arena, adv_type_name(def->type_name)) : "";
-    *c = (AdvColumn){.name = adv_arena_strdup(r->arena, def->colname), .type = type, .base_type = type, .len = -1, .align = 4, .category = 'U',
-                     .btree = true, .avg_width = 16, .n_distinct = -0.1};
+    *c = (AdvColumn){.name = adv_arena_strdup(r->arena, def->colname), .type = type, .base_type = type, .n_distinct = -0.1};
+    adv_type_facts(c);
+    c->not_null = def->is_not_null;
 }
 
 static void create_table(Reader *r, const PgQuery__CreateStmt *stmt)
@@ -213,6 +215,9 @@ static void create_table(Reader *r, const PgQuery__CreateStmt *stmt)
     AdvTable *table = adv_catalog_add_table(r->catalog, schema_of(stmt->relation) ? stmt->relation->schemaname : "public",
                                             stmt->relation->relname, n);
     table->oid = r->next_oid++;
+    table->path_rank = strcmp(table->schema, "public") == 0 ? 0 : -1;
+    if (stmt->partspec)
+        table->kind = 'p';
     n = 0;
     for (size_t i = 0; i < stmt->n_table_elts; i++)
         if (stmt->table_elts[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF)

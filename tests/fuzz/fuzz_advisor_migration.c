@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* Migrations: any text leaves a catalog whose indexes and keys name columns that exist. */
+/* Migrations and schemas: any text leaves a catalog whose indexes and keys name columns that exist. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "advisor/sql/migration.h"
+#include "advisor/sql/schema.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,6 +37,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; i < migration.n; i++)
         if (!migration.changes[i].name || migration.changes[i].line < 1)
             abort();
+    AdvCatalog *schema = adv_catalog_create(arena);
+    const char *note, *why = NULL;
+    if (!adv_schema_read(schema, adv_arena_strndup(arena, (const char *)data, size), &note, &why))
+        for (int i = 0; i < schema->n_tables; i++)
+            check_table(schema->tables[i]);
+    else if (!why)
+        abort();
     adv_arena_destroy(arena);
     return 0;
 }
