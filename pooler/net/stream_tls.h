@@ -48,14 +48,17 @@ size_t stream_tls_endpoint_hash(const Stream *s, uint8_t hash[STREAM_TLS_HASH_MA
 
 const char *stream_tls_reason(const Stream *s); /* as stream_error; NULL: errno has it */
 
+/* Never inlined: the plain path must stay small enough to be inlined itself. */
+#define STREAM_APART __attribute__((noinline))
+
 /* As stream_recv. */
-ssize_t stream_tls_recv(Stream *s, void *buf, size_t n);
+STREAM_APART ssize_t stream_tls_recv(Stream *s, void *buf, size_t n);
 /* Bytes taken; -1 would block; -2 the peer is gone. */
-ssize_t stream_tls_send(Stream *s, const void *bytes, size_t n);
+STREAM_APART ssize_t stream_tls_send(Stream *s, const void *bytes, size_t n);
 /* True: the handshake's; nothing is left for the caller to do. */
-bool stream_tls_on_event(Stream *s, bool writable);
-void stream_tls_wake(Stream *s);          /* reading was switched on: what is buffered inside counts as input */
-bool stream_tls_buffered(const Stream *s); /* input that no socket event will announce */
+STREAM_APART bool stream_tls_on_event(Stream *s, bool writable);
+STREAM_APART void stream_tls_wake(Stream *s); /* reading was switched on: what is buffered inside counts as input */
+STREAM_APART bool stream_tls_buffered(const Stream *s); /* input that no socket event will announce */
 bool stream_tls_has_input(Stream *s);     /* as stream_has_input */
 void stream_tls_say_end(Stream *s);       /* close_notify, if it can be sent */
 void stream_tls_free(Stream *s);
