@@ -272,10 +272,27 @@ static void on_accept(void *arg, int fd, const NetAddr *peer, bool is_unix)
     client_accept(fd, peer, is_unix);
 }
 
-static unsigned crypto_threads(unsigned workers)
+/* Threads are made when the first job comes. */
+static void start_jobs(unsigned workers)
 {
-    unsigned n = (workers + 1) / 2;
-    return n < JOBS_THREADS_MAX ? n : JOBS_THREADS_MAX;
+    unsigned half = (workers + 1) / 2;
+    JobsOptions options[] = {
+        /* Behind the event loops: a thousand logins at once must not slow the queries of who is in. */
+        [JOBS_CRYPTO] = {.name = "crypto", .threads = half < JOBS_THREADS_MAX ? half : JOBS_THREADS_MAX, .queue = 65536, .nice = 5},
+        [JOBS_LDAP] = {.name = "ldap", .threads = 4, .queue = 1000},
+        [JOBS_PAM] = {.name = "pam", .threads = 1, .queue = 1000}, /* its modules need not be thread-safe */
+    };
+    for (int i = 0; i < JOBS_KIND_COUNT; i++)
+        context_set_jobs((JobsKind)i, jobs_create(&options[i]));
+}
+
+/* False: a directory or a PAM module still holds a thread. */
+static bool stop_jobs(void)
+{
+    bool all = true;
+    for (int i = 0; i < JOBS_KIND_COUNT; i++)
+        all = jobs_destroy(context_jobs((JobsKind)i)) && all;
+    return all;
 }
 
 static bool start_workers(void)
@@ -287,9 +304,7 @@ static bool start_workers(void)
         return false;
     }
     context_set_scram_cache(cache);
-    /* Half of the cores, behind the event loops: a thousand logins at once must not slow the queries of who is in. */
-    JobsOptions crypto = {.name = "crypto", .threads = crypto_threads((unsigned)c->worker_threads), .queue = 65536, .nice = 5};
-    context_set_crypto_jobs(jobs_create(&crypto));
+    start_jobs((unsigned)c->worker_threads);
     params_names_init(&c->track_extra_parameters);
     unsigned n = (unsigned)c->worker_threads;
     if (workers_create(n) != PW_OK) {
@@ -397,6 +412,7 @@ int app_run(const AppOptions *options)
     if ((!app.options.reboot && !check_pidfile(c)) || (options->daemon && !go_background(c)) || !write_pidfile(c))
         return 1;
     int status = 1;
+    bool threads_gone = true;
     if (pw_log_start() != PW_OK || !open_listener(c))
         goto fail;
     warn_about_files(c);
@@ -419,7 +435,7 @@ int app_run(const AppOptions *options)
     workers_run_main();
     workers_join();
     query_log_stop();
-    (void)jobs_destroy(context_crypto_jobs()); /* a derivation takes milliseconds */
+    threads_gone = stop_jobs();
     status = 0;
 fail:
     takeover_finish();
@@ -428,5 +444,7 @@ fail:
     listener_destroy(app.listener);
     pidfile_remove();
     pw_log_stop();
+    if (!threads_gone)
+        _exit(status); /* exit() would take the libraries down under a thread that still uses them */
     return status;
 }

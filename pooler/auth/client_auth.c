@@ -94,6 +94,7 @@ static Exchange choose_exchange(ClientAuthMethod method, const Secret *secret)
 {
     switch (method) {
     case CLIENT_AUTH_PLAIN:
+    case CLIENT_AUTH_EXTERNAL:
         return EXCHANGE_PLAIN;
     case CLIENT_AUTH_MD5:
         return secret && secret->kind == SECRET_SCRAM ? EXCHANGE_SCRAM : EXCHANGE_MD5;
@@ -240,7 +241,7 @@ void client_auth_take_work(ClientAuth *auth, ScramWork *ret_work)
 
 AuthStep client_auth_resume(ClientAuth *auth, const ScramWork *work, PwBuf *out)
 {
-    if (auth->state != STATE_WORK)
+    if (auth->state != STATE_WORK || auth->method == CLIENT_AUTH_EXTERNAL)
         return fail(auth, bad_packet, "login was resumed out of order");
     PwBuf payload = auth->pending;
     pw_buf_init(&auth->pending);
@@ -255,6 +256,13 @@ AuthStep client_auth_resume(ClientAuth *auth, const ScramWork *work, PwBuf *out)
     }
     scram_buf_finish(&payload);
     return step;
+}
+
+AuthStep client_auth_judged(ClientAuth *auth, bool right, const char *error)
+{
+    if (auth->state != STATE_WORK || auth->method != CLIENT_AUTH_EXTERNAL)
+        return fail(auth, bad_packet, "login was resumed out of order");
+    return right ? succeed(auth) : fail(auth, error, NULL);
 }
 
 /* ---- PasswordMessage ---- */
@@ -277,6 +285,11 @@ static AuthStep on_password(ClientAuth *auth, const uint8_t *payload, size_t n, 
         return fail(auth, bad_packet, NULL);
     if (n == 1)
         return fail(auth, empty_password, NULL);
+    if (auth->method == CLIENT_AUTH_EXTERNAL) {
+        auth->password = pw_xstrdup(password);
+        auth->state = STATE_WORK;
+        return AUTH_STEP_WORK;
+    }
     if (!auth->secret)
         return fail(auth, password_failed, "no such user");
     const ScramVerifier *v = auth->secret->scram;
@@ -471,5 +484,5 @@ const ScramKeys *client_auth_scram_keys(const ClientAuth *auth)
 
 const char *client_auth_password(const ClientAuth *auth)
 {
-    return auth->state == STATE_OK ? auth->password : NULL;
+    return auth->state == STATE_OK || auth->state == STATE_WORK ? auth->password : NULL;
 }

@@ -27,6 +27,7 @@ typedef enum ClientAuthMethod {
     CLIENT_AUTH_PLAIN,
     CLIENT_AUTH_MD5, /* becomes SCRAM when the user's secret is a SCRAM verifier */
     CLIENT_AUTH_SCRAM,
+    CLIENT_AUTH_EXTERNAL, /* a clear-text password, which somebody else judges: no secret is needed */
     CLIENT_AUTH_METHOD_COUNT
 } ClientAuthMethod;
 
@@ -59,6 +60,10 @@ AuthStep client_auth_message(ClientAuth *auth, const uint8_t *payload, size_t n,
 void client_auth_take_work(ClientAuth *auth, ScramWork *ret_work);
 AuthStep client_auth_resume(ClientAuth *auth, const ScramWork *work, PwBuf *out);
 
+/* CLIENT_AUTH_EXTERNAL: AUTH_STEP_WORK means that client_auth_password() is to be judged; this is the judgement.
+ * `error` (static storage): what the client is told if it is wrong. */
+AuthStep client_auth_judged(ClientAuth *auth, bool right, const char *error);
+
 /* After FAILED: what the client is told (FATAL 08P01), as PgBouncer words it. Static storage. */
 const char *client_auth_error(const ClientAuth *auth);
 
@@ -69,7 +74,8 @@ const char *client_auth_detail(const ClientAuth *auth);
  * Owned by auth; copy what is to outlive it and wipe the copy. */
 const ScramKeys *client_auth_scram_keys(const ClientAuth *auth);
 
-/* After OK by a clear-text password that the stored secret does not hold: it, for logins to servers; else NULL. Owned by auth. */
+/* After OK by a clear-text password that the stored secret does not hold: it, for logins to servers; also while
+ * client_auth_judged is waited for; else NULL. Owned by auth. */
 const char *client_auth_password(const ClientAuth *auth);
 
 #endif

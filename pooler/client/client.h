@@ -58,6 +58,7 @@ struct Client {
     const Config *config; /* AUTH: the snapshot that the login began with, one reference */
     AuthType auth_type;   /* how this client has to prove who it is; AUTH_TYPE_COUNT: no rule lets it in */
     const IdentMap *auth_map; /* LOOKUP, AUTH: of the rule, in `config` */
+    const struct LdapOptions *auth_ldap; /* likewise; AUTH_TYPE_LDAP */
     ClientAuth *auth;
     ClientJob *job; /* AUTH: what runs for this login on another thread; no message is read meanwhile */
     UserList *users; /* AUTH: one reference */

@@ -82,10 +82,11 @@ static ClientAuthMethod method_of(AuthType type)
     case AUTH_TYPE_CERT: /* the certificate or the process was checked before */
     case AUTH_TYPE_PEER:
         return CLIENT_AUTH_TRUST;
-    case AUTH_TYPE_MD5:
-    case AUTH_TYPE_HBA:
     case AUTH_TYPE_LDAP:
     case AUTH_TYPE_PAM:
+        return CLIENT_AUTH_EXTERNAL;
+    case AUTH_TYPE_MD5:
+    case AUTH_TYPE_HBA:
     case AUTH_TYPE_REJECT:
     case AUTH_TYPE_COUNT:
         break;
@@ -107,6 +108,7 @@ void client_forget_auth(Client *c)
     free(c->found);
     c->found = NULL;
     c->auth_map = NULL;
+    c->auth_ldap = NULL;
     config_unref(c->config);
     c->config = NULL;
 }
@@ -157,7 +159,7 @@ static void start_auth(Client *c, const Secret *secret);
 /* Does it matter whether the user exists? */
 static bool wants_secret(AuthType type)
 {
-    return type != AUTH_TYPE_ANY && type != AUTH_TYPE_REJECT && type != AUTH_TYPE_COUNT;
+    return type != AUTH_TYPE_ANY && type != AUTH_TYPE_LDAP && type != AUTH_TYPE_PAM && type != AUTH_TYPE_REJECT && type != AUTH_TYPE_COUNT;
 }
 
 void client_login_start(Client *c)

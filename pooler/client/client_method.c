@@ -22,6 +22,7 @@ void client_method_choose(Client *c)
     const Config *config = c->config;
     c->auth_type = config->auth_type;
     c->auth_map = NULL;
+    c->auth_ldap = config->ldap;
     if (config->auth_type != AUTH_TYPE_HBA)
         return;
     c->auth_type = AUTH_TYPE_COUNT;
@@ -37,6 +38,7 @@ void client_method_choose(Client *c)
     client_log(c, PW_LOG_NOISE, "HBA line %d is matched", answer.line);
     c->auth_type = answer.method;
     c->auth_map = answer.map;
+    c->auth_ldap = answer.ldap;
 }
 
 /* ---- peer ---- */
@@ -107,9 +109,15 @@ bool client_method_check(Client *c, bool known)
         break;
     case AUTH_TYPE_REJECT:
     case AUTH_TYPE_HBA:
+        text = "login rejected";
+        break;
     case AUTH_TYPE_LDAP:
     case AUTH_TYPE_PAM:
-        text = "login rejected";
+        if (client_lookup_configured(c) && c->config->auth_type != AUTH_TYPE_HBA) {
+            client_log(c, PW_LOG_ERROR, "%s can't be used together with database authentication",
+                       c->auth_type == AUTH_TYPE_PAM ? "PAM" : "LDAP");
+            text = "bouncer config error";
+        }
         break;
     case AUTH_TYPE_ANY:
     case AUTH_TYPE_TRUST:

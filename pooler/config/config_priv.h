@@ -60,6 +60,9 @@ void config_validate(ConfigLoader *loader);
 /* Reads auth_hba_file and auth_ident_file when auth_type is hba. What is wrong with them are warnings. */
 void config_read_hba(Config *config, PwDiag *diags);
 
+/* Reads auth_ldap_options, which must be set, into config->ldap; why[LDAP_OPTIONS_WHY] as in ldap_options_parse. */
+PW_MUSTCHECK PwErr config_read_ldap(Config *config, char *why);
+
 Config *config_new(void); /* all defaults, no lines, one reference */
 
 #endif

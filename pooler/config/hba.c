@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 
 #include "pooler/config/hba_priv.h"
+#include "pooler/config/ldap_options.h"
 #include "poolwise/mem.h"
 
 Hba *hba_ref(const Hba *hba)
@@ -25,6 +26,7 @@ void hba_unref(const Hba *hba)
     for (size_t i = 0; i < gone->n; i++) {
         pw_str_list_finish(&gone->rules[i].databases.list);
         pw_str_list_finish(&gone->rules[i].users.list);
+        ldap_options_unref(gone->rules[i].answer.ldap);
     }
     free(gone->rules);
     ident_destroy(gone->ident);

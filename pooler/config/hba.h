@@ -22,6 +22,7 @@ struct sockaddr;
 typedef struct HbaAnswer {
     AuthType method;     /* of those that a line may name */
     const IdentMap *map; /* map=NAME, or NULL */
+    const struct LdapOptions *ldap; /* with AUTH_TYPE_LDAP; else NULL */
     int line;            /* in auth_hba_file */
 } HbaAnswer;
 

@@ -63,11 +63,21 @@ void hba_lexer_next(HbaLexer *lx)
     pw_buf_append_u8(&lx->buf, 0);
 }
 
-void hba_lexer_init(HbaLexer *lx, const char *text, size_t n)
+static void init(HbaLexer *lx, const char *text, size_t n, bool commas)
 {
-    *lx = (HbaLexer){.p = text, .end = text + n, .commas = true, .kind = HBA_TOKEN_END};
+    *lx = (HbaLexer){.p = text, .end = text + n, .commas = commas, .kind = HBA_TOKEN_END};
     pw_buf_init(&lx->buf);
     hba_lexer_next(lx);
+}
+
+void hba_lexer_init(HbaLexer *lx, const char *text, size_t n)
+{
+    init(lx, text, n, true);
+}
+
+void hba_lexer_init_options(HbaLexer *lx, const char *text, size_t n)
+{
+    init(lx, text, n, false);
 }
 
 void hba_lexer_finish(HbaLexer *lx)

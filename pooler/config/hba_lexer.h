@@ -29,6 +29,7 @@ typedef struct HbaLexer {
 
 /* Stands on the first token. The text must outlive the lexer. */
 void hba_lexer_init(HbaLexer *lx, const char *text, size_t n);
+void hba_lexer_init_options(HbaLexer *lx, const char *text, size_t n); /* from the start with commas = false */
 void hba_lexer_finish(HbaLexer *lx); /* wipes: options may hold a password */
 void hba_lexer_next(HbaLexer *lx);
 

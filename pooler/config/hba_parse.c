@@ -10,6 +10,7 @@
 
 #include "pooler/config/hba_lexer.h"
 #include "pooler/config/hba_priv.h"
+#include "pooler/config/ldap_options.h"
 #include "poolwise/mem.h"
 
 #define NAME_FILE_DEPTH 10          /* @files in @files, as %include in the ini */
@@ -39,6 +40,12 @@ static const Word methods[] = {
     {"trust", AUTH_TYPE_TRUST}, {"reject", AUTH_TYPE_REJECT}, {"md5", AUTH_TYPE_MD5},
     {"password", AUTH_TYPE_PLAIN}, {"peer", AUTH_TYPE_PEER}, {"cert", AUTH_TYPE_CERT},
     {"scram-sha-256", AUTH_TYPE_SCRAM_SHA_256},
+#ifdef HAVE_LDAP
+    {"ldap", AUTH_TYPE_LDAP},
+#endif
+#ifdef HAVE_PAM
+    {"pam", AUTH_TYPE_PAM},
+#endif
 };
 
 static bool wrong(Parser *parser, const char *fmt, ...) PW_PRINTF(2, 3);
@@ -231,8 +238,20 @@ static bool read_address(Parser *parser, HbaLexer *lx, HbaRule *rule)
 
 /* ---- lines ---- */
 
+static bool read_ldap(Parser *parser, HbaLexer *lx, HbaRule *rule)
+{
+    char why[LDAP_OPTIONS_WHY] = "";
+    LdapOptions *ldap;
+    if (ldap_options_read(lx, &ldap, why) != PW_OK)
+        return wrong(parser, "%s", why);
+    rule->answer.ldap = ldap;
+    return true;
+}
+
 static bool read_options(Parser *parser, HbaLexer *lx, HbaRule *rule)
 {
+    if (rule->answer.method == AUTH_TYPE_LDAP)
+        return read_ldap(parser, lx, rule);
     if (lx->kind == HBA_TOKEN_WORD) {
         const char *word = hba_lexer_word(lx);
         if (strncmp(word, "map=", 4) != 0)
@@ -262,6 +281,7 @@ static bool read_rule(Parser *parser, HbaLexer *lx, HbaRule *rule)
         return false;
     if (lx->kind != HBA_TOKEN_WORD)
         return missing(parser, lx, "a method");
+    lx->commas = strcmp(hba_lexer_word(lx), "ldap") != 0; /* distinguished names have commas */
     if (!eat_word(lx, methods, PW_ARRAY_LEN(methods), &value))
         return wrong(parser, "unsupported method \"%.60s\"", hba_lexer_word(lx));
     rule->answer.method = (AuthType)value;
@@ -296,6 +316,7 @@ static void read_line(Parser *parser, const char *text, size_t n)
                     "could not parse hba config line %d: %s", parser->line, parser->why);
         pw_str_list_finish(&rule.databases.list);
         pw_str_list_finish(&rule.users.list);
+        ldap_options_unref(rule.answer.ldap);
     }
     hba_lexer_finish(&lx);
 }

@@ -123,7 +123,7 @@ static const PwParamRow rows[] = {
     PATH(auth_file, NULL, RT, "file of users and passwords or secrets"),
     PATH(auth_hba_file, "", RT, "access rules, read when auth_type is hba"),
     PATH(auth_ident_file, NULL, RT, "identity maps, read when auth_type is hba"),
-    STR(auth_ldap_options, NULL, RT | LATER | SECRET, "options of the directory server, used when auth_type is ldap"),
+    STR(auth_ldap_options, NULL, RT | SECRET, "options of the directory server, used when auth_type is ldap"),
     STR(auth_query, AUTH_QUERY, RT, "query that looks up a user's secret as auth_user"),
     ENUM(auth_type, auth_types, "md5", RT | LATER, "how clients prove who they are"),
     STR(auth_user, NULL, RT, "user that runs auth_query for users who are not in auth_file"),
@@ -237,8 +237,18 @@ static const PwParamRow rows[] = {
 const PwParamTable config_params = {rows, PW_ARRAY_LEN(rows)};
 
 /* clang-format off */
+#ifdef HAVE_LDAP
+#define LDAP_WORD , "ldap"
+#else
+#define LDAP_WORD
+#endif
+#ifdef HAVE_PAM
+#define PAM_WORD , "pam"
+#else
+#define PAM_WORD
+#endif
 static const ConfigLater laters[] = {
-    {"auth_type", {"any", "trust", "plain", "scram-sha-256", "hba", "cert"}, "this way to log in is not available in this version", false},
+    {"auth_type", {"any", "trust", "plain", "scram-sha-256", "hba", "cert" LDAP_WORD PAM_WORD}, "this way to log in is not available in this version", false},
     {"dns_zone_check_period", {NULL}, "watching DNS zones is not available in this version", false},
     {"peer_id", {NULL}, "peering is not available in this version", false},
 };

@@ -7,6 +7,7 @@
 
 #include "pooler/config/config_priv.h"
 #include "pooler/config/hba.h"
+#include "pooler/config/ldap_options.h"
 #include "pooler/config/params_table.h"
 #include "poolwise/mem.h"
 
@@ -59,6 +60,7 @@ void config_unref(const Config *config)
         return;
     pw_params_finish(&config_params, gone);
     hba_unref(gone->hba);
+    ldap_options_unref(gone->ldap);
     lines_unref(gone->lines);
     free(gone);
 }
@@ -231,6 +233,17 @@ void config_read_hba(Config *config, PwDiag *diags)
     config->hba = NULL;
     if (config->auth_type == AUTH_TYPE_HBA)
         config->hba = hba_load(config->auth_hba_file, config->auth_ident_file, diags);
+}
+
+PwErr config_read_ldap(Config *config, char *why)
+{
+    LdapOptions *ldap;
+    PwErr err = ldap_options_parse(config->auth_ldap_options, &ldap, why);
+    if (err)
+        return err;
+    ldap_options_unref(config->ldap);
+    config->ldap = ldap;
+    return PW_OK;
 }
 
 /* A setting that the rules depend on has its files read anew; all others keep the rules in use. */

@@ -195,6 +195,7 @@ typedef struct Config {
     int worker_threads; /* resolved: at least 1 */
 
     const Hba *hba;     /* with auth_type = hba: the rules of auth_hba_file; else NULL */
+    const struct LdapOptions *ldap; /* with auth_type = ldap: auth_ldap_options; else NULL */
     ConfigLines *lines; /* private */
     int refs;           /* private; atomic */
 } Config;

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "pooler/config/config_priv.h"
+#include "pooler/config/ldap_options.h"
 #include "pooler/config/params_table.h"
 #include "poolwise/mem.h"
 
@@ -37,14 +38,26 @@ static void check_later(ConfigLoader *loader)
                                  loader->config);
 }
 
+static void check_ldap(ConfigLoader *loader)
+{
+    char why[LDAP_OPTIONS_WHY] = "";
+    if (is_empty(loader->config->auth_ldap_options))
+        ERROR("auth_type", "set auth_ldap_options", "auth_type is ldap and there are no auth_ldap_options");
+    else if (config_read_ldap(loader->config, why) != PW_OK)
+        ERROR("auth_ldap_options", NULL, "auth_ldap_options: %s", why);
+}
+
 static void check_auth(ConfigLoader *loader)
 {
     const Config *config = loader->config;
     if (pw_str_equal(config->auth_dbname, "pgbouncer"))
         ERROR("auth_dbname", NULL,
               "cannot use the reserved \"pgbouncer\" database as an auth_dbname");
-    if (config->auth_type != AUTH_TYPE_ANY && is_empty(config->auth_file) &&
-        is_empty(config->auth_user))
+    if (config->auth_type == AUTH_TYPE_LDAP)
+        check_ldap(loader);
+    bool elsewhere = config->auth_type == AUTH_TYPE_ANY || config->auth_type == AUTH_TYPE_LDAP ||
+                     config->auth_type == AUTH_TYPE_PAM;
+    if (!elsewhere && is_empty(config->auth_file) && is_empty(config->auth_user))
         WARN("auth_type", "set auth_file", "no auth_file: no user can log in");
     if (config->auth_type != AUTH_TYPE_ANY)
         return;

@@ -5,7 +5,7 @@
 
 static _Atomic uint64_t last_id; /* relaxed: only distinctness and order of one thread's ids matter */
 static ScramCache *scram_cache;  /* written once before the threads start */
-static struct Jobs *crypto_jobs; /* likewise */
+static struct Jobs *all_jobs[JOBS_KIND_COUNT]; /* likewise */
 
 uint64_t context_next_id(void)
 {
@@ -22,12 +22,12 @@ void context_set_scram_cache(ScramCache *cache)
     scram_cache = cache;
 }
 
-struct Jobs *context_crypto_jobs(void)
+struct Jobs *context_jobs(JobsKind kind)
 {
-    return crypto_jobs;
+    return all_jobs[kind];
 }
 
-void context_set_crypto_jobs(struct Jobs *jobs)
+void context_set_jobs(JobsKind kind, struct Jobs *jobs)
 {
-    crypto_jobs = jobs;
+    all_jobs[kind] = jobs;
 }

@@ -65,10 +65,11 @@ static inline WorkerCtx *worker_ctx(Worker *w)
 ScramCache *context_scram_cache(void);
 void context_set_scram_cache(ScramCache *cache);
 
-/* Threads for key derivations. Set once before the workers start. */
+/* Threads for what would hold up a worker. Set once before the workers start. */
+typedef enum JobsKind { JOBS_CRYPTO, JOBS_LDAP, JOBS_PAM, JOBS_KIND_COUNT } JobsKind;
 struct Jobs;
-struct Jobs *context_crypto_jobs(void);
-void context_set_crypto_jobs(struct Jobs *jobs);
+struct Jobs *context_jobs(JobsKind kind);
+void context_set_jobs(JobsKind kind, struct Jobs *jobs);
 
 /* Next id of a socket: clients and servers count together, rising by one. Any thread. */
 uint64_t context_next_id(void);

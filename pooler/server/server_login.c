@@ -184,7 +184,7 @@ static bool start_job(Server *s)
     j->job.done = job_done;
     server_auth_take_work(s->auth, &j->scram);
     s->job = j;
-    if (jobs_submit(context_crypto_jobs(), &j->job, s->stream.worker->index))
+    if (jobs_submit(context_jobs(JOBS_CRYPTO), &j->job, s->stream.worker->index))
         return true;
     s->job = NULL;
     scram_work_finish(&j->scram);

@@ -12,7 +12,7 @@ LAYERS = {
     "common/workload": ["common/base"],
     "pooler/net": ["common"],
     "pooler/config": ["common"],
-    "pooler/auth": ["common"],
+    "pooler/auth": ["common", "pooler/config"],
     "pooler/session": ["common"],
     # Observes the data path but knows nothing of it: the relay tells it what passes.
     "pooler/capture": ["common", "pooler/net", "pooler/config"],

@@ -2,9 +2,16 @@
 # Sourced by quickstart and tests/run: installs those of Debian's packages that are missing.
 
 PW_BUILD_PACKAGES="build-essential meson ninja-build pkg-config libevent-dev libpq-dev libssl-dev libpg-query-dev
-    libprotobuf-c-dev libcmocka-dev libxxhash-dev libjansson-dev uthash-dev libc-ares-dev libsystemd-dev"
+    libprotobuf-c-dev libcmocka-dev libxxhash-dev libjansson-dev uthash-dev libc-ares-dev libsystemd-dev libldap-dev libpam0g-dev"
 PW_SERVER_PACKAGES="postgresql-15 postgresql-client-15 postgresql-15-hypopg"
 PW_TEST_PACKAGES="python3-pytest python3-psycopg python3-jsonschema prometheus-pgbouncer-exporter"
+
+# slapd is wanted for its program: no directory of the system's own is configured, and when it cannot be had its tests are skipped.
+pw_install_slapd() {
+    [ "$(id -u)" -eq 0 ] || return 0
+    echo "slapd slapd/no_configuration boolean true" | debconf-set-selections 2>/dev/null
+    RUNLEVEL=1 pw_install slapd || echo "without slapd the LDAP tests are skipped" >&2
+}
 
 pw_missing_packages() {
     local p
