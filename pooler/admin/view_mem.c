@@ -32,7 +32,7 @@ static void visit(WorkerCtx *ctx, AdminShow *show)
     const Client *c;
     TAILQ_FOREACH(c, &ctx->clients, link) {
         m->clients++;
-        m->held += c->relay.held.cap;
+        m->held += c->relay.held.cap + c->relay.unnamed_parse.cap + c->relay.unnamed_sql.cap;
         m->unsent += c->relay.stream.out.cap;
     }
     const PoolLocal *local;

@@ -159,12 +159,14 @@ static void align(Relay *r, bool simple, const Effect *e, PwBuf *out, PwUsec now
         make_dummy(r, simple, e->name, out, now);
 }
 
+bool relay_align_concerns(const Relay *r, const char *sql, size_t len)
+{
+    return (stmt_classify(sql, len, relay_lex_flags(r), true) & CLASS_NAMES) != 0;
+}
+
 void relay_align_names(Relay *r, bool simple, const char *sql, size_t len, PwBuf *out, PwUsec now)
 {
-    unsigned flags = relay_lex_flags(r);
-    if (!(stmt_classify(sql, len, flags, true) & CLASS_NAMES))
-        return;
-    Effects *effects = effects_parse(sql, len, flags, NULL);
+    Effects *effects = effects_parse(sql, len, relay_lex_flags(r), NULL);
     for (unsigned i = 0; i < effects->n; i++) {
         EffectKind kind = (EffectKind)effects->list[i].kind;
         if (kind == EFFECT_PREPARE || kind == EFFECT_EXECUTE || kind == EFFECT_DEALLOCATE)

@@ -25,12 +25,16 @@ static inline bool relay_follows_names(const Relay *r)
     return r->state.on && !r->state.strict && r->ctx->config->max_prepared_statements > 0;
 }
 
-/* Can a name in a text mean something else here than to the client? Not while nobody has prepared anything by name. */
-static inline bool relay_align_may_differ(const Relay *r)
+/* Can a name in a text that begins so mean something else here than to the client? Not while neither it nor this server has
+ * anything that was prepared by SQL; then only a DEALLOCATE of what was prepared by the protocol matters. */
+static inline bool relay_align_may_differ(const Relay *r, char first)
 {
-    return (r->names.table || r->server->names.table || r->statements.table) && r->state.on;
+    bool by_sql = r->names.table || r->server->names.table;
+    return (by_sql || (r->statements.table && (first | 32) == 'd')) && r->state.on;
 }
-/* In front of a Query (`simple`), or of a Bind of a statement with this text. */
+/* Does this text name a prepared statement at all? */
+bool relay_align_concerns(const Relay *r, const char *sql, size_t len);
+/* In front of a Query (`simple`), or of a Bind of a statement with this text, whose class has CLASS_NAMES. */
 void relay_align_names(Relay *r, bool simple, const char *sql, size_t len, PwBuf *out, PwUsec now);
 /* In front of a Bind, Describe or Close by the protocol of a name that was prepared by SQL. False: it was not. */
 bool relay_align_name(Relay *r, uint8_t type, const char *name, PwBuf *out, PwUsec now);

@@ -231,7 +231,7 @@ static PreparedStep on_bind(Relay *r, const uint8_t *p, size_t have, size_t tota
     if (!*name) {
         if (PW_UNLIKELY(!r->unnamed_here) && r->state.on)
             relay_align_unnamed(r, out, now);
-        if (PW_UNLIKELY(r->unnamed_class & CLASS_NAMES) && relay_align_may_differ(r))
+        if (PW_UNLIKELY(r->unnamed_class & CLASS_NAMES) && relay_align_may_differ(r, 'd'))
             relay_align_names(r, false, (const char *)pw_buf_head(&r->unnamed_sql), pw_buf_unread(&r->unnamed_sql), out, now);
         return PREPARED_PASS;
     }
@@ -244,7 +244,7 @@ static PreparedStep on_bind(Relay *r, const uint8_t *p, size_t have, size_t tota
         return unknown(r, name, out, now);
     }
     Statement *st = on_server(r, cs, out, now);
-    if (PW_UNLIKELY(st->class & CLASS_NAMES) && relay_align_may_differ(r))
+    if (PW_UNLIKELY(st->class & CLASS_NAMES) && relay_align_may_differ(r, 'd'))
         relay_align_names(r, false, statement_text(st), st->text_len, out, now);
     r->local->stats.bind_count++;
     char shared[STATEMENT_NAME_SIZE];

@@ -241,9 +241,12 @@ static void leave_out(Relay *r, Out *o, size_t pos, size_t skip)
 static void align_query(Relay *r, Out *o, size_t pos, size_t total, PwUsec now)
 {
     const char *sql = (const char *)o->bytes + pos + PW_WIRE_HEADER;
+    size_t len = strnlen(sql, total - PW_WIRE_HEADER);
+    if (!relay_align_concerns(r, sql, len))
+        return;
     leave_out(r, o, pos, 0);
     start_patch(r, o);
-    relay_align_names(r, true, sql, strnlen(sql, total - PW_WIRE_HEADER), &o->patch, now);
+    relay_align_names(r, true, sql, len, &o->patch, now);
 }
 
 static bool send_out(Relay *r, Out *o, size_t pos)
@@ -392,7 +395,8 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
             if (step != PREPARED_PASS)
                 break;
         }
-        if (type == PW_F_QUERY && take == total && PW_UNLIKELY(relay_align_may_differ(r)))
+        if (type == PW_F_QUERY && take == total && total > PW_WIRE_HEADER &&
+            PW_UNLIKELY(relay_align_may_differ(r, (char)p[PW_WIRE_HEADER])))
             align_query(r, &o, pos, total, now);
         owe(r, type, p + PW_WIRE_HEADER, take - PW_WIRE_HEADER, now);
         if (type == PW_F_FLUSH && r->server->pipeline.count)

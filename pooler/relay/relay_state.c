@@ -352,11 +352,9 @@ bool relay_state_abandon(Relay *r)
     if (r->state.pins & SESSION_PIN_LOAD)
         return false;
     bool clean = pipeline_is_clean(&s->pipeline);
-    if (r->state.pins || r->state.due || r->probe)
+    if (r->state.pins || r->state.due || r->probe || (!clean && r->effects_in_flight))
         s->wash = true;
-    else if (r->hold & HOLD_SYNC)
-        s->applied_unknown = true;
-    else if (!clean && (r->state.dirty || r->effects_in_flight))
+    else if ((r->hold & HOLD_SYNC) || (!clean && r->state.dirty))
         s->applied_unknown = true;
     else
         server_set_applied(s, r->state.committed); /* what a transaction had set goes with its ROLLBACK */
