@@ -167,7 +167,12 @@ static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *ou
         relay_fail_later(r, "broken Parse packet", "broken Parse packet");
         return PREPARED_FAIL;
     }
-    if (client_statements_find(&r->statements, name)) {
+    ClientStatement *taken = client_statements_find(&r->statements, name);
+    if (taken && taken->failed) {
+        client_statements_remove(&r->statements, taken);
+        taken = NULL;
+    }
+    if (taken) {
         if (like_postgres(r))
             return refuse(r, "42P05", "already exists", name, out, now);
         char text[160];
@@ -194,6 +199,14 @@ static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *ou
         prepare_on_server(r, st, cs, out, now);
     statement_unref(st);
     return PREPARED_TAKEN;
+}
+
+/* PgBouncer knows a name from its Parse on, whether or not that worked, and drivers that pipeline rely on it: a Bind then
+ * prepares it. PostgreSQL does not know it. */
+static ClientStatement *find(Relay *r, const char *name)
+{
+    ClientStatement *cs = client_statements_find(&r->statements, name);
+    return cs && cs->failed && like_postgres(r) ? NULL : cs;
 }
 
 /* The statement of a name, there on the server. */
@@ -235,7 +248,7 @@ static PreparedStep on_bind(Relay *r, const uint8_t *p, size_t have, size_t tota
             relay_align_names(r, false, (const char *)pw_buf_head(&r->unnamed_sql), pw_buf_unread(&r->unnamed_sql), out, now);
         return PREPARED_PASS;
     }
-    ClientStatement *cs = client_statements_find(&r->statements, name);
+    ClientStatement *cs = find(r, name);
     if (!cs && relay_align_name(r, PW_F_BIND, name, out, now))
         return PREPARED_PASS;
     if (!cs) {
@@ -271,7 +284,7 @@ static PreparedStep on_bind(Relay *r, const uint8_t *p, size_t have, size_t tota
 
 static PreparedStep on_describe(Relay *r, const char *name, PwBuf *out, PwUsec now)
 {
-    ClientStatement *cs = client_statements_find(&r->statements, name);
+    ClientStatement *cs = find(r, name);
     if (!cs)
         return unknown(r, name, out, now);
     Statement *st = on_server(r, cs, out, now);
@@ -336,8 +349,9 @@ PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, siz
 
 void relay_prepared_dropped(Relay *r, const PipelineEntry *e)
 {
+    (void)r;
     if (e->name)
-        client_statements_remove(&r->statements, e->name); /* it was never prepared */
+        ((ClientStatement *)e->name)->failed = true; /* it was never prepared */
 }
 
 void relay_prepared_tag(Relay *r, const char *tag)

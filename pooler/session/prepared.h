@@ -60,6 +60,7 @@ typedef struct ClientStatement {
     Statement *statement; /* one reference */
     unsigned refs;        /* the table's, and one for each request that defines it and is unanswered */
     bool listed;          /* in the table */
+    bool failed;          /* its Parse failed or was skipped: another Parse may take the name, a Bind tries once more */
     char name[];
 } ClientStatement;
 

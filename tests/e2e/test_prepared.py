@@ -102,6 +102,18 @@ def test_a_parse_that_fails_leaves_no_trace(make_pooler):
     c.ok("DROP TABLE not_there_yet")
 
 
+def test_a_name_whose_parse_was_skipped(make_pooler):
+    """psycopg sends Parse behind one that fails and binds it later. PgBouncer then prepares it; PostgreSQL would not know it."""
+    for behaviour, expected in (("pgbouncer", [["later"]]), ("postgres", [])):
+        p = make_pooler(default_pool_size=1, error_behaviour=behaviour)
+        c = p.client()
+        c.send(wire.parse("SELECT * FROM not_there_yet", "bad"), wire.parse("SELECT 'later'", "s"), wire.sync())
+        assert c.until_ready().error["C"] == "42P01"
+        c.send(wire.bind("", "s"), wire.execute(), wire.sync())
+        result = c.until_ready()
+        assert result.rows == expected and bool(result.errors) == (behaviour == "postgres")
+
+
 def test_error_in_a_pipeline_with_prepared_statements(make_pooler):
     p = make_pooler(default_pool_size=1)
     c, d = p.client(), p.client()
