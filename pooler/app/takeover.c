@@ -321,7 +321,7 @@ static void ask_for_clients(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     (void)arg;
-    if (ask("HANDOVER CLIENTS_1") != PW_OK)
+    if (ask("HANDOVER " CLIENT_HANDOVER_CLIENTS) != PW_OK)
         ended("the old process has ended");
 }
 

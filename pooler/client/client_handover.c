@@ -17,9 +17,6 @@
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
 
-/* The form of the bytes; another number is another form. */
-#define FORM 2
-
 /* ---- leaving ---- */
 
 bool client_portable(const Client *c)
@@ -100,7 +97,7 @@ int client_hand_over(Client *c, PwBuf *ret_state)
     if (fd < 0)
         return -1;
     PwUsec age = worker_now(c->relay.stream.worker) - c->connected_at;
-    pw_buf_append_be32(ret_state, FORM);
+    pw_buf_append_be32(ret_state, CLIENT_HANDOVER_FORM);
     pw_buf_append_cstr(ret_state, c->user);
     pw_buf_append_cstr(ret_state, c->database);
     pw_buf_append_be32(ret_state, c->protocol);
@@ -109,6 +106,7 @@ int client_hand_over(Client *c, PwBuf *ret_state)
     put_params(ret_state, &c->relay.params);
     put_statements(ret_state, &c->relay.statements);
     put_settings(ret_state, c->relay.state.committed);
+    put_bytes(ret_state, pw_buf_head(&c->relay.unnamed_parse), pw_buf_unread(&c->relay.unnamed_parse));
     put_secrets(ret_state, c->entry);
     client_close(c, NULL, "handed over to the new process");
     return fd;
@@ -148,6 +146,18 @@ static bool get_statements(PwCursor *in, ClientStatements *statements, unsigned 
         client_statements_add(statements, name, st);
     }
     return !in->bad;
+}
+
+/* A Bind of the unnamed statement without a Parse of its own sends it to the server first. */
+static bool get_unnamed(PwCursor *in, Relay *r)
+{
+    uint32_t n = pw_cursor_be32(in);
+    const uint8_t *parse = pw_cursor_bytes(in, n);
+    if (in->bad)
+        return false;
+    if (n > 0)
+        pw_buf_append(&r->unnamed_parse, parse, n);
+    return true;
 }
 
 static bool get_settings(PwCursor *in, SessionState *state)
@@ -201,7 +211,7 @@ static const char *settle(Client *c, PwCursor *in)
 {
     WorkerCtx *ctx = client_ctx(c);
     PwUsec now = worker_now(ctx->worker);
-    if (pw_cursor_be32(in) != FORM)
+    if (pw_cursor_be32(in) != CLIENT_HANDOVER_FORM)
         return "unknown form of a client that was handed over";
     c->user = pw_xstrdup(pw_cursor_cstr(in));
     c->database = pw_xstrdup(pw_cursor_cstr(in));
@@ -217,7 +227,7 @@ static const char *settle(Client *c, PwCursor *in)
         return "no such database";
     keep_key(c, key, n_key);
     if (!get_params(in, &c->relay.params) || !get_statements(in, &c->relay.statements, relay_lex_flags(&c->relay)) ||
-        !get_settings(in, &c->relay.state) || !get_secrets(in, c->entry))
+        !get_settings(in, &c->relay.state) || !get_unnamed(in, &c->relay) || !get_secrets(in, c->entry))
         return "broken client that was handed over";
     return NULL;
 }

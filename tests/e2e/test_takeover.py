@@ -124,14 +124,21 @@ def test_what_a_client_set_moves_along(pair):
     c.ok("SET DateStyle = 'German'; SET work_mem = '7MB'; SELECT set_config('app.x', 'it''s', false)")
     c.send(wire.parse("SELECT $1::int + 40", "s", (23,)), wire.sync())
     c.until_ready()
+    unnamed = p.client()
+    unnamed.send(wire.parse("SELECT $1::int + 50", "", (23,)), wire.sync())
+    unnamed.until_ready()
     both.take_over()
     both.old_ends()
+    unnamed.send(wire.bind("", "", ("3",)), wire.execute(), wire.sync())
+    assert unnamed.until_ready().rows == [["53"]]
+    unnamed.close()
     assert c.one("SHOW DateStyle") == "German, DMY"
     assert c.one("SELECT current_setting('work_mem') || current_setting('app.x')") == "7MBit's"
     c.send(wire.bind("", "s", ("2",)), wire.execute(), wire.sync())
     assert c.until_ready().rows == [["42"]]
-    (row,) = p.console().clients()
-    assert row["prepared_statements"] == "1"
+    con = p.console()
+    wait_until(lambda: len(con.clients()) == 1)
+    assert con.clients()[0]["prepared_statements"] == "1"
 
 
 def test_the_cancel_key_stays(pair):
@@ -256,7 +263,7 @@ def test_a_process_of_another_user_is_not_taken_over(make_pooler):
 @pytest.mark.poolwise
 def test_handover_is_for_the_own_user_only(make_pooler):
     con = make_pooler().console()
-    for what in ("SOCKETS", "CLIENTS_1", "DONE"):
+    for what in ("SOCKETS", "CLIENTS_2", "DONE"):
         assert "only a process of the same user" in con.run(f"HANDOVER {what}").error["M"]
     assert con.show("CLIENTS")
 
