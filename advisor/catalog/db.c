@@ -7,6 +7,7 @@
 
 struct AdvDb {
     PGconn *conn;
+    PGcancel *cancel; /* of a writable session: made early, since a signal handler must not allocate */
     AdvDbError error;
     uint64_t statements;
 };
@@ -144,6 +145,7 @@ PwErr adv_db_connect_writable(AdvArena *arena, const char *conninfo, AdvDb **ret
     if (err)
         return err;
     err = set_all(arena, db, settings, PW_ARRAY_LEN(settings), ret_why);
+    db->cancel = PQgetCancel(db->conn);
     if (err)
         adv_db_close(db);
     else
@@ -151,10 +153,18 @@ PwErr adv_db_connect_writable(AdvArena *arena, const char *conninfo, AdvDb **ret
     return err;
 }
 
+void adv_db_cancel(const AdvDb *db)
+{
+    char why[64];
+    if (db->cancel)
+        (void)PQcancel(db->cancel, why, sizeof(why));
+}
+
 void adv_db_close(AdvDb *db)
 {
     if (!db)
         return;
+    PQfreeCancel(db->cancel);
     PQfinish(db->conn);
     free(db);
 }

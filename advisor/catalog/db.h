@@ -32,6 +32,8 @@ typedef struct AdvDbError {
 PW_MUSTCHECK PwErr adv_db_connect(AdvArena *arena, const char *conninfo, AdvDb **ret_db, const char **ret_why);
 /* For a scratch database only: the session may write, and statements may take ten minutes. */
 PW_MUSTCHECK PwErr adv_db_connect_writable(AdvArena *arena, const char *conninfo, AdvDb **ret_db, const char **ret_why);
+/* Asks the server to give up what the session runs. Only for a writable session; may be called in a signal handler. */
+void adv_db_cancel(const AdvDb *db);
 void adv_db_close(AdvDb *db);
 
 /* Runs one statement. `params` (texts) may be NULL. PW_ERR_IO when the server refused it: see adv_db_error. */

@@ -51,10 +51,14 @@ typedef struct Verify {
 } Verify;
 
 static volatile sig_atomic_t interrupted;
+static const AdvDb *measured_on; /* for the handler: set before it is installed */
 
+/* The first signal ends the statement that runs; what was built is dropped then, undisturbed by further ones. */
 static void on_signal(int number)
 {
     (void)number;
+    if (!interrupted)
+        adv_db_cancel(measured_on);
     interrupted = 1;
 }
 
@@ -82,10 +86,11 @@ static void drop_all(Verify *v)
     static const char sql[] = "SELECT format('DROP INDEX IF EXISTS %I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c"
                               " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
                               " WHERE c.relkind IN ('i', 'I') AND NOT c.relispartition AND c.relname ~ '^" PREFIX "[0-9]+$'";
-    if (adv_db_query(v->scratch, sql, 0, NULL, &rows))
+    if (adv_db_query(v->scratch, sql, 0, NULL, &rows) && adv_db_query(v->scratch, sql, 0, NULL, &rows))
         return;
     for (int i = 0; i < rows.n_rows; i++)
-        run(v, adv_db_cell(&rows, i, 0));
+        if (!run(v, adv_db_cell(&rows, i, 0)))
+            run(v, adv_db_cell(&rows, i, 0)); /* a late cancel request may have hit the first */
     adv_db_free_rows(&rows);
 }
 
@@ -367,6 +372,7 @@ static int verify(Verify *v)
     if (is_the_same(v))
         return adv_app_fail(ADV_EXIT_USAGE, "--scratch-dsn leads to the database of --dsn\n"
                                             "hint: make a copy for it; verify builds and drops indexes there");
+    measured_on = v->scratch;
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);

@@ -30,10 +30,6 @@ static void look_at_select(Walk *walk, const PgQuery__SelectStmt *select)
         if (by->node_case == PG_QUERY__NODE__NODE_SORT_BY && is_random(by->sort_by->node))
             walk->habits.order_by_random = true;
     }
-    bool join = select->n_from_clause > 1 ||
-                (select->n_from_clause == 1 && select->from_clause[0]->node_case == PG_QUERY__NODE__NODE_JOIN_EXPR);
-    if (select->n_distinct_clause > 0 && join)
-        walk->habits.distinct_on_join = true;
     if (select->limit_offset) {
         const Node *offset = select->limit_offset;
         walk->habits.has_offset = true;

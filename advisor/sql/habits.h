@@ -8,7 +8,6 @@
 typedef struct AdvHabits {
     bool not_in_subquery;  /* x NOT IN (SELECT ...) */
     bool order_by_random;
-    bool distinct_on_join; /* SELECT DISTINCT over several tables */
     bool has_offset;
     double offset;         /* rows; 0: a parameter or expression */
 } AdvHabits;

@@ -88,7 +88,7 @@ def test_ordinary_owner(pair, advisor, pg):
 
 def test_interrupt_cleans_up(pair):
     scratch = pair[1]
-    slow = ";".join(f"SELECT count(*), {i} FROM c x JOIN c y ON x.id % 5000 = y.id % 5000 WHERE x.email <> y.email" for i in range(3))
+    slow = "SELECT count(*) FROM c x JOIN c y ON x.id % 7 = y.id % 7 WHERE x.email || y.email <> 'x'"  # minutes
     run = subprocess.Popen([advisor_binary(), "verify", "--sql", "-", "--scratch-dsn", scratch.dsn], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, text=True, env={**os.environ, **SANITIZERS})
     run.stdin.write(STATEMENTS + ";" + slow)
@@ -96,7 +96,7 @@ def test_interrupt_cleans_up(pair):
     wait_until(lambda: scratch.sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'EXPLAIN (ANALYZE%%' AND state = 'active'"
                                    " AND datname = current_database()")[0][0], 30)
     run.send_signal(signal.SIGINT)
-    assert run.wait(60) == 130, run.stderr.read()
+    assert run.wait(30) == 130, run.stderr.read()
     assert not [r for r in scratch.sql(INDEXES) if r[0].startswith("poolwise_verify")]
     run.stdout.close()
     run.stderr.close()
