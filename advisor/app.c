@@ -13,6 +13,7 @@
 #include "advisor/cost/sample.h"
 #include "advisor/cost/write_cost.h"
 #include "advisor/select/cover.h"
+#include "advisor/select/curve.h"
 #include "advisor/source/file.h"
 #include "advisor/source/source.h"
 #include "advisor/source/statements.h"
@@ -263,15 +264,22 @@ void adv_app_advise(App *app)
         adv_price(app->catalog, w, w->unit, pool->items[i]);
     AdvOracle *oracle = adv_oracle_create(app->arena, pool, w, backend);
     AdvSearchLimits limits = {.budget = options->budget, .max_indexes = options->max_indexes,
-                              .max_seconds = SEARCH_SECONDS};
+                              .max_seconds = options->time_limit > 0 ? options->time_limit : SEARCH_SECONDS, .curve = options->curve};
+    adv_oracle_limit(oracle, (uint64_t)options->max_calls);
     limits.min_gain = options->min_gain >= 0 ? options->min_gain
                       : options->budget > 0  ? MIN_GAIN_BUDGET
                                              : MIN_GAIN_DEFAULT;
     AdvSelection *selection = ADV_NEW(app->arena, AdvSelection);
     adv_search(app->arena, oracle, pool, w, ids, n_ids, &limits, selection);
     adv_cover(app->arena, oracle, pool, w, &limits, selection);
-    if (selection->out_of_time)
-        adv_report_note(report, "the search for a better combination was stopped after 120 seconds");
+    if (options->curve) {
+        adv_build_order(app->arena, oracle, pool, w, selection, &report->build_order);
+        adv_curve_merge(&selection->curve, report->build_order, selection->n);
+    }
+    if (adv_oracle_is_exhausted(oracle))
+        adv_report_note(report, adv_arena_printf(app->arena, "the search was stopped after %d plans: there may be a better combination", options->max_calls));
+    else if (selection->out_of_time)
+        adv_report_note(report, adv_arena_printf(app->arena, "the search for a better combination was stopped after %.0f seconds", limits.max_seconds));
     const AdvCandidate **advised = ADV_NEW_ARRAY(app->arena, const AdvCandidate *, selection->n + 1);
     for (int i = 0; i < selection->n; i++)
         advised[i] = pool->items[selection->ids[i]];

@@ -29,6 +29,9 @@ typedef struct AdvOptions {
     AdvFormat format;
     double budget;   /* bytes; 0: none */
     int max_indexes; /* 0: no limit */
+    int max_calls;   /* plans that the search may ask for; 0: no limit */
+    double time_limit; /* seconds of the search; 0: the default */
+    bool curve;      /* cost against size, and the order to build in */
     double min_gain; /* share; -1: the default */
     bool no_hypopg;
     bool no_sample; /* never look at rows */

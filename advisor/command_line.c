@@ -11,7 +11,7 @@
 #define POOLWISE_VERSION "development"
 #endif
 
-enum { OPT_LOG = 1, OPT_SQL, OPT_STATEMENTS, OPT_VALUES, OPT_DSN, OPT_SNAPSHOT, OPT_SCHEMA, OPT_REDACT, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_MIGRATION, OPT_FAIL_ON, OPT_SCRATCH_DSN, OPT_HELP, OPT_VERSION };
+enum { OPT_LOG = 1, OPT_SQL, OPT_STATEMENTS, OPT_VALUES, OPT_DSN, OPT_SNAPSHOT, OPT_SCHEMA, OPT_REDACT, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MAX_CALLS, OPT_TIME_LIMIT, OPT_CURVE, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_MIGRATION, OPT_FAIL_ON, OPT_SCRATCH_DSN, OPT_HELP, OPT_VERSION };
 
 /* The commands that know an option, by name between blanks; "*": all. */
 typedef struct OptionRow {
@@ -38,6 +38,9 @@ static const OptionRow rows[] = {
     {{OPT_SCRATCH_DSN, 0, "scratch-dsn", "CONNINFO", "a copy of the database to build and measure on; required"}, " verify "},
     {{OPT_BUDGET, 0, "budget", "SIZE", "space for new indexes together, as 500MB or 2GB; default: no limit"}, " report explain verify "},
     {{OPT_MAX_INDEXES, 0, "max-indexes", "N", "at most N new indexes"}, " report verify "},
+    {{OPT_MAX_CALLS, 0, "max-calls", "N", "at most N plans with hypothetical indexes; the best answer until then stands"}, " report verify "},
+    {{OPT_TIME_LIMIT, 0, "time-limit", "SECONDS", "the search ends after so long (120); the best answer until then stands"}, " report verify "},
+    {{OPT_CURVE, 0, "curve", NULL, "also print what smaller budgets would bring, and in which order to build"}, " report "},
     {{OPT_MIN_GAIN, 0, "min-gain", "PCT", "an index that halves no statement must save this percentage of all (0.5; with --budget 0.02)"}, " report check verify "},
     {{OPT_NO_HYPOPG, 0, "no-hypopg", NULL, "do not use the extension HypoPG; costs come from the advisor's own model"}, " report explain check verify "},
     {{OPT_NO_SAMPLE, 0, "no-sample", NULL, "do not count a sample of rows to find columns that depend on each other"}, " report explain "},
@@ -149,6 +152,21 @@ static PwErr on_option(void *arg, int id, const char *value, char *why, size_t w
             return PW_OK;
         snprintf(why, why_size, "must be a whole number above 0");
         return PW_ERR_RANGE;
+    case OPT_MAX_CALLS:
+        o->max_calls = (int)strtol(value, &end, 10);
+        if (*value && !*end && o->max_calls > 0)
+            return PW_OK;
+        snprintf(why, why_size, "must be a whole number above 0");
+        return PW_ERR_RANGE;
+    case OPT_TIME_LIMIT:
+        o->time_limit = strtod(value, &end);
+        if (*value && !*end && o->time_limit > 0 && o->time_limit <= 1e6)
+            return PW_OK;
+        snprintf(why, why_size, "must be a number of seconds above 0");
+        return PW_ERR_RANGE;
+    case OPT_CURVE:
+        o->curve = true;
+        return PW_OK;
     case OPT_MIN_GAIN:
         o->min_gain = strtod(value, &end) / 100;
         if (*value && (!*end || strcmp(end, "%") == 0) && o->min_gain >= 0 && o->min_gain <= 1)

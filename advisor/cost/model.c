@@ -7,6 +7,7 @@
 #include "advisor/catalog/stats.h"
 #include "advisor/cost/scan.h"
 
+#define GROUP_BYTES 80.0 /* of one group in a hash table */
 #define STARTS_MAX 8 /* tables tried as the first of a join order */
 
 typedef struct Model {
@@ -93,6 +94,48 @@ static double sort_cost(const Ask *ask, double rows)
     return cost;
 }
 
+/* More groups than fit into work_mem: the server sorts, or writes hash tables to disk, unless an index brings the groups in order. Only
+ * for a block that reads one table. */
+static double group_cost(Ask *ask, int rel, const AdvBlock *block, const AdvScan *any)
+{
+    const AdvTable *table = ask->facts->rels[rel].table;
+    double groups = 1;
+    for (int i = 0; i < block->n_group; i++) {
+        if (block->group[i].rel != rel)
+            return 0;
+        groups *= block->group[i].expr ? 200 : adv_column_distinct(table, block->group[i].column);
+    }
+    groups = fmin(groups, any->rows);
+    if (block->n_group == 0 || block->n_group > 4 || groups * GROUP_BYTES < ask->c->work_mem)
+        return 0;
+    double sorted = sort_cost(ask, any->rows);
+    AdvScan ordered = scan_rel(ask, rel, NULL, block->n_group, block->group, true);
+    if (ordered.cost - any->cost >= sorted)
+        return sorted;
+    mark(ask->used, &ordered);
+    return fmax(ordered.cost - any->cost, 0);
+}
+
+/* The blocks of a statement with several tables. */
+static double groups_of_blocks(Ask *ask)
+{
+    const AdvFacts *facts = ask->facts;
+    double cost = 0;
+    for (int b = 0; b < facts->n_blocks; b++) {
+        int rel = -1, n = 0;
+        for (int r = 0; r < facts->n_rels; r++)
+            if (facts->rels[r].block == b && facts->rels[r].kind == ADV_REL_TABLE) {
+                rel = r;
+                n++;
+            }
+        if (n != 1 || facts->blocks[b].n_group == 0)
+            continue;
+        AdvScan any = scan_rel(ask, rel, NULL, 0, NULL, false);
+        cost += group_cost(ask, rel, &facts->blocks[b], &any);
+    }
+    return cost;
+}
+
 /* A lone table: its order may come from an index, and a LIMIT then stops early. */
 static double single_table(Ask *ask, int rel)
 {
@@ -120,7 +163,7 @@ static double single_table(Ask *ask, int rel)
             return cost;
         }
     } else if (block->n_group > 0 && block->n_group <= 4) {
-        sorted += any.rows * ask->c->cpu_operator_cost * (1 + block->n_group);
+        sorted += any.rows * ask->c->cpu_operator_cost * (1 + block->n_group) + group_cost(ask, rel, block, &any);
     }
     mark(ask->used, &any);
     return sorted;
@@ -248,7 +291,7 @@ static double statement_cost(Ask *ask, int n_set)
             memcpy(ask->used, used, (size_t)n_set * sizeof(bool));
         }
     }
-    return best;
+    return best + groups_of_blocks(ask);
 }
 
 static double model_cost(const Model *model, AdvArena *scratch, const AdvQuery *query, AdvCandidate *const *set, int n,

@@ -5,6 +5,7 @@
 
 #include "advisor/health/health.h"
 #include "advisor/candidate/script.h"
+#include "advisor/select/curve.h"
 #include "advisor/select/redundant.h"
 #include "advisor/select/search.h"
 
@@ -68,6 +69,7 @@ typedef struct AdvReport {
     double budget;
     AdvNames names;          /* of the indexes advised */
     uint64_t questions, plans;
+    AdvBuildStep *build_order; /* selection->n steps; NULL: not asked for */
     int n_findings;
     AdvFinding *findings;
     AdvHealthList health;

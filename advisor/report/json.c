@@ -174,6 +174,35 @@ static json_t *workload_json(const AdvReport *r)
     return o;
 }
 
+static void add_curve(json_t *root, const AdvReport *r)
+{
+    const AdvSelection *s = r->selection;
+    json_t *curve = json_array(), *order = json_array();
+    int knee = adv_curve_knee(&s->curve, s->cost_before);
+    for (int i = 0; i < s->curve.n; i++) {
+        const AdvCurvePoint *p = &s->curve.points[i];
+        json_t *point = json_object();
+        json_object_set_new(point, "budget", number(p->budget));
+        json_object_set_new(point, "bytes", number(p->bytes));
+        json_object_set_new(point, "indexes", json_integer(p->n));
+        json_object_set_new(point, "cost", number(p->cost));
+        json_object_set_new(point, "knee", json_boolean(i == knee));
+        json_array_append_new(curve, point);
+    }
+    for (int i = 0; i < s->n; i++)
+        for (int f = 0; f < r->n_findings; f++) {
+            if (!r->findings[f].create || r->findings[f].create->id != r->build_order[i].id)
+                continue;
+            json_t *step = json_object();
+            json_object_set_new(step, "index", text_or_null(r->findings[f].name));
+            json_object_set_new(step, "bytes", number(r->build_order[i].bytes));
+            json_object_set_new(step, "cost", number(r->build_order[i].cost));
+            json_array_append_new(order, step);
+        }
+    json_object_set_new(root, "curve", curve);
+    json_object_set_new(root, "build_order", order);
+}
+
 const char *adv_report_json(const AdvReport *r)
 {
     json_t *root = json_object();
@@ -202,6 +231,8 @@ const char *adv_report_json(const AdvReport *r)
     }
     for (int i = 0; i < r->n_notes; i++)
         json_array_append_new(notes, text_or_null(r->notes[i]));
+    if (r->build_order)
+        add_curve(root, r);
     json_object_set_new(root, "findings", findings);
     json_object_set_new(root, "health", health);
     json_object_set_new(root, "unhelped", unhelped);

@@ -148,6 +148,30 @@ static void add_health(AdvText *text, const AdvReport *r, const AdvHealth *h, in
     adv_text_add(text, "\n");
 }
 
+static void add_curve(AdvText *text, const AdvReport *r)
+{
+    const AdvSelection *s = r->selection;
+    double before = s->cost_before > 0 ? s->cost_before : 1;
+    int knee = adv_curve_knee(&s->curve, s->cost_before);
+    if (s->curve.n > 0)
+        adv_text_add(text, "What less space would bring:\n");
+    for (int i = 0; i < s->curve.n; i++) {
+        const AdvCurvePoint *p = &s->curve.points[i];
+        adv_text_addf(text, "  %8s  %3d indexes  cost %5.1f %%%s\n", adv_format_bytes(r->arena, p->bytes), p->n, 100 * p->cost / before,
+                      i == knee ? "  <- the knee: more space brings less than its share" : "");
+    }
+    if (r->build_order && s->n > 0)
+        adv_text_add(text, "The order to build in, most gain for its size first:\n");
+    for (int i = 0; r->build_order && i < s->n; i++) {
+        const AdvBuildStep *step = &r->build_order[i];
+        for (int f = 0; f < r->n_findings; f++)
+            if (r->findings[f].create && r->findings[f].create->id == step->id)
+                adv_text_addf(text, "  %8s  cost %5.1f %%  %s\n", adv_format_bytes(r->arena, step->bytes), 100 * step->cost / before, r->findings[f].name);
+    }
+    if (s->curve.n > 0 || (r->build_order && s->n > 0))
+        adv_text_add(text, "\n");
+}
+
 const char *adv_report_text(const AdvReport *r)
 {
     AdvText text;
@@ -155,6 +179,7 @@ const char *adv_report_text(const AdvReport *r)
     add_head(&text, r);
     for (int i = 0; i < r->n_findings; i++)
         add_finding(&text, r, &r->findings[i]);
+    add_curve(&text, r);
     if (r->health.n > 0)
         adv_text_add(&text, "What else hurts:\n\n");
     for (int i = 0; i < r->health.n; i++)

@@ -12,7 +12,8 @@
 /* Plans after which nothing is improved any more; a time or call limit of the user's ends everything sooner. */
 #define IMPROVE_SHARE 0.25 /* of the time limit */
 #define CALLS_BASE 250
-#define CALLS_PER_STATEMENT 30
+#define CALLS_PER_STATEMENT 25
+#define CURVE_POINTS 8
 
 static double table_bytes(const AdvCatalog *catalog)
 {
@@ -58,6 +59,43 @@ static State starts(Search *s)
     return best;
 }
 
+static double queries_cost(const Search *s, const State *state)
+{
+    double cost = 0;
+    for (int q = 0; q < s->workload->n_queries; q++)
+        cost += s->workload->queries[q]->weight * state->costs[q];
+    return cost;
+}
+
+/* Budgets from the smallest on, each going on from the last one's answer, so that more space never brings less; all share the cache. The
+ * last one is the real budget (or what was chosen without one): if the sweep found something better for it, that is the answer. */
+static void sweep(Search *s, State *best, AdvCurve *curve)
+{
+    double most = s->limits->budget > 0 ? s->limits->budget : best->bytes;
+    State last = search_empty(s);
+    curve->points = ADV_NEW_ARRAY(s->arena, AdvCurvePoint, CURVE_POINTS);
+    for (int k = CURVE_POINTS - 1; k >= 0 && best->n > 0; k--) {
+        s->budget = most / pow(2, k);
+        State state = search_keep(s, &last);
+        search_greedy(s, &state, 0);
+        consider(s, &last, &state);
+        if (adv_oracle_backend_calls(s->oracle) < s->calls_soft * 3 / 2) {
+            state = search_empty(s);
+            search_greedy(s, &state, 0);
+            search_improve(s, &state); /* merges only, once the plans are used up */
+            consider(s, &last, &state);
+        }
+        if (k == 0 && best->total < last.total)
+            last = search_keep(s, best);
+        if (last.n > 0)
+            curve->points[curve->n++] =
+                (AdvCurvePoint){.budget = s->budget, .bytes = last.bytes, .cost = queries_cost(s, &last), .n = last.n};
+    }
+    s->budget = s->limits->budget;
+    if (s->limits->budget > 0 && last.total < best->total)
+        *best = last;
+}
+
 void adv_search(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWorkload *workload, int *const *ids,
                 const int *n_ids, const AdvSearchLimits *limits, AdvSelection *ret_selection)
 {
@@ -79,6 +117,8 @@ void adv_search(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWork
     State best = starts(&s);
     search_improve(&s, &best);
     search_exact(&s, &best);
+    if (limits->curve)
+        sweep(&s, &best, &ret_selection->curve);
     s.exact = true;
     search_drop_weak(&s, &best);
     finish(&s, &best, ret_selection);

@@ -12,8 +12,22 @@ typedef struct AdvSearchLimits {
     double budget;      /* bytes; 0: none */
     int max_indexes;    /* 0: none */
     double min_gain;    /* share of the workload's cost that an index must save, unless it halves one statement */
-    double max_seconds; /* the improving phases stop then; the answer so far stands */
+    double max_seconds; /* the search stops then; the answer so far stands */
+    bool curve;         /* fill the selection's curve too */
 } AdvSearchLimits;
+
+/* The best that a smaller budget buys. */
+typedef struct AdvCurvePoint {
+    double budget;
+    double bytes;
+    double cost; /* of the workload, without write costs */
+    int n;
+} AdvCurvePoint;
+
+typedef struct AdvCurve {
+    int n;
+    AdvCurvePoint *points; /* ascending budgets; costs never rise */
+} AdvCurve;
 
 typedef struct AdvSelection {
     int n;
@@ -23,6 +37,7 @@ typedef struct AdvSelection {
     double write_cost;
     double bytes;
     bool out_of_time;
+    AdvCurve curve;    /* empty unless asked for */
 } AdvSelection;
 
 /* ids[q], n_ids[q]: the candidates of each statement, as generated. */

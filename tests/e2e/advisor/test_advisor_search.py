@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: ISC
+"""Properties of the selection on generated workloads: what must hold whatever the data are."""
+import pathlib
+import random
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests/perf/advice"))
+import score  # noqa: E402
+import trade  # noqa: E402
+
+STATEMENTS = [s for n, s in enumerate(trade.STATEMENTS, 1) if n not in trade.DOMINANT]
+MB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def company(new_database):
+    database = new_database()
+    database.sql(f"SELECT setseed({random.SystemRandom().random()})", trade.SCHEMA, *trade.data(0.25))
+    database.vacuum()
+    return database
+
+
+@pytest.fixture(scope="module")
+def judge(company):
+    return score.Judge(company.conn, STATEMENTS)
+
+
+def definitions(advice):
+    return [score.nameless(f["ddl"].split("\n")[0].replace("IF NOT EXISTS ", "")) for f in advice.creates()]
+
+
+@pytest.fixture(scope="module")
+def sweep(company, advise, judge):
+    """[(budget, advice, percent of the cost without)]"""
+    found = []
+    for budget in (1, 4, 10, 25, 60):
+        advice = advise(company, ";\n".join(STATEMENTS), "--budget", f"{budget}MB")
+        found.append((budget, advice, judge.percent(definitions(advice))))
+    return found
+
+
+def test_advice_never_makes_the_whole_dearer(sweep):
+    assert all(percent <= 100 for _, _, percent in sweep)
+    assert sweep[-1][2] < 60
+
+
+def test_more_space_is_never_worse(sweep):
+    costs = [percent for _, _, percent in sweep]
+    assert all(b <= a * 1.005 for a, b in zip(costs, costs[1:])), costs
+
+
+def test_what_the_report_says_is_what_the_planner_says(sweep):
+    for _, advice, percent in sweep:
+        workload = advice.report["workload"]
+        assert abs(100 * workload["cost_after"] / workload["cost_before"] - percent) < 0.5
+
+
+def test_space_and_plans_are_bounded(sweep):
+    for budget, advice, _ in sweep:
+        assert advice.report["workload"]["bytes"] <= budget * MB
+        assert sum(f["bytes"] for f in advice.creates()) <= budget * MB
+    assert all(advice.report["plans"] <= 1000 for _, advice, _ in sweep[:4]), [a.report["plans"] for _, a, _ in sweep]
+
+
+def test_better_than_a_naive_advisor(sweep, judge):
+    singles = score.singles_ranking(judge)
+    for budget, _, percent in sweep[2:]:
+        assert percent < judge.percent(score.fill(judge, singles, budget * MB))
+
+
+def test_no_duplicates(sweep):
+    for _, advice, _ in sweep:
+        shapes = [d for d in definitions(advice)]
+        assert len(shapes) == len(set(shapes))
+
+
+def test_the_order_of_the_statements_does_not_matter(company, advise):
+    shuffled = STATEMENTS[:]
+    random.Random(5).shuffle(shuffled)
+    one, two = (advise(company, ";\n".join(s), "--budget", "10MB") for s in (STATEMENTS, shuffled))
+    assert abs(one.report["workload"]["cost_after"] / two.report["workload"]["cost_after"] - 1) < 0.02
+    assert len(set(definitions(one)) ^ set(definitions(two))) <= len(definitions(one)) // 2
+
+
+def test_curve(company, advise, sweep):
+    """One sweep: costs fall with the space, the order ends at the answer, and it takes at most twice the plans."""
+    budget, plain, _ = sweep[3]
+    report = advise(company, ";\n".join(STATEMENTS), "--budget", f"{budget}MB", "--curve").report
+    curve, order = report["curve"], report["build_order"]
+    assert len(curve) >= 5 and sum(p["knee"] for p in curve) == 1
+    assert all(b["cost"] <= a["cost"] and b["budget"] > a["budget"] for a, b in zip(curve, curve[1:]))
+    assert all(p["bytes"] <= p["budget"] for p in curve)
+    assert {s["index"] for s in order} == {f["index"] for f in report["findings"] if f["kind"] == "create"}
+    assert abs(order[-1]["cost"] / report["workload"]["cost_after"] - 1) < 0.01
+    assert report["plans"] <= 2 * plain.report["plans"]
+    assert report["workload"]["cost_after"] <= plain.report["workload"]["cost_after"] * 1.001
+
+
+def test_an_answer_at_any_time(company, advise):
+    full = advise(company, ";\n".join(STATEMENTS), "--budget", "25MB").report
+    some = advise(company, ";\n".join(STATEMENTS), "--budget", "25MB", "--max-calls", "300").report
+    assert some["plans"] <= 300 and any("after 300 plans" in n for n in some["notes"])
+    assert full["workload"]["cost_after"] <= some["workload"]["cost_after"] * 1.01
+    assert some["workload"]["cost_after"] < some["workload"]["cost_before"]
+    timed = advise(company, ";\n".join(STATEMENTS), "--budget", "25MB", "--time-limit", "0.05").report
+    assert any("seconds" in n for n in timed["notes"]) and timed["workload"]["cost_after"] <= timed["workload"]["cost_before"]
+
+
+@pytest.mark.parametrize("budget", ["6MB", "12MB"])
+def test_parameters_without_hypopg_reach_four_fifths(company, advise, judge, budget):
+    """A normalised log and no extension: what the best sources reach, and what these do, judged by the planner."""
+    texts = [s for n, s in enumerate((ROOT / "tests/data/normalised/trade.sql").read_text(encoding="utf-8").split(";\n"), 1)
+             if s.strip() and n not in trade.DOMINANT]
+    best = 100 - judge.percent(definitions(advise(company, ";\n".join(STATEMENTS), "--budget", budget)))
+    poor = 100 - judge.percent(definitions(advise(company, ";\n".join(texts), "--budget", budget, "--no-hypopg")))
+    assert poor >= 0.8 * best, (poor, best)
+
+
+def test_existing_indexes_are_not_advised_again(company, advise):
+    advice = advise(company, ";\n".join(STATEMENTS), "--budget", "10MB")
+    made = definitions(advice)
+    for n, d in enumerate(made):
+        company.sql(d.replace("CREATE INDEX ", f"CREATE INDEX made_{n} ", 1))
+    again = advise(company, ";\n".join(STATEMENTS), "--budget", "10MB")
+    for n in range(len(made)):
+        company.sql(f"DROP INDEX made_{n}")
+    assert not set(made) & set(definitions(again))
