@@ -47,6 +47,7 @@ static void shard_init(PoolShard *shard, Pool *pool, unsigned worker)
     pw_atomic_init(&shard->n_wait, 0);
     pw_atomic_init(&shard->impatient, 0);
     pw_atomic_init(&shard->busy, 0);
+    pw_atomic_init(&shard->pace, 0);
     pw_atomic_init(&shard->holding, 0);
     pw_atomic_init(&shard->inbound, 0);
     pw_atomic_init(&shard->starved, 0);

@@ -146,6 +146,7 @@ struct PoolShard {
     PW_ATOMIC(int) n_wait;              /* waiters that may be served; 0 while blocked */
     PW_ATOMIC(int) impatient;           /* its waiters take idle servers of other shards (pool_patience.c) */
     PW_ATOMIC(int) busy;                /* has active servers, which will come back; a hint */
+    PW_ATOMIC(PwUsec) pace;             /* time between two of its releases, smoothed; a hint */
     PW_ATOMIC(int) holding;             /* an idle server is held back for an own waiter; counted in n_holding */
     PW_ATOMIC(int) inbound;             /* servers posted to this shard; others add by CAS, the owner subtracts */
     PW_ATOMIC(int) starved;             /* PoolStarved bits: limits on which its waiters failed */

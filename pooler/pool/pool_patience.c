@@ -21,6 +21,7 @@
  * looks for shards that hold. */
 #include "pooler/pool/pool_priv.h"
 
+#define HOLD_WORTH 200 /* microseconds until a server comes back over there: longer than a move takes, not worth it */
 #define HOLD_RATION 16 /* of so much server time one part may be spent holding */
 #define HOLD_MOST 20000 /* server microseconds saved up at most: enough to dissolve a run of one worker's clients */
 #define HOLD_REACH (4 * POOL_SLACK_TICKETS) /* a waiter further behind waits for long: its server may go */
@@ -61,6 +62,15 @@ void pool_alarm(PoolShard *shard)
         set_alarm(shard); /* the queue was empty in between, or its server is still held back */
 }
 
+void pool_note_release(PoolShard *shard, PwUsec now)
+{
+    PwUsec gap = now - shard->last_release, pace = pw_atomic_load_relaxed(&shard->pace);
+    if (gap > POOL_PACE_MOST)
+        gap = POOL_PACE_MOST;
+    shard->last_release = now;
+    pw_atomic_store_relaxed(&shard->pace, pace + (gap - pace) / 8);
+}
+
 /* ---- holding ---- */
 
 static PwUsec pool_now(PoolShard *shard)
@@ -85,7 +95,8 @@ static void account(PoolShard *shard, PwUsec now)
 bool pool_may_hold(PoolShard *shard, const PoolWaiter *own, const PoolRival *rival)
 {
     if (shard->pool->n_shards > 2 || own->ticket < rival->ticket || own->ticket - rival->ticket > HOLD_REACH ||
-        own->since - rival->since > POOL_SLACK_USEC || !pw_atomic_load_relaxed(&rival->shard->busy))
+        own->since - rival->since > POOL_SLACK_USEC || !pw_atomic_load_relaxed(&rival->shard->busy) ||
+        pw_atomic_load_relaxed(&rival->shard->pace) > HOLD_WORTH)
         return false;
     account(shard, pool_now(shard));
     return shard->hold_used < HOLD_MOST;

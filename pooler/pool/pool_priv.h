@@ -22,6 +22,7 @@ typedef enum PoolStarved {
 } PoolStarved;
 
 #define POOL_NEVER INT64_MAX
+#define POOL_PACE_MOST 100000 /* longer times between releases count as this */
 
 /* The oldest waiter of another shard for whom no server is on its way. */
 typedef struct PoolRival {
@@ -47,6 +48,7 @@ int pool_need(PoolShard *shard); /* waiters of this shard for whom nothing is un
 /* ---- pool_patience.c ---- */
 void pool_patience_begin(PoolShard *shard, PwUsec now); /* the queue became non-empty */
 void pool_patience_end(PoolShard *shard);               /* it is empty */
+void pool_note_release(PoolShard *shard, PwUsec now);   /* a server came back */
 /* `own` may not pass `rival`: may its server wait here until it may? */
 bool pool_may_hold(PoolShard *shard, const PoolWaiter *own, const PoolRival *rival);
 bool pool_hold(PoolShard *shard, bool hold); /* true when it newly holds: the queue must be looked at once more */

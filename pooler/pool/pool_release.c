@@ -127,7 +127,9 @@ void pool_release(PoolShard *shard, PoolServer *server)
     }
     active_remove(server);
     server->state = POOL_SERVER_IDLE;
-    server->idle_since = shard->last_release = shard->pool->ops->now(shard->worker);
+    server->idle_since = shard->pool->ops->now(shard->worker);
+    if (pool_is_shared(shard->pool))
+        pool_note_release(shard, server->idle_since);
     TAILQ_INSERT_HEAD(&shard->idle, server, link);
     shard->n_idle_own++;
     /* Nobody waits: publish, look once more, done. */

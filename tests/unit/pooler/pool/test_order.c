@@ -261,8 +261,6 @@ static void handovers_are_rare(void **state)
     static const int loads[] = {8, 16, 32, 64, 128, 200}; /* 8: servers idle now and then */
     for (Service d = SERVICE_STEADY; d <= SERVICE_EXPONENTIAL; d++)
         for (unsigned i = 0; i < PW_ARRAY_LEN(loads); i++) {
-            if (d == SERVICE_EXPONENTIAL && loads[i] > 128)
-                continue; /* the wall is met too often: docs/decisions/pool-hand-over.md */
             Sim s = {.workers = 2, .servers = 4, .clients = loads[i], .service = d, .mean = 100};
             simulate(&s, 100000);
             if (percent(&s) >= 1.0)
@@ -270,8 +268,24 @@ static void handovers_are_rare(void **state)
             assert_true(percent(&s) < 1.0);
             assert_true(s.passed_most <= POOL_SLACK_TICKETS);
             /* Servers hardly idle while clients wait. With times that vary that much holding costs more. */
-            assert_true(s.utilisation > (d == SERVICE_EXPONENTIAL ? 0.92 : 0.98));
+            assert_true(s.utilisation > (d == SERVICE_EXPONENTIAL ? 0.9 : 0.98));
             assert_true(s.share[0] > 45000 && s.share[1] > 45000);
+        }
+}
+
+/* No server is held back when its wait would be longer than a move; lending alone keeps the moves rare. */
+static void slow_transactions_lose_no_time(void **state)
+{
+    (void)state;
+    static const int loads[] = {32, 64, 128, 200};
+    for (Service d = SERVICE_STEADY; d < SERVICE_COUNT; d++)
+        for (unsigned i = 0; i < PW_ARRAY_LEN(loads); i++) {
+            Sim s = {.workers = 2, .servers = 4, .clients = loads[i], .service = d, .mean = 1000};
+            simulate(&s, 50000);
+            if (d <= SERVICE_UNIFORM)
+                assert_true(percent(&s) < 1.0);
+            assert_true(s.passed_most <= POOL_SLACK_TICKETS);
+            assert_true(s.utilisation > 0.99);
         }
 }
 
@@ -313,6 +327,7 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handovers_are_rare),
+        cmocka_unit_test(slow_transactions_lose_no_time),
         cmocka_unit_test(nobody_is_passed_more_than_eight_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
