@@ -64,7 +64,7 @@ void pool_alarm(PoolShard *shard)
 
 void pool_note_release(PoolShard *shard, PwUsec now)
 {
-    PwUsec gap = now - shard->last_release, pace = pw_atomic_load_relaxed(&shard->pace);
+    PwUsec gap = shard->last_release ? now - shard->last_release : 0, pace = pw_atomic_load_relaxed(&shard->pace);
     if (gap > POOL_PACE_MOST)
         gap = POOL_PACE_MOST;
     shard->last_release = now;
