@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* Written with write(2): the log may itself need memory. abort() leaves a core that shows who asked. */
@@ -75,4 +76,21 @@ void pw_wipe(void *p, size_t size)
     memset(p, 0, size);
     /* The compiler must assume that this reads the memory, so the memset stays. */
     __asm__ __volatile__("" : : "r"(p) : "memory");
+}
+
+void *pw_secret_alloc(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    (void)madvise(p, size, MADV_DONTDUMP); /* a kernel that cannot leaves them in dumps, as malloc's memory */
+    return p;
+}
+
+void pw_secret_free(void *p, size_t size)
+{
+    if (p == NULL)
+        return;
+    pw_wipe(p, size);
+    (void)munmap(p, size);
 }

@@ -17,4 +17,9 @@ char *pw_xasprintf(const char *fmt, ...) __attribute__((malloc, returns_nonnull,
 /* Overwrites secrets so that the compiler cannot drop it, then nothing (the caller frees). */
 void pw_wipe(void *p, size_t size);
 
+/* Memory for keys: pages of its own, zeroed, left out of core dumps. At least a page each, so for few or large objects.
+ * NULL: cannot be had. Free it with the same size; that wipes it. NULL is fine. */
+void *pw_secret_alloc(size_t size) __attribute__((malloc, alloc_size(1)));
+void pw_secret_free(void *p, size_t size);
+
 #endif

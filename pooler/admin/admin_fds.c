@@ -179,13 +179,7 @@ static void put_secrets(AdminResult *r, const FdRow *row, const UserList *users,
 {
     ScramKeys keys;
     const Secret *stored = open && row->user ? userlist_find(users, row->user) : NULL;
-    bool has_keys = false;
-    if (open && row->entry) {
-        pthread_mutex_lock(&row->entry->lock);
-        has_keys = row->entry->has_scram_keys;
-        keys = row->entry->scram_keys;
-        pthread_mutex_unlock(&row->entry->lock);
-    }
+    bool has_keys = open && row->entry && pool_entry_copy_keys(row->entry, &keys);
     admin_row_text(r, stored ? stored->text : NULL);
     if (has_keys) {
         put_bytea(r, keys.client_key, sizeof(keys.client_key));

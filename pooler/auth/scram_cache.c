@@ -56,8 +56,8 @@ PwErr scram_cache_create(size_t max_entries, ScramCache **ret_cache)
         scram_cache_destroy(cache);
         return PW_ERR_IO;
     }
-    /* calloc's pages cost nothing before they are used. */
-    cache->entries = calloc(max_entries ? max_entries : 1, sizeof(Entry));
+    /* Pages cost nothing before they are used. */
+    cache->entries = pw_secret_alloc((max_entries ? max_entries : 1) * sizeof(Entry));
     cache->buckets = malloc(cache->n_buckets * sizeof(*cache->buckets));
     if (!cache->entries || !cache->buckets) {
         scram_cache_destroy(cache);
@@ -73,9 +73,7 @@ void scram_cache_destroy(ScramCache *cache)
 {
     if (!cache)
         return;
-    if (cache->entries)
-        pw_wipe(cache->entries, cache->used * sizeof(Entry));
-    free(cache->entries);
+    pw_secret_free(cache->entries, (cache->max_entries ? cache->max_entries : 1) * sizeof(Entry));
     free(cache->buckets);
     pthread_mutex_destroy(&cache->mutex);
     pw_wipe(cache, sizeof(*cache));

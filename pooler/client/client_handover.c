@@ -68,9 +68,9 @@ static void put_settings(PwBuf *out, const Settings *settings)
 static void put_secrets(PwBuf *out, PoolEntry *e)
 {
     Secret secret;
-    pthread_mutex_lock(&e->lock);
-    put_bytes(out, &e->scram_keys, e->has_scram_keys ? sizeof(e->scram_keys) : 0);
-    pthread_mutex_unlock(&e->lock);
+    ScramKeys keys;
+    put_bytes(out, &keys, pool_entry_copy_keys(e, &keys) ? sizeof(keys) : 0);
+    pw_wipe(&keys, sizeof(keys));
     if (registry_user_secret(e->user, &secret)) {
         put_bytes(out, secret.text, secret.len);
         secret_finish(&secret);
@@ -180,13 +180,13 @@ static bool get_secrets(PwCursor *in, PoolEntry *e)
     const uint8_t *keys = pw_cursor_bytes(in, n_keys);
     uint32_t n_secret = pw_cursor_be32(in);
     const uint8_t *secret = pw_cursor_bytes(in, n_secret);
-    if (in->bad || pw_cursor_left(in) || (n_keys && n_keys != sizeof(e->scram_keys)))
+    if (in->bad || pw_cursor_left(in) || (n_keys && n_keys != sizeof(ScramKeys)))
         return false;
     if (n_keys) {
-        pthread_mutex_lock(&e->lock);
-        memcpy(&e->scram_keys, keys, n_keys);
-        e->has_scram_keys = true;
-        pthread_mutex_unlock(&e->lock);
+        ScramKeys copy;
+        memcpy(&copy, keys, sizeof(copy));
+        pool_entry_set_keys(e, &copy);
+        pw_wipe(&copy, sizeof(copy));
     }
     if (n_secret)
         registry_user_set_secret(e->user, (const char *)secret, n_secret);

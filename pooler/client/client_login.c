@@ -165,6 +165,10 @@ static bool wants_secret(AuthType type)
 void client_login_start(Client *c)
 {
     WorkerCtx *ctx = client_ctx(c);
+    if (strlen(c->user) > AUTH_USER_MAX) {
+        client_close(c, "username too long", "username too long");
+        return;
+    }
     if (ctx->config->log_connections)
         client_log(c, PW_LOG_LOG, "login attempt: db=%s user=%s tls=%s replication=no", c->database, c->user,
                    c->relay.stream.tls ? stream_tls_text(&c->relay.stream) : "no");

@@ -49,7 +49,7 @@ static void entry_free(PoolEntry *e)
     pool_destroy(e->pool);
     if (e->welcome)
         welcome_unref(e, e->welcome);
-    pw_wipe(&e->scram_keys, sizeof(e->scram_keys));
+    pw_secret_free(e->scram_keys, sizeof(*e->scram_keys));
     pthread_mutex_destroy(&e->lock);
     free(e->locals);
     free(e->key);
@@ -290,26 +290,39 @@ unsigned registry_n_pools(void)
 
 void pool_entry_set_keys(PoolEntry *entry, const ScramKeys *keys)
 {
+    ScramKeys *fresh = keys ? pw_secret_alloc(sizeof(*keys)) : NULL;
+    if (fresh)
+        *fresh = *keys;
     pthread_mutex_lock(&entry->lock);
-    entry->has_scram_keys = keys != NULL;
-    if (keys)
-        entry->scram_keys = *keys;
-    else
-        pw_wipe(&entry->scram_keys, sizeof(entry->scram_keys));
+    ScramKeys *old = entry->scram_keys;
+    entry->scram_keys = fresh;
     pthread_mutex_unlock(&entry->lock);
+    pw_secret_free(old, sizeof(*old));
+}
+
+bool pool_entry_copy_keys(PoolEntry *entry, ScramKeys *ret_keys)
+{
+    pthread_mutex_lock(&entry->lock);
+    bool had = entry->scram_keys != NULL;
+    if (had)
+        *ret_keys = *entry->scram_keys;
+    pthread_mutex_unlock(&entry->lock);
+    return had;
 }
 
 bool pool_entry_keys(PoolEntry *entry, const ScramVerifier *verifier, ScramKeys *ret_keys)
 {
+    ScramKeys *stale = NULL;
     pthread_mutex_lock(&entry->lock);
-    bool had = entry->has_scram_keys;
-    bool ok = had && scram_verifier_equal(&entry->scram_keys.verifier, verifier);
-    if (ok)
-        *ret_keys = entry->scram_keys;
-    else if (had)
-        pw_wipe(&entry->scram_keys, sizeof(entry->scram_keys));
-    entry->has_scram_keys = ok;
+    bool ok = entry->scram_keys && scram_verifier_equal(&entry->scram_keys->verifier, verifier);
+    if (ok) {
+        *ret_keys = *entry->scram_keys;
+    } else {
+        stale = entry->scram_keys;
+        entry->scram_keys = NULL;
+    }
     pthread_mutex_unlock(&entry->lock);
+    pw_secret_free(stale, sizeof(*stale));
     return ok;
 }
 

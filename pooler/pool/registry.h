@@ -112,8 +112,7 @@ struct PoolEntry {
     Welcome *welcome;          /* under lock */
     char fail_text[256];       /* under lock */
     char fail_sqlstate[6];     /* under lock */
-    ScramKeys scram_keys;      /* under lock: recovered from a client's login, for SCRAM pass-through */
-    bool has_scram_keys;
+    ScramKeys *scram_keys;     /* under lock: recovered from a client's login, for SCRAM pass-through; NULL: none */
 };
 
 void registry_init(unsigned n_workers, const PoolOps *ops);
@@ -156,6 +155,7 @@ unsigned registry_n_pools(void);
 
 /* The keys of a client's login, for pass-through. NULL: forget them. */
 void pool_entry_set_keys(PoolEntry *entry, const ScramKeys *keys);
+bool pool_entry_copy_keys(PoolEntry *entry, ScramKeys *ret_keys); /* false: none */
 /* The keys if they belong to this verifier; those of another one are forgotten: the secret has changed. */
 bool pool_entry_keys(PoolEntry *entry, const ScramVerifier *verifier, ScramKeys *ret_keys);
 

@@ -286,3 +286,24 @@ def test_nothing_before_the_login_is_over(make_pooler, pg):
     c.send(wire.query("SELECT 1"))
     result = c.until_closed()
     assert "D" not in result.types and "Z" not in result.types
+
+
+@pytest.mark.poolwise
+def test_user_names_have_a_limit(make_pooler, pg):
+    p = make_pooler(databases=trust_line(pg), auth_type="any", auth_file={})
+    p.client(user="x" * 127).ok("SELECT 1")
+    assert refused(p, "x" * 128, None) == "username too long"
+
+
+@pytest.mark.poolwise
+def test_keys_stay_out_of_core_dumps(make_pooler, pg):
+    """The pages of the key cache, and of the keys that a pool keeps for pass-through, are marked so."""
+    def excluded():
+        with open(f"/proc/{p.proc.pid}/smaps", encoding="ascii") as f:
+            return sum(1 for line in f if line.startswith("VmFlags:") and " dd" in line)
+
+    secret = pg.one("SELECT rolpassword FROM pg_authid WHERE rolname = 'u_scram'")
+    p = make_pooler(auth_type="scram-sha-256", auth_file={"u_scram": secret})
+    before = excluded()
+    p.client(user="u_scram", password=USERS["u_scram"][0]).ok("SELECT 1")
+    assert excluded() > before
