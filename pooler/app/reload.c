@@ -11,6 +11,7 @@
 
 #include "pooler/app/app_priv.h"
 #include "pooler/client/client.h"
+#include "pooler/config/hba.h"
 #include "pooler/server/server.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
@@ -213,6 +214,18 @@ static const TlsSet *tls_for(const Config *config, const char *key, const TlsSet
     return tls_set_ref(old);
 }
 
+/* SET has one line for its answer; what is wrong with the lines of the access files goes to the log, as RELOAD's does. */
+static void log_hba_problems(const Config *config, const char *key)
+{
+    if (!config->hba || strncmp(key, "auth_", 5) != 0)
+        return;
+    PwDiag diags;
+    pw_diag_init(&diags);
+    hba_unref(hba_load(config->auth_hba_file, config->auth_ident_file, &diags));
+    log_problems(&diags);
+    pw_diag_finish(&diags);
+}
+
 PwErr app_set(const char *key, const char *value, char *why)
 {
     pthread_mutex_lock(&app.lock);
@@ -230,6 +243,7 @@ PwErr app_set(const char *key, const char *value, char *why)
     tls_set_unref(old_tls);
     if (app_log_configure(config) != PW_OK)
         pw_log(PW_LOG_ERROR, "cannot open logfile \"%s\": %s", config->logfile, strerror(errno));
+    log_hba_problems(config, key);
     install(config, users, tls);
     return PW_OK;
 }

@@ -127,8 +127,9 @@ def test_reload_and_set_change_the_rules(hba):
     con.do("RELOAD")
     c = p.client("p0", "someone")
     other = os.path.join(p.dir, "other.conf")
-    p._put(other, "host p0 someone all reject\n" + CONSOLE)
+    p._put(other, "host p0 someone all reject\nbroken\n" + CONSOLE)
     con.do(f"SET auth_hba_file='{other}'")
+    p.wait_log("could not parse hba config line 2: unknown type of connection")
     assert refused(p, "someone") == "login rejected"
     con.do("SET auth_type='plain'")
     p.client("p0", "someone", "secret").ok("SELECT 1")
