@@ -57,6 +57,10 @@ def check_lines(surface, ours, problems):
     for section in ("database", "user"):
         known = {r.name for r in ours[section]} | aliases
         problems.extend(f"key {s[0]} of a {section} line does not exist" for s in surface[section] if s[0] not in known)
+    peers = re.search(r"static const PwParamRow peer_rows\[\] = \{\n(.*?)\n\};", options.read(options.TABLE), re.S)
+    if peers:
+        problems.extend(f"key {s[0]} of a peer line does not exist" for s in surface["peer"]
+                        if not re.search(r'\b%s\b' % s[0], peers.group(1)))
 
 
 def our_views():
