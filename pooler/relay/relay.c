@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "pooler/relay/relay_align.h"
 #include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
 #include "pooler/relay/relay_state.h"
@@ -23,6 +24,7 @@ void relay_init(Relay *r, const RelayOps *ops, PoolLocal *local, WorkerCtx *ctx)
 void relay_drop_entry(void *arg, const PipelineEntry *e)
 {
     Relay *r = arg;
+    relay_align_failed(r->server, e);
     if (e->statement)
         relay_prepared_dropped(r, e);
     else if (e->kind == PIPE_PARSE && e->action == PIPE_FORWARD) { /* the server never read it: whose is there now? */

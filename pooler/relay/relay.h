@@ -87,6 +87,7 @@ struct Relay {
     bool lex_unsafe;         /* client_encoding is one that the lexer may misread */
     bool pin_told;           /* the log knows that this client pins */
     bool effects_in_flight;  /* relay_finish: an unanswered request has effects */
+    bool names_end;          /* a DEALLOCATE ALL or DISCARD ALL is about to go out */
     bool unnamed_here;       /* the server's unnamed statement is this client's */
     PwBuf unnamed_parse;     /* the last Parse of it, without its header */
     uint64_t id;             /* for statements that are shared with nobody; 0: not needed yet */

@@ -62,8 +62,16 @@ static void append_quoted(PwBuf *sql, const char *name)
     pw_buf_append_u8(sql, '"');
 }
 
+/* An entry of our own about a name. Should it fail or be skipped, relay_align_failed tells that nobody knows what the
+ * server has under that name. */
+static void push_about(Relay *r, PipelineKind kind, const char *name, PwUsec now)
+{
+    PipelineEntry e = {.kind = (uint8_t)kind, .action = PIPE_SWALLOW, .effects = effects_about(name), .sent = now};
+    pipeline_push_entry(&r->server->pipeline, &e);
+}
+
 /* In front of a Query what is made is made by a Query too: an error in a Parse would skip the client's Query. */
-static void own_query(Relay *r, const char *before, const char *name, const char *behind, PwBuf *out, PwUsec now)
+static void own_query(const char *before, const char *name, const char *behind, PwBuf *out)
 {
     size_t mark = pw_msg_begin(out, PW_F_QUERY);
     pw_buf_append_str(out, before);
@@ -71,15 +79,16 @@ static void own_query(Relay *r, const char *before, const char *name, const char
         append_quoted(out, name);
     pw_buf_append_cstr(out, behind);
     pw_msg_end(out, mark);
-    push_own(r, PIPE_QUERY, now);
 }
 
 /* A statement of that name, whatever it does: DEALLOCATE will find it. */
 static void make_dummy(Relay *r, bool simple, const char *name, PwBuf *out, PwUsec now)
 {
     r->local->session.prepares++;
+    sql_names_put(&r->server->names, name, NULL, SQL_NAME_UNKNOWN, 0); /* until its DEALLOCATE has completed */
     if (simple) {
-        own_query(r, "PREPARE ", name, " AS SELECT 1", out, now);
+        own_query("PREPARE ", name, " AS SELECT 1", out);
+        push_about(r, PIPE_QUERY, name, now);
         return;
     }
     close_statement(r, name, out, now);
@@ -91,18 +100,25 @@ static void make_dummy(Relay *r, bool simple, const char *name, PwBuf *out, PwUs
     push_own(r, PIPE_PARSE, now);
 }
 
+/* Close never fails, not even in a failed transaction or when there is nothing of that name. */
 static void take_away(Relay *r, bool simple, const char *name, PwBuf *out, PwUsec now)
 {
     r->local->session.prepares++;
-    if (simple)
-        own_query(r, "DEALLOCATE ", name, "", out, now);
-    else
-        close_statement(r, name, out, now);
+    size_t mark = pw_msg_begin(out, PW_F_CLOSE);
+    pw_buf_append_u8(out, 'S');
+    pw_buf_append_cstr(out, name);
+    pw_msg_end(out, mark);
+    push_about(r, PIPE_CLOSE, name, now);
+    if (simple) {
+        mark = pw_msg_begin(out, PW_F_SYNC);
+        pw_msg_end(out, mark);
+        push_own(r, PIPE_SYNC, now);
+    }
     sql_names_remove(&r->server->names, name);
 }
 
 /* Runs a text within the client's group of extended messages, under names of our own. */
-static void own_execute(Relay *r, const char *text, PwBuf *out, PwUsec now)
+static void own_execute(Relay *r, const char *name, const char *text, PwBuf *out, PwUsec now)
 {
     static const char OWN[] = "POOLWISE_PREPARE";
     size_t mark = pw_msg_begin(out, PW_F_PARSE);
@@ -123,7 +139,7 @@ static void own_execute(Relay *r, const char *text, PwBuf *out, PwUsec now)
     pw_buf_append_cstr(out, OWN);
     pw_buf_append_be32(out, 0);
     pw_msg_end(out, mark);
-    push_own(r, PIPE_EXECUTE, now);
+    push_about(r, PIPE_EXECUTE, name, now);
     mark = pw_msg_begin(out, PW_F_CLOSE);
     pw_buf_append_u8(out, 'P');
     pw_buf_append_cstr(out, OWN);
@@ -136,10 +152,12 @@ static void bring(Relay *r, bool simple, const SqlName *want, PwBuf *out, PwUsec
 {
     SqlNames *there = &r->server->names;
     r->local->session.prepares++;
-    if (simple)
-        own_query(r, want->text, NULL, "", out, now);
-    else
-        own_execute(r, want->text, out, now);
+    if (simple) {
+        own_query(want->text, NULL, "", out);
+        push_about(r, PIPE_QUERY, want->name, now);
+    } else {
+        own_execute(r, want->name, want->text, out, now);
+    }
     sql_names_put(there, want->name, NULL, want->digest, 0);
     while (sql_names_count(there) > (unsigned)r->ctx->config->max_prepared_statements && there->table->hh.next)
         take_away(r, simple, there->table->name, out, now);
@@ -210,6 +228,13 @@ void relay_align_completed(Relay *r, const Effects *effects, unsigned statement,
                 client_statements_remove(&r->statements, cs);
         }
     }
+}
+
+void relay_align_failed(Server *s, const PipelineEntry *e)
+{
+    const Effects *about = e->effects;
+    if (e->action == PIPE_SWALLOW && about && about->n == 1)
+        sql_names_put(&s->names, about->list[0].name, NULL, SQL_NAME_UNKNOWN, 0);
 }
 
 void relay_align_executes(Relay *r, const Effects *effects)

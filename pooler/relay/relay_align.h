@@ -40,6 +40,8 @@ void relay_align_names(Relay *r, bool simple, const char *sql, size_t len, PwBuf
 bool relay_align_name(Relay *r, uint8_t type, const char *name, PwBuf *out, PwUsec now);
 /* Statement number `statement` of the text completed with this tag. */
 void relay_align_completed(Relay *r, const Effects *effects, unsigned statement, const char *tag);
+/* A request of our own failed, or an error dropped it: if it was about a name, nobody knows what that means there now. */
+void relay_align_failed(Server *s, const PipelineEntry *e);
 /* A text with EXECUTEs goes out: what runs is the text that was prepared. */
 void relay_align_executes(Relay *r, const Effects *effects);
 

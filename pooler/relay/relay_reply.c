@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "pooler/relay/relay_align.h"
 #include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
 #include "pooler/relay/relay_state.h"
@@ -142,8 +143,8 @@ static void note_error(Walk *w, const uint8_t *payload, size_t n)
         return;
     }
     const PipelineEntry *head = pipeline_head(&w->s->pipeline);
-    if (head && head->action == PIPE_SWALLOW && (head->kind == PIPE_QUERY || head->kind == PIPE_EXECUTE) && !(w->r->hold & HOLD_SYNC))
-        w->s->wash = true; /* what was to be prepared or taken away is not: nobody may rely on its names any more */
+    if (PW_UNLIKELY(head && head->action == PIPE_SWALLOW && head->effects))
+        relay_align_failed(w->s, head);
     session_state_error(&w->r->state);
     memcpy(w->r->sqlstate, code && strlen(code) == 5 ? code : "XX000", 6);
     if (w->r->hold & HOLD_SYNC) {

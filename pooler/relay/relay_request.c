@@ -306,7 +306,9 @@ static bool is_acceptable(Relay *r, const uint8_t *p, uint32_t len)
 static void end_turn(Relay *r)
 {
     r->turn_ends = false;
-    if (!r->server || r->session_mode || !pool_has_waiters(r->local->entry->pool))
+    bool alone = r->names_end && r->server; /* what comes behind DEALLOCATE ALL must know that it is done */
+    r->names_end = false;
+    if (!r->server || r->session_mode || (!alone && !pool_has_waiters(r->local->entry->pool)))
         return;
     const Pipeline *owed = &r->server->pipeline;
     if (owed->owed_ready && !owed->copy_in)

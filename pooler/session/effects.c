@@ -43,7 +43,7 @@ bool effects_at_end(const EffectsWalk *w)
     return w->t.type == PW_TOK_END || effects_at_punct(w, ';');
 }
 
-static void lower(char *text)
+void effects_lower(char *text)
 {
     for (; *text; text++)
         if (*text >= 'A' && *text <= 'Z')
@@ -72,7 +72,6 @@ static bool identifier(EffectsWalk *w, PwBuf *out)
     return true;
 }
 
-/* The texts of one effect, NUL-terminated, in w->text; offsets because it grows. */
 char *effects_string_value(EffectsWalk *w)
 {
     size_t n = pw_token_string(&w->t, w->lexer.flags, NULL, 0);
@@ -138,6 +137,16 @@ void effects_unref(Effects *e)
         free(e);
 }
 
+Effects *effects_about(const char *name)
+{
+    EffectsWalk w = {.statement = 0};
+    effects_add(&w, EFFECT_DEALLOCATE, name, NULL, false);
+    Effects *e = finish(&w);
+    pw_buf_finish(&w.text);
+    pw_buf_finish(&w.list);
+    return e;
+}
+
 bool effects_have(const Effects *e, EffectKind kind)
 {
     for (unsigned i = 0; e && i < e->n; i++)
@@ -166,7 +175,7 @@ static bool setting_name(EffectsWalk *w, PwBuf *name)
     }
     pw_buf_append_u8(name, 0);
     char *text = (char *)(uintptr_t)pw_buf_head(name);
-    lower(text);
+    effects_lower(text);
     static const char *const old_names[][2] = {{"sort_mem", "work_mem"}, {"vacuum_mem", "maintenance_work_mem"}};
     for (size_t i = 0; i < PW_ARRAY_LEN(old_names); i++)
         if (strcmp(text, old_names[i][0]) == 0) {

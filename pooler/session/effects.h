@@ -57,6 +57,9 @@ Effects *effects_parse(const char *sql, size_t len, unsigned lex_flags, const Ef
 Effects *effects_ref(Effects *e); /* NULL is fine */
 void effects_unref(Effects *e);
 
+/* One EFFECT_DEALLOCATE of a name: marks a request of the pooler's own that is about it. */
+Effects *effects_about(const char *name);
+
 bool effects_have(const Effects *e, EffectKind kind); /* NULL is fine */
 
 /* Does the CommandComplete tag fit the effect of that statement? If not, the numbering cannot be trusted. */

@@ -95,13 +95,6 @@ static int truth(const char *text)
     return -1;
 }
 
-static void lower(char *text)
-{
-    for (; *text; text++)
-        if (*text >= 'A' && *text <= 'Z')
-            *text = (char)(*text | 32);
-}
-
 /* "(" is at hand. False: cannot be followed. */
 static bool call(EffectsWalk *w)
 {
@@ -119,7 +112,7 @@ static bool call(EffectsWalk *w)
     if (local == 1 && effects_at_punct(w, ')')) {
         ok = true;
     } else if (ok && local == 0 && effects_at_punct(w, ')')) {
-        lower(arg[0].text);
+        effects_lower(arg[0].text);
         effects_add(w, EFFECT_SET, arg[0].text, arg[1].text, true);
     } else {
         ok = false;

@@ -25,6 +25,7 @@ bool effects_at(const EffectsWalk *w, const char *word);
 bool effects_accept(EffectsWalk *w, const char *word);
 bool effects_at_punct(const EffectsWalk *w, char c);
 bool effects_at_end(const EffectsWalk *w);
+void effects_lower(char *text);
 char *effects_string_value(EffectsWalk *w); /* of a string token, allocated; NULL: none */
 void effects_add(EffectsWalk *w, EffectKind kind, const char *name, const char *value, bool flat);
 

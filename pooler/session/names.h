@@ -10,6 +10,9 @@
 #include <stdint.h>
 #include <uthash.h>
 
+/* A digest that no text has: the server may have the name or not. */
+#define SQL_NAME_UNKNOWN 0
+
 typedef struct SqlName {
     UT_hash_handle hh;
     uint64_t digest; /* of the text and of what parse analysis reads beside it */
