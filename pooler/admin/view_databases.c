@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* view_databases.c - SHOW DATABASES, PEERS; which databases there are. */
+/* view_databases.c - SHOW DATABASES; which databases there are. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -170,16 +170,4 @@ static void finish(WorkerCtx *ctx, AdminShow *show)
 const AdminView admin_view_databases = {
     .name = "databases", .columns = database_columns, .n_columns = PW_ARRAY_LEN(database_columns), .finish = finish,
     .help = "the databases of the configuration, those made from \"*\", and the console",
-};
-
-static const AdminColumn peer_columns[] = {
-    {"peer_id", ADMIN_INT4, "number of the peer"},
-    {"host", ADMIN_TEXT, "its host"},
-    {"port", ADMIN_INT4, "its port"},
-    {"pool_size", ADMIN_INT4, "connections to it"},
-};
-
-const AdminView admin_view_peers = {
-    .name = "peers", .columns = peer_columns, .n_columns = PW_ARRAY_LEN(peer_columns),
-    .help = "no rows: one process uses all cores and needs no peers",
 };

@@ -51,9 +51,9 @@ static void finish(WorkerCtx *ctx, AdminShow *show)
     free(admin_users(ctx->config, ctx->users, &n_users));
     put(r, "databases", (int64_t)n_databases);
     put(r, "users", (int64_t)n_users);
-    put(r, "peers", 0);
+    put(r, "peers", admin_count_peers(ctx->config));
     put(r, "pools", (int64_t)registry_n_pools() + 1); /* and the console's */
-    put(r, "peer_pools", 0);
+    put(r, "peer_pools", admin_count_peers(ctx->config));
     put(r, "free_clients", 0); /* memory goes back to the system: nothing is kept for later */
     put(r, "used_clients", l->used_clients);
     put(r, "login_clients", l->login_clients);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* view_pools.c - SHOW POOLS, PEER_POOLS. Counted from the lists of each worker; nothing is counted on the side. */
+/* view_pools.c - SHOW POOLS. Counted from the lists of each worker; nothing is counted on the side. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,17 +164,4 @@ static void drop(AdminShow *show)
 const AdminView admin_view_pools = {
     .name = "pools", .columns = pool_columns, .n_columns = PW_ARRAY_LEN(pool_columns), .gather = sizeof(PoolsGather),
     .visit = visit, .finish = finish, .drop = drop, .help = "one row for each pool, that is database and server user",
-};
-
-static const AdminColumn peer_pool_columns[] = {
-    {"peer_id", ADMIN_INT4, "number of the peer"},
-    {"cl_active_cancel_req", ADMIN_INT4, "cancel requests passed on to it"},
-    {"cl_waiting_cancel_req", ADMIN_INT4, "cancel requests that wait for a connection to it"},
-    {"sv_active_cancel", ADMIN_INT4, "connections that carry a cancel request"},
-    {"sv_login", ADMIN_INT4, "connections that are being made"},
-};
-
-const AdminView admin_view_peer_pools = {
-    .name = "peer_pools", .columns = peer_pool_columns, .n_columns = PW_ARRAY_LEN(peer_pool_columns),
-    .help = "no rows: one process uses all cores and needs no peers",
 };

@@ -11,7 +11,7 @@
     {"type", ADMIN_TEXT, "C for a client, S for a server"},                                                                    \
         {"user", ADMIN_TEXT, "the user it logged in as"},                                                                      \
         {"database", ADMIN_TEXT, "the database that the client asked for"},                                                    \
-        {"replication", ADMIN_TEXT, "none; replication connections are not available yet"},                                    \
+        {"replication", ADMIN_TEXT, "none, logical or physical"},                                                              \
         {"state", ADMIN_TEXT, "see below"},                                                                                    \
         {"addr", ADMIN_TEXT, "address of the other end, unix for a unix socket"},                                              \
         {"port", ADMIN_INT4, "port of the other end"},                                                                         \
@@ -62,6 +62,8 @@ AdminServerState admin_server_state(const Server *s, const Config *config, PwUse
     case POOL_SERVER_CONNECTING:
         return ADMIN_SERVER_NEW;
     case POOL_SERVER_ACTIVE:
+        if (server_is_connecting(s))
+            return ADMIN_SERVER_NEW;
         if (s->phase == SERVER_LINKED)
             return ADMIN_SERVER_ACTIVE;
         return s->cancels ? ADMIN_SERVER_BEING_CANCELED : ADMIN_SERVER_TESTED;
@@ -135,6 +137,7 @@ typedef struct Fields {
     bool running;
     unsigned prepared, pins;
     uint64_t pin_query;
+    Replication replication;
 } Fields;
 
 static void put_addresses(AdminResult *r, const Fields *f)
@@ -178,7 +181,7 @@ static void put(const Row *row, const char *prefix, const Fields *f)
     admin_row_text(r, f->type);
     admin_row_text(r, f->user);
     admin_row_text(r, f->database);
-    admin_row_text(r, "none");
+    admin_row_text(r, replication_name(f->replication));
     snprintf(text, sizeof(text), "%s%s", prefix, f->state);
     admin_row_text(r, text);
     put_addresses(r, f);
@@ -242,6 +245,7 @@ static void client_row(const Row *row, const Client *c, const char *prefix, cons
         .prepared = client_statements_count(&r->statements) + sql_names_count(&r->names),
         .pins = r->state.pins,
         .pin_query = r->pin_query,
+        .replication = c->replication,
     };
     if (f.wait < 0)
         f.wait = 0;
@@ -273,6 +277,7 @@ static void server_row(void *arg, Server *s)
         .held = pw_buf_unread(&s->held),
         .msg_left = s->msg_left,
         .prepared = server_statements_count(&s->statements) + sql_names_count(&s->names),
+        .replication = s->replication,
     };
     put(row, row->debug ? "sv_" : "", &f);
 }

@@ -147,6 +147,7 @@ static void client_free(WorkerDeferred *d)
     Client *c = (Client *)((char *)d - offsetof(Client, deferred));
     free(c->user);
     free(c->database);
+    free(c->options);
     free(c);
 }
 

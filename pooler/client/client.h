@@ -47,10 +47,13 @@ struct Client {
     CancelKey cancel_key;
     uint32_t protocol; /* the version agreed on: PW_PROTO_3_0 or PW_PROTO_3_2 */
     NetAddr peer;
+    bool asks_welcome; /* WELCOME: it holds PoolEntry.welcome_asked */
     bool is_unix, counted, notified, hashed, paused_reading;
     bool ssl_asked, gss_asked, direct_tls; /* STARTUP */
     bool console_counted; /* among client_count_consoles */
     char *user, *database;
+    Replication replication;
+    char *options; /* replication only: `options` of the start-up packet, as it was */
     DbState *db;
     UserState *login_user;
     PoolEntry *entry; /* one reference */

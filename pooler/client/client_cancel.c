@@ -5,11 +5,15 @@
  * and no table is shared. The connection that brought the request stays open until the request to the
  * server has ended: who waits for its end of file knows that the next query is safe.
  *
- *   requester's worker --CancelMail--> owner's worker: find, cancel --CancelMail--> requester's worker: close */
+ *   requester's worker --CancelMail--> owner's worker: find, cancel --CancelMail--> requester's worker: close
+ *
+ * In a group of processes behind one address ([peers]) the key also names the process. A request for another one goes to the
+ * main worker, which passes it on (peer_pool.h); the rest is the same. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "pooler/client/client_priv.h"
+#include "pooler/client/peer_pool.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
@@ -101,21 +105,48 @@ static void on_request(MailNode *node)
     answer(m); /* idle: nothing to cancel */
 }
 
+static void on_forward(MailNode *node)
+{
+    CancelMail *m = (CancelMail *)node;
+    peer_pool_forward(worker_ctx(worker_get(0)), &m->key, answer, m);
+}
+
+/* Why a request for another process of the group cannot be passed on; NULL: it can. */
+static const char *forward_problem(const Config *config, const CancelKey *key)
+{
+    if (key->hops == 0)
+        return "failed to forward cancel request because its TTL was exhausted";
+    if (!config_find_peer(config, cancel_key_peer(key)))
+        return "could not find peer to forward request to";
+    return NULL;
+}
+
 void client_cancel_request(Client *c, const uint8_t *bytes, size_t n)
 {
     CancelKey key;
+    const Config *config = client_ctx(c)->config;
     c->state = CLIENT_CANCEL;
-    if (cancel_key_read(&key, bytes, n) != PW_OK || cancel_key_worker(&key) >= workers_count()) {
+    if (cancel_key_read(&key, bytes, n) != PW_OK) {
         client_close(c, NULL, "no such cancel key");
+        return;
+    }
+    bool is_peers = config->peer_id > 0 && cancel_key_peer(&key) != config->peer_id;
+    const char *problem = is_peers                                      ? forward_problem(config, &key)
+                          : cancel_key_worker(&key) >= workers_count() ? "no such cancel key"
+                                                                       : NULL;
+    if (problem) {
+        if (is_peers && config->log_disconnections)
+            client_log(c, PW_LOG_LOG, "closing because: %s (age=0s)", problem);
+        client_close(c, NULL, problem);
         return;
     }
     CancelMail *m = pw_xcalloc(1, sizeof(*m));
     m->key = key;
     m->requester = c;
     m->origin = client_ctx(c)->worker->index;
-    m->node.run = on_request;
+    m->node.run = is_peers ? on_forward : on_request;
     c->cancels_waiting++;
-    worker_post(cancel_key_worker(&key), &m->node);
+    worker_post(is_peers ? 0 : cancel_key_worker(&key), &m->node);
 }
 
 bool client_cancel_by_key(unsigned origin, const uint8_t *bytes, size_t n, void (*done)(void *arg), void *arg)

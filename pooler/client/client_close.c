@@ -60,6 +60,7 @@ void client_close_with(Client *c, const char *sqlstate, const char *text, const 
         HASH_DELETE(hh, ctx->by_cancel_id, c);
     c->hashed = false;
     if (c->entry) {
+        client_welcome_given_up(c);
         c->relay.local->n_clients--;
         registry_unref(c->entry);
         c->entry = NULL;

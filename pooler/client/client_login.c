@@ -170,8 +170,8 @@ void client_login_start(Client *c)
         return;
     }
     if (ctx->config->log_connections)
-        client_log(c, PW_LOG_LOG, "login attempt: db=%s user=%s tls=%s replication=no", c->database, c->user,
-                   c->relay.stream.tls ? stream_tls_text(&c->relay.stream) : "no");
+        client_log(c, PW_LOG_LOG, "login attempt: db=%s user=%s tls=%s replication=%s", c->database, c->user,
+                   c->relay.stream.tls ? stream_tls_text(&c->relay.stream) : "no", replication_log(c->replication));
     if (!client_is_console(c)) {
         if (ctx->shutdown != SHUTDOWN_NONE && ctx->shutdown != SHUTDOWN_HANDED_OVER) {
             client_close(c, "pooler is shutting down", "pooler is shutting down");
@@ -401,8 +401,12 @@ static void authenticated(Client *c)
     }
     enter_pool(c, dbconf, is_auto);
     c->relay.local->stats.client_login_count++;
-    Welcome *w = pool_entry_welcome(c->entry);
     c->state = CLIENT_WELCOME;
+    if (c->replication != REPLICATION_NONE) {
+        client_replication_start(c);
+        return;
+    }
+    Welcome *w = pool_entry_welcome(c->entry);
     if (!w) {
         client_wait_welcome(c);
         return;
@@ -411,7 +415,7 @@ static void authenticated(Client *c)
     client_login_finish(c);
 }
 
-static void add_host(Client *c)
+void client_add_host(Client *c)
 {
     int i = params_index("application_name");
     char where[NET_ADDR_TEXT], name[NET_ADDR_TEXT + 80];
@@ -449,19 +453,14 @@ void client_login_resume(Client *c)
         stream_read_start(&c->relay.stream);
 }
 
-void client_login_finish(Client *c)
+bool client_greet(Client *c, const PwBuf *untracked)
 {
     WorkerCtx *ctx = client_ctx(c);
     Relay *r = &c->relay;
-    Welcome *w = pool_entry_welcome(c->entry);
-    if (ctx->config->application_name_add_host)
-        add_host(c);
     PwBuf out;
     pw_buf_init(&out);
     pw_msg_auth_ok(&out);
-    pw_buf_append(&out, pw_buf_head(&w->params), pw_buf_unread(&w->params));
-    params_fill_unset(&r->params, &w->tracked);
-    welcome_unref(c->entry, w);
+    pw_buf_append(&out, pw_buf_head(untracked), pw_buf_unread(untracked));
     for (unsigned i = 0; i < params_count(); i++)
         if (params_get(&r->params, i))
             pw_msg_param_status(&out, params_name(i), params_get(&r->params, i));
@@ -476,9 +475,25 @@ void client_login_finish(Client *c)
     pw_buf_finish(&out);
     if (!ok) {
         client_close(c, NULL, "client unexpected eof");
-        return;
+        return false;
     }
     start_counting(r);
     pw_buf_release_if_empty(&r->held);
-    relay_pump(r);
+    return true;
+}
+
+void client_login_finish(Client *c)
+{
+    Welcome *w = pool_entry_welcome(c->entry);
+    if (!w) { /* a RELOAD has just forgotten it */
+        client_wait_welcome(c);
+        return;
+    }
+    if (client_ctx(c)->config->application_name_add_host)
+        client_add_host(c);
+    params_fill_unset(&c->relay.params, &w->tracked);
+    bool ok = client_greet(c, &w->params);
+    welcome_unref(c->entry, w);
+    if (ok)
+        relay_pump(&c->relay);
 }

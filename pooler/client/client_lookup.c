@@ -233,7 +233,7 @@ static void on_drained(Server *s)
     (void)s;
 }
 
-static const ServerUser lookup_user = {on_input, on_drained, on_gone};
+static const ServerUser lookup_user = {on_input, on_drained, on_gone, NULL};
 
 static void on_server(PoolWaiter *w, PoolServer *ps)
 {

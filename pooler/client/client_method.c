@@ -32,6 +32,7 @@ void client_method_choose(Client *c)
         .user = c->user,
         .tls = client_is_tls(c),
         .peer = net_addr_sa(&c->peer),
+        .physical_replication = c->replication == REPLICATION_PHYSICAL,
     };
     if (!config->hba || !hba_match(config->hba, &query, &answer))
         return;

@@ -60,6 +60,14 @@ void client_method_choose(Client *c);
 /* What needs no messages: peer, cert, and those whom no rule lets in. False: the client was closed. `known`: the user exists. */
 bool client_method_check(Client *c, bool known);
 
+void client_add_host(Client *c); /* application_name_add_host */
+/* Tells the client that it is in: parameters, `untracked` ones first, its key, ReadyForQuery. False: it was closed. */
+bool client_greet(Client *c, const PwBuf *untracked);
+
+/* client_replication.c */
+void client_replication_start(Client *c);
+void client_replication_granted(Client *c, Server *s);
+
 /* client_lookup.c */
 /* Is there an auth_user to ask, and a database that the client asked for? An unknown database is not told before the
  * password was right, so nothing is asked for it. */
@@ -72,6 +80,7 @@ void client_login_found(Client *c, Secret *secret); /* client_login.c; takes the
 /* client_wait.c */
 void client_wait_welcome(Client *c); /* asks the pool for a server to learn from */
 void client_waiter_init(Client *c);
+void client_welcome_given_up(Client *c); /* it waits no more; another one may ask */
 /* The pool cannot log in to its server, since `since`: who waits for it is told and closed. */
 bool client_login_refused(Client *c, PoolEntry *e, PwUsec since);
 /* No live server, and the last attempt failed just now: waiting would not help. */

@@ -13,7 +13,6 @@
 typedef struct Startup {
     Client *c;
     char why[160]; /* text for the client when a parameter is refused */
-    bool replication;
     PwBuf pq_names; /* _pq_ options: answered with NegotiateProtocolVersion */
     uint32_t n_pq;
 } Startup;
@@ -94,11 +93,13 @@ static PwErr on_param(void *arg, const char *key, const char *value)
     } else if (strcmp(key, "database") == 0) {
         free(c->database);
         c->database = pw_xstrdup(value);
-    } else if (strcmp(key, "options") == 0) {
-        return read_options(st, value);
     } else if (strcmp(key, "replication") == 0) {
-        st->replication = strcasecmp(value, "off") != 0 && strcasecmp(value, "false") != 0 &&
-                          strcasecmp(value, "no") != 0 && strcmp(value, "0") != 0;
+        return PW_OK; /* read before all others */
+    } else if (strcmp(key, "options") == 0) {
+        if (c->replication == REPLICATION_NONE)
+            return read_options(st, value);
+        free(c->options);
+        c->options = pw_xstrdup(value);
     } else if (strncmp(key, "_pq_.", 5) == 0) {
         pw_buf_append_cstr(&st->pq_names, key);
         st->n_pq++;
@@ -112,6 +113,16 @@ static PwErr on_param(void *arg, const char *key, const char *value)
         }
     }
     return PW_OK;
+}
+
+/* A replication client's options are not ours to understand, so that must be known before they are read. */
+static PwErr on_replication(void *arg, const char *key, const char *value)
+{
+    Startup *st = arg;
+    if (strcmp(key, "replication") != 0 || replication_parse(value, &st->c->replication) == PW_OK)
+        return PW_OK;
+    snprintf(st->why, sizeof(st->why), "invalid value for parameter \"replication\": \"%.60s\"", value);
+    return PW_ERR_UNSUPPORTED;
 }
 
 /* ---- packets ---- */
@@ -157,14 +168,13 @@ static void startup_message(Client *c, uint32_t version, const uint8_t *payload,
     c->protocol = version >= PW_PROTO_3_2 ? newest : PW_PROTO_3_0;
     bool as_asked = version <= newest;
     pw_buf_init(&st.pq_names);
-    PwErr err = pw_startup_params(payload, n, on_param, &st);
+    PwErr err = pw_startup_params(payload, n, on_replication, &st);
+    if (!err)
+        err = pw_startup_params(payload, n, on_param, &st);
     if (err)
         client_close(c, err == PW_ERR_PROTOCOL ? "bad startup packet" : st.why, err == PW_ERR_PROTOCOL ? "bad startup packet" : st.why);
     else if (!c->user || !*c->user)
         client_close(c, "no username supplied", "no username supplied");
-    else if (st.replication)
-        client_close_with(c, "0A000", "replication connections are not available in this version",
-                          "replication connections are not available in this version");
     else if ((as_asked && !st.n_pq) || negotiate(c, &st)) {
         if (!c->database || !*c->database) {
             free(c->database);

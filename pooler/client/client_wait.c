@@ -15,14 +15,22 @@ static Client *client_of_waiter(PoolWaiter *w)
     return (Client *)((char *)w - offsetof(Client, waiter));
 }
 
+static void wake_visit(Worker *w, void *arg);
+
 static void on_server(PoolWaiter *w, PoolServer *ps)
 {
     Client *c = client_of_waiter(w);
     c->notified = false;
+    if (c->replication != REPLICATION_NONE) {
+        client_replication_granted(c, server_of(ps));
+        return;
+    }
     if (c->state == CLIENT_WELCOME) {
         /* only its parameters were wanted */
         server_of(ps)->phase = SERVER_READY;
+        client_welcome_given_up(c);
         pool_release(c->relay.local->shard, ps);
+        worker_tour(c->relay.stream.worker, wake_visit, NULL, c->entry);
         client_login_finish(c);
         return;
     }
@@ -99,7 +107,7 @@ static bool refuse_wait(Client *c)
         relay_fail_later(r, "database removed", "database removed");
         return true;
     }
-    if (client_pool_is_failing(c->entry, r->close_buf, sizeof(r->close_buf))) {
+    if (c->replication == REPLICATION_NONE && client_pool_is_failing(c->entry, r->close_buf, sizeof(r->close_buf))) {
         client_pool_try_again(r->local);
         refuse_request(c, r->close_buf);
         return true;
@@ -116,13 +124,61 @@ static void ask(Client *c)
     pool_acquire(c->relay.local->shard, &c->waiter);
 }
 
+/* One client of a pool asks for a server, to learn what to tell at login; all others that log in meanwhile wait for what it
+ * learns, or a cold pool would open a server for each of them before anybody has a query. */
+static void ask_welcome(Client *c)
+{
+    int nobody = 0;
+    if (c->replication == REPLICATION_NONE && !pw_atomic_cas(&c->entry->welcome_asked, &nobody, 1))
+        return; /* tick_welcome looks again, should that one go away */
+    c->asks_welcome = c->replication == REPLICATION_NONE;
+    ask(c);
+}
+
 void client_wait_welcome(Client *c)
 {
     if (refuse_wait(c)) {
         relay_check_close(&c->relay);
         return;
     }
-    ask(c);
+    c->waiter.since = worker_now(c->relay.stream.worker);
+    ask_welcome(c);
+}
+
+void client_welcome_given_up(Client *c)
+{
+    if (c->asks_welcome)
+        pw_atomic_store(&c->entry->welcome_asked, 0);
+    c->asks_welcome = false;
+}
+
+/* A client that waits for another one's welcome. True: it is in, or asks itself now. */
+static bool tick_welcome(Client *c)
+{
+    if (c->replication != REPLICATION_NONE || client_is_waiting(c) || c->asks_welcome)
+        return false;
+    Welcome *w = pool_entry_welcome(c->entry);
+    if (w) {
+        welcome_unref(c->entry, w);
+        client_login_finish(c);
+        return true;
+    }
+    PwUsec since = c->waiter.since; /* its wait began with its login */
+    ask_welcome(c);
+    if (c->state == CLIENT_WELCOME)
+        c->waiter.since = since;
+    return c->state != CLIENT_WELCOME;
+}
+
+static void wake_visit(Worker *w, void *arg)
+{
+    const PoolEntry *e = arg; /* only compared: it may be gone */
+    Client *c, *next;
+    for (c = TAILQ_FIRST(&worker_ctx(w)->clients); c; c = next) {
+        next = TAILQ_NEXT(c, link);
+        if (c->state == CLIENT_WELCOME && c->entry == e)
+            tick_welcome(c);
+    }
 }
 
 static void need_server(Relay *r, bool again)
@@ -215,7 +271,7 @@ static void tick_waiting(Client *c, PwUsec now)
 {
     const Config *config = client_ctx(c)->config;
     const ClientSettings *s = &c->settings;
-    if (client_login_refused(c, c->entry, c->waiter.since))
+    if (c->replication == REPLICATION_NONE && client_login_refused(c, c->entry, c->waiter.since))
         return;
     if (over(s->query_wait_timeout, c->waiter.since, now))
         fail_wait(c, NULL, "query_wait_timeout");
@@ -282,7 +338,8 @@ void client_tick(WorkerCtx *ctx, PwUsec now)
                 client_lookup_tick(c, now);
             break;
         case CLIENT_WELCOME:
-            tick_waiting(c, now);
+            if (!tick_welcome(c))
+                tick_waiting(c, now);
             break;
         case CLIENT_READY:
             if (client_is_waiting(c))

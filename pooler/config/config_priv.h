@@ -16,6 +16,7 @@ struct ConfigLines {
     PwStrList files; /* names of the files read; DatabaseConf.file and UserConf.file point here */
     LineSet databases;
     LineSet users;
+    LineSet peers;
     const DatabaseConf *fallback; /* the '*' line, or NULL */
 };
 
@@ -50,6 +51,10 @@ bool config_read_pairs(ConfigLoader *loader, PwIniPlace at, const char *subject,
 /* One key of a line, as config_read_pairs does it. */
 bool config_set_line_key(ConfigLoader *loader, PwIniPlace at, const char *subject, const char *key,
                          const char *value, const PwParamTable *table, void *base);
+
+/* A line of [peers]. */
+void config_read_peer(ConfigLoader *loader, PwIniPlace at, const char *name, const char *value);
+void config_peer_destroy(PeerConf *peer);
 
 void config_database_destroy(DatabaseConf *db); /* NULL is fine */
 void config_user_destroy(UserConf *user);

@@ -79,9 +79,7 @@ static void on_key(void *arg, PwIniPlace at, const char *section, const char *ke
     else if (strcmp(section, "users") == 0)
         config_read_user(loader, at, key, value);
     else if (strcmp(section, "peers") == 0)
-        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line,
-                    "one process uses all cores here: set worker_threads and leave [peers] empty",
-                    "peer \"%.40s\": peering is not available in this version", key);
+        config_read_peer(loader, at, key, value);
     /* keys of an unknown section are not judged: the section itself was reported */
 }
 
@@ -113,6 +111,16 @@ static void drop_user(void *arg, void *loser, const void *winner)
     config_user_destroy(old);
 }
 
+static void drop_peer(void *arg, void *loser, const void *winner)
+{
+    ConfigLoader *loader = arg;
+    PeerConf *old = loser;
+    const PeerConf *peer = winner;
+    pw_diag_add(loader->diags, PW_DIAG_WARNING, old->file, old->line, NULL,
+                "peer \"%s\" is given again in line %d, which is the one that counts", peer->name, peer->line);
+    config_peer_destroy(old);
+}
+
 /* The cores that this process may use: fewer than the machine has in a container with a cpuset. */
 static int count_cores(void)
 {
@@ -136,6 +144,7 @@ PwErr config_load(const char *path, Config **ret_config, PwDiag *diags)
     ConfigLines *lines = loader.config->lines;
     line_set_seal(&lines->databases, drop_database, &loader);
     line_set_seal(&lines->users, drop_user, &loader);
+    line_set_seal(&lines->peers, drop_peer, &loader);
     lines->fallback = line_set_find(&lines->databases, "*");
     if (loader.config->worker_threads == 0)
         loader.config->worker_threads = count_cores();

@@ -166,7 +166,7 @@ static const PwParamRow rows[] = {
     INT(max_user_client_connections, 0, INT_MAX, "0", RT, "client connections of one user; 0 is no limit"),
     INT(max_user_connections, 0, INT_MAX, "0", RT, "server connections of one user over all pools; 0 is no limit"),
     INT(min_pool_size, 0, INT_MAX, "0", RT, "server connections that a pool keeps open"),
-    INT(peer_id, 0, 16383, "0", RT | LATER, "this process' number in a group of peers; 0 is no group"),
+    INT(peer_id, 0, 16383, "0", RT, "this process' number in a group of peers; 0 is no group"),
     PATH(pidfile, "", 0, "file with the process id; needed with -d"),
     INT(pkt_buf, 64, INT_MAX, "4096", INERT, "PgBouncer's buffer for each connection; here buffers exist only while they hold something"),
     ENUM(pool_mode, pool_modes, "session", RT, "when a server goes back to its pool"),
@@ -250,7 +250,6 @@ const PwParamTable config_params = {rows, PW_ARRAY_LEN(rows)};
 static const ConfigLater laters[] = {
     {"auth_type", {"any", "trust", "plain", "scram-sha-256", "hba", "cert" LDAP_WORD PAM_WORD}, "this way to log in is not available in this version", false},
     {"dns_zone_check_period", {NULL}, "watching DNS zones is not available in this version", false},
-    {"peer_id", {NULL}, "peering is not available in this version", false},
 };
 /* clang-format on */
 
@@ -332,7 +331,13 @@ static const PwParamRow user_rows[] = {
     LINE_TIME(UserConf, transaction_timeout, "transaction_timeout of this user"),
     LINE_TIME(UserConf, client_idle_timeout, "client_idle_timeout of this user"),
 };
+static const PwParamRow peer_rows[] = {
+    {"host", PW_PARAM_STR, 1, PW_PARAM_NO_MAX, NULL, 0, FIELD(PeerConf, host, char *), NULL, "address, name, /folder or @abstract socket of the other process"},
+    {"port", PW_PARAM_INT, 1, 65535, "6432", 0, FIELD(PeerConf, port, int), NULL, "its listen_port"},
+    LINE_INT(PeerConf, pool_size, "cancel requests to it that may be under way at once; default: default_pool_size"),
+};
 /* clang-format on */
 
 const PwParamTable config_database_params = {database_rows, PW_ARRAY_LEN(database_rows)};
 const PwParamTable config_user_params = {user_rows, PW_ARRAY_LEN(user_rows)};
+const PwParamTable config_peer_params = {peer_rows, PW_ARRAY_LEN(peer_rows)};

@@ -18,6 +18,7 @@
 extern const PwParamTable config_params; /* [pgbouncer], into Config; in the order of SHOW CONFIG */
 extern const PwParamTable config_database_params; /* one line of [databases], into DatabaseConf */
 extern const PwParamTable config_user_params;     /* one line of [users], into UserConf */
+extern const PwParamTable config_peer_params;     /* one line of [peers], into PeerConf */
 
 /* Which values of a PARAM_LATER option are harmless. Rows without an entry take any value: they only matter
  * together with another option that has one. */

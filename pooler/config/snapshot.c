@@ -45,7 +45,10 @@ static void lines_unref(ConfigLines *lines)
         config_database_destroy(lines->databases.entries[i].item);
     for (size_t i = 0; i < lines->users.n; i++)
         config_user_destroy(lines->users.entries[i].item);
+    for (size_t i = 0; i < lines->peers.n; i++)
+        config_peer_destroy(lines->peers.entries[i].item);
     line_set_finish(&lines->databases);
+    line_set_finish(&lines->peers);
     line_set_finish(&lines->users);
     pw_str_list_finish(&lines->files);
     free(lines);
@@ -91,6 +94,23 @@ size_t config_n_databases(const Config *config)
 const DatabaseConf *config_database_at(const Config *config, size_t i)
 {
     return config->lines->databases.entries[i].item;
+}
+
+size_t config_n_peers(const Config *config)
+{
+    return config->lines->peers.n;
+}
+
+const PeerConf *config_peer_at(const Config *config, size_t i)
+{
+    return config->lines->peers.entries[i].item;
+}
+
+const PeerConf *config_find_peer(const Config *config, int id)
+{
+    char name[16];
+    (void)snprintf(name, sizeof(name), "%d", id);
+    return line_set_find(&config->lines->peers, name);
 }
 
 size_t config_n_users(const Config *config)

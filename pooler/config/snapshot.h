@@ -117,6 +117,17 @@ typedef struct UserConf {
 } UserConf;
 
 typedef struct Hba Hba;                 /* hba.h */
+/* A line of [peers]: another process of the group. */
+typedef struct PeerConf {
+    char *name; /* the id as text */
+    int id;
+    char *host; /* never NULL */
+    int port;
+    int pool_size; /* -1: default_pool_size */
+    const char *file;
+    int line;
+} PeerConf;
+
 typedef struct ConfigLines ConfigLines; /* the lines of [databases] and [users], shared by copies */
 
 typedef struct Config {
@@ -219,6 +230,10 @@ size_t config_n_databases(const Config *config);                        /* with 
 const DatabaseConf *config_database_at(const Config *config, size_t i); /* in file order */
 size_t config_n_users(const Config *config);
 const UserConf *config_user_at(const Config *config, size_t i);
+
+size_t config_n_peers(const Config *config);
+const PeerConf *config_peer_at(const Config *config, size_t i); /* in file order */
+const PeerConf *config_find_peer(const Config *config, int id);  /* NULL: no line */
 
 /* The name of the database on the server for a client that asked for `name`. */
 static inline const char *config_server_dbname(const DatabaseConf *db, const char *name)

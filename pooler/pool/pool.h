@@ -90,6 +90,7 @@ struct PoolWaiter {
     PwUsec since;    /* monotonic; set by pool_acquire when it has to wait, kept over a re-acquire */
     uint64_t ticket; /* POOL_NO_TICKET when not waiting; the embedder initialises it with that */
     uint64_t last_ticket; /* the place of the last wait, for keep_ticket */
+    bool wants_slot; /* takes the slot of a server and connects it anew: PoolOps.connect looks whether it opens for such a one */
     bool keep_ticket; /* set before pool_acquire to take the old place again (a server failed its check);
                        * cleared by pool_acquire */
     TAILQ_ENTRY(PoolWaiter) link;
@@ -203,6 +204,9 @@ void pool_cancel(PoolShard *shard, PoolWaiter *waiter); /* leaves the queue; no 
 
 void pool_release(PoolShard *shard, PoolServer *server); /* ACTIVE, clean: may go to anybody */
 void pool_server_up(PoolServer *server);                 /* CONNECTING -> ready; goes on as a release */
+/* CONNECTING, opened for a waiter that wants a slot: granted to the first such waiter of this shard, closed if there is none.
+ * It is ready at once, so in the queue it would run ahead of servers that are really being connected. */
+void pool_server_up_slot(PoolServer *server);
 void pool_server_gone(PoolServer *server);               /* any state but TRANSIT -> CLOSED; frees the slot, wakes */
 
 /* Takes an idle server out of the idle list for a check or a reset: it becomes ACTIVE. */

@@ -43,6 +43,7 @@ void pool_dequeue(PoolShard *shard, PoolWaiter *waiter);
 void pool_publish_waiters(PoolShard *shard); /* before a look at the others: enqueue and unblock fence themselves */
 /* The one step after every event: serves waiters with idle servers, then asks or opens for those that are left. */
 void pool_settle(PoolShard *shard);
+void pool_note_grant(PoolShard *shard, uint64_t ticket);
 int pool_need(PoolShard *shard); /* waiters of this shard for whom nothing is under way */
 
 /* ---- pool_patience.c ---- */

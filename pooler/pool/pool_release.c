@@ -165,6 +165,28 @@ void pool_server_up(PoolServer *server)
         pool_wake_waiting(shard);
 }
 
+void pool_server_up_slot(PoolServer *server)
+{
+    PoolShard *shard = server->shard;
+    PoolWaiter *waiter;
+    assert(server->state == POOL_SERVER_CONNECTING);
+    TAILQ_FOREACH (waiter, &shard->waiting, link)
+        if (waiter->wants_slot)
+            break;
+    if (!waiter || shard->blocked) {
+        shard->pool->ops->close(server, "not needed");
+        return;
+    }
+    unlist(server);
+    server->forced = false;
+    active_insert(server);
+    shard->connect_off = false;
+    pool_note_grant(shard, waiter->ticket);
+    pool_dequeue(shard, waiter);
+    waiter->on_server(waiter, server);
+    pool_wake_waiting(shard); /* a server is connecting no more; its slot is held, so the shard is alive */
+}
+
 void pool_server_gone(PoolServer *server)
 {
     PoolShard *shard = server->shard;

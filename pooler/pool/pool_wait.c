@@ -134,7 +134,7 @@ static unsigned pass_share(const Pool *pool)
 }
 
 /* Keeps `passed` sorted, latest ticket first. */
-static void note_grant(PoolShard *shard, uint64_t ticket)
+void pool_note_grant(PoolShard *shard, uint64_t ticket)
 {
     int i = POOL_SLACK_TICKETS - 1;
     if (!pool_is_shared(shard->pool) || ticket <= shard->passed[i])
@@ -172,7 +172,7 @@ static bool own_first(PoolShard *shard, const PoolServer *server, const PoolWait
 
 static void grant(PoolShard *shard, PoolServer *server, PoolWaiter *waiter)
 {
-    note_grant(shard, waiter->ticket);
+    pool_note_grant(shard, waiter->ticket);
     pool_unidle(server);
     pool_dequeue(shard, waiter);
     waiter->on_server(waiter, server); /* may call anything */

@@ -40,6 +40,9 @@ typedef struct PoolSessionCounts {
 
 void pool_stats_add(PoolStats *to, const PoolStats *from);
 
+/* Hosts of a list whose failures are remembered; those behind them are simply tried. */
+#define POOL_HOSTS 16
+
 typedef enum DbPaused {
     DB_PAUSED_SELF = 1 << 0, /* PAUSE db, KILL */
     DB_PAUSED_ALL = 1 << 1,  /* PAUSE without a name, SIGUSR1; databases made later have it too */
@@ -107,7 +110,10 @@ struct PoolEntry {
     PW_ATOMIC(int) clients; /* references held by clients (from login to close) */
     PW_ATOMIC(int64_t) failed_at; /* PwUsec of the last failed connect or login, 0: the last one worked */
     PW_ATOMIC(int64_t) empty_since;
+    PW_ATOMIC(int) welcome_asked; /* 1: a client waits for a server to learn the welcome from, the others for that client */
     PW_ATOMIC(int) next_host; /* round robin over a host list */
+    PW_ATOMIC(int) next_addr; /* and over the addresses of a name */
+    PW_ATOMIC(int64_t) host_failed_at[POOL_HOSTS]; /* PwUsec, by place in the list; 0: it works as far as we know */
     pthread_mutex_t lock;
     Welcome *welcome;          /* under lock */
     char fail_text[256];       /* under lock */

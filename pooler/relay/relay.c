@@ -227,8 +227,8 @@ static void on_server_drained(Server *s)
 static void on_server_gone(Server *s, const char *reason)
 {
     Relay *r = s->user_arg;
+    const char *text = s->replication == REPLICATION_NONE ? "server conn crashed?" : reason;
     r->server = NULL;
-    (void)reason;
     if (r->hold & HOLD_SYNC) { /* nothing of the client's went out: it takes another server, in its old place */
         r->hold &= ~(unsigned)(HOLD_SYNC | HOLD_TURN | HOLD_FLOW);
         r->hold |= HOLD_SERVER;
@@ -243,12 +243,12 @@ static void on_server_gone(Server *s, const char *reason)
         return;
     }
     if (r->pumping)
-        relay_fail_later(r, "server conn crashed?", "server conn crashed?");
+        relay_fail_later(r, text, text);
     else
-        relay_fail(r, "server conn crashed?", "server conn crashed?");
+        relay_fail(r, text, text);
 }
 
-const ServerUser relay_server_user = {relay_server_input, on_server_drained, on_server_gone};
+const ServerUser relay_server_user = {relay_server_input, on_server_drained, on_server_gone, NULL};
 
 void relay_linked(Relay *r, Server *s, PwUsec waited)
 {

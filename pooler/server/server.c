@@ -2,6 +2,7 @@
 #include "pooler/server/server.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +16,9 @@
 #include "poolwise/wire.h"
 
 static const char *const phase_names[] = {
-    [SERVER_CONNECT] = "connect", [SERVER_TLS] = "tls",       [SERVER_LOGIN] = "login",   [SERVER_CHORE] = "chore",
-    [SERVER_READY] = "ready",     [SERVER_LINKED] = "linked", [SERVER_CLOSED] = "closed",
+    [SERVER_BLANK] = "blank",   [SERVER_CONNECT] = "connect", [SERVER_TLS] = "tls",
+    [SERVER_LOGIN] = "login",   [SERVER_CHORE] = "chore",     [SERVER_READY] = "ready",
+    [SERVER_LINKED] = "linked", [SERVER_CLOSED] = "closed",
 };
 _Static_assert(PW_ARRAY_LEN(phase_names) == SERVER_PHASE_COUNT, "one name a phase");
 
@@ -55,7 +57,8 @@ static PoolServer *op_connect(PoolShard *shard)
     WorkerCtx *ctx = worker_ctx(local->worker);
     PwUsec now = worker_now(ctx->worker);
     PwUsec failed = pw_atomic_load(&local->entry->failed_at);
-    if (failed && now - failed < ctx->config->server_login_retry)
+    bool blank = server_wanted_blank(shard);
+    if (!blank && failed && now - failed < ctx->config->server_login_retry)
         return NULL;
     Server *s = pw_xcalloc(1, sizeof(*s));
     s->deferred.free_it = server_free;
@@ -73,7 +76,10 @@ static PoolServer *op_connect(PoolShard *shard)
     server_statements_init(&s->statements);
     s->pipeline.on_drop = server_entry_dropped;
     s->pipeline.arg = s;
-    server_connect_start(s);
+    if (blank)
+        server_blank_start(s);
+    else
+        server_connect_start(s);
     return &s->ps;
 }
 
@@ -94,6 +100,8 @@ static void server_free(WorkerDeferred *d)
     settings_unref(s->applied);
     pw_buf_finish(&s->held);
     pw_buf_finish(&s->welcome);
+    pw_buf_finish(&s->startup);
+    free(s->addrs);
     server_login_finish(s);
     tls_set_unref(s->tls);
     free(s);
@@ -107,9 +115,12 @@ void server_close(Server *s, const char *reason)
     PoolLocal *local = server_local(s);
     Worker *w = local->worker;
     s->phase = SERVER_CLOSED;
-    if (worker_ctx(w)->config->log_disconnections)
+    if (worker_ctx(w)->config->log_disconnections && was != SERVER_BLANK)
         server_log(s, PW_LOG_LOG, "closing because: %s (age=%llds)", reason,
                    (long long)((worker_now(w) - s->connected_at) / PW_USEC_PER_SEC));
+    if (s->blank_up)
+        event_free(s->blank_up);
+    s->blank_up = NULL;
     if (s->lookup) {
         resolver_cancel(s->lookup);
         s->lookup = NULL;
@@ -285,6 +296,7 @@ static void on_readable(Stream *st)
     case SERVER_READY:
         ready_input(s);
         return;
+    case SERVER_BLANK: /* no socket */
     case SERVER_CLOSED:
     case SERVER_PHASE_COUNT:
         return;
@@ -410,6 +422,8 @@ const char *server_state_name(const Server *s)
     case POOL_SERVER_TRANSIT:
         return "idle";
     case POOL_SERVER_ACTIVE:
+        if (server_is_connecting(s))
+            return "new";
         if (s->phase == SERVER_LINKED)
             return "active";
         return s->cancels ? "being_canceled" : "tested";
@@ -420,6 +434,14 @@ const char *server_state_name(const Server *s)
     return "closed";
 }
 
+static void check_connect(Server *s, const Config *config, PwUsec now)
+{
+    if (s->failed_early)
+        server_connect_failed(s, s->failed_early);
+    else if (config->server_connect_timeout && now - s->connected_at >= config->server_connect_timeout)
+        server_connect_failed(s, "connect timeout");
+}
+
 void server_maintain(PoolLocal *local, PwUsec now)
 {
     PoolShard *shard = local->shard;
@@ -427,16 +449,17 @@ void server_maintain(PoolLocal *local, PwUsec now)
     PoolServer *ps, *next;
     for (ps = TAILQ_FIRST(&shard->connecting); ps; ps = next) {
         next = TAILQ_NEXT(ps, link);
-        Server *s = server_of(ps);
-        if (s->failed_early)
-            server_connect_failed(s, s->failed_early);
-        else if (config->server_connect_timeout && now - s->connected_at >= config->server_connect_timeout)
-            server_connect_failed(s, "connect timeout");
+        check_connect(server_of(ps), config, now);
     }
     for (ps = TAILQ_FIRST(&shard->active); ps; ps = next) {
         next = TAILQ_NEXT(ps, link);
         Server *s = server_of(ps);
-        if (s->phase == SERVER_CHORE && config->server_recovery_timeout &&
+        const char *why = s->replication ? server_own_retire_reason(s) : NULL;
+        if (why)
+            server_close(s, why);
+        else if (server_is_connecting(s))
+            check_connect(s, config, now);
+        else if (s->phase == SERVER_CHORE && config->server_recovery_timeout &&
             now - s->linked_at >= config->server_recovery_timeout)
             server_close(s, "server_recovery_timeout");
     }

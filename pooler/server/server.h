@@ -5,6 +5,7 @@
  * reads its socket (ServerUser.on_input); at all other times the server does, so that a dead or talking idle
  * server is noticed at once. Every close goes through server_close with a reason.
  *
+ *   BLANK --> CONNECT [--> TLS] --> LOGIN --> LINKED  (server_own.c: of one client, from its login on)
  *   CONNECT [--> TLS] --> LOGIN --> CHORE(connect_query) --> READY <--> LINKED
  *                                                   ^          |
  *                                                   +- CHORE <-+   ROLLBACK, server_reset_query
@@ -24,6 +25,7 @@
 #include "pooler/session/params.h"
 #include "pooler/session/pipeline.h"
 #include "pooler/session/prepared.h"
+#include "pooler/session/replication.h"
 #include "pooler/session/settings.h"
 #include "poolwise/wire.h"
 
@@ -32,6 +34,7 @@ struct ServerAuth;
 struct CancelRequest;
 
 typedef enum ServerPhase {
+    SERVER_BLANK,   /* a slot without a socket, for a client that connects it its own way (server_own.c) */
     SERVER_CONNECT, /* name look-up and TCP connect */
     SERVER_TLS,     /* SSLRequest sent, or in the handshake */
     SERVER_LOGIN,   /* start-up packet sent */
@@ -47,6 +50,7 @@ typedef struct ServerUser {
     void (*on_input)(Server *s);                     /* readable */
     void (*on_drained)(Server *s);                   /* its output buffer is empty again */
     void (*on_gone)(Server *s, const char *reason);  /* closed; already unlinked */
+    void (*on_up)(Server *s); /* server_connect_own: logged in, LINKED; the user calls server_link for what follows */
 } ServerUser;
 
 struct Server {
@@ -77,6 +81,10 @@ struct Server {
     int cancels; /* cancel requests under way to this server: it is not released before they end */
 
     uint32_t asked_version; /* LOGIN: the protocol version of our start-up packet */
+    Replication replication;  /* other than NONE: belongs to one client */
+    PwBuf startup;            /* start-up parameters of that client */
+    struct event *blank_up;   /* BLANK and connecting: tells the pool that the slot is there */
+
     struct ServerAuth *auth; /* LOGIN */
     struct ServerJob *job;   /* LOGIN: a key derivation on another thread */
     Secret login_secret;     /* of the database line's password */
@@ -85,6 +93,9 @@ struct Server {
     ResolverQuery *lookup;
     NetAddr addr;  /* resolved; where cancel requests go too */
     char host[256]; /* as configured, for SHOW and the log */
+    unsigned host_turn, hosts_tried; /* CONNECT: its place in a list of hosts, and how many of them were tried */
+    NetAddr *addrs; /* CONNECT: all addresses of a name that has several */
+    size_t n_addrs, next_addr;
     bool tls_asked; /* CONNECT: the first packet is an SSLRequest */
     const TlsSet *tls; /* one reference, when tls_asked: what it was opened under */
     const char *failed_early; /* CONNECT: could not even start; the next tick closes it */
@@ -106,6 +117,10 @@ static inline Server *server_of(PoolServer *ps)
 {
     return (Server *)ps;
 }
+static inline bool server_is_connecting(const Server *s)
+{
+    return s->phase == SERVER_CONNECT || s->phase == SERVER_TLS || s->phase == SERVER_LOGIN;
+}
 static inline PoolLocal *server_local(const Server *s)
 {
     return pool_local(s->ps.shard);
@@ -121,6 +136,10 @@ extern const PoolOps server_pool_ops; /* for registry_init */
 
 /* Links a granted server to its user / gives it back to its owner's care. */
 void server_link(Server *s, const ServerUser *user, void *arg);
+
+/* A granted server becomes the client's own: whatever it was, it is connected anew with `startup` (pairs of a start-up
+ * packet besides user, database and replication; taken over). Ends in on_up or on_gone, never inside this call. */
+void server_connect_own(Server *s, const ServerUser *user, void *arg, Replication replication, PwBuf *startup);
 
 /* The user is done, or gone at any point of a conversation. Runs what has to be run (winds up what is owed, ROLLBACK, the
  * reset query if the user had it for its `whole_session`) and releases it to the pool, or closes it. */

@@ -80,6 +80,12 @@ void server_unlink(Server *s, bool whole_session)
     s->user_arg = NULL;
     s->pipeline.on_drop = server_entry_dropped;
     s->pipeline.arg = s;
+    if (s->replication != REPLICATION_NONE) {
+        if (s->phase == SERVER_LINKED)
+            s->phase = SERVER_CHORE; /* its last message was complete: it may get a Terminate */
+        server_close(s, "replication client was closed");
+        return;
+    }
     bool reset = config->server_reset_query[0] &&
                  (whole_session || config->server_reset_query_always);
     reset |= s->wash;

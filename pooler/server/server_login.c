@@ -31,6 +31,13 @@ void server_build_startup(Server *s, PwBuf *out)
     pw_buf_append_be32(out, s->asked_version);
     pair(out, "user", local->entry->user->name);
     pair(out, "database", config_server_dbname(db, local->entry->db->name));
+    if (s->replication != REPLICATION_NONE) {
+        pair(out, "replication", replication_log(s->replication));
+        pw_buf_append(out, pw_buf_head(&s->startup), pw_buf_unread(&s->startup));
+        pw_buf_append_u8(out, 0);
+        pw_msg_end(out, mark);
+        return;
+    }
     pair(out, "client_encoding", db->client_encoding);
     pair(out, "datestyle", db->datestyle);
     pair(out, "timezone", db->timezone);
@@ -120,11 +127,17 @@ static void forget_proof(Server *s, const char *sqlstate)
     registry_user_set_password(entry->user, NULL);
 }
 
-static void login_failed(Server *s, const char *sqlstate, const char *text)
+void server_pool_failed(Server *s, const char *sqlstate, const char *text)
 {
     PoolLocal *local = server_local(s);
+    if (s->replication == REPLICATION_NONE)
+        pool_entry_failed(local->entry, worker_now(local->worker), sqlstate, text);
+}
+
+static void login_failed(Server *s, const char *sqlstate, const char *text)
+{
     server_log(s, PW_LOG_WARNING, "server login failed: %s", text);
-    pool_entry_failed(local->entry, worker_now(local->worker), sqlstate, text);
+    server_pool_failed(s, sqlstate, text);
     server_close(s, "login failed");
 }
 
@@ -138,7 +151,7 @@ static bool after_step(Server *s, AuthStep step, PwBuf *out)
         char text[256];
         snprintf(text, sizeof(text), "server login failed: %s", server_auth_error(s->auth));
         server_log(s, PW_LOG_WARNING, "server login failed: FATAL %s", server_auth_error(s->auth));
-        pool_entry_failed(server_local(s)->entry, worker_now(s->stream.worker), "08P01", text);
+        server_pool_failed(s, "08P01", text);
         server_close(s, "login failed");
         ok = false;
     } else if (step == AUTH_STEP_WORK) {
@@ -226,11 +239,11 @@ static void on_error(Server *s, const uint8_t *payload, size_t n)
     const char *text = pw_error_field(payload, n, 'M');
     const char *code = pw_error_field(payload, n, 'C');
     const char *severity = pw_error_field(payload, n, 'S');
-    PoolLocal *local = server_local(s);
     forget_proof(s, code);
     server_log(s, PW_LOG_WARNING, "server login failed: %s %s", severity ? severity : "FATAL", text ? text : "?");
-    pool_entry_failed(local->entry, worker_now(local->worker), code ? code : "08P01", text ? text : "login failed");
-    server_close(s, text ? text : "login failed");
+    server_pool_failed(s, code ? code : "08P01", text ? text : "login failed");
+    /* a replication client hears no more than this, the rest is in the log */
+    server_close(s, text && s->replication == REPLICATION_NONE ? text : "login failed");
 }
 
 static void on_ready(Server *s, const uint8_t *payload)
@@ -239,11 +252,18 @@ static void on_ready(Server *s, const uint8_t *payload)
     char from[NET_ADDR_TEXT] = "unix";
     NetAddr mine;
     server_login_finish(s);
+    server_connect_worked(s);
     s->txn_status = payload[0];
     if (worker_ctx(local->worker)->config->log_connections) {
         if (net_addr_of_local(s->stream.fd, &mine) == PW_OK && !net_addr_is_unix(&mine))
             net_addr_text(&mine, from, sizeof(from));
         server_log(s, PW_LOG_LOG, "new connection to server (from %s)", from);
+    }
+    if (s->replication != REPLICATION_NONE) {
+        s->phase = SERVER_LINKED;
+        s->linked_at = s->released_at = worker_now(local->worker);
+        s->user->on_up(s);
+        return;
     }
     Welcome *w = pw_xcalloc(1, sizeof(*w));
     w->params = s->welcome;

@@ -8,7 +8,8 @@
 /* server_connect.c */
 void server_connect_start(Server *s);                       /* may fail from a later loop turn only */
 void server_connected(Server *s);                           /* the start-up packet went out */
-void server_connect_failed(Server *s, const char *reason);  /* remembers the failure in the pool, closes */
+void server_connect_failed(Server *s, const char *reason);  /* tries the next host; if there is none the pool remembers it, closes */
+void server_connect_worked(Server *s); /* logged in */
 
 /* server_tls.c */
 void server_build_first(Server *s, PwBuf *out); /* SSLRequest or start-up packet */
@@ -16,10 +17,16 @@ void server_build_ssl_request(PwBuf *out);
 void server_tls_input(Server *s);          /* the answer to SSLRequest */
 void server_tls_done(Server *s, bool ok);  /* the handshake ended */
 
+/* server_own.c */
+bool server_wanted_blank(const PoolShard *shard); /* inside PoolOps.connect */
+void server_blank_start(Server *s);
+const char *server_own_retire_reason(const Server *s); /* NULL: stays; else its client is closed with it */
+
 /* server_login.c */
 void server_build_startup(Server *s, PwBuf *out);
 void server_login_input(Server *s);
 void server_login_finish(Server *s); /* forgets secrets */
+void server_pool_failed(Server *s, const char *sqlstate, const char *text); /* a failed login is the pool's, unless it was one client's own */
 
 /* server_chore.c */
 void server_chore_input(Server *s);

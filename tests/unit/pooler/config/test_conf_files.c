@@ -50,7 +50,7 @@ static void the_full_file_shows_the_defaults(void **state)
     Config *switched_on = load_good(text);
     config_diff(empty, switched_on, on_difference, &differences);
     assert_int_equal(differences, 0);
-    assert_int_equal(switched, config_params.n + 3 + 1);
+    assert_int_equal(switched, config_params.n + 3 + 1 + 1);
     assert_int_equal(config_n_databases(switched_on), 3);
     assert_int_equal(config_n_users(switched_on), 1);
     bool is_auto;

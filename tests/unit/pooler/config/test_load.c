@@ -22,7 +22,7 @@ static void all_problems_at_once(void **state)
                                "[users]\n"                            /* 15 */
                                "bob = querytimeout=3\n"               /* 16 */
                                "[peers]\n"                            /* 17 */
-                               "1 = host=a\n",                        /* 18 */
+                               "one = host=a\n",                      /* 18 */
                                &diags);
     assert_null(config);
     ASSERT_TOLD(&diags, PW_DIAG_ERROR, 1, "before the first [section]");
@@ -39,7 +39,7 @@ static void all_problems_at_once(void **state)
     ASSERT_TOLD(&diags, PW_DIAG_ERROR, 12, "syslog_facility must be");
     ASSERT_TOLD(&diags, PW_DIAG_ERROR, 13, "did you mean [users]?");
     ASSERT_TOLD(&diags, PW_DIAG_ERROR, 16, "did you mean \"query_timeout\"?");
-    ASSERT_TOLD(&diags, PW_DIAG_ERROR, 18, "peering");
+    ASSERT_TOLD(&diags, PW_DIAG_ERROR, 18, "peer \"one\": not a number");
     assert_int_equal(diags.n_errors, 14);
     pw_diag_finish(&diags);
 }
@@ -56,7 +56,6 @@ static void later_features_are_refused_not_ignored(void **state)
 #else
         {"auth_type = ldap", "auth_type: this way"},
 #endif
-        {"peer_id = 3", "peering"},
         {"dns_zone_check_period = 5", "DNS zones"},
     };
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
@@ -65,6 +64,40 @@ static void later_features_are_refused_not_ignored(void **state)
         (void)snprintf(text, sizeof(text), "[pgbouncer]\n%s\n", refused[i][0]);
         assert_null(load_text(text, &diags));
         ASSERT_TOLD(&diags, PW_DIAG_ERROR, 2, refused[i][1]);
+        assert_int_equal(diags.n_errors, 1);
+        pw_diag_finish(&diags);
+    }
+}
+
+static void peers_are_read(void **state)
+{
+    (void)state;
+    PwDiag diags;
+    Config *config = load_text("[pgbouncer]\npeer_id = 3\n"
+                               "[peers]\n"
+                               "1 = host=a\n"
+                               "2 = host=/b port=7000 pool_size=4\n"
+                               "01 = host=c\n",
+                               &diags);
+    assert_non_null(config);
+    ASSERT_TOLD(&diags, PW_DIAG_WARNING, 4, "peer \"1\" is given again");
+    assert_int_equal(config->peer_id, 3);
+    assert_int_equal(config_n_peers(config), 2);
+    assert_string_equal(config_find_peer(config, 1)->host, "c");
+    assert_int_equal(config_find_peer(config, 1)->port, 6432);
+    assert_int_equal(config_find_peer(config, 1)->pool_size, -1);
+    const PeerConf *two = config_find_peer(config, 2);
+    assert_string_equal(two->host, "/b");
+    assert_int_equal(two->port, 7000);
+    assert_int_equal(two->pool_size, 4);
+    assert_null(config_find_peer(config, 3));
+    config_unref(config);
+    pw_diag_finish(&diags);
+    static const char *const refused[] = {"0 = host=a", "65536 = host=a", "-1 = host=a", "1x = host=a", "1 = port=1", "1 = hosts=a"};
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        char text[100];
+        (void)snprintf(text, sizeof(text), "[pgbouncer]\n[peers]\n%s\n", refused[i]);
+        assert_null(load_text(text, &diags));
         assert_int_equal(diags.n_errors, 1);
         pw_diag_finish(&diags);
     }
@@ -220,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_problems_at_once),
         cmocka_unit_test(later_features_are_refused_not_ignored),
+        cmocka_unit_test(peers_are_read),
         cmocka_unit_test(a_pgbouncer_file_loads),
         cmocka_unit_test(the_last_line_counts_and_says_so),
         cmocka_unit_test(needs_its_section_and_file),

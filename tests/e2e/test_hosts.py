@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: ISC
+"""Lists of hosts and names with several addresses: in turn, and past those that do not answer."""
+import re
+import socket
+import threading
+
+import pytest
+
+from support import wire
+from support.util import have_ipv6, wait_until
+
+DEAD = "127.0.0.9"  # nothing listens there: refused at once
+
+
+def addresses(p):
+    return sorted(s["addr"] for s in p.console().servers())
+
+
+def busy(p, n):
+    """n clients in a transaction, so n servers."""
+    clients = [p.client() for _ in range(n)]
+    for c in clients:
+        c.ok("BEGIN")
+    return clients
+
+
+def refusals(p):
+    return len(re.findall(r"closing because: connect failed", p.log()))
+
+
+@pytest.mark.newer
+@pytest.mark.skipif(not have_ipv6(), reason="no IPv6")
+def test_round_robin(make_pooler, pg):
+    p = make_pooler(databases={"p0": pg.line(host="127.0.0.1,::1")})
+    busy(p, 4)
+    assert addresses(p) == ["127.0.0.1"] * 2 + ["::1"] * 2
+
+
+@pytest.mark.newer
+def test_a_folder_in_the_list(make_pooler, pg):
+    p = make_pooler(databases={"p0": pg.line(host=f"127.0.0.1,{pg.dir}")})
+    busy(p, 4)
+    assert addresses(p) == ["127.0.0.1"] * 2 + ["unix"] * 2
+
+
+@pytest.mark.differs  # PgBouncer's first client waits for server_login_retry
+@pytest.mark.parametrize("how", ["round-robin", "disable"])
+def test_dead_host_is_passed_over(make_pooler, pg, how, workers):
+    p = make_pooler(databases={"p0": pg.line(host=f"{DEAD},127.0.0.1", load_balance_hosts=how)}, query_wait_timeout="5", **workers)
+    busy(p, 6)
+    assert addresses(p) == ["127.0.0.1"] * 6
+    assert refusals(p) >= 1
+
+
+@pytest.mark.differs
+def test_failure_is_remembered(make_pooler, pg):
+    """Within server_login_retry nobody asks the dead host again; after it somebody does."""
+    p = make_pooler(databases={"p0": pg.line(host=f"{DEAD},127.0.0.1")}, server_login_retry="2", worker_threads=1)
+    p.client().ok("SELECT 1")
+    assert refusals(p) == 1
+    busy(p, 5)
+    assert refusals(p) == 1
+
+    def asked_again():
+        p.console().do("RECONNECT p0")
+        p.client().ok("SELECT 1")
+        return refusals(p) > 1
+    wait_until(asked_again, every=0.2)
+
+
+@pytest.mark.differs
+def test_disable_stays_where_it_worked(make_pooler, pg):
+    p = make_pooler(databases={"p0": pg.line(host=f"{DEAD},127.0.0.1", load_balance_hosts="disable")}, server_login_retry="0.1")
+    for _ in range(5):
+        p.client().ok("SELECT 1")
+        p.console().do("RECONNECT p0")
+    assert refusals(p) == 1
+
+
+@pytest.mark.differs
+def test_silent_host_is_passed_over(make_pooler, pg):
+    """It accepts and says nothing: after server_connect_timeout the next host gets its chance, and the client its answer."""
+    with socket.create_server(("127.0.0.2", pg.port)):
+        p = make_pooler(databases={"p0": pg.line(host="127.0.0.2,127.0.0.1")}, server_connect_timeout="1", query_wait_timeout="8",
+                        worker_threads=1)
+        assert p.client().one("SELECT 1") == "1"
+        p.wait_log(r"closing because: connect timeout")
+
+
+@pytest.mark.differs
+def test_unknown_name_is_passed_over(make_pooler, pg):
+    p = make_pooler(databases={"p0": pg.line(host="no-such-host.invalid,127.0.0.1")})
+    assert p.client().one("SELECT 1") == "1"
+    p.wait_log(r"closing because: server DNS lookup failed")
+
+
+def test_all_dead(make_pooler, pg):
+    p = make_pooler(databases={"p0": pg.line(host=f"{DEAD},127.0.0.8")}, query_wait_timeout="1", server_login_retry="0.3")
+    c = p.raw()
+    c.startup(user="postgres", database="p0")
+    assert c.fatal()["M"] == "query_wait_timeout"
+    p.wait_log(r"closing because: connect failed", count=4)
+
+
+def test_host_that_comes_back(make_pooler, pg):
+    """All are dead, then the second one is there: who waits is served."""
+    p = make_pooler(databases={"p0": pg.line(host=f"{DEAD},127.0.0.7")}, server_login_retry="0.3")
+    c = p.raw()
+    c.startup(user="postgres", database="p0")
+    p.wait_log(r"closing because: connect failed", count=2)
+    with socket.create_server(("127.0.0.7", pg.port)) as listener:
+        def relay():
+            near, _ = listener.accept()
+            far = socket.create_connection(("127.0.0.1", pg.port))
+            for a, b in ((near, far), (far, near)):
+                threading.Thread(target=pump, args=(a, b), daemon=True).start()
+
+        def pump(source, sink):
+            try:
+                while data := source.recv(65536):
+                    sink.sendall(data)
+                sink.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+        threading.Thread(target=relay, daemon=True).start()
+        c.authenticate("postgres", None)
+        assert c.one("SELECT 1") == "1"
+        c.close()
+        p.stop()
+
+
+@pytest.mark.newer
+@pytest.mark.skipif(not have_ipv6() or len({a[4][0] for a in socket.getaddrinfo("localhost", 1, type=socket.SOCK_STREAM)}) < 2,
+                    reason="localhost has one address")
+def test_addresses_of_a_name_in_turn(make_pooler, pg):
+    p = make_pooler(databases={"p0": pg.line(host="localhost")}, worker_threads=1)
+    busy(p, 4)
+    assert addresses(p) == ["127.0.0.1"] * 2 + ["::1"] * 2
+    (host,) = p.console().show("DNS_HOSTS")
+    assert host["hostname"] == "localhost" and set(host["addrs"].split(",")) == {"127.0.0.1", "::1"}
+    assert 0 <= int(host["ttl"]) <= 15
+
+
+@pytest.mark.differs
+def test_replication_passes_over_a_dead_host_too(make_pooler, pg):
+    p = make_pooler(databases={"p0": pg.line(host=f"{DEAD},127.0.0.1")})
+    c = p.raw()
+    c.startup(user="postgres", database="p0", replication="database")
+    c.authenticate("postgres", None)
+    assert c.one("SELECT 1") == "1"
