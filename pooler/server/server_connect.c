@@ -131,6 +131,7 @@ static bool try_next(Server *s, const char *reason)
     if (news)
         log_failure(s, reason, public_reason(reason));
     stream_close(&s->stream);
+    pw_buf_finish(&s->held);
     tls_set_unref(s->tls);
     s->tls = NULL;
     s->phase = SERVER_CONNECT;
@@ -159,8 +160,9 @@ static void attempt_failed(Server *s, const char *reason)
 
 void server_connect_failed(Server *s, const char *reason)
 {
-    bool is_final = s->failed_early != NULL;
-    if (!is_final && (s->phase == SERVER_CONNECT || strcmp(reason, "connect timeout") == 0) && try_next(s, reason))
+    /* a server that has said something may be slow or strict, but it is there */
+    bool is_silent = s->phase == SERVER_CONNECT || (strcmp(reason, "connect timeout") == 0 && !s->auth);
+    if (!s->failed_early && is_silent && try_next(s, reason))
         return;
     server_pool_failed(s, NULL, public_reason(reason));
     server_log(s, PW_LOG_WARNING, "connect failed: %s", reason);
