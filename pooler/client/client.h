@@ -45,7 +45,7 @@ struct Client {
     UT_hash_handle hh; /* WorkerCtx.by_cancel_id */
     uint64_t id;
     CancelKey cancel_key;
-    uint32_t protocol; /* the version agreed on: PW_PROTO_3_0 or PW_PROTO_3_2 */
+    uint32_t protocol; /* the version agreed on: 3.0, 3.1 (which is 3.0) or 3.2 */
     NetAddr peer;
     bool asks_welcome; /* WELCOME: it holds PoolEntry.welcome_asked */
     bool is_unix, counted, notified, hashed, paused_reading;

@@ -165,7 +165,7 @@ static void startup_message(Client *c, uint32_t version, const uint8_t *payload,
     Startup st = {.c = c};
     uint32_t newest = newest_protocol(client_ctx(c)->config);
     /* 3.1 is reserved: to whoever knows 3.2 it is 3.0 under another name, as for PostgreSQL 18 */
-    c->protocol = version >= PW_PROTO_3_2 ? newest : PW_PROTO_3_0;
+    c->protocol = version < newest ? version : newest;
     bool as_asked = version <= newest;
     pw_buf_init(&st.pq_names);
     PwErr err = pw_startup_params(payload, n, on_replication, &st);
