@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from support import wire
+from support.dns import NameServer
 from support.util import have_ipv6, wait_until
 
 DEAD = "127.0.0.9"  # nothing listens there: refused at once
@@ -129,16 +130,60 @@ def test_host_that_comes_back(make_pooler, pg):
         p.stop()
 
 
-@pytest.mark.newer
-@pytest.mark.skipif(not have_ipv6() or len({a[4][0] for a in socket.getaddrinfo("localhost", 1, type=socket.SOCK_STREAM)}) < 2,
-                    reason="localhost has one address")
-def test_addresses_of_a_name_in_turn(make_pooler, pg):
-    p = make_pooler(databases={"p0": pg.line(host="localhost")}, worker_threads=1)
+@pytest.fixture
+def named(make_pooler, pg):
+    """named({name: addresses}, ttl=, setting=...): a name server, and a pooler that asks it for db.test."""
+    servers = []
+
+    def start(names, ttl=60, **settings):
+        try:
+            dns = NameServer(names, ttl)
+        except PermissionError:
+            pytest.skip("port 53 is not for us: run as root")
+        servers.append(dns)
+        settings.setdefault("databases", {"p0": pg.line(host="db.test")})
+        p = make_pooler(start=False, worker_threads=1, **settings)
+        p.settings["resolv_conf"] = f"{p.dir}/resolv.conf"
+        p._put(p.settings["resolv_conf"], dns.resolv_conf())
+        p.start()
+        return p, dns
+    yield start
+    for dns in servers:
+        dns.close()
+
+
+@pytest.mark.differs  # in PgBouncer a dead address fails the connect
+def test_addresses_of_a_name(named):
+    """The dead one is passed over; the name is asked for once, and shown."""
+    p, dns = named({"db.test": [DEAD, "127.0.0.1"]})
     busy(p, 4)
-    assert addresses(p) == ["127.0.0.1"] * 2 + ["::1"] * 2
+    assert addresses(p) == ["127.0.0.1"] * 4
+    assert refusals(p) >= 1
+    assert dns.asked == ["db.test"]
     (host,) = p.console().show("DNS_HOSTS")
-    assert host["hostname"] == "localhost" and set(host["addrs"].split(",")) == {"127.0.0.1", "::1"}
-    assert 0 <= int(host["ttl"]) <= 15
+    assert host["hostname"] == "db.test" and set(host["addrs"].split(",")) == {DEAD, "127.0.0.1"} and 0 <= int(host["ttl"]) <= 15
+    assert {r["list"]: r["items"] for r in p.console().show("LISTS")}["dns_names"] == "1"
+
+
+@pytest.mark.newer
+@pytest.mark.parametrize("ttl, kept", [("60", True), ("0", False)])
+def test_dns_max_ttl(named, ttl, kept):
+    p, dns = named({"db.test": ["127.0.0.1"]}, dns_max_ttl=ttl)
+    busy(p, 3)
+    assert (len(dns.asked) == 1) == kept
+
+
+@pytest.mark.newer
+def test_dns_nxdomain_ttl(named):
+    """A failure is kept for its own time; then the name is asked for again, and whoever waits is served."""
+    p, dns = named({}, dns_nxdomain_ttl="1", server_login_retry="0.2")
+    c = p.raw()
+    c.startup(user="postgres", database="p0")
+    p.wait_log("server DNS lookup failed", count=3)
+    assert dns.asked.count("db.test") == 1
+    dns.names["db.test"] = ["127.0.0.1"]
+    c.authenticate("postgres", None)
+    assert dns.asked.count("db.test") == 2
 
 
 @pytest.mark.differs
