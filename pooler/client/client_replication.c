@@ -55,6 +55,7 @@ static const ServerUser replication_user = {on_nothing, on_nothing, on_gone, on_
 void client_replication_start(Client *c)
 {
     c->relay.session_mode = true;
+    c->relay.state.on = false;
     c->waiter.wants_slot = true;
     client_wait_welcome(c);
 }

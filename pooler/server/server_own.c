@@ -64,6 +64,10 @@ static void strip(Server *s)
     pipeline_clear(&s->pipeline);
     params_finish(&s->params);
     server_statements_finish(&s->statements);
+    sql_names_finish(&s->names);
+    settings_unref(s->applied);
+    s->applied = NULL;
+    s->applied_unknown = s->wash = false;
     pw_buf_finish(&s->held);
     tls_set_unref(s->tls);
     s->tls = NULL;
