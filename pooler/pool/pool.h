@@ -42,7 +42,7 @@
 /* How long waiters rely on their own worker's servers before they ask for an idle one of another, and how long a
  * server may be held back for an own waiter that is not to be served yet. About: see PoolOps.alarm. */
 #ifndef POOL_PATIENCE_USEC
-#define POOL_PATIENCE_USEC 1000
+#define POOL_PATIENCE_USEC 4000 /* longer than a time slice of the kernel: a worker that does not run is no reason */
 #endif
 #define POOL_NO_TICKET UINT64_MAX
 
@@ -135,7 +135,7 @@ struct PoolShard {
     bool alarm_set;       /* ops->alarm was asked for and has not come */
     unsigned turn, alarm_turn; /* counts how often the queue became non-empty; its value when the alarm was set */
     PwUsec last_release;  /* a server of this shard came back from a client */
-    PwUsec hold_since, hold_used, hold_leak; /* pool_patience.c */
+    PwUsec hold_begin, hold_since, hold_used, hold_leak; /* pool_patience.c */
 
     /* Shared with all workers. The owner writes, the others read; seq_cst where a waiter or an idle
      * server appears (publish, then look at the others), relaxed where one disappears. */

@@ -23,7 +23,8 @@
 
 #define HOLD_WORTH 200 /* microseconds until a server comes back over there: longer than a move takes, not worth it */
 #define HOLD_RATION 16 /* of so much server time one part may be spent holding */
-#define HOLD_MOST 20000 /* server microseconds saved up at most: enough to dissolve a run of one worker's clients */
+#define HOLD_MOST 100000 /* server microseconds saved up at most: enough to dissolve a run of one worker's clients */
+#define HOLD_ONCE 10000 /* microseconds: by then no server came back over there, whatever the pace was */
 #define HOLD_REACH (4 * POOL_SLACK_TICKETS) /* a waiter further behind waits for long: its server may go */
 
 static void set_alarm(PoolShard *shard)
@@ -98,7 +99,10 @@ bool pool_may_hold(PoolShard *shard, const PoolWaiter *own, const PoolRival *riv
         own->since - rival->since > POOL_SLACK_USEC || !pw_atomic_load_relaxed(&rival->shard->busy) ||
         pw_atomic_load_relaxed(&rival->shard->pace) > HOLD_WORTH)
         return false;
-    account(shard, pool_now(shard));
+    PwUsec now = pool_now(shard);
+    account(shard, now);
+    if (pw_atomic_load_relaxed(&shard->holding) && now - shard->hold_begin > HOLD_ONCE)
+        return false;
     return shard->hold_used < HOLD_MOST;
 }
 
@@ -109,7 +113,7 @@ bool pool_hold(PoolShard *shard, bool hold)
     PwUsec now = pool_now(shard);
     account(shard, now);
     pw_atomic_store_relaxed(&shard->holding, (int)hold);
-    shard->hold_since = now;
+    shard->hold_begin = shard->hold_since = now;
     if (!hold) {
         pw_atomic_sub(&shard->pool->n_holding, 1);
         return false;

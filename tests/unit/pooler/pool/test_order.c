@@ -20,7 +20,7 @@
 #define CLIENTS_MAX 256
 #define THINK_USEC 50.0   /* from the reply to the client's next query */
 #define MAIL_USEC 20.0    /* from a post to its arrival on another worker */
-#define ALARM_USEC 2000.0 /* timers are coarse */
+#define ALARM_USEC (POOL_PATIENCE_USEC + 1000.0) /* timers are coarse */
 #define WARM_UP 20000     /* transactions before anything is counted */
 
 typedef enum Service { SERVICE_STEADY, SERVICE_UNIFORM, SERVICE_GAMMA4, SERVICE_EXPONENTIAL, SERVICE_COUNT } Service;
