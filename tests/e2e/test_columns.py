@@ -17,6 +17,7 @@ CONSTANT = {
     ("SERVERS", "wait"): "of clients only", ("SERVERS", "wait_us"): "of clients only", ("SERVERS", "wait_reason"): "of clients only",
     ("CLIENTS", "tls"): "test_tls.py", ("SERVERS", "tls"): "test_tls.py", ("SOCKETS", "tls"): "test_tls.py",
     ("ACTIVE_SOCKETS", "tls"): "test_tls.py",
+    ("SERVERS", "pin_reason"): "of clients only", ("SERVERS", "pin_query"): "of clients only",
     ("CLIENTS", "replication"): "replication connections", ("SERVERS", "replication"): "replication connections",
     ("SOCKETS", "replication"): "replication connections", ("ACTIVE_SOCKETS", "replication"): "replication connections",
     ("POOLS", "cl_waiting_cancel_req"): "no request has to wait for a connection here",
@@ -80,7 +81,10 @@ def test_each_column_changes(busy):
     other.ok("SELECT generate_series(1, 20)")
     other.query("SELECT wrong")
     p.client("auto_db", "postgres", standard_conforming_strings="off").query("SELECT 1")
-    seen.look()  # idle ones
+    pinned = p.client("unix", "postgres", unix=True)
+    pinned.ok("LISTEN news")
+    seen.look()  # idle ones, and one that keeps its server
+    pinned.close()
     holder = p.client("p1", "postgres")
     holder.ok("BEGIN")
     waiting = p.client("p1", "postgres")

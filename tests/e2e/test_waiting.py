@@ -21,11 +21,13 @@ def busy(p, n=1, database="p0"):
     return out
 
 
-def test_waiters_are_served_in_order_of_arrival(make_pooler, workers):
+def test_waiters_are_served_in_order_of_arrival(make_pooler, pg, workers):
     """At most 8 later ones may pass on other workers (one worker: none)."""
     p = make_pooler(default_pool_size=1, **workers)
+    with pg.connect("p0") as conn:  # not a temporary sequence: that would pin the holder
+        conn.execute("DROP SEQUENCE IF EXISTS turn")
+        conn.execute("CREATE SEQUENCE turn")
     (holder,) = busy(p)
-    holder.ok("CREATE TEMP SEQUENCE turn")
     con = p.console()
     waiters = []
     for i in range(20):
