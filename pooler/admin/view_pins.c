@@ -14,7 +14,7 @@ static const AdminColumn pin_columns[] = {
     {"probes", ADMIN_INT8, "questions to servers whether something is left in the session"},
     {"replays", ADMIN_INT8, "times that settings were brought to another server"},
     {"prepares", ADMIN_INT8, "SQL-level prepared statements brought to or taken from a server"},
-    {"retries", ADMIN_INT8, "executions repeated because DDL had made the plan of a shared statement stale"},
+    {"retries", ADMIN_INT8, "shared statements to be prepared anew because DDL had made their plan stale"},
     {"listen", ADMIN_INT8, "pins that began because of LISTEN"},
     {"advisory_lock", ADMIN_INT8, "because of an advisory lock of the session"},
     {"temp_table", ADMIN_INT8, "because of a temporary table, view, sequence, function or type"},
