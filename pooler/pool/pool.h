@@ -39,8 +39,8 @@
 #ifndef POOL_SLACK_TICKETS /* the interleaving checker uses a smaller one */
 #define POOL_SLACK_TICKETS 8
 #endif
-/* How long waiters rely on their own worker's servers before they ask for an idle one of another, and how long a
- * server may be held back for an own waiter that is not to be served yet. About: see PoolOps.alarm. */
+/* How long waiters rely on their own worker's servers before they ask for an idle one of another, and how often a shard
+ * that holds a server back looks again (pool_patience.c). About: see PoolOps.alarm. */
 #ifndef POOL_PATIENCE_USEC
 #define POOL_PATIENCE_USEC 4000 /* longer than a time slice of the kernel: a worker that does not run is no reason */
 #endif

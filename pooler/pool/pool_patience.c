@@ -10,9 +10,10 @@
  *             here, the shard is impatient: it asks for idle servers and is given those that come free elsewhere.
  *   holding   A server is free, its shard's own waiter has passed the oldest waiter elsewhere as often as it may.
  *             If servers are at work there, it is held back until that one was served, instead of moving there and
- *             back. The time that servers are held is rationed (HOLD_RATION of the time, HOLD_MOST at once): a
- *             difference that lasts moves a server. Two workers only: with more of them each may pass so
- *             seldom (a share of POOL_SLACK_TICKETS) that they would wait for each other in turn.
+ *             back. The time that servers are held is rationed (HOLD_RATION of the time, HOLD_MOST of it
+ *             saved up, HOLD_ONCE at once): a difference that lasts moves a server. Two workers only: with
+ *             more of them each may pass so seldom (a share of POOL_SLACK_TICKETS) that they would wait for
+ *             each other in turn.
  *
  * Why nobody is forgotten: a shard that is patient or holds has set its alarm (PoolOps.alarm). What ends either state
  * sooner is looked for by both sides, sequentially consistent, as in pool_release.c: an impatient shard sets

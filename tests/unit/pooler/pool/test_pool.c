@@ -258,6 +258,21 @@ static void waiters_without_own_servers_do_not_wait(void **state)
     unmake();
 }
 
+/* c[0] holds worker 0's server; c[2] and c[0] pass it to each other until one has to wait. Returns that one. */
+static FakeClient *pass_while_possible(int *ret_passes)
+{
+    FakeClient *holder = &c[0], *next = &c[2];
+    for (*ret_passes = 0;; (*ret_passes)++) {
+        fake_acquire(next);
+        fake_release(holder);
+        if (!next->server)
+            return next;
+        FakeClient *free_again = holder;
+        holder = next;
+        next = free_again;
+    }
+}
+
 /* Worker 0 has passed the oldest of worker 1 as often as it may: its server waits until that one was served there. */
 static void a_server_is_held_until_it_may_pass_again(void **state)
 {
@@ -268,17 +283,8 @@ static void a_server_is_held_until_it_may_pass_again(void **state)
     fake_acquire(&c[0]);
     fake_acquire(&c[1]);
     fake_acquire(&c[3]); /* the rival */
-    FakeClient *holder = &c[0], *next = &c[2];
-    int passes = 0;
-    for (;; passes++) {
-        fake_acquire(next);
-        fake_release(holder);
-        if (!next->server)
-            break;
-        FakeClient *free_again = holder;
-        holder = next;
-        next = free_again;
-    }
+    int passes;
+    FakeClient *next = pass_while_possible(&passes);
     assert_int_equal(passes, POOL_SLACK_TICKETS);
     assert_int_equal(pw_atomic_load(&pool->n_holding), 1);
     assert_int_equal(pw_atomic_load(&pool->shards[0].n_idle), 0); /* nobody asks for it */
@@ -305,16 +311,9 @@ static void holding_is_rationed(void **state)
     fake_acquire(&c[0]);
     fake_acquire(&c[1]);
     fake_acquire(&c[3]); /* waits for worker 1's server, which is in a long transaction */
-    FakeClient *holder = &c[0], *next = &c[2];
-    for (;;) {
-        fake_acquire(next);
-        fake_release(holder);
-        if (!next->server)
-            break;
-        FakeClient *free_again = holder;
-        holder = next;
-        next = free_again;
-    }
+    int passes;
+    FakeClient *next = pass_while_possible(&passes);
+    assert_int_equal(passes, POOL_SLACK_TICKETS);
     for (int i = 0; i < 100 && !c[3].server; i++) {
         fake_clock += POOL_PATIENCE_USEC;
         pool_alarm(&pool->shards[0]);
