@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "pooler/admin/admin_priv.h"
+#include "pooler/config/params_table.h"
 #include "poolwise/log.h"
 #include "poolwise/wire.h"
 
@@ -85,6 +86,9 @@ void admin_cmd_set(AdminSession *s, const AdminRequest *r)
     }
     if (why[0])
         admin_notice(s, "TLS settings could not be applied, still using old configuration", why);
+    const PwParamRow *row = pw_param_find(&config_params, r->arg);
+    if (row && (row->flags & PARAM_INERT))
+        admin_notice(s, "it is kept and has no effect", row->help);
     if (!s->client->console)
         return;
     AdminJob *job = admin_job_create(s, NULL);

@@ -2,6 +2,7 @@
 /* view_lists.c - SHOW LISTS: how many there are of everything, counted from the lists themselves. */
 #include <stdlib.h>
 
+#include "pooler/admin/view_dns.h"
 #include "pooler/admin/view_users.h"
 
 static const AdminColumn list_columns[] = {
@@ -10,7 +11,8 @@ static const AdminColumn list_columns[] = {
 };
 
 typedef struct Lists {
-    int64_t used_clients, login_clients, used_servers, dns_names, dns_queries;
+    int64_t used_clients, login_clients, used_servers, dns_queries;
+    AdminDnsHost *hosts;
 } Lists;
 
 static void count_server(void *arg, Server *s)
@@ -30,7 +32,7 @@ static void visit(WorkerCtx *ctx, AdminShow *show)
     const PoolLocal *local;
     TAILQ_FOREACH(local, &ctx->pools, link)
         admin_each_server(local, count_server, l);
-    l->dns_names += (int64_t)resolver_names(ctx->resolver);
+    admin_dns_collect(ctx, &l->hosts);
     l->dns_queries += (int64_t)resolver_pending(ctx->resolver);
 }
 
@@ -45,6 +47,8 @@ static void put(AdminResult *r, const char *name, int64_t n)
 static void finish(WorkerCtx *ctx, AdminShow *show)
 {
     const Lists *l = show->gather;
+    AdminDnsZone *zones = NULL;
+    admin_dns_count_zones(l->hosts, &zones);
     AdminResult *r = &show->result;
     size_t n_databases, n_users;
     free(admin_databases(ctx->config, worker_now(ctx->worker), &n_databases));
@@ -59,13 +63,19 @@ static void finish(WorkerCtx *ctx, AdminShow *show)
     put(r, "login_clients", l->login_clients);
     put(r, "free_servers", 0);
     put(r, "used_servers", l->used_servers);
-    put(r, "dns_names", l->dns_names);
-    put(r, "dns_zones", 0);
+    put(r, "dns_names", HASH_COUNT(l->hosts));
+    put(r, "dns_zones", HASH_COUNT(zones));
     put(r, "dns_queries", l->dns_queries);
-    put(r, "dns_pending", 0);
+    put(r, "dns_pending", 0); /* a question goes out at once */
+    admin_dns_zones_free(zones);
+}
+
+static void drop(AdminShow *show)
+{
+    admin_dns_hosts_free(((Lists *)show->gather)->hosts);
 }
 
 const AdminView admin_view_lists = {
     .name = "lists", .columns = list_columns, .n_columns = PW_ARRAY_LEN(list_columns), .gather = sizeof(Lists),
-    .visit = visit, .finish = finish, .help = "how many databases, users, pools, clients, servers and names there are",
+    .visit = visit, .finish = finish, .drop = drop, .help = "how many databases, users, pools, clients, servers and names there are",
 };

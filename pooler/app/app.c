@@ -17,6 +17,7 @@
 #include "pooler/client/client.h"
 #include "pooler/net/jobs.h"
 #include "pooler/server/alarms.h"
+#include "pooler/server/moved.h"
 #include "pooler/server/server.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
@@ -256,7 +257,8 @@ static bool init_ctx(WorkerCtx *ctx, unsigned i)
     TAILQ_INIT(&ctx->clients);
     if (c->query_observation)
         ctx->queries = query_table_create((unsigned)c->max_queries_observed, (unsigned)c->query_log_samples);
-    ResolverOptions ro = {.max_ttl = c->dns_max_ttl, .nxdomain_ttl = c->dns_nxdomain_ttl, .resolv_conf = c->resolv_conf};
+    ResolverOptions ro = {.max_ttl = c->dns_max_ttl, .nxdomain_ttl = c->dns_nxdomain_ttl, .resolv_conf = c->resolv_conf,
+                          .lost = moved_note};
     if (resolver_create(ctx->worker->base, &ro, &ctx->resolver) != PW_OK) {
         pw_log(PW_LOG_FATAL, "cannot set up name resolution");
         return false;

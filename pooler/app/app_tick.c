@@ -7,6 +7,7 @@
 #include "pooler/app/app_priv.h"
 #include "pooler/client/client.h"
 #include "pooler/server/server.h"
+#include "pooler/server/zone_watch.h"
 #include "poolwise/log.h"
 
 #define TICK_USEC 100000
@@ -107,6 +108,7 @@ static void main_tick(WorkerCtx *ctx, PwUsec now)
     }
     stats_period_tick(ctx, now);
     query_log_tick(now);
+    zone_watch_tick(ctx, now);
     if (may_exit())
         pw_atomic_store(&app.stopping, 1);
 }

@@ -32,10 +32,6 @@ typedef struct ConfigLoader {
 /* The same place with a name that lives as long as the snapshot. */
 PwIniPlace config_keep_place(ConfigLoader *loader, PwIniPlace at);
 
-/* Checks one value of a PARAM_LATER option; adds the error (then false) or the note. `subject` is "option" or "database \"x\": option". */
-bool config_check_later(PwDiag *diags, PwIniPlace at, const char *subject, const PwParamRow *row,
-                        const void *base);
-
 /* Adds "unknown ... key" with the nearest name as the hint. */
 void config_unknown_key(PwDiag *diags, PwIniPlace at, const char *where, const char *key,
                         const PwParamTable *table);

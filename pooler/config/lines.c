@@ -55,17 +55,6 @@ void config_unknown_key(PwDiag *diags, PwIniPlace at, const char *where, const c
                 table == &config_params ? "option" : "key", key);
 }
 
-bool config_check_later(PwDiag *diags, PwIniPlace at, const char *subject, const PwParamRow *row,
-                        const void *base)
-{
-    const ConfigLater *later = config_later_objection(row, base);
-    if (later == NULL)
-        return true;
-    pw_diag_add(diags, later->only_note ? PW_DIAG_WARNING : PW_DIAG_ERROR, at.file, at.line, NULL,
-                "%s: %s", subject, later->reason);
-    return later->only_note;
-}
-
 bool config_set_line_key(ConfigLoader *loader, PwIniPlace at, const char *subject, const char *key,
                          const char *value, const PwParamTable *table, void *base)
 {
@@ -82,8 +71,7 @@ bool config_set_line_key(ConfigLoader *loader, PwIniPlace at, const char *subjec
                     row->name, why);
         return false;
     }
-    (void)snprintf(where, sizeof(where), "%s: %s", subject, row->name);
-    return config_check_later(loader->diags, at, where, row, base);
+    return true;
 }
 
 static void on_pair(void *arg, const char *key, const char *value)

@@ -48,7 +48,7 @@
     }
 
 #define RT     PARAM_RUNTIME
-#define LATER  PARAM_LATER
+#define AUTH   PARAM_AUTH
 #define INERT  PARAM_INERT
 #define OURS   PARAM_OURS
 #define SECRET PW_PARAM_SECRET
@@ -125,7 +125,7 @@ static const PwParamRow rows[] = {
     PATH(auth_ident_file, NULL, RT, "identity maps, read when auth_type is hba"),
     STR(auth_ldap_options, NULL, RT | SECRET, "options of the directory server, used when auth_type is ldap"),
     STR(auth_query, AUTH_QUERY, RT, "query that looks up a user's secret as auth_user"),
-    ENUM(auth_type, auth_types, "md5", RT | LATER, "how clients prove who they are"),
+    ENUM(auth_type, auth_types, "md5", RT | AUTH, "how clients prove who they are"),
     STR(auth_user, NULL, RT, "user that runs auth_query for users who are not in auth_file"),
     TIME(autodb_idle_timeout, 0, "3600", RT, "forget a database that came through the '*' line after this long unused"),
     TIME(cancel_wait_timeout, 0, "10", RT, "longest wait of a cancel request for a connection; 0 waits for ever"),
@@ -145,7 +145,7 @@ static const PwParamRow rows[] = {
     BOOL(disable_pqexec, "0", 0, "refuse the simple query protocol"),
     TIME(dns_max_ttl, 0, "15", RT, "longest time that an address is kept"),
     TIME(dns_nxdomain_ttl, 0, "15", RT, "how long a failed look-up is kept"),
-    TIME(dns_zone_check_period, 0, "0", RT | LATER, "how often zone serials are checked for changes; 0 never"),
+    TIME(dns_zone_check_period, 0, "0", RT, "how often zone serials are checked for changes; 0 never"),
     TIME(idle_transaction_timeout, 0, "0", RT, "close a client that idles in a transaction for longer; 0 never"),
     LIST(ignore_startup_parameters, "", RT, "start-up parameters to accept and drop"),
     STR(job_name, "pgbouncer", INERT, "name of the service; used on Windows only"),
@@ -236,38 +236,26 @@ static const PwParamRow rows[] = {
 
 const PwParamTable config_params = {rows, PW_ARRAY_LEN(rows)};
 
-/* clang-format off */
-#ifdef HAVE_LDAP
-#define LDAP_WORD , "ldap"
-#else
-#define LDAP_WORD
+/* Words of auth_type that this build cannot do. */
+static const char *const missing_auth[] = {
+#ifndef HAVE_LDAP
+    "ldap",
 #endif
-#ifdef HAVE_PAM
-#define PAM_WORD , "pam"
-#else
-#define PAM_WORD
+#ifndef HAVE_PAM
+    "pam",
 #endif
-static const ConfigLater laters[] = {
-    {"auth_type", {"any", "trust", "plain", "scram-sha-256", "hba", "cert" LDAP_WORD PAM_WORD}, "this way to log in is not available in this version", false},
-    {"dns_zone_check_period", {NULL}, "watching DNS zones is not available in this version", false},
+    NULL,
 };
-/* clang-format on */
 
-const ConfigLater *config_later_objection(const PwParamRow *row, const void *base)
+const char *config_missing_auth(const PwParamRow *row, const void *base)
 {
-    const ConfigLater *later = NULL;
-    for (size_t i = 0; i < PW_ARRAY_LEN(laters) && (row->flags & PARAM_LATER) != 0; i++)
-        if (strcmp(laters[i].name, row->name) == 0)
-            later = &laters[i];
-    if (later == NULL)
-        return NULL;
-    char *value = pw_param_print(row, base);
-    bool harmless = value == NULL || pw_str_equal(value, row->def);
-    for (size_t i = 0; !harmless && i < PW_ARRAY_LEN(later->accepted) && later->accepted[i] != NULL;
-         i++)
-        harmless = strcmp(value, later->accepted[i]) == 0;
+    char *value = (row->flags & PARAM_AUTH) != 0 ? pw_param_print(row, base) : NULL;
+    const char *found = NULL;
+    for (size_t i = 0; value != NULL && missing_auth[i] != NULL; i++)
+        if (strcmp(value, missing_auth[i]) == 0)
+            found = missing_auth[i];
     free(value);
-    return harmless ? NULL : later;
+    return found;
 }
 
 /* ---- [databases] and [users]: a number that the line does not give is -1 ---------------------- */

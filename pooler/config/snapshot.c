@@ -296,11 +296,6 @@ PwErr config_with(const Config *old, const char *key, const char *value, Config 
     PwErr err = pw_param_set(row, config, value, problem);
     if (err != PW_OK)
         (void)snprintf(why, CONFIG_WHY, "%s %s", key, problem);
-    const ConfigLater *later = err == PW_OK ? config_later_objection(row, config) : NULL;
-    if (later != NULL) {
-        (void)snprintf(why, CONFIG_WHY, "%s: %s", key, later->reason);
-        err = PW_ERR_UNSUPPORTED;
-    }
     if (err == PW_OK) {
         PwDiag diags;
         pw_diag_init(&diags);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* validate.c - what only shows when the whole file is known. */
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -30,12 +31,18 @@ static bool is_empty(const char *text)
     return text == NULL || text[0] == '\0';
 }
 
-static void check_later(ConfigLoader *loader)
+/* Nothing is read and ignored without a word. */
+static void check_effect(ConfigLoader *loader, const PwParamRow *row)
 {
-    for (size_t i = 0; i < config_params.n; i++)
-        (void)config_check_later(loader->diags, place_of(loader, config_params.rows[i].name),
-                                 config_params.rows[i].name, &config_params.rows[i],
-                                 loader->config);
+    const char *missing = config_missing_auth(row, loader->config);
+    if (missing != NULL)
+        ERROR(row->name, NULL, "%s: this build has no %s", row->name, missing);
+    if ((row->flags & PARAM_INERT) == 0)
+        return;
+    char *value = pw_param_print(row, loader->config);
+    if (!pw_str_equal(value, row->def))
+        WARN(row->name, row->help, "%s has no effect", row->name);
+    free(value);
 }
 
 static void check_ldap(ConfigLoader *loader)
@@ -114,7 +121,8 @@ void config_validate(ConfigLoader *loader)
     if (!loader->has_main)
         pw_diag_add(loader->diags, PW_DIAG_ERROR, loader->config->conffile, 0,
                     "an empty one takes all defaults", "there is no section [pgbouncer]");
-    check_later(loader);
+    for (size_t i = 0; i < config_params.n; i++)
+        check_effect(loader, &config_params.rows[i]);
     check_auth(loader);
     check_numbers(loader);
     check_names(loader);

@@ -11,6 +11,7 @@
 #include "poolwise/mem.h"
 
 #include <ares.h>
+#include <arpa/nameser.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <netinet/in.h>
@@ -35,7 +36,7 @@ typedef struct Entry {
     bool pending;
     unsigned telling; /* tell_all() calls that are using this entry */
     PwErr err;        /* of the last answer */
-    NetAddr *addrs;
+    NetAddr *addrs;   /* of the last good answer, which may be older than `err` */
     size_t count;
     PwUsec until; /* monotonic; 0: no answer yet, or forgotten */
     TAILQ_HEAD(, ResolverQuery) queries;
@@ -66,6 +67,8 @@ struct Resolver {
     bool closing;
     PwUsec max_ttl;
     PwUsec nxdomain_ttl;
+    ResolverLost lost;
+    void *lost_arg;
     size_t max_names;
     size_t pending;
     Entry *entries; /* uthash, in order of insertion */
@@ -137,14 +140,6 @@ static void on_sock_state(void *arg, ares_socket_t fd, int readable, int writabl
 }
 
 /* ---- entries ---- */
-
-static void set_answer(Entry *e, PwErr err, NetAddr *addrs, size_t count)
-{
-    free(e->addrs);
-    e->err = err;
-    e->addrs = addrs;
-    e->count = count;
-}
 
 static void free_entry(Entry *e)
 {
@@ -282,6 +277,23 @@ static NetAddr *collect(const struct ares_addrinfo *info, size_t *ret_count, int
     return addrs;
 }
 
+/* A failure says nothing about the addresses; they stay, to be compared with the next good answer. */
+static void set_answer(Entry *e, PwErr err, NetAddr *addrs, size_t count)
+{
+    const Resolver *r = e->resolver;
+    NetAddr *old = e->addrs;
+    size_t n_old = e->count;
+    e->err = err;
+    if (err != PW_OK)
+        return;
+    e->addrs = addrs;
+    e->count = count;
+    for (size_t i = 0; r->lost != NULL && i < n_old; i++)
+        if (!has_addr(addrs, count, &old[i]))
+            r->lost(r->lost_arg, e->name, &old[i]);
+    free(old);
+}
+
 static PwUsec keep_for(const Resolver *r, PwErr err, int ttl_sec)
 {
     if (err != PW_OK)
@@ -302,8 +314,11 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
     int ttl = 0;
     if (err == PW_OK) {
         addrs = collect(info, &count, &ttl);
-        if (count == 0)
+        if (count == 0) {
+            free(addrs);
+            addrs = NULL;
             err = PW_ERR_NOT_FOUND;
+        }
     }
     if (info != NULL)
         ares_freeaddrinfo(info);
@@ -415,13 +430,63 @@ void resolver_forget(Resolver *r, const char *host)
             e->until = 0;
 }
 
+/* ---- zones ---- */
+
+const char *resolver_zone(const char *host)
+{
+    const char *dot = strchr(host, '.');
+    return dot != NULL && dot[1] != '\0' ? dot + 1 : NULL;
+}
+
+void resolver_ask_again(Resolver *r, const char *zone)
+{
+    for (Entry *e = r->entries; e != NULL && !r->closing; e = e->hh.next) {
+        const char *own = resolver_zone(e->name);
+        if (!e->pending && own != NULL && strcasecmp(own, zone) == 0)
+            ask(e);
+    }
+}
+
+typedef struct SerialQuery {
+    Resolver *resolver;
+    ResolverSerial done;
+    void *arg;
+} SerialQuery;
+
+static void on_serial(void *arg, int status, int timeouts, unsigned char *answer, int len)
+{
+    (void)timeouts;
+    SerialQuery q = *(SerialQuery *)arg;
+    free(arg);
+    struct ares_soa_reply *soa = NULL;
+    if (status == ARES_SUCCESS)
+        status = ares_parse_soa_reply(answer, len, &soa);
+    PwErr err = q.resolver->closing ? PW_ERR_SHUTDOWN : err_of_status(status);
+    uint32_t serial = err == PW_OK ? soa->serial : 0;
+    if (soa != NULL)
+        ares_free_data(soa);
+    q.done(q.arg, err, serial);
+}
+
+void resolver_serial(Resolver *r, const char *zone, ResolverSerial done, void *arg)
+{
+    if (r->closing) {
+        done(arg, PW_ERR_SHUTDOWN, 0);
+        return;
+    }
+    SerialQuery *q = pw_xcalloc(1, sizeof(*q));
+    *q = (SerialQuery){r, done, arg};
+    ares_query(r->channel, zone, ns_c_in, ns_t_soa, on_serial, q);
+    arm_timer(r);
+}
+
 /* ---- what the console shows ---- */
 
 void resolver_each(const Resolver *r, ResolverVisit visit, void *arg)
 {
     PwUsec now = pw_time_mono();
     for (const Entry *e = r->entries; e != NULL; e = e->hh.next)
-        visit(arg, e->name, e->until - now, e->addrs, e->count);
+        visit(arg, e->name, e->until - now, e->err == PW_OK ? e->addrs : NULL, e->err == PW_OK ? e->count : 0);
 }
 
 size_t resolver_names(const Resolver *r)
@@ -455,6 +520,8 @@ PwErr resolver_create(struct event_base *base, const ResolverOptions *o, Resolve
     r->base = base;
     r->max_ttl = o->max_ttl;
     r->nxdomain_ttl = o->nxdomain_ttl;
+    r->lost = o->lost;
+    r->lost_arg = o->lost_arg;
     r->max_names = o->max_names > 0 ? o->max_names : DEFAULT_MAX_NAMES;
 
     struct ares_options opts = {

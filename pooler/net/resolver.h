@@ -19,7 +19,12 @@ struct event_base;
 typedef struct Resolver Resolver;
 typedef struct ResolverQuery ResolverQuery;
 
+/* A new answer lacks an address that the name had before (port 0). Must not call the resolver. */
+typedef void (*ResolverLost)(void *arg, const char *host, const NetAddr *addr);
+
 typedef struct ResolverOptions {
+    ResolverLost lost; /* NULL: nobody wants to know */
+    void *lost_arg;
     PwUsec max_ttl;          /* dns_max_ttl: bounds the TTL that an answer brings */
     PwUsec nxdomain_ttl;     /* dns_nxdomain_ttl: how long a failure is kept */
     const char *resolv_conf; /* NULL or "": the system's */
@@ -55,6 +60,17 @@ void resolver_set_ttl(Resolver *resolver, PwUsec max_ttl, PwUsec nxdomain_ttl);
 
 /* Forgets one name or (NULL) all, so that the next question goes out. Open questions go on. */
 void resolver_forget(Resolver *resolver, const char *host);
+
+/* The zone of a name: what follows its first dot. NULL: it has none. Points into `host`. */
+const char *resolver_zone(const char *host);
+
+/* Asks again for every name of the zone, whether its answer is still good or not. */
+void resolver_ask_again(Resolver *resolver, const char *zone);
+
+/* The serial number of a zone's SOA record. `done` is called exactly once, perhaps before this returns; with
+ * PW_ERR_SHUTDOWN when the resolver ends. */
+typedef void (*ResolverSerial)(void *arg, PwErr err, uint32_t serial);
+void resolver_serial(Resolver *resolver, const char *zone, ResolverSerial done, void *arg);
 
 /* SHOW DNS_HOSTS and SHOW LISTS. `ttl_left` is in microseconds, negative when over; n = 0 for a
  * failure. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "pooler/server/alarms.h"
+#include "pooler/server/moved.h"
 #include "pooler/server/server_priv.h"
 #include "pooler/session/effects.h"
 #include "poolwise/log.h"
@@ -386,9 +387,19 @@ void server_link(Server *s, const ServerUser *user, void *arg)
     s->linked_at = worker_now(s->stream.worker);
 }
 
+/* Is the address it is connected to still one of its host's? */
+static void look_whether_moved(Server *s)
+{
+    if (PW_LIKELY(!moved_since(&s->moved_epoch, s->host, &s->addr)) || s->close_needed)
+        return;
+    s->close_needed = true;
+    s->close_why = "obsolete connection";
+}
+
 const char *server_retire_reason(Server *s, PwUsec now)
 {
     PoolLocal *local = server_local(s);
+    look_whether_moved(s);
     if (s->close_needed)
         return s->close_why;
     if (s->reconnect_epoch != local->reconnect_epoch)
@@ -454,6 +465,7 @@ void server_maintain(PoolLocal *local, PwUsec now)
     for (ps = TAILQ_FIRST(&shard->active); ps; ps = next) {
         next = TAILQ_NEXT(ps, link);
         Server *s = server_of(ps);
+        look_whether_moved(s);
         const char *why = s->replication ? server_own_retire_reason(s) : NULL;
         if (why)
             server_close(s, why);

@@ -106,7 +106,8 @@ struct Server {
     PwUsec released_at;
     PwUsec lifetime; /* server_lifetime with this server's jitter; 0: one use */
     uint64_t reconnect_epoch;
-    bool close_needed; /* RECONNECT, changed configuration: closed when next released */
+    uint64_t moved_epoch; /* its name had this address then (moved.h) */
+    bool close_needed; /* RECONNECT, changed configuration, an address that is gone: closed when next released */
     const char *close_why;
     bool let_finish; /* CHORE: the client said Terminate, not just vanished: what runs is not cancelled */
     bool reset_due; /* CHORE: server_reset_query is still to run */

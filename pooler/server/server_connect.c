@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "pooler/net/tune.h"
+#include "pooler/server/moved.h"
 #include "pooler/server/server_priv.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
@@ -254,6 +255,7 @@ static void connect_host(Server *s)
             open_socket(s);
         return;
     }
+    s->moved_epoch = moved_epoch();
     ResolverQuery *lookup = resolver_lookup(worker_ctx(local->worker)->resolver, s->host, port, on_resolved, s);
     if (lookup)
         s->lookup = lookup; /* else it was answered, and another host may be asked for by now */

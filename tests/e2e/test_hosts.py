@@ -8,6 +8,7 @@ import pytest
 
 from support import wire
 from support.dns import NameServer
+from support.tap import Tap
 from support.util import have_ipv6, wait_until
 
 DEAD = "127.0.0.9"  # nothing listens there: refused at once
@@ -142,7 +143,8 @@ def named(make_pooler, pg):
             pytest.skip("port 53 is not for us: run as root")
         servers.append(dns)
         settings.setdefault("databases", {"p0": pg.line(host="db.test")})
-        p = make_pooler(start=False, worker_threads=1, **settings)
+        settings.setdefault("worker_threads", 1)
+        p = make_pooler(start=False, **settings)
         p.settings["resolv_conf"] = f"{p.dir}/resolv.conf"
         p._put(p.settings["resolv_conf"], dns.resolv_conf())
         p.start()
@@ -184,6 +186,70 @@ def test_dns_nxdomain_ttl(named):
     dns.names["db.test"] = ["127.0.0.1"]
     c.authenticate("postgres", None)
     assert dns.asked.count("db.test") == 2
+
+
+def items(p, *lists):
+    found = {r["list"]: r["items"] for r in p.console().show("LISTS")}
+    return [int(found[name]) for name in lists]
+
+
+@pytest.fixture
+def second_address(pg):
+    """The server answers at 127.0.0.2 too."""
+    tap = Tap(pg.port, listen_host="127.0.0.2", listen_port=pg.port)
+    yield tap
+    tap.close()
+
+
+def test_an_address_that_its_name_loses(named, pg, second_address):
+    """Its servers are replaced: idle ones at once, those in use when they are released. Others stay."""
+    lines = {"p0": pg.line(host="db.test"), "same": pg.line(host="db.test"), "other": pg.line(host="127.0.0.1")}
+    p, dns = named({"db.test": ["127.0.0.1"]}, databases=lines, dns_max_ttl="0")
+    user, idle = busy(p, 2)
+    idle.ok("COMMIT")
+    other = p.client("other")
+    before = [c.one("SELECT pg_backend_pid()") for c in (user, other)]
+    dns.names["db.test"] = ["127.0.0.2"]
+    p.client("same").ok("SELECT 1")
+    p.wait_log("closing because: obsolete connection")
+    assert [c.one("SELECT pg_backend_pid()") for c in (user, other)] == before
+    assert [(s["addr"], s["close_needed"]) for s in p.console().servers()] == [("127.0.0.1", "1")]
+    user.ok("COMMIT")
+    p.wait_log("closing because: obsolete connection", count=2)
+    assert user.one("SELECT 1") == "1"
+    assert addresses(p) == ["127.0.0.2"]
+    assert other.one("SELECT pg_backend_pid()") == before[1]
+
+
+@pytest.mark.newer
+def test_dns_zone_check_period(named, second_address, workers):
+    """A new serial number makes every worker ask for the names of the zone again, long before dns_max_ttl is over."""
+    p, dns = named({"db.test": ["127.0.0.1"]}, dns_zone_check_period="0.2", dns_max_ttl="1000", **workers)
+    dns.serials["test"] = 7
+    n = workers["worker_threads"]
+    busy(p, 2 * n)
+    asked = len(dns.asked)
+    wait_until(lambda: p.console().show("DNS_ZONES") == [{"zonename": "test", "serial": "7", "count": "1"}])
+    assert items(p, "dns_names", "dns_zones") == [1, 1]
+    assert len(dns.asked) == asked and addresses(p) == ["127.0.0.1"] * 2 * n
+    dns.names["db.test"] = ["127.0.0.2"]
+    dns.serials["test"] = 8
+    p.wait_log("zone 'test' serial changed: old=7 new=8")
+    wait_until(lambda: len(dns.asked) == 2 * asked)
+    wait_until(lambda: [s["close_needed"] for s in p.console().servers()] == ["1"] * 2 * n)
+    new = p.client()
+    new.ok("BEGIN")
+    assert addresses(p) == ["127.0.0.1"] * 2 * n + ["127.0.0.2"]
+    assert p.console().show("DNS_ZONES")[0]["serial"] == "8"
+
+
+@pytest.mark.newer
+def test_zones_are_left_alone(named):
+    """dns_zone_check_period = 0, the default: no serial numbers."""
+    p, dns = named({"db.test": ["127.0.0.1"]})
+    dns.serials["test"] = 7
+    busy(p, 1)
+    assert p.console().show("DNS_ZONES") == [{"zonename": "test", "serial": "0", "count": "1"}]
 
 
 @pytest.mark.differs

@@ -16,6 +16,32 @@ PID = "SELECT pg_backend_pid()"
 
 # ---- the console and the file
 
+@pytest.mark.poolwise
+@pytest.mark.parametrize("key, default", [("pkt_buf", "4096"), ("sbuf_loopcnt", "5"), ("job_name", "pgbouncer")])
+def test_what_has_no_effect_says_so(make_pooler, key, default):
+    """--check and a RELOAD warn, but not about the default."""
+    def check():
+        p.write()
+        out = subprocess.run([p.binary, "--check", p.ini_path], capture_output=True, text=True, check=True, env=p.env(), **run_as(server_user()))
+        return f"warning: {key} has no effect" in out.stdout + out.stderr
+    p = make_pooler(start=False, **{key: default})
+    assert not check()
+    p.settings[key] = "77"
+    assert check()
+    p.start()
+    p.console().do("RELOAD")
+    p.wait_log(f"WARNING .*{key} has no effect")
+    assert p.console().config(key) == "77"
+
+
+@pytest.mark.poolwise
+def test_set_of_what_has_no_effect(make_pooler):
+    con = make_pooler().console()
+    result = con.run("SET sbuf_loopcnt = 3")
+    assert [n["M"] for n in result.notices] == ["it is kept and has no effect"] and not result.errors
+    assert con.config("sbuf_loopcnt") == "3"
+
+
 def test_conffile(make_pooler):
     """Which file the next RELOAD reads."""
     p = make_pooler()

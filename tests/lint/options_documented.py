@@ -92,13 +92,6 @@ def words():
     return result
 
 
-def later_names(only_note=None):
-    """Names of the options whose feature is not built: refused ones, noted ones, or (None) both."""
-    body = re.search(r"static const ConfigLater laters\[\] = \{(.*?)\n\};", read(TABLE), re.S).group(1)
-    found = re.findall(r'^    \{"(\w+)",.*, (true|false)\},$', body, re.M)
-    return {name for name, note in found if only_note is None or (note == "true") == only_note}
-
-
 def scope(rows, name):
     """Where the option can be set, as the documentation must say it."""
     result = ["global"]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
 """No option is read from the file and then forgotten: each one is used by the code outside of the parser, or is marked
-in pooler/config/params_table.c as not built yet (then a value for it is refused or noted) or as without meaning here."""
+in pooler/config/params_table.c as without meaning here (then a value for it is noted)."""
 import os
 import re
 import sys
@@ -32,21 +32,18 @@ def is_used(name, texts):
 
 
 def main():
-    rows, texts, later = options.read_rows(), list(sources()), options.later_names()
+    rows, texts = options.read_rows(), list(sources())
     problems = []
     for section in rows:
         for row in rows[section]:
-            if "INERT" in row.flags or "LATER" in row.flags:
+            if "INERT" in row.flags:
                 continue
             if not is_used(row.name, texts):
-                problems.append(f"{options.TABLE}: nothing uses {row.name} ({section}): build it, or mark it LATER")
-    flagged = {r.name for s in rows for r in rows[s] if "LATER" in r.flags}
-    for name in sorted(later - flagged):
-        problems.append(f"{options.TABLE}: {name} has an entry in laters[] but no LATER flag")
+                problems.append(f"{options.TABLE}: nothing uses {row.name} ({section}): build it, or mark it INERT")
     for problem in problems:
         print(problem)
     if not problems:
-        print("every option is used, refused or noted")
+        print("every option is used or noted")
     return 1 if problems else 0
 
 

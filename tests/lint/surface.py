@@ -102,13 +102,9 @@ def table(rows, head, name_of):
 
 
 def tables(surface, ours):
-    """What is not built yet says so, whatever the data file promises."""
-    later = {r.name for s in ours for r in ours[s] if "LATER" in r.flags} & options.later_names()
     extra = sorted(r.name for r in ours["main"] if "OURS" in r.flags)
-    shown = [r[:2] + (["different", "not available in every form yet: see docs/options.md"] if r[0] in later else r[2:])
-             for r in surface["option"]]
     return {
-        "options": table(shown, "option", lambda r: r[0]),
+        "options": table(surface["option"], "option", lambda r: r[0]),
         "database keys": table(surface["database"], "key of a line in [databases]", lambda r: r[0]),
         "user keys": table(surface["user"], "key of a line in [users]", lambda r: r[0]),
         "commands": table(surface["command"], "command", lambda r: r[0]),

@@ -7,10 +7,11 @@ import threading
 
 
 class NameServer:
-    """PermissionError unless we may use port 53. names: {name: [IPv4 addresses]}; other names do not exist. asked: the names of the questions for addresses, in order."""
+    """PermissionError unless we may use port 53. names: {name: [IPv4 addresses]}; other names do not exist. asked: the names of the questions for addresses, in order.
+    serials: {zone: serial number}."""
 
     def __init__(self, names, ttl=60):
-        self.names, self.ttl, self.asked = names, ttl, []
+        self.names, self.ttl, self.asked, self.serials = names, ttl, [], {}
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.address = f"127.{random.randint(1, 250)}.{random.randint(1, 250)}.53"  # a resolv.conf knows no other port than 53
         self.sock.bind((self.address, 53))
@@ -35,12 +36,16 @@ class NameServer:
             question = packet[12:pos + 5]
             kind, = struct.unpack_from("!H", packet, pos + 1)
             name = ".".join(labels).lower()
-            found = name in self.names
+            found = name in self.names or name in self.serials
             addresses = self.names.get(name, []) if kind == 1 else []
             if kind == 1:
                 self.asked.append(name)
             answer = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, self.ttl, 4) + socket.inet_aton(a) for a in addresses)
-            self.sock.sendto(packet[:2] + struct.pack("!HHHHH", 0x8180 if found else 0x8183, 1, len(addresses), 0, 0) + question + answer, peer)
+            answers = len(addresses)
+            if kind == 6 and name in self.serials:  # SOA: two names, serial, refresh, retry, expire, minimum
+                data = b"\xc0\x0c\xc0\x0c" + struct.pack("!5I", self.serials[name], 60, 60, 60, 60)
+                answer, answers = b"\xc0\x0c" + struct.pack("!HHIH", 6, 1, self.ttl, len(data)) + data, 1
+            self.sock.sendto(packet[:2] + struct.pack("!HHHHH", 0x8180 if found else 0x8183, 1, answers, 0, 0) + question + answer, peer)
 
     def close(self):
         self.closed = True

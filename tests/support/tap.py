@@ -13,9 +13,9 @@ class Tap:
 
     to_server: the bytes of each connection, in order of arrival. stalled: nothing passes while set."""
 
-    def __init__(self, target_port, host="127.0.0.1", listen_port=0):
+    def __init__(self, target_port, host="127.0.0.1", listen_port=0, listen_host="127.0.0.1"):
         self.target = (host, target_port)
-        self.listener = socket.create_server(("127.0.0.1", listen_port))
+        self.listener = socket.create_server((listen_host, listen_port))
         self.port = self.listener.getsockname()[1]
         self.to_server, self.to_client, self.pairs = [], [], []
         self.flowing = threading.Event()
@@ -85,6 +85,7 @@ class Tap:
 
     def close(self):
         self.flowing.set()
+        self.listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which would keep the port
         self.listener.close()
         self.cut()
         for pair in self.pairs:

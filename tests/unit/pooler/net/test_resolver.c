@@ -41,6 +41,7 @@ typedef struct Zone {
     const char *v4[3];
     const char *v6;
     int asked; /* questions for A */
+    unsigned serial; /* 0: no SOA record */
 } Zone;
 
 static Zone zones[] = {
@@ -53,6 +54,8 @@ static Zone zones[] = {
     {.name = "broken.test", .rcode = RCODE_SERVFAIL},
     {.name = "mute.test", .rcode = MUTE},
     {.name = "nx.test", .rcode = RCODE_NXDOMAIN},
+    {.name = "test", .ttl = 100, .serial = 0xfffffff0u},
+    {.name = "zoneless", .ttl = 100},
 };
 
 static Zone *zone(const char *name)
@@ -123,6 +126,12 @@ static void on_question(evutil_socket_t fd, short what, void *arg)
         struct in6_addr a;
         inet_pton(AF_INET6, z->v6, &a);
         at += put_record(msg + at, 28, z->ttl, &a, 16);
+        msg[7]++;
+    } else if (z != NULL && type == 6 && z->serial != 0) {
+        uint8_t soa[24] = {0xc0, 12, 0xc0, 12};
+        const uint32_t serial = htonl(z->serial);
+        memcpy(soa + 4, &serial, 4);
+        at += put_record(msg + at, 6, z->ttl, soa, sizeof(soa));
         msg[7]++;
     }
     sendto(fd, msg, at, 0, (struct sockaddr *)&from, from_len);
@@ -483,6 +492,91 @@ static void test_each(void **state)
     assert_int_equal(resolver_names(resolver), 2);
 }
 
+static char lost[200];
+
+static void on_lost(void *arg, const char *host, const NetAddr *addr)
+{
+    char one[NET_ADDR_TEXT];
+    assert_string_equal(arg, "lost");
+    strcat(strcat(strcat(lost, host), " "), net_addr_where(addr, one, sizeof(one)));
+    strcat(lost, ";");
+}
+
+/* What a new answer lacks is told; a failure, or another order, says nothing. */
+static void test_lost_addresses(void **state)
+{
+    (void)state;
+    char arg[] = "lost";
+    ResolverOptions o = {.lost = on_lost, .lost_arg = arg};
+    resolver_destroy(resolver);
+    create(&o);
+    lost[0] = '\0';
+    Zone *z = zone("many.test");
+    const char *const before[3] = {z->v4[0], z->v4[1], z->v4[2]};
+    ask("many.test", 1, PW_OK, "127.0.0.3:1 127.0.0.2:1 127.0.0.4:1");
+    z->v4[0] = before[2];
+    z->v4[2] = before[0];
+    resolver_forget(resolver, NULL);
+    ask("many.test", 1, PW_OK, "127.0.0.4:1 127.0.0.2:1 127.0.0.3:1");
+    z->rcode = RCODE_SERVFAIL;
+    resolver_forget(resolver, NULL);
+    ask("many.test", 1, PW_ERR_IO, "");
+    assert_string_equal(lost, "");
+    z->rcode = RCODE_OK;
+    z->v4[2] = NULL;
+    fake_now += 7 * SEC;
+    ask("many.test", 1, PW_OK, "127.0.0.4:1 127.0.0.2:1");
+    assert_string_equal(lost, "many.test 127.0.0.3:0;");
+    memcpy(z->v4, before, sizeof(before));
+}
+
+typedef struct Serial {
+    Answer answer;
+    uint32_t serial;
+} Serial;
+
+static void on_serial(void *arg, PwErr err, uint32_t serial)
+{
+    Serial *s = arg;
+    s->answer.calls++;
+    s->answer.err = err;
+    s->serial = serial;
+}
+
+static void test_zones(void **state)
+{
+    (void)state;
+    assert_string_equal(resolver_zone("db.prod.test"), "prod.test");
+    assert_null(resolver_zone("localhost"));
+    assert_null(resolver_zone("localhost."));
+    Serial s = {.answer = {0}};
+    resolver_serial(resolver, "test", on_serial, &s);
+    run_until(&s.answer, 1);
+    assert_int_equal(s.answer.err, PW_OK);
+    assert_int_equal(s.serial, 0xfffffff0u);
+    resolver_serial(resolver, "nx.test", on_serial, &s);
+    run_until(&s.answer, 2);
+    assert_int_equal(s.answer.err, PW_ERR_NOT_FOUND);
+    resolver_serial(resolver, "one.test", on_serial, &s); /* it is there, and has no SOA record */
+    run_until(&s.answer, 3);
+    assert_int_equal(s.answer.err, PW_ERR_NOT_FOUND);
+
+    ask("one.test", 1, PW_OK, "127.0.0.9:1");
+    ask("zoneless", 1, PW_ERR_NOT_FOUND, "");
+    resolver_ask_again(resolver, "other");
+    assert_int_equal(resolver_pending(resolver), 0);
+    resolver_ask_again(resolver, "TEST");
+    assert_int_equal(resolver_pending(resolver), 1);
+    ask("one.test", 1, PW_OK, "127.0.0.9:1");
+    assert_int_equal(zone("one.test")->asked, 2);
+
+    resolver_serial(resolver, "mute.test", on_serial, &s);
+    resolver_destroy(resolver);
+    resolver = NULL;
+    assert_int_equal(s.answer.calls, 4);
+    assert_int_equal(s.answer.err, PW_ERR_SHUTDOWN);
+}
+
 static void test_bad_servers(void **state)
 {
     (void)state;
@@ -510,6 +604,8 @@ int main(void)
         CASE(test_destroy_tells),
         CASE(test_bounded),
         CASE(test_each),
+        CASE(test_lost_addresses),
+        CASE(test_zones),
         CASE(test_bad_servers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
