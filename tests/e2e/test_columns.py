@@ -83,6 +83,7 @@ def test_each_column_changes(busy):
     p.client("auto_db", "postgres", standard_conforming_strings="off").query("SELECT 1")
     pinned = p.client("unix", "postgres", unix=True)
     pinned.ok("LISTEN news")
+    wait_until(lambda: any(r["pin_reason"] for r in seen.console.show("CLIENTS")))
     seen.look()  # idle ones, and one that keeps its server
     pinned.close()
     holder = p.client("p1", "postgres")
