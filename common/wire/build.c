@@ -40,6 +40,7 @@ static void response(PwBuf *buf, uint8_t type, const PwErrorText *e)
     field(buf, 'M', e->message);
     field(buf, 'D', e->detail);
     field(buf, 'H', e->hint);
+    field(buf, 'R', e->routine);
     pw_buf_append_u8(buf, 0);
     pw_msg_end(buf, mark);
 }

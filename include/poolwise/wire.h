@@ -125,6 +125,7 @@ typedef struct PwErrorText {
     const char *message;
     const char *detail; /* NULL: left out */
     const char *hint;   /* NULL: left out */
+    const char *routine; /* what raised it, for programs that look; NULL: left out */
 } PwErrorText;
 
 void pw_msg_error(PwBuf *buf, const PwErrorText *e);

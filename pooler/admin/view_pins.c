@@ -14,7 +14,9 @@ static const AdminColumn pin_columns[] = {
     {"probes", ADMIN_INT8, "questions to servers whether something is left in the session"},
     {"replays", ADMIN_INT8, "times that settings were brought to another server"},
     {"prepares", ADMIN_INT8, "SQL-level prepared statements brought to or taken from a server"},
-    {"retries", ADMIN_INT8, "shared statements to be prepared anew because DDL had made their plan stale"},
+    {"retries", ADMIN_INT8, "groups of requests sent again because DDL had made the plan that they used stale"},
+    {"reprepares", ADMIN_INT8, "statements prepared anew in place of a plan that was stale or may have been"},
+    {"checks", ADMIN_INT8, "questions to servers what a prepared statement returns now"},
     {"listen", ADMIN_INT8, "pins that began because of LISTEN"},
     {"advisory_lock", ADMIN_INT8, "because of an advisory lock of the session"},
     {"temp_table", ADMIN_INT8, "because of a temporary table, view, sequence, function or type"},
@@ -24,7 +26,7 @@ static const AdminColumn pin_columns[] = {
     {"unknown", ADMIN_INT8, "because the server could not be asked"},
     {"load", ADMIN_INT8, "because of LOAD and what else cannot be undone"},
 };
-static_assert(PW_ARRAY_LEN(pin_columns) == 9 + SESSION_PIN_COUNT, "a column for each reason");
+static_assert(PW_ARRAY_LEN(pin_columns) == 11 + SESSION_PIN_COUNT, "a column for each reason");
 
 static void visit(WorkerCtx *ctx, AdminShow *show)
 {
@@ -49,6 +51,8 @@ static void visit(WorkerCtx *ctx, AdminShow *show)
         admin_row_count(r, local->session.replays);
         admin_row_count(r, local->session.prepares);
         admin_row_count(r, local->session.retries);
+        admin_row_count(r, local->session.reprepares);
+        admin_row_count(r, local->session.checks);
         for (unsigned i = 0; i < SESSION_PIN_COUNT; i++)
             admin_row_count(r, local->session.pins[i]);
         admin_row_end(r);

@@ -43,11 +43,22 @@ static void put_params(PwBuf *out, const ParamSet *params)
     pw_buf_append_cstr(out, "");
 }
 
+static void put_shape(PwBuf *out, uint64_t shape)
+{
+    pw_buf_append_be32(out, (uint32_t)(shape >> 32));
+    pw_buf_append_be32(out, (uint32_t)shape);
+}
+
+/* Each with what the client was told of it: rows, and parameters as a ParameterDescription has them. */
 static void put_statements(PwBuf *out, const ClientStatements *statements)
 {
     for (const ClientStatement *s = statements->table; s; s = s->hh.next) {
         pw_buf_append_cstr(out, s->name);
         put_bytes(out, s->statement->body, s->statement->body_len);
+        put_shape(out, s->told);
+        pw_buf_append_u8(out, s->types != NULL);
+        pw_buf_append_be16(out, s->n_types);
+        pw_buf_append(out, s->types, (size_t)s->n_types * 4);
     }
     pw_buf_append_cstr(out, "");
 }
@@ -107,6 +118,7 @@ int client_hand_over(Client *c, PwBuf *ret_state)
     put_statements(ret_state, &c->relay.statements);
     put_settings(ret_state, c->relay.state.committed);
     put_bytes(ret_state, pw_buf_head(&c->relay.unnamed_parse), pw_buf_unread(&c->relay.unnamed_parse));
+    put_shape(ret_state, c->relay.unnamed_told);
     put_secrets(ret_state, c->entry);
     client_close(c, NULL, "handed over to the new process");
     return fd;
@@ -134,6 +146,12 @@ static bool get_params(PwCursor *in, ParamSet *params)
     return !in->bad;
 }
 
+static uint64_t get_shape(PwCursor *in)
+{
+    uint64_t high = pw_cursor_be32(in);
+    return high << 32 | pw_cursor_be32(in);
+}
+
 static bool get_statements(PwCursor *in, ClientStatements *statements, unsigned lex_flags)
 {
     const char *name;
@@ -143,7 +161,13 @@ static bool get_statements(PwCursor *in, ClientStatements *statements, unsigned 
         Statement *st = body ? statement_intern(body, n, 0, lex_flags) : NULL;
         if (!st)
             return false;
-        client_statements_add(statements, name, st);
+        ClientStatement *cs = client_statements_add(statements, name, st);
+        cs->told = get_shape(in);
+        bool types_told = pw_cursor_u8(in) != 0;
+        const uint8_t *types = in->p;
+        size_t n_types = (size_t)pw_cursor_be16(in) * 4;
+        if (pw_cursor_bytes(in, n_types) && types_told)
+            client_statement_tell_types(cs, types, n_types + 2);
     }
     return !in->bad;
 }
@@ -157,7 +181,8 @@ static bool get_unnamed(PwCursor *in, Relay *r)
         return false;
     if (n > 0)
         pw_buf_append(&r->unnamed_parse, parse, n);
-    return true;
+    r->unnamed_told = get_shape(in);
+    return !in->bad;
 }
 
 static bool get_settings(PwCursor *in, SessionState *state)

@@ -35,7 +35,8 @@ typedef struct PoolStats {
 /* Session state in transaction mode (SHOW PINS); of one pool on one worker, since it exists. */
 typedef struct PoolSessionCounts {
     uint64_t pins[8]; /* times that each SessionPin began */
-    uint64_t probes, replays, prepares, retries;
+    uint64_t probes, replays, prepares;
+    uint64_t retries, reprepares, checks; /* stale plans: groups sent again, statements prepared anew, shapes asked for */
 } PoolSessionCounts;
 
 void pool_stats_add(PoolStats *to, const PoolStats *from);

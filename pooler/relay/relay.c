@@ -7,6 +7,7 @@
 #include "pooler/relay/relay_align.h"
 #include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
+#include "pooler/relay/relay_stale.h"
 #include "pooler/relay/relay_state.h"
 #include "poolwise/wire.h"
 
@@ -25,7 +26,7 @@ void relay_drop_entry(void *arg, const PipelineEntry *e)
 {
     Relay *r = arg;
     relay_align_failed(r->server, e);
-    if (e->statement)
+    if (e->statement || e->name)
         relay_prepared_dropped(r, e);
     else if (e->kind == PIPE_PARSE && e->action == PIPE_FORWARD) { /* the server never read it: whose is there now? */
         pw_buf_consume(&r->unnamed_parse, pw_buf_unread(&r->unnamed_parse));
@@ -57,6 +58,7 @@ void relay_reset_unnamed(Relay *r)
     }
     r->unnamed_class = 0;
     r->unnamed_here = false;
+    relay_stale_reset(r);
 }
 
 void relay_finish(Relay *r)
@@ -271,6 +273,8 @@ void relay_turn_over(Relay *r)
     r->hold &= ~(unsigned)HOLD_TURN;
     r->idle_since = worker_now(r->stream.worker);
     r->request_start = 0;
+    r->group.state = GROUP_NONE;
+    r->group.tries = 0;
     if (s->txn_status == 'I') {
         if (PW_UNLIKELY(r->state.due && r->msg_left == 0)) {
             relay_state_probe(r);

@@ -11,6 +11,8 @@
  *   HOLD_TURN    somebody waits for the pool: nothing is forwarded past a Query or Sync before its ReadyForQuery
  *   HOLD_FLOW    the server's socket is full, or very many requests are unanswered
  *   HOLD_PROBE   the server is asked whether its session still holds something of the client's
+ *   HOLD_SHAPE   the server is asked what rows a statement returns now (relay_stale.h)
+ *   HOLD_RETRY   a group of requests is about to be sent again (relay_stale.h)
  *   HOLD_CLOSED  the client is being closed */
 #ifndef POOLER_RELAY_RELAY_H
 #define POOLER_RELAY_RELAY_H
@@ -39,6 +41,8 @@ typedef enum RelayHold {
     HOLD_FLOW = 1 << 3,
     HOLD_CLOSED = 1 << 4,
     HOLD_PROBE = 1 << 5,
+    HOLD_SHAPE = 1 << 6,
+    HOLD_RETRY = 1 << 7,
 } RelayHold;
 
 typedef struct RelayOps {
@@ -58,6 +62,37 @@ typedef struct RelayProbe {
     const Settings *found; /* with `full` */
     PwUsec since;
 } RelayProbe;
+
+/* The Sync group under way: can it be sent again? (relay_stale.h) */
+typedef enum RelayGroupState {
+    GROUP_NONE,
+    GROUP_BEGUN,
+    GROUP_KEPT, /* from here on its bytes are in Server.group */
+    GROUP_CLOSED,
+    GROUP_LOST,
+} RelayGroupState;
+
+typedef struct RelayGroup {
+    RelayGroupState state;
+    bool alone;    /* nothing goes out behind its Sync before that is answered */
+    uint8_t tries; /* times that it was sent again */
+    const uint8_t *from, *end; /* BEGUN: its first byte; the end of what the walk has */
+    uint64_t out_mark;         /* bytes for the client when it began */
+} RelayGroup;
+
+/* Of which statement a Describe of the portal that was bound last tells. */
+typedef struct RelayPortal {
+    char portal[64];
+    ClientStatement *name; /* one reference, or NULL */
+    uint64_t id, plan;     /* as in PipelineEntry; id 0: nothing is known */
+} RelayPortal;
+
+/* A RowDescription that arrives in pieces. */
+typedef struct RelayTelling {
+    bool on;
+    PwBuf bytes;
+    PipelineEntry entry; /* of the Describe that it answers; with a reference to its name */
+} RelayTelling;
 
 struct Relay {
     const RelayOps *ops;
@@ -90,6 +125,12 @@ struct Relay {
     bool names_end;          /* a DEALLOCATE ALL or DISCARD ALL is about to go out */
     bool unnamed_here;       /* the server's unnamed statement is this client's */
     PwBuf unnamed_parse;     /* the last Parse of it, without its header */
+    uint64_t unnamed_turn;   /* rises with each Parse of it by the client */
+    uint64_t unnamed_told, unnamed_found; /* shapes of its rows: as the client was told, as this server says (relay_stale.h) */
+    uint64_t checked;        /* ServerStatement.since of the plan that was described last for a Bind that waits; RELAY_UNNAMED */
+    RelayGroup group;
+    RelayPortal portal;
+    RelayTelling telling;
     uint64_t id;             /* for statements that are shared with nobody; 0: not needed yet */
     unsigned unnamed_class;  /* StmtClass of the unnamed statement */
     PwBuf unnamed_sql;       /* its text, if it has effects */

@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include "pooler/relay/relay_priv.h"
+#include "pooler/session/shape.h"
 #include "poolwise/wire.h"
 
 static void push_own(Relay *r, PipelineKind kind, PwUsec now)
@@ -26,11 +27,26 @@ static void close_statement(Relay *r, const char *name, PwBuf *out, PwUsec now)
 void relay_align_keep(Relay *r, const uint8_t *payload, size_t n)
 {
     r->unnamed_here = true;
+    r->unnamed_turn++;
+    r->unnamed_told = SHAPE_UNKNOWN;
+    r->checked = 0;
     pw_buf_consume(&r->unnamed_parse, pw_buf_unread(&r->unnamed_parse));
     if (payload)
         pw_buf_append(&r->unnamed_parse, payload, n);
     else
         pw_buf_finish(&r->unnamed_parse);
+}
+
+void relay_align_types(Relay *r, const uint8_t *payload, size_t n)
+{
+    PwCursor c = pw_cursor(pw_buf_head(&r->unnamed_parse), pw_buf_unread(&r->unnamed_parse));
+    pw_cursor_cstr(&c);
+    pw_cursor_cstr(&c);
+    size_t types = pw_cursor_left(&c);
+    if (c.bad || n < 2 || (types == n && memcmp(c.p, payload, n) == 0))
+        return;
+    r->unnamed_parse.len -= types;
+    pw_buf_append(&r->unnamed_parse, payload, n); /* the same form in both messages */
 }
 
 void relay_align_unnamed(Relay *r, PwBuf *out, PwUsec now)

@@ -16,6 +16,8 @@
 
 /* A Parse of the unnamed statement passes; payload: all of it, or NULL when it is too long to be kept. */
 void relay_align_keep(Relay *r, const uint8_t *payload, size_t n);
+/* The client was told the types of its parameters (payload of a ParameterDescription): it has these on other servers too. */
+void relay_align_types(Relay *r, const uint8_t *payload, size_t n);
 /* Before a Bind or Describe of the unnamed statement when !r->unnamed_here. */
 void relay_align_unnamed(Relay *r, PwBuf *out, PwUsec now);
 

@@ -9,7 +9,9 @@
 
 #include "pooler/relay/relay_align.h"
 #include "pooler/relay/relay_priv.h"
+#include "pooler/relay/relay_stale.h"
 #include "pooler/relay/relay_state.h"
+#include "pooler/session/shape.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
@@ -25,10 +27,10 @@ static void push(Relay *r, PipelineKind kind, PipelineAction action, Statement *
     pipeline_push_entry(&r->server->pipeline, &e);
 }
 
-/* A Bind or Describe of it: if the server calls its plan stale, the id says whose. No reference: the hot path. */
-static void push_use(Relay *r, PipelineKind kind, const Statement *st, PwUsec now)
+/* A Bind of it: if the server calls its plan stale, the id says whose. No reference: the hot path. */
+static void push_bind(Relay *r, const Statement *st, uint64_t plan, PwUsec now)
 {
-    PipelineEntry e = {.kind = (uint8_t)kind, .action = PIPE_FORWARD, .statement_id = st->id, .sent = now};
+    PipelineEntry e = {.kind = PIPE_BIND, .action = PIPE_FORWARD, .statement_id = st->id, .plan = plan, .sent = now};
     pipeline_push_entry(&r->server->pipeline, &e);
 }
 
@@ -56,24 +58,32 @@ static void make_room(Relay *r, PwBuf *out, PwUsec now)
     }
 }
 
-/* `name` is the client's own Parse, NULL when the Parse is ours. */
-static void prepare_on_server(Relay *r, Statement *st, ClientStatement *name, PwBuf *out, PwUsec now)
+/* `name` is the client's own Parse, NULL when the Parse is ours. An older plan is closed. The new one stays listed at least
+ * until something is read from the server: it is the youngest, and nothing is skipped now (follows_statements). */
+static ServerStatement *prepare_on_server(Relay *r, Statement *st, ClientStatement *name, PwBuf *out, PwUsec now)
 {
-    if (server_statements_forget_stale(&r->server->statements, st)) { /* DDL has changed what it returns */
+    bool replaces = server_statements_forget(&r->server->statements, st);
+    if (replaces) {
         char old[STATEMENT_NAME_SIZE];
         size_t mark = pw_msg_begin(out, PW_F_CLOSE);
         pw_buf_append_u8(out, 'S');
         pw_buf_append_cstr(out, statement_name(st, old));
         pw_msg_end(out, mark);
         push(r, PIPE_CLOSE, PIPE_SWALLOW, NULL, NULL, now);
-        r->local->session.retries++;
+        r->local->session.reprepares++;
     }
     write_parse(out, st);
     r->local->stats.server_parse_count++;
-    /* listed first: a push that is dropped at once (the server skips to Sync) takes it off again */
-    server_statements_add(&r->server->statements, st);
-    push(r, PIPE_PARSE, name ? PIPE_FORWARD : PIPE_SWALLOW, st, name, now);
+    ServerStatement *plan = server_statements_add(&r->server->statements, st);
+    PipelineEntry e = {.kind = PIPE_PARSE,
+                       .action = name ? PIPE_FORWARD : PIPE_SWALLOW,
+                       .replaces = replaces,
+                       .statement = statement_ref(st),
+                       .name = name ? client_statement_ref(name) : NULL,
+                       .sent = now};
+    pipeline_push_entry(&r->server->pipeline, &e);
     make_room(r, out, now);
+    return plan;
 }
 
 /* ---- names that do not fit ---- */
@@ -90,16 +100,13 @@ static void make_nobodys_name(void)
     snprintf(nobodys_name, sizeof(nobodys_name), "%016llx%016llx", (unsigned long long)random[0], (unsigned long long)random[1]);
 }
 
-/* error_behaviour = postgres: the request fails as on PostgreSQL, and the client goes on. */
-static PreparedStep refuse(Relay *r, const char *sqlstate, const char *format, const char *name, PwBuf *out, PwUsec now)
+/* The request fails as on PostgreSQL, and the client goes on. */
+static PreparedStep refuse_with(Relay *r, const PwErrorText *error, PwBuf *out, PwUsec now)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, make_nobodys_name);
-    char *text = pw_xasprintf("prepared statement \"%s\" %s", name, format);
-    PwErrorText error = {.severity = "ERROR", .sqlstate = sqlstate, .message = text};
     PwBuf *answer = pw_xcalloc(1, sizeof(*answer));
-    pw_msg_error(answer, &error);
-    free(text);
+    pw_msg_error(answer, error);
     size_t mark = pw_msg_begin(out, PW_F_BIND);
     pw_buf_append_u8(out, 0);
     pw_buf_append_cstr(out, nobodys_name);
@@ -110,6 +117,27 @@ static PreparedStep refuse(Relay *r, const char *sqlstate, const char *format, c
     PipelineEntry e = {.kind = PIPE_REFUSED, .action = PIPE_FORWARD, .statement = answer, .sent = now};
     pipeline_push_entry(&r->server->pipeline, &e);
     return PREPARED_TAKEN;
+}
+
+/* error_behaviour = postgres */
+static PreparedStep refuse(Relay *r, const char *sqlstate, const char *format, const char *name, PwBuf *out, PwUsec now)
+{
+    char *text = pw_xasprintf("prepared statement \"%s\" %s", name, format);
+    PwErrorText error = {.severity = "ERROR", .sqlstate = sqlstate, .message = text};
+    PreparedStep step = refuse_with(r, &error, out, now);
+    free(text);
+    return step;
+}
+
+/* What the server would say if it had the statement since the client prepared it. */
+static PreparedStep refuse_stale(Relay *r, PwBuf *out, PwUsec now)
+{
+    static const PwErrorText error = {.severity = "ERROR",
+                                      .sqlstate = "0A000",
+                                      .message = "cached plan must not change result type",
+                                      .routine = "RevalidateCachedQuery"};
+    r->checked = 0;
+    return refuse_with(r, &error, out, now);
 }
 
 static bool like_postgres(const Relay *r)
@@ -193,7 +221,7 @@ static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *ou
     r->local->stats.client_parse_count++;
     ClientStatement *cs = client_statements_add(&r->statements, name, st);
     statement_ref(st); /* a dropped push may take the name back */
-    if (server_statements_has(&r->server->statements, st))
+    if (server_statements_use(&r->server->statements, st))
         push(r, PIPE_PARSE, PIPE_FAKE, st, cs, now);
     else
         prepare_on_server(r, st, cs, out, now);
@@ -209,16 +237,90 @@ static ClientStatement *find(Relay *r, const char *name)
     return cs && cs->failed && like_postgres(r) ? NULL : cs;
 }
 
-/* The statement of a name, there on the server. */
-static Statement *on_server(Relay *r, ClientStatement *cs, PwBuf *out, PwUsec now)
+/* ---- may this plan be used? (relay_stale.h) ---- */
+
+/* One Bind or Describe of a named statement. */
+typedef struct Use {
+    const uint8_t *p;
+    bool describe; /* it is a Describe: the client is told all anew */
+    bool asks;     /* or one of its portal follows: it is told of the rows */
+    ServerStatement *plan;
+} Use;
+
+/* Would a server that calls this plan stale have said so to this client on a direct connection too? */
+static bool is_earned(const ClientStatement *cs, const ServerStatement *plan)
 {
-    Statement *st = cs->statement;
-    if (server_statements_has(&r->server->statements, st))
-        return st;
-    st = for_server(r, cs);
-    if (!server_statements_has(&r->server->statements, st))
-        prepare_on_server(r, st, NULL, out, now);
-    return st;
+    return cs->told ? cs->told == plan->shape : cs->since <= plan->since;
+}
+
+/* The server has just said what the statement is like there now. True: it can go on; maybe as a statement of its own, with the
+ * types of parameters that the client was told. */
+static bool fits_now(Relay *r, ClientStatement *cs, const ServerStatement *plan, bool types_fit, bool asks)
+{
+    if (types_fit)
+        return asks || !cs->told || cs->told == plan->shape;
+    Statement *typed = statement_with_types(cs->statement, cs->types, cs->n_types, relay_lex_flags(r)), *old = cs->statement;
+    cs->statement = typed;
+    statement_unref(old);
+    return typed != old;
+}
+
+/* The statement of a name, there on the server and fit for the client: `use->plan`, and PREPARED_PASS. */
+static PreparedStep make_ready(Relay *r, ClientStatement *cs, Use *use, PwBuf *out, PwUsec now)
+{
+    ServerStatements *there = &r->server->statements;
+    ServerStatement *plan = server_statements_use(there, cs->statement);
+    if (!plan)
+        plan = server_statements_use(there, for_server(r, cs));
+    bool made = !plan;
+    if (made)
+        plan = prepare_on_server(r, cs->statement, NULL, out, now);
+    use->plan = plan;
+    bool types_fit = use->describe || !cs->types || cs->types_shape == plan->types_shape;
+    bool told_anew = use->asks || !cs->told;
+    if (PW_LIKELY(types_fit && (made ? told_anew : is_earned(cs, plan)))) {
+        if (use->asks && !made)
+            relay_stale_arm(r, use->p);
+        r->checked = 0;
+        return PREPARED_PASS;
+    }
+    if (r->checked == plan->since && plan->shape != SHAPE_UNKNOWN) {
+        if (!fits_now(r, cs, plan, types_fit, use->asks))
+            return refuse_stale(r, out, now);
+        r->checked = 0;
+        return types_fit ? PREPARED_PASS : make_ready(r, cs, use, out, now);
+    }
+    if (types_fit && told_anew && relay_stale_arm(r, use->p)) {
+        r->group.alone = true;
+        return PREPARED_PASS;
+    }
+    if (!made)
+        use->plan = plan = prepare_on_server(r, cs->statement, NULL, out, now);
+    if (told_anew && (use->describe || !cs->types))
+        return PREPARED_PASS;
+    char name[STATEMENT_NAME_SIZE];
+    r->checked = plan->since;
+    relay_stale_ask(r, statement_name(cs->statement, name), cs->statement->id, plan->since, out, now);
+    return PREPARED_WAIT;
+}
+
+/* The unnamed statement, where another transaction has parsed it. */
+static PreparedStep make_unnamed_ready(Relay *r, bool asks, PwBuf *out, PwUsec now)
+{
+    if (r->checked == RELAY_UNNAMED) {
+        bool fits = r->unnamed_found == SHAPE_UNKNOWN || r->unnamed_found == r->unnamed_told;
+        r->checked = 0;
+        return fits ? PREPARED_PASS : refuse_stale(r, out, now);
+    }
+    if (r->unnamed_here)
+        return PREPARED_PASS;
+    relay_align_unnamed(r, out, now);
+    if (asks || r->unnamed_told == SHAPE_UNKNOWN || pw_buf_unread(&r->unnamed_parse) == 0)
+        return PREPARED_PASS;
+    r->checked = RELAY_UNNAMED;
+    r->unnamed_found = SHAPE_UNKNOWN;
+    relay_stale_ask(r, "", RELAY_UNNAMED, r->unnamed_turn, out, now);
+    return PREPARED_WAIT;
 }
 
 static PreparedStep unknown(Relay *r, const char *name, PwBuf *out, PwUsec now)
@@ -227,6 +329,33 @@ static PreparedStep unknown(Relay *r, const char *name, PwBuf *out, PwUsec now)
         return refuse(r, "26000", "does not exist", name, out, now);
     relay_fail_later(r, "prepared statement did not exist", "prepared statement did not exist");
     return PREPARED_FAIL;
+}
+
+static PreparedStep on_unnamed_bind(Relay *r, const char *portal, bool asks, PwBuf *out, PwUsec now)
+{
+    PreparedStep step = PREPARED_PASS;
+    if (PW_UNLIKELY(!r->unnamed_here || r->checked == RELAY_UNNAMED) && r->state.on)
+        step = make_unnamed_ready(r, asks, out, now);
+    if (step != PREPARED_PASS)
+        return step;
+    if (PW_UNLIKELY(r->unnamed_class & CLASS_NAMES) && relay_align_may_differ(r, 'd'))
+        relay_align_names(r, false, (const char *)pw_buf_head(&r->unnamed_sql), pw_buf_unread(&r->unnamed_sql), out, now);
+    relay_stale_bound(r, portal, NULL, r->state.on ? RELAY_UNNAMED : 0, r->unnamed_turn);
+    return PREPARED_PASS;
+}
+
+/* What a Bind of this statement will run is observed, and followed. */
+static void note_bind(Relay *r, const Statement *st, const uint8_t *payload, size_t n)
+{
+    r->local->stats.bind_count++;
+    if (r->bound)
+        query_entry_drop(r->bound);
+    r->bound = r->ctx->queries ? query_table_observe_hashed(r->ctx->queries, r->ident, st->text_hash, statement_text(st),
+                                                            st->text_len, relay_lex_flags(r))
+                               : NULL;
+    relay_sample(r, r->bound, statement_text(st), st->text_len, payload, n);
+    if (PW_UNLIKELY(st->class != CLASS_SEEN || r->bound_effects || r->lex_unsafe) && r->state.on)
+        relay_state_bind(r, st->class | (r->lex_unsafe ? CLASS_UNKNOWN : 0u), statement_text(st), st->text_len, payload, n);
 }
 
 /* Bind: portal, statement, and then whatever; only the name is replaced, the rest follows as it comes. */
@@ -241,68 +370,70 @@ static PreparedStep on_bind(Relay *r, const uint8_t *p, size_t have, size_t tota
         relay_fail_later(r, "broken Bind packet", "broken Bind packet");
         return PREPARED_FAIL;
     }
-    if (!*name) {
-        if (PW_UNLIKELY(!r->unnamed_here) && r->state.on)
-            relay_align_unnamed(r, out, now);
-        if (PW_UNLIKELY(r->unnamed_class & CLASS_NAMES) && relay_align_may_differ(r, 'd'))
-            relay_align_names(r, false, (const char *)pw_buf_head(&r->unnamed_sql), pw_buf_unread(&r->unnamed_sql), out, now);
-        return PREPARED_PASS;
-    }
-    ClientStatement *cs = find(r, name);
-    if (!cs && relay_align_name(r, PW_F_BIND, name, out, now))
-        return PREPARED_PASS;
-    if (!cs) {
+    bool asks = relay_stale_asks(r, p, have, total, portal);
+    ClientStatement *cs = *name ? find(r, name) : NULL;
+    PreparedStep step = PREPARED_PASS;
+    Use use = {.p = p, .asks = asks};
+    if (!*name)
+        step = on_unnamed_bind(r, portal, asks, out, now);
+    else if (cs)
+        step = make_ready(r, cs, &use, out, now);
+    else if (relay_align_name(r, PW_F_BIND, name, out, now))
+        relay_stale_bound(r, portal, NULL, 0, 0);
+    else
+        step = unknown(r, name, out, now);
+    if (step == PREPARED_TAKEN) { /* refused */
         *ret_used = have;
         r->msg_discard = true; /* the rest of it, if it has not all arrived */
-        return unknown(r, name, out, now);
     }
-    Statement *st = on_server(r, cs, out, now);
+    if (step != PREPARED_PASS || !cs)
+        return step;
+    Statement *st = cs->statement;
     if (PW_UNLIKELY(st->class & CLASS_NAMES) && relay_align_may_differ(r, 'd'))
         relay_align_names(r, false, statement_text(st), st->text_len, out, now);
-    r->local->stats.bind_count++;
     char shared[STATEMENT_NAME_SIZE];
     statement_name(st, shared);
-    size_t used = (size_t)(c.p - p);
-    size_t length = total - 1 - strlen(name) + strlen(shared);
     pw_buf_append_u8(out, PW_F_BIND);
-    pw_buf_append_be32(out, (uint32_t)length);
+    pw_buf_append_be32(out, (uint32_t)(total - 1 - strlen(name) + strlen(shared)));
     pw_buf_append_cstr(out, portal);
     pw_buf_append_cstr(out, shared);
-    push_use(r, PIPE_BIND, st, now);
-    if (r->bound)
-        query_entry_drop(r->bound);
-    r->bound = r->ctx->queries ? query_table_observe_hashed(r->ctx->queries, r->ident, st->text_hash, statement_text(st),
-                                                            st->text_len, relay_lex_flags(r))
-                               : NULL;
-    relay_sample(r, r->bound, statement_text(st), st->text_len, p + PW_WIRE_HEADER, have - PW_WIRE_HEADER);
-    if (PW_UNLIKELY(st->class != CLASS_SEEN || r->bound_effects || r->lex_unsafe) && r->state.on)
-        relay_state_bind(r, st->class | (r->lex_unsafe ? CLASS_UNKNOWN : 0u), statement_text(st), st->text_len,
-                         p + PW_WIRE_HEADER, have - PW_WIRE_HEADER);
-    *ret_used = used;
+    push_bind(r, st, use.plan->since, now);
+    relay_stale_bound(r, portal, cs, st->id, use.plan->since);
+    note_bind(r, st, p + PW_WIRE_HEADER, have - PW_WIRE_HEADER);
+    *ret_used = (size_t)(c.p - p);
     return PREPARED_TAKEN;
 }
 
-static PreparedStep on_describe(Relay *r, const char *name, PwBuf *out, PwUsec now)
+static PreparedStep on_describe(Relay *r, const uint8_t *p, const char *name, PwBuf *out, PwUsec now)
 {
     ClientStatement *cs = find(r, name);
     if (!cs)
         return unknown(r, name, out, now);
-    Statement *st = on_server(r, cs, out, now);
+    Use use = {.p = p, .asks = true, .describe = true};
+    PreparedStep step = make_ready(r, cs, &use, out, now);
+    if (step != PREPARED_PASS)
+        return step;
     char shared[STATEMENT_NAME_SIZE];
     size_t mark = pw_msg_begin(out, PW_F_DESCRIBE);
     pw_buf_append_u8(out, 'S');
-    pw_buf_append_cstr(out, statement_name(st, shared));
+    pw_buf_append_cstr(out, statement_name(cs->statement, shared));
     pw_msg_end(out, mark);
-    push_use(r, PIPE_DESCRIBE_STATEMENT, st, now);
+    PipelineEntry e = {.kind = PIPE_DESCRIBE_STATEMENT,
+                       .action = PIPE_FORWARD,
+                       .name = client_statement_ref(cs),
+                       .statement_id = cs->statement->id,
+                       .plan = use.plan->since,
+                       .sent = now};
+    pipeline_push_entry(&r->server->pipeline, &e);
     return PREPARED_TAKEN;
 }
 
 static PreparedStep on_close(Relay *r, const char *name, PwUsec now)
 {
     ClientStatement *cs = client_statements_find(&r->statements, name);
+    push(r, PIPE_CLOSE, PIPE_FAKE, NULL, cs, now); /* it comes back if the server skips this Close */
     if (cs)
         client_statements_remove(&r->statements, cs);
-    push(r, PIPE_CLOSE, PIPE_FAKE, NULL, NULL, now);
     return PREPARED_TAKEN;
 }
 
@@ -342,16 +473,18 @@ PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, siz
     }
     if (PW_UNLIKELY(r->names.table != NULL) && relay_align_name(r, type, name, out, now))
         return PREPARED_PASS;
-    return type == PW_F_DESCRIBE ? on_describe(r, name, out, now) : on_close(r, name, now);
+    return type == PW_F_DESCRIBE ? on_describe(r, p, name, out, now) : on_close(r, name, now);
 }
 
 /* ---- answers ---- */
 
 void relay_prepared_dropped(Relay *r, const PipelineEntry *e)
 {
-    (void)r;
-    if (e->name)
-        ((ClientStatement *)e->name)->failed = true; /* it was never prepared */
+    ClientStatement *cs = e->name;
+    if (cs && e->kind == PIPE_PARSE)
+        cs->failed = true; /* it was never prepared */
+    else if (cs && e->kind == PIPE_CLOSE)
+        client_statements_restore(&r->statements, cs);
 }
 
 void relay_prepared_tag(Relay *r, const char *tag)

@@ -15,6 +15,7 @@ typedef enum PreparedStep {
     PREPARED_PASS,  /* not a named statement: forward it as it is */
     PREPARED_TAKEN, /* `*ret_used` bytes of the message were replaced by what is now in `out` (the rest of it is streamed) */
     PREPARED_MORE,  /* needs more of the message: hold it */
+    PREPARED_WAIT,  /* what is in `out` goes first; the message comes again when it is answered (HOLD_SHAPE) */
     PREPARED_FAIL,  /* the client is to be closed (relay_fail_later was called) */
 } PreparedStep;
 
@@ -22,7 +23,7 @@ typedef enum PreparedStep {
 PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, size_t total, PwBuf *out, size_t *ret_used,
                                     PwUsec now);
 
-/* An error dropped an entry: the client's part (server_entry_dropped does the server's). */
+/* An error dropped an entry, or it failed: the client's part (server_entry_dropped does the server's). */
 void relay_prepared_dropped(Relay *r, const PipelineEntry *e);
 
 /* CommandComplete "DEALLOCATE ALL" or "DISCARD ALL". */

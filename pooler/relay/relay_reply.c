@@ -10,6 +10,7 @@
 #include "pooler/relay/relay_align.h"
 #include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
+#include "pooler/relay/relay_stale.h"
 #include "pooler/relay/relay_state.h"
 #include "poolwise/log.h"
 #include "poolwise/wire.h"
@@ -22,6 +23,7 @@ typedef struct Walk {
     bool client_dead;
     bool sync_failed;
     bool whole; /* the message at hand is there to its end */
+    bool pump;  /* a hold is gone */
     bool unclear; /* a ReadyForQuery after which nothing seems owed, but the history is ambiguous */
 } Walk;
 
@@ -78,13 +80,20 @@ static void count_query(Relay *r, QueryEntry *q, PwUsec now, uint64_t out)
     r->last_done = now;
 }
 
+/* Bytes for the client so far, sent or not. */
+static uint64_t client_bytes(const Walk *w)
+{
+    const Stream *st = &w->r->stream;
+    return st->bytes_out + stream_pending(st) + (uint64_t)(w->cur - w->from);
+}
+
 static void count_done(Walk *w, const PipelineEntry *e)
 {
     Relay *r = w->r;
     if (e->action != PIPE_FORWARD)
         return;
     PwUsec now = worker_now(r->stream.worker);
-    uint64_t out = r->stream.bytes_out + stream_pending(&r->stream) + (uint64_t)(w->cur - w->from);
+    uint64_t out = client_bytes(w);
     switch ((PipelineKind)e->kind) {
     case PIPE_QUERY:
     case PIPE_FUNCTION:
@@ -162,20 +171,24 @@ static void tell_refusal(Walk *w, const PipelineEntry *e)
         w->client_dead = !stream_send_buf(&w->r->stream, e->statement);
 }
 
-/* "cached plan must not change result type", whatever the language of its text: the next use of that statement, on whichever
- * server, prepares it anew. The client sees the error; its own retry works. */
-static void note_stale(Walk *w, const uint8_t *payload, size_t n, const PipelineEntry *e)
+/* A client has been told what a statement returns, or the pooler itself. */
+static void note_description(Walk *w, const PipelineEntry *e, uint8_t type, const uint8_t *payload, size_t n)
 {
-    const char *routine = pw_error_field(payload, n, 'R');
-    if (!routine || strcmp(routine, "RevalidateCachedQuery") != 0)
-        return;
-    Statement *st = e->statement_id ? server_statements_by_id(&w->s->statements, e->statement_id) : NULL;
-    if (st)
-        statement_outdate(st);
+    bool waited = w->r->hold & HOLD_SHAPE;
+    relay_stale_told(w->r, e, type, payload, n, w->whole);
+    w->pump |= waited && !(w->r->hold & HOLD_SHAPE);
+}
+
+/* The error may be that of a statement that was asked for, or of one before it. */
+static void end_question(Walk *w)
+{
+    w->pump |= (w->r->hold & HOLD_SHAPE) != 0;
+    w->r->hold &= ~(unsigned)HOLD_SHAPE;
 }
 
 static void statement_done(Walk *w, PipelineEntry *e, uint8_t type)
 {
+    e->replaces = false; /* it was read, not skipped */
     if (e->effects)
         w->r->state.statement = 0;
     if (type != PW_B_ERROR || !e->statement) {
@@ -209,7 +222,17 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
         w->cur = next;
         return true;
     case PW_B_ERROR:
+        if (PW_UNLIKELY(relay_stale_retry(r, payload, avail, client_bytes(w)))) {
+            s->msg_swallow = true;
+            skip_to(w, next);
+            return true;
+        }
         note_error(w, payload, avail);
+        end_question(w);
+        break;
+    case PW_B_PARAM_DESC:
+        if (pipeline_first_sent(&s->pipeline))
+            note_description(w, pipeline_first_sent(&s->pipeline), type, payload, avail);
         break;
     case PW_B_COMMAND_COMPLETE:
         r->rows += pw_tag_rows((const char *)payload, avail - (payload[avail - 1] == 0));
@@ -245,13 +268,15 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
     /* the error of a Parse of our own is the client's: it ended the client's Bind behind it */
     bool swallow = verdict == PIPE_VERDICT_SWALLOW && !(type == PW_B_ERROR && completed);
     if (completed) {
+        if (done.statement_id && (type == PW_B_ROW_DESC || type == PW_B_NO_DATA))
+            note_description(w, &done, type, payload, avail);
         if (PW_UNLIKELY(type == PW_B_ERROR && strcmp(r->sqlstate, "0A000") == 0))
-            note_stale(w, payload, avail, &done);
+            relay_stale_error(s, &done, payload, avail);
         if (PW_UNLIKELY(done.kind == PIPE_REFUSED)) {
             tell_refusal(w, &done);
             swallow = true;
         }
-        if (PW_UNLIKELY(done.statement != NULL || done.effects != NULL))
+        if (done.statement != NULL || done.effects != NULL || done.name != NULL)
             statement_done(w, &done, type);
         count_done(w, &done);
     }
@@ -265,6 +290,36 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
     return true;
 }
 
+/* The Describe of a stale statement is answered by its parameters, and then by the error. What follows the ParameterDescription
+ * at `cur`, from `next` on, is looked at before that is passed on. */
+typedef enum Describing { DESCRIBING_GOES_ON, DESCRIBING_NEEDS_MORE, DESCRIBING_AGAIN } Describing;
+
+static Describing describing(Walk *w, const uint8_t *next)
+{
+    size_t left = (size_t)(w->end - next);
+    if (!relay_stale_is_kept(w->r) || (size_t)(next - w->cur) + PW_WIRE_HEADER > SERVER_HOLD_MAX)
+        return DESCRIBING_GOES_ON;
+    if (left < PW_WIRE_HEADER)
+        return DESCRIBING_NEEDS_MORE;
+    size_t total = (size_t)pw_be32(next + 1) + 1;
+    if (next[0] != PW_B_ERROR || total < PW_WIRE_HEADER || (size_t)(next - w->cur) + total > SERVER_HOLD_MAX)
+        return DESCRIBING_GOES_ON;
+    if (left < total)
+        return DESCRIBING_NEEDS_MORE;
+    if (!relay_stale_retry(w->r, next + PW_WIRE_HEADER, total - PW_WIRE_HEADER, client_bytes(w)))
+        return DESCRIBING_GOES_ON;
+    skip_to(w, next + total);
+    return DESCRIBING_AGAIN;
+}
+
+/* The next n bytes belong to a description that arrives in pieces. */
+static void more_description(Walk *w, size_t n)
+{
+    bool waited = w->r->hold & HOLD_SHAPE;
+    relay_stale_more(w->r, w->cur, n, w->s->msg_left == 0);
+    w->pump |= waited && !(w->r->hold & HOLD_SHAPE);
+}
+
 /* False: the server broke the protocol and must be closed. */
 static bool walk(Walk *w)
 {
@@ -274,6 +329,8 @@ static bool walk(Walk *w)
         if (s->msg_left) {
             size_t k = left < s->msg_left ? left : s->msg_left;
             s->msg_left -= (uint32_t)k;
+            if (PW_UNLIKELY(w->r->telling.on))
+                more_description(w, k);
             if (s->msg_swallow)
                 skip_to(w, w->cur + k);
             else
@@ -306,6 +363,13 @@ static bool walk(Walk *w)
             break;
         w->whole = whole;
         const uint8_t *next = whole ? w->cur + total : w->end;
+        if (PW_UNLIKELY(type == PW_B_PARAM_DESC) && whole) {
+            Describing d = describing(w, next);
+            if (d == DESCRIBING_NEEDS_MORE)
+                break;
+            if (d == DESCRIBING_AGAIN)
+                continue;
+        }
         if (!message(w, type, w->cur + PW_WIRE_HEADER, (size_t)(next - w->cur) - PW_WIRE_HEADER, next))
             return false;
         if (!whole)
@@ -375,9 +439,15 @@ static void end_of_walk(Walk *w)
         stream_read_stop(&s->stream);
     if (PW_UNLIKELY(r->hold & (HOLD_TURN | HOLD_FLOW)))
         ease_holds(w);
+    if (PW_UNLIKELY(w->pump) && !r->at_ready)
+        relay_pump(r);
     if (!r->at_ready || s->msg_left || pw_buf_unread(&s->held) || !pipeline_is_clean(&s->pipeline))
         return;
     r->at_ready = false;
+    if (PW_UNLIKELY(r->hold & HOLD_RETRY)) {
+        relay_stale_resend(r);
+        return;
+    }
     if (r->hold & HOLD_SYNC) {
         if (relay_sync_ready(r))
             relay_pump(r);

@@ -8,6 +8,7 @@
 #include "pooler/relay/relay_align.h"
 #include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
+#include "pooler/relay/relay_stale.h"
 #include "pooler/relay/relay_state.h"
 #include "poolwise/fingerprint.h"
 #include "poolwise/wire.h"
@@ -150,10 +151,13 @@ static void owe(Relay *r, uint8_t type, const uint8_t *payload, size_t avail, Pw
         on_bind(r, payload, avail);
         pipeline_push(p, PIPE_BIND, PIPE_FORWARD, NULL, NULL, now);
         return;
-    case PW_F_DESCRIBE:
-        pipeline_push(p, avail && payload[0] == 'S' ? PIPE_DESCRIBE_STATEMENT : PIPE_DESCRIBE_PORTAL, PIPE_FORWARD,
-                      NULL, NULL, now);
+    case PW_F_DESCRIBE: {
+        bool statement = avail && payload[0] == 'S';
+        PipelineEntry e = {.kind = statement ? PIPE_DESCRIBE_STATEMENT : PIPE_DESCRIBE_PORTAL, .action = PIPE_FORWARD, .sent = now};
+        relay_stale_describe(r, &e, payload, avail);
+        pipeline_push_entry(p, &e);
         return;
+    }
     case PW_F_EXECUTE:
         push_execute(r, payload, avail, now);
         return;
@@ -276,6 +280,12 @@ static void answer_flush(Relay *r)
     pw_buf_finish(&out);
 }
 
+/* They may: a reply of the server is to come, and as long as nothing was told the group can be sent again. */
+static bool may_wait(const Relay *r)
+{
+    return r->group.state == GROUP_KEPT && pipeline_first_sent(&r->server->pipeline);
+}
+
 static bool is_statement_message(uint8_t type)
 {
     return type == PW_F_PARSE || type == PW_F_BIND || type == PW_F_DESCRIBE || type == PW_F_CLOSE;
@@ -306,8 +316,9 @@ static bool is_acceptable(Relay *r, const uint8_t *p, uint32_t len)
 static void end_turn(Relay *r)
 {
     r->turn_ends = false;
-    bool alone = r->names_end && r->server; /* what comes behind DEALLOCATE ALL must know that it is done */
-    r->names_end = false;
+    /* what comes behind DEALLOCATE ALL must know that it is done; behind a group that may be sent again nothing goes out */
+    bool alone = (r->names_end || r->group.alone) && r->server;
+    r->names_end = r->group.alone = false;
     if (!r->server || r->session_mode || (!alone && !pool_has_waiters(r->local->entry->pool)))
         return;
     const Pipeline *owed = &r->server->pipeline;
@@ -315,9 +326,11 @@ static void end_turn(Relay *r)
         r->hold |= HOLD_TURN;
 }
 
-/* A request went to the server, or its beginning. */
-static void after_request(Relay *r, uint8_t type)
+/* A request went to the server, or its beginning: `take` of `total` bytes at p. */
+static void after_request(Relay *r, const uint8_t *p, size_t take, size_t total)
 {
+    uint8_t type = p[0];
+    relay_stale_passed(r, type, p, take, total);
     const Pipeline *owed = &r->server->pipeline;
     r->turn_ends = ends_turn(type);
     if (r->turn_ends && r->msg_left == 0)
@@ -334,6 +347,7 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
     size_t pos = 0;
     PwUsec now = worker_now(r->stream.worker);
     r->want = 0;
+    relay_stale_walk(r, bytes + n);
     while (pos < n && !r->close_reason) {
         if (r->msg_left) {
             size_t k = n - pos < r->msg_left ? n - pos : r->msg_left;
@@ -384,12 +398,13 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
             leave_out(r, &o, pos, 0);
             start_patch(r, &o);
             begin_request(r, now);
+            relay_stale_enter(r, p);
             PreparedStep step = relay_prepared_request(r, p, take, total, &o.patch, &used, now);
             if (step == PREPARED_TAKEN) {
                 o.from = before + used;
                 r->msg_left = (uint32_t)(total - take);
                 pos += take;
-                after_request(r, type);
+                after_request(r, p, take, total);
                 continue;
             }
             if (step == PREPARED_MORE)
@@ -401,11 +416,12 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
             PW_UNLIKELY(relay_align_may_differ(r, (char)p[PW_WIRE_HEADER])))
             align_query(r, &o, pos, total, now);
         owe(r, type, p + PW_WIRE_HEADER, take - PW_WIRE_HEADER, now);
-        if (type == PW_F_FLUSH && r->server->pipeline.count)
+        if (type == PW_F_FLUSH && r->server->pipeline.count && !may_wait(r))
             answer_flush(r);
         r->msg_left = (uint32_t)(total - take);
         pos += take;
-        after_request(r, type);
+        after_request(r, p, take, total);
     }
+    relay_stale_walked(r);
     return send_out(r, &o, pos) ? pos : n;
 }

@@ -100,6 +100,7 @@ static void server_free(WorkerDeferred *d)
     sql_names_finish(&s->names);
     settings_unref(s->applied);
     pw_buf_finish(&s->held);
+    pw_buf_finish(&s->group);
     pw_buf_finish(&s->welcome);
     pw_buf_finish(&s->startup);
     free(s->addrs);
@@ -338,7 +339,9 @@ void server_entry_dropped(void *arg, const PipelineEntry *e)
     Statement *st = e->statement;
     if (e->query)
         query_entry_drop(e->query);
-    if (st && e->kind == PIPE_PARSE && e->action != PIPE_FAKE)
+    if (st && e->kind == PIPE_PARSE && e->action != PIPE_FAKE && e->replaces)
+        server_statements_distrust(&s->statements, st); /* it still has the older one: the Close was skipped too */
+    else if (st && e->kind == PIPE_PARSE && e->action != PIPE_FAKE)
         server_statements_remove(&s->statements, st); /* it never got it */
     else if (st && e->kind == PIPE_CLOSE)
         server_statements_add(&s->statements, st); /* it still has it */

@@ -75,6 +75,7 @@ struct Server {
     bool wash;               /* CHORE: its client held more than settings; DISCARD ALL is due */
     ServerStatements statements; /* prepared on this server */
     SqlNames names;              /* by SQL, under the names of clients */
+    PwBuf group; /* LINKED: its client's requests since the last Sync, if they may have to be sent again (relay_stale.h) */
     uint32_t backend_pid;
     uint8_t cancel_key[PW_CANCEL_KEY_MAX]; /* process id and secret, as BackendKeyData had them */
     uint16_t cancel_key_len; /* 0: none was given, so nothing can be cancelled */

@@ -166,6 +166,7 @@ static bool chore_message(Server *s, uint8_t type, const uint8_t *payload, size_
         server_close(s, "unexpected message from server");
         return false;
     }
+    done.replaces = false; /* it was read, not skipped */
     if (completed && type == PW_B_ERROR)
         server_entry_dropped(s, &done);
     else if (completed)

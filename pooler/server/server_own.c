@@ -69,6 +69,7 @@ static void strip(Server *s)
     s->applied = NULL;
     s->applied_unknown = s->wash = false;
     pw_buf_finish(&s->held);
+    pw_buf_finish(&s->group);
     tls_set_unref(s->tls);
     s->tls = NULL;
     s->tls_asked = false;

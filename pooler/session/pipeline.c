@@ -33,7 +33,7 @@ enum {
 
 #define BITS_COPY (BIT_COPY_IN | BIT_COPY_OUT | BIT_COPY_BOTH | BIT_COPY_DATA | BIT_COPY_DONE)
 /* Passed on without a further look while they stay: none of them changes the queue. */
-#define BITS_BULK (BIT_ROW_DESC | BIT_DATA_ROW | BIT_COPY_DATA | BIT_COPY_DONE | BIT_PARAM_DESC | BIT_FUNCTION)
+#define BITS_BULK (BIT_ROW_DESC | BIT_DATA_ROW | BIT_COPY_DATA | BIT_COPY_DONE | BIT_FUNCTION)
 
 static const uint32_t bit_of[256] = {
     [PW_B_ROW_DESC] = BIT_ROW_DESC,           [PW_B_DATA_ROW] = BIT_DATA_ROW,
@@ -233,6 +233,16 @@ static void begin_copy_in(Pipeline *p)
     p->copy_ended = p->count > 1 && at(p, 1)->kind == PIPE_COPY_END;
 }
 
+/* What is left of the group that failed is not answered. */
+static void drop_to_sync(Pipeline *p)
+{
+    while (p->count && p->ring[p->head].kind != PIPE_SYNC) {
+        PipelineEntry e = pop(p);
+        drop(p, &e);
+    }
+    p->skipping = p->count == 0;
+}
+
 static void on_error(Pipeline *p, const KindRow *row, PipelineEntry *ret_done, bool *ret_completed)
 {
     bool maybe_ready = false;
@@ -252,11 +262,7 @@ static void on_error(Pipeline *p, const KindRow *row, PipelineEntry *ret_done, b
     pop_markers(p);
     if (maybe_ready && p->count)
         p->ambiguous = true; /* are these skipped, or run behind that Sync? */
-    while (p->count && p->ring[p->head].kind != PIPE_SYNC) {
-        PipelineEntry e = pop(p);
-        drop(p, &e);
-    }
-    p->skipping = p->count == 0;
+    drop_to_sync(p);
     p->maybe_ready = maybe_ready && p->skipping;
 }
 
@@ -297,6 +303,24 @@ PipelineVerdict pipeline_reply(Pipeline *p, uint8_t type, PipelineEntry *ret_don
         return verdict;
     }
     return p->ambiguous ? PIPE_VERDICT_FORWARD : PIPE_VERDICT_MISMATCH; /* which request it answers nobody knows */
+}
+
+bool pipeline_withdraw(Pipeline *p)
+{
+    drop_to_sync(p);
+    if (p->count)
+        p->ring[p->head].action = PIPE_SWALLOW;
+    return p->count > 0;
+}
+
+const PipelineEntry *pipeline_first_sent(const Pipeline *p)
+{
+    for (unsigned i = 0; i < p->count; i++) {
+        const PipelineEntry *e = &p->ring[(p->head + i) & (p->size - 1)];
+        if (e->action != PIPE_FAKE && e->kind != PIPE_COPY_END)
+            return e;
+    }
+    return NULL;
 }
 
 void pipeline_visit(Pipeline *p, void (*visit)(void *arg, PipelineEntry *entry), void *arg)

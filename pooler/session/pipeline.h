@@ -47,12 +47,14 @@ typedef enum PipelineAction {
 typedef struct PipelineEntry {
     uint8_t kind;    /* PipelineKind */
     uint8_t action;  /* PipelineAction */
+    bool replaces;   /* Parse behind a Close of an older plan of the same statement */
     void *query;     /* what the request runs (a QueryEntry), or NULL; borrowed */
     void *statement; /* prepared statement the entry is about (a Statement), or NULL; a reference of the entry's.
                       * PIPE_REFUSED: a PwBuf with the ErrorResponse, the entry's own */
-    void *name;      /* the client's name for it (a ClientStatement), or NULL; a reference of the entry's */
+    void *name;      /* the client's name for it (a ClientStatement), or NULL; a reference of the entry's. Of Parse, Close, Describe */
     void *effects; /* what it does to the session (an Effects), or NULL; a reference of the entry's */
     uint64_t statement_id; /* Statement.id that the request uses, 0: none */
+    uint64_t plan;         /* ServerStatement.since of it */
     PwUsec sent;
 } PipelineEntry;
 
@@ -95,6 +97,13 @@ bool pipeline_is_bulk(const Pipeline *p, uint8_t type);
 
 /* The entry at the head if it is FAKE: taken off and copied to *ret_entry. */
 bool pipeline_take_fake(Pipeline *p, PipelineEntry *ret_entry);
+
+/* The request at the head failed, and its group will be sent again: drops all up to its Sync, whose ReadyForQuery is then nobody's.
+ * False: it has no Sync yet; the caller sends one of its own. */
+bool pipeline_withdraw(Pipeline *p);
+
+/* The first entry that is not FAKE, NULL. */
+const PipelineEntry *pipeline_first_sent(const Pipeline *p);
 
 /* Calls `visit` for each entry, head first; it may change what the entry points to, nothing else. */
 void pipeline_visit(Pipeline *p, void (*visit)(void *arg, PipelineEntry *entry), void *arg);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "pooler/session/shape.h"
 #include "pooler/session/stmt_class.h"
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
@@ -63,9 +64,23 @@ Statement *statement_intern(const uint8_t *body, size_t n, uint64_t digest, unsi
     return st;
 }
 
-void statement_outdate(Statement *st)
+Statement *statement_with_types(const Statement *st, const uint8_t *types, unsigned n_types, unsigned lex_flags)
 {
-    atomic_fetch_add_explicit(&st->epoch, 1, memory_order_relaxed);
+    size_t text = st->text_len + 1u, n = text + 2 + (size_t)n_types * 4;
+    uint8_t *body = pw_xmalloc(n);
+    memcpy(body, st->body, text);
+    body[text] = (uint8_t)(n_types >> 8);
+    body[text + 1] = (uint8_t)n_types;
+    memcpy(body + text + 2, types, (size_t)n_types * 4);
+    Statement *typed = statement_intern(body, n, st->digest, lex_flags);
+    free(body);
+    return typed;
+}
+
+uint64_t statement_tick(void)
+{
+    static _Atomic(uint64_t) last;
+    return atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
 }
 
 Statement *statement_ref(Statement *st)
@@ -122,6 +137,7 @@ ClientStatement *client_statements_add(ClientStatements *cs, const char *name, S
     c->statement = st;
     c->refs = 1;
     c->listed = true;
+    c->since = statement_tick();
     HASH_ADD_KEYPTR(hh, cs->table, c->name, n, c);
     return c;
 }
@@ -133,6 +149,31 @@ void client_statements_remove(ClientStatements *cs, ClientStatement *c)
     HASH_DEL(cs->table, c);
     c->listed = false;
     client_statement_unref(c);
+}
+
+void client_statements_restore(ClientStatements *cs, ClientStatement *c)
+{
+    ClientStatement *other = client_statements_find(cs, c->name);
+    if (c->listed)
+        return;
+    if (other)
+        client_statements_remove(cs, other);
+    HASH_ADD_KEYPTR(hh, cs->table, c->name, strlen(c->name), c);
+    c->listed = true;
+    c->refs++;
+}
+
+void client_statement_tell_types(ClientStatement *c, const uint8_t *payload, size_t n)
+{
+    uint64_t shape;
+    unsigned count = shape_of_types(payload, n, &shape);
+    if (!shape || shape == c->types_shape)
+        return;
+    free(c->types);
+    c->types = pw_xmalloc((size_t)count * 4 + 1);
+    memcpy(c->types, payload + 2, (size_t)count * 4);
+    c->n_types = (uint16_t)count;
+    c->types_shape = shape;
 }
 
 void client_statements_finish(ClientStatements *cs)
@@ -153,6 +194,7 @@ void client_statement_unref(ClientStatement *c)
     if (!c || --c->refs > 0)
         return;
     statement_unref(c->statement);
+    free(c->types);
     free(c);
 }
 
@@ -192,28 +234,37 @@ void server_statements_finish(ServerStatements *ss)
         statement_unref(take_off(ss, s));
 }
 
-bool server_statements_has(ServerStatements *ss, const Statement *st)
+ServerStatement *server_statements_use(ServerStatements *ss, const Statement *st)
 {
     ServerStatement *s = find(ss, st);
     if (!s || s->epoch != atomic_load_explicit(&st->epoch, memory_order_relaxed))
-        return false;
+        return NULL;
     if (TAILQ_NEXT(s, lru)) {
         TAILQ_REMOVE(&ss->used, s, lru);
         TAILQ_INSERT_TAIL(&ss->used, s, lru);
     }
-    return true;
+    return s;
 }
 
-void server_statements_add(ServerStatements *ss, Statement *st)
+ServerStatement *server_statements_add(ServerStatements *ss, Statement *st)
 {
-    if (find(ss, st))
-        return;
+    ServerStatement *there = find(ss, st);
+    if (there)
+        return there;
     ServerStatement *s = pw_xcalloc(1, sizeof(*s));
     s->id = st->id;
+    s->since = statement_tick();
     s->epoch = atomic_load_explicit(&st->epoch, memory_order_relaxed);
     s->statement = statement_ref(st);
     HASH_ADD(hh, ss->table, id, sizeof(s->id), s);
     TAILQ_INSERT_TAIL(&ss->used, s, lru);
+    return s;
+}
+
+void server_statement_outdate(const ServerStatement *plan)
+{
+    unsigned epoch = plan->epoch; /* several servers may say so of one change: the first one counts */
+    atomic_compare_exchange_strong_explicit(&plan->statement->epoch, &epoch, epoch + 1, memory_order_relaxed, memory_order_relaxed);
 }
 
 void server_statements_remove(ServerStatements *ss, const Statement *st)
@@ -223,7 +274,14 @@ void server_statements_remove(ServerStatements *ss, const Statement *st)
         statement_unref(take_off(ss, s));
 }
 
-bool server_statements_forget_stale(ServerStatements *ss, const Statement *st)
+void server_statements_distrust(ServerStatements *ss, const Statement *st)
+{
+    ServerStatement *s = find(ss, st);
+    if (s)
+        s->epoch = atomic_load_explicit(&st->epoch, memory_order_relaxed) - 1;
+}
+
+bool server_statements_forget(ServerStatements *ss, const Statement *st)
 {
     ServerStatement *s = find(ss, st);
     if (!s)
@@ -232,11 +290,11 @@ bool server_statements_forget_stale(ServerStatements *ss, const Statement *st)
     return true;
 }
 
-Statement *server_statements_by_id(ServerStatements *ss, uint64_t id)
+ServerStatement *server_statements_plan(ServerStatements *ss, uint64_t id, uint64_t since)
 {
     ServerStatement *s;
     HASH_FIND(hh, ss->table, &id, sizeof(id), s);
-    return s ? s->statement : NULL;
+    return s && s->since == since ? s : NULL;
 }
 
 Statement *server_statements_evict(ServerStatements *ss, unsigned most)

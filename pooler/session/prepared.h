@@ -42,10 +42,13 @@ static inline const char *statement_text(const Statement *st)
 
 /* The shared Statement of a Parse body (from the text on), with one reference. NULL: the body is malformed. Any thread. */
 Statement *statement_intern(const uint8_t *body, size_t n, uint64_t digest, unsigned lex_flags);
-/* DDL has made its plans stale. Any thread. */
-void statement_outdate(Statement *st);
 Statement *statement_ref(Statement *st);
 void statement_unref(Statement *st); /* NULL is fine */
+
+/* The same text with the types of its parameters as a ParameterDescription lists them (`n_types` of 4 bytes each). One reference. */
+Statement *statement_with_types(const Statement *st, const uint8_t *types, unsigned n_types, unsigned lex_flags);
+/* Order of what happened to statements, over all threads: rises with each call, never 0. */
+uint64_t statement_tick(void);
 
 /* Its name on servers, "POOLWISE_<id>". */
 const char *statement_name(const Statement *st, char buf[STATEMENT_NAME_SIZE]);
@@ -61,6 +64,11 @@ typedef struct ClientStatement {
     unsigned refs;        /* the table's, and one for each request that defines it and is unanswered */
     bool listed;          /* in the table */
     bool failed;          /* its Parse failed or was skipped: another Parse may take the name, a Bind tries once more */
+    uint16_t n_types;
+    uint8_t *types;       /* of its parameters, as the client was told them; NULL: it was not */
+    uint64_t types_shape; /* their digest (shape.h) */
+    uint64_t told;        /* shape of its rows as the client was told it last; SHAPE_UNKNOWN: it was not */
+    uint64_t since;       /* tick of its Parse */
     char name[];
 } ClientStatement;
 
@@ -73,6 +81,10 @@ ClientStatement *client_statements_find(ClientStatements *cs, const char *name);
 /* Takes over a reference to st; the name must be new. */
 ClientStatement *client_statements_add(ClientStatements *cs, const char *name, Statement *st);
 void client_statements_remove(ClientStatements *cs, ClientStatement *c);
+/* Takes a removed one, of which the caller has a reference, back into the table, in place of what has its name now. */
+void client_statements_restore(ClientStatements *cs, ClientStatement *c);
+/* The client is told the parameters' types (payload of a ParameterDescription). */
+void client_statement_tell_types(ClientStatement *c, const uint8_t *payload, size_t n);
 ClientStatement *client_statement_ref(ClientStatement *c);
 void client_statement_unref(ClientStatement *c); /* NULL is fine */
 unsigned client_statements_count(const ClientStatements *cs);
@@ -84,6 +96,9 @@ typedef struct ServerStatement {
     TAILQ_ENTRY(ServerStatement) lru;
     uint64_t id;
     unsigned epoch; /* of the statement when it was prepared here */
+    uint64_t since; /* tick of that: tells this plan from an older one of the same statement */
+    uint64_t shape; /* of its rows, as the server said; SHAPE_UNKNOWN: it did not yet */
+    uint64_t types_shape; /* the same of its parameters' types */
     Statement *statement; /* one reference */
 } ServerStatement;
 
@@ -94,14 +109,19 @@ typedef struct ServerStatements {
 
 void server_statements_init(ServerStatements *ss);
 void server_statements_finish(ServerStatements *ss); /* forgets all; may be used again */
-/* True when the server has it and it is not outdated; it is then the most recently used. */
-bool server_statements_has(ServerStatements *ss, const Statement *st);
-void server_statements_add(ServerStatements *ss, Statement *st);
+/* Its plan on the server, which is then the most recently used; NULL: none, or an outdated one. */
+ServerStatement *server_statements_use(ServerStatements *ss, const Statement *st);
+/* The new plan, or the one that is there. */
+ServerStatement *server_statements_add(ServerStatements *ss, Statement *st);
+/* DDL has made this plan stale: those of the same statement that are as old or older, on whichever server, are outdated. */
+void server_statement_outdate(const ServerStatement *plan);
 void server_statements_remove(ServerStatements *ss, const Statement *st);
-/* Takes an outdated one off; true if there was one (the server still knows its name). */
-bool server_statements_forget_stale(ServerStatements *ss, const Statement *st);
-/* The one with this id, NULL. */
-Statement *server_statements_by_id(ServerStatements *ss, uint64_t id);
+/* Its plan, if it is there, is an older one than that which was listed: outdated. */
+void server_statements_distrust(ServerStatements *ss, const Statement *st);
+/* Takes it off to be prepared anew; true if it was there (the server still knows its name). */
+bool server_statements_forget(ServerStatements *ss, const Statement *st);
+/* The plan that was made of statement `id` at the tick `since`; NULL: it is there no more. */
+ServerStatement *server_statements_plan(ServerStatements *ss, uint64_t id, uint64_t since);
 /* Takes the least recently used off, with its reference; NULL when there are at most `most`. */
 Statement *server_statements_evict(ServerStatements *ss, unsigned most);
 unsigned server_statements_count(const ServerStatements *ss);

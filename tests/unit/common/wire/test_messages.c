@@ -46,7 +46,7 @@ static void test_whole(void **state)
 {
     (void)state;
     for (const char *p = backend; *p; p++)
-        assert_int_equal((pw_msg_backend((uint8_t)*p)->flags & PW_MSG_WHOLE) != 0, strchr("RKCESZv", *p) != NULL);
+        assert_int_equal((pw_msg_backend((uint8_t)*p)->flags & PW_MSG_WHOLE) != 0, strchr("RKCESZtv", *p) != NULL);
 }
 
 /* The shortest message of each kind that PostgreSQL would send or take: nothing valid is refused. */

@@ -571,6 +571,29 @@ static void test_open(void **state)
     assert_false(f.p.open);
 }
 
+/* The group is sent again: with its Sync, and before that was sent. */
+static void test_withdraw(void **state)
+{
+    (void)state;
+    push_as('P', PIPE_FAKE);
+    assert_null(pipeline_first_sent(&f.p));
+    push("BDES");
+    assert_int_equal(pipeline_first_sent(&f.p)->kind, PIPE_BIND);
+    assert_true(pipeline_withdraw(&f.p));
+    DROPPED("PBDE");
+    assert_int_equal(reply('Z'), PIPE_VERDICT_SWALLOW);
+    CLEAN();
+    push("BD");
+    assert_false(pipeline_withdraw(&f.p));
+    NOT_CLEAN();
+    push("E"); /* the server discards it unread */
+    DROPPED("PBDEBDE");
+    push_as('S', PIPE_SWALLOW);
+    assert_int_equal(reply('Z'), PIPE_VERDICT_SWALLOW);
+    CLEAN();
+    assert_false(f.p.open);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, start, stop)
@@ -604,6 +627,7 @@ int main(void)
         T(clear_drops_each_once),
         T(visit),
         T(open),
+        T(withdraw),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
