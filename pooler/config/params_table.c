@@ -83,6 +83,11 @@ static const PwParamWord session_words[] = {
     {"track", SESSION_TRACKING_TRACK},
     {NULL, 0},
 };
+static const PwParamWord listen_words[] = {
+    {"pin", LISTEN_MODE_PIN},
+    {"refuse", LISTEN_MODE_REFUSE},
+    {NULL, 0},
+};
 static const PwParamWord ssl_modes[] = {
     {"disable", SSL_MODE_DISABLE},
     {"allow", SSL_MODE_ALLOW},
@@ -221,6 +226,7 @@ static const PwParamRow rows[] = {
     ENUM(client_channel_binding, channel_bindings, "prefer", RT | OURS, "whether SCRAM logins of clients with TLS are bound to the certificate shown to them"),
     ENUM(client_max_protocol_version, protocol_versions, "3.0", RT | OURS, "newest protocol version spoken with clients: 3.0, or 3.2 with its longer cancel keys"),
     ENUM(error_behaviour, error_behaviours, "pgbouncer", RT | OURS, "how the pooler's own errors look: as PgBouncer's, or with what PostgreSQL would say and do"),
+    ENUM(listen_mode, listen_words, "pin", RT | OURS, "what LISTEN does in transaction and statement mode: pin keeps the server for its client, refuse answers with an error"),
     INT(max_queries_observed, 1, INT_MAX, "5000", RT | OURS, "different queries counted; the rest counts as one"),
     PATH(query_log, "", RT | OURS, "file for the observed queries, one line of JSON each; empty none"),
     TIME(query_log_interval, SEC, "60", RT | OURS, "how often query_log is written"),
@@ -295,6 +301,7 @@ static const PwParamRow database_rows[] = {
     LINE_INT(DatabaseConf, reserve_pool_size, "reserve_pool_size for this database (reserve_pool is the same)"),
     LINE_ENUM(DatabaseConf, pool_mode, pool_modes, "pool_mode for this database"),
     LINE_ENUM(DatabaseConf, session_state, session_words, "session_state for this database"),
+    LINE_ENUM(DatabaseConf, listen_mode, listen_words, "listen_mode for this database"),
     LINE_INT(DatabaseConf, max_db_connections, "max_db_connections for this database; 0 takes the global value"),
     LINE_INT(DatabaseConf, max_db_client_connections, "max_db_client_connections for this database; 0 takes the global value"),
     LINE_TIME(DatabaseConf, server_lifetime, "server_lifetime for this database; 0 takes the global value"),
@@ -311,6 +318,7 @@ static const PwParamRow user_rows[] = {
     LINE_INT(UserConf, reserve_pool_size, "reserve_pool_size of this user's pools"),
     LINE_ENUM(UserConf, pool_mode, pool_modes, "pool_mode of this user"),
     LINE_ENUM(UserConf, session_state, session_words, "session_state of this user"),
+    LINE_ENUM(UserConf, listen_mode, listen_words, "listen_mode of this user"),
     LINE_INT(UserConf, max_user_connections, "max_user_connections of this user; 0 takes the global value"),
     LINE_INT(UserConf, max_user_client_connections, "max_user_client_connections of this user; 0 takes the global value"),
     LINE_TIME(UserConf, query_timeout, "query_timeout of this user"),

@@ -155,13 +155,14 @@ void config_effective(const Config *config, const DatabaseConf *db, const char *
     const char *server_user = db->user != NULL ? db->user : user;
     static const UserConf no_line = {
         .pool_size = -1, .reserve_pool_size = -1, .pool_mode = POOL_MODE_UNSET,
-        .session_state = SESSION_TRACKING_UNSET};
+        .session_state = SESSION_TRACKING_UNSET, .listen_mode = LISTEN_MODE_UNSET};
     const UserConf *line = server_user != NULL ? config_find_user(config, server_user) : NULL;
     if (line == NULL)
         line = &no_line;
     *ret = (PoolSettings){
         .pool_mode = (PoolMode)first_set(line->pool_mode, db->pool_mode, config->pool_mode),
         .session_state = (SessionTracking)first_set(line->session_state, db->session_state, config->session_state),
+        .listen_mode = (ListenMode)first_set(line->listen_mode, db->listen_mode, config->listen_mode),
         .pool_size = (int)first_set(line->pool_size, db->pool_size, config->default_pool_size),
         .min_pool_size = (int)first_set(-1, db->min_pool_size, config->min_pool_size),
         .reserve_pool_size = (int)first_set(line->reserve_pool_size, db->reserve_pool_size,

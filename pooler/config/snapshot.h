@@ -33,6 +33,13 @@ typedef enum SessionTracking {
     SESSION_TRACKING_TRACK,
 } SessionTracking;
 
+/* What a LISTEN does to a client in transaction and statement mode. */
+typedef enum ListenMode {
+    LISTEN_MODE_UNSET = -1, /* only in DatabaseConf and UserConf */
+    LISTEN_MODE_PIN,
+    LISTEN_MODE_REFUSE,
+} ListenMode;
+
 typedef enum AuthType {
     AUTH_TYPE_ANY,
     AUTH_TYPE_TRUST,
@@ -93,6 +100,7 @@ typedef struct DatabaseConf {
     int pool_size, min_pool_size, reserve_pool_size;
     PoolMode pool_mode;
     SessionTracking session_state;
+    ListenMode listen_mode;
     int max_db_connections, max_db_client_connections;
     PwUsec server_lifetime, query_wait_timeout;
     LoadBalanceHosts load_balance_hosts;
@@ -109,6 +117,7 @@ typedef struct UserConf {
     int pool_size, reserve_pool_size;
     PoolMode pool_mode;
     SessionTracking session_state;
+    ListenMode listen_mode;
     int max_user_connections, max_user_client_connections;
     PwUsec query_timeout, query_wait_timeout, idle_transaction_timeout, transaction_timeout,
         client_idle_timeout;
@@ -203,6 +212,7 @@ typedef struct Config {
     uint32_t server_max_protocol_version; /* PW_PROTO_3_0 or PW_PROTO_3_2 */
     PwUsec server_recovery_timeout;
     SessionTracking session_state;
+    ListenMode listen_mode;
     int worker_threads; /* resolved: at least 1 */
 
     const Hba *hba;     /* with auth_type = hba: the rules of auth_hba_file; else NULL */
@@ -249,6 +259,7 @@ bool config_database_needs_reconnect(const DatabaseConf *a, const DatabaseConf *
 typedef struct PoolSettings {
     PoolMode pool_mode;
     SessionTracking session_state; /* never UNSET */
+    ListenMode listen_mode;        /* never UNSET */
     int pool_size, min_pool_size, reserve_pool_size;
     int max_db_connections, max_user_connections;
     PwUsec reserve_pool_timeout;

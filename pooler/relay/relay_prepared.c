@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "pooler/relay/relay_prepared.h"
 
-#include <openssl/rand.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,45 +86,14 @@ static ServerStatement *prepare_on_server(Relay *r, Statement *st, ClientStateme
 
 /* ---- names that do not fit ---- */
 
-/* A statement name that nobody can have prepared: the server's error for it puts the session in the state that the client's
- * mistake would have put it in, and is replaced by the error that the client is to see (relay_reply.c). */
-static char nobodys_name[40];
-
-static void make_nobodys_name(void)
-{
-    uint64_t random[2] = {0, 0};
-    if (RAND_bytes((unsigned char *)random, sizeof(random)) != 1)
-        random[0] = (uint64_t)pw_time_mono(); /* no entropy: only harder to guess than nothing */
-    snprintf(nobodys_name, sizeof(nobodys_name), "%016llx%016llx", (unsigned long long)random[0], (unsigned long long)random[1]);
-}
-
-/* The request fails as on PostgreSQL, and the client goes on. */
-static PreparedStep refuse_with(Relay *r, const PwErrorText *error, PwBuf *out, PwUsec now)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, make_nobodys_name);
-    PwBuf *answer = pw_xcalloc(1, sizeof(*answer));
-    pw_msg_error(answer, error);
-    size_t mark = pw_msg_begin(out, PW_F_BIND);
-    pw_buf_append_u8(out, 0);
-    pw_buf_append_cstr(out, nobodys_name);
-    pw_buf_append_be16(out, 0);
-    pw_buf_append_be16(out, 0);
-    pw_buf_append_be16(out, 0);
-    pw_msg_end(out, mark);
-    PipelineEntry e = {.kind = PIPE_REFUSED, .action = PIPE_FORWARD, .statement = answer, .sent = now};
-    pipeline_push_entry(&r->server->pipeline, &e);
-    return PREPARED_TAKEN;
-}
-
 /* error_behaviour = postgres */
 static PreparedStep refuse(Relay *r, const char *sqlstate, const char *format, const char *name, PwBuf *out, PwUsec now)
 {
     char *text = pw_xasprintf("prepared statement \"%s\" %s", name, format);
     PwErrorText error = {.severity = "ERROR", .sqlstate = sqlstate, .message = text};
-    PreparedStep step = refuse_with(r, &error, out, now);
+    relay_fail_request(r, &error, out, now);
     free(text);
-    return step;
+    return PREPARED_TAKEN;
 }
 
 /* What the server would say if it had the statement since the client prepared it. */
@@ -137,7 +104,8 @@ static PreparedStep refuse_stale(Relay *r, PwBuf *out, PwUsec now)
                                       .message = "cached plan must not change result type",
                                       .routine = "RevalidateCachedQuery"};
     r->checked = 0;
-    return refuse_with(r, &error, out, now);
+    relay_fail_request(r, &error, out, now);
+    return PREPARED_TAKEN;
 }
 
 static bool like_postgres(const Relay *r)
@@ -220,6 +188,11 @@ static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *ou
     }
     r->local->stats.client_parse_count++;
     ClientStatement *cs = client_statements_add(&r->statements, name, st);
+    if ((st->class & CLASS_LISTEN) && relay_refuses_listen(r)) {
+        cs->failed = true; /* whatever is sent for it is skipped, or fails as this does */
+        relay_fail_listen(r, out, now);
+        return PREPARED_TAKEN;
+    }
     statement_ref(st); /* a dropped push may take the name back */
     if (server_statements_use(&r->server->statements, st))
         push(r, PIPE_PARSE, PIPE_FAKE, st, cs, now);
@@ -269,6 +242,10 @@ static bool fits_now(Relay *r, ClientStatement *cs, const ServerStatement *plan,
 static PreparedStep make_ready(Relay *r, ClientStatement *cs, Use *use, PwBuf *out, PwUsec now)
 {
     ServerStatements *there = &r->server->statements;
+    if (PW_UNLIKELY(cs->statement->class & CLASS_LISTEN) && relay_refuses_listen(r)) {
+        relay_fail_listen(r, out, now);
+        return PREPARED_TAKEN;
+    }
     ServerStatement *plan = server_statements_use(there, cs->statement);
     if (!plan)
         plan = server_statements_use(there, for_server(r, cs));
@@ -276,7 +253,7 @@ static PreparedStep make_ready(Relay *r, ClientStatement *cs, Use *use, PwBuf *o
     if (made)
         plan = prepare_on_server(r, cs->statement, NULL, out, now);
     use->plan = plan;
-    bool types_fit = use->describe || !cs->types || cs->types_shape == plan->types_shape;
+    bool types_fit = use->describe || cs->n_types == 0 || cs->types_shape == plan->types_shape;
     bool told_anew = use->asks || !cs->told;
     if (PW_LIKELY(types_fit && (made ? told_anew : is_earned(cs, plan)))) {
         if (use->asks && !made)
@@ -296,7 +273,7 @@ static PreparedStep make_ready(Relay *r, ClientStatement *cs, Use *use, PwBuf *o
     }
     if (!made)
         use->plan = plan = prepare_on_server(r, cs->statement, NULL, out, now);
-    if (told_anew && (use->describe || !cs->types))
+    if (told_anew && (use->describe || cs->n_types == 0))
         return PREPARED_PASS;
     char name[STATEMENT_NAME_SIZE];
     r->checked = plan->since;

@@ -4,6 +4,7 @@
 #define POOLER_RELAY_RELAY_PRIV_H
 
 #include "pooler/relay/relay.h"
+#include "poolwise/wire.h"
 
 /* Requests up to this size are held until complete, so that their text can be observed; larger ones are streamed. */
 #define RELAY_WHOLE_MAX (32 * 1024)
@@ -40,6 +41,16 @@ void relay_sample(Relay *r, QueryEntry *q, const char *sql, size_t len, const ui
 
 /* relay_refuse.c: true when need_server refused; then the message was answered */
 bool relay_refuse_in_walk(Relay *r, uint8_t type);
+/* One message of the extended protocol fails with this error, at its place: something that fails goes to the server instead. */
+void relay_fail_request(Relay *r, const PwErrorText *error, PwBuf *out, PwUsec now);
+/* listen_mode = refuse */
+static inline bool relay_refuses_listen(const Relay *r)
+{
+    return PW_UNLIKELY(r->local->settings.listen_mode == LISTEN_MODE_REFUSE) && r->state.on;
+}
+void relay_fail_listen(Relay *r, PwBuf *out, PwUsec now);
+/* Is this Query or Parse (one whose name is not followed) a LISTEN? Then it was made to fail. */
+bool relay_refuse_listen(Relay *r, uint8_t type, const uint8_t *payload, size_t avail, PwBuf *out, PwUsec now);
 
 /* relay_request.c: walks requests, returns how many bytes were used */
 void relay_note_parse(Relay *r, const uint8_t *payload, size_t avail); /* the unnamed statement is now this one */

@@ -1,13 +1,22 @@
 /* SPDX-License-Identifier: ISC */
 /* relay_refuse.c - requests that are answered with an error by the pooler itself, and the client goes on.
  *
- * Nothing of them reaches a server. What the client is told is what PostgreSQL would say: an error for each Query and
+ * Those of a client that waits for a server are answered at once, nothing of them reaches one (relay_refuse). One that
+ * is refused for what it says fails on the server, at its place, so that the transaction it is part of fails too
+ * (relay_fail_request).
+ *
+ * What the client is told is what PostgreSQL would say: an error for each Query and
  * for the first message of each group of extended ones, and a ReadyForQuery for each Query and each Sync. */
+#include <openssl/rand.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "pooler/relay/relay_priv.h"
 #include "pooler/session/own_errors.h"
+#include "pooler/session/stmt_class.h"
 #include "poolwise/log.h"
+#include "poolwise/mem.h"
 #include "poolwise/wire.h"
 
 static void refuse_one(Relay *r, uint8_t type, const char *sqlstate, const char *text, PwBuf *out)
@@ -114,4 +123,71 @@ void relay_cancel_held(Relay *r)
 {
     if ((r->hold & HOLD_SERVER) && pw_buf_unread(&r->held) >= PW_WIRE_HEADER)
         refuse_held(r, "57014", "canceling statement due to user request", false);
+}
+
+/* ---- one request, at its place ---- */
+
+/* A statement name that nobody can have prepared: the server's error for it puts the session in the state that the client's
+ * mistake would have put it in, and is replaced by the error that the client is to see (relay_reply.c). */
+static char nobodys_name[40];
+
+static void make_nobodys_name(void)
+{
+    uint64_t random[2] = {0, 0};
+    if (RAND_bytes((unsigned char *)random, sizeof(random)) != 1)
+        random[0] = (uint64_t)pw_time_mono(); /* no entropy: only harder to guess than nothing */
+    snprintf(nobodys_name, sizeof(nobodys_name), "%016llx%016llx", (unsigned long long)random[0], (unsigned long long)random[1]);
+}
+
+void relay_fail_request(Relay *r, const PwErrorText *error, PwBuf *out, PwUsec now)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, make_nobodys_name);
+    PwBuf *answer = pw_xcalloc(1, sizeof(*answer));
+    pw_msg_error(answer, error);
+    size_t mark = pw_msg_begin(out, PW_F_BIND);
+    pw_buf_append_u8(out, 0);
+    pw_buf_append_cstr(out, nobodys_name);
+    pw_buf_append_be16(out, 0);
+    pw_buf_append_be16(out, 0);
+    pw_buf_append_be16(out, 0);
+    pw_msg_end(out, mark);
+    PipelineEntry e = {.kind = PIPE_REFUSED, .action = PIPE_FORWARD, .statement = answer, .sent = now};
+    pipeline_push_entry(&r->server->pipeline, &e);
+}
+
+/* The text of a Query, or of a Parse behind its name. */
+static bool says_listen(const Relay *r, uint8_t type, const uint8_t *payload, size_t avail)
+{
+    const uint8_t *text = payload, *end = payload + avail, *nul;
+    if (type == PW_F_PARSE) {
+        nul = memchr(text, 0, avail);
+        text = nul ? nul + 1 : end;
+    }
+    size_t n = strnlen((const char *)text, (size_t)(end - text));
+    return n >= 6 && (stmt_classify((const char *)text, n, relay_lex_flags(r), true) & CLASS_LISTEN) != 0;
+}
+
+void relay_fail_listen(Relay *r, PwBuf *out, PwUsec now)
+{
+    static const PwErrorText error = {.severity = "ERROR",
+                                      .sqlstate = "0A000",
+                                      .message = "LISTEN is refused by the pooler",
+                                      .detail = "listen_mode is refuse for this pool.",
+                                      .hint = "Listen on a pool with pool_mode = session or listen_mode = pin, or on the server itself."};
+    relay_fail_request(r, &error, out, now);
+}
+
+bool relay_refuse_listen(Relay *r, uint8_t type, const uint8_t *payload, size_t avail, PwBuf *out, PwUsec now)
+{
+    bool followed = type == PW_F_PARSE && avail && payload[0] && r->ctx->config->max_prepared_statements > 0;
+    if (followed || r->server->pipeline.skipping || !says_listen(r, type, payload, avail))
+        return false;
+    relay_fail_listen(r, out, now);
+    if (type == PW_F_QUERY) { /* ReadyForQuery follows */
+        size_t mark = pw_msg_begin(out, PW_F_SYNC);
+        pw_msg_end(out, mark);
+        pipeline_push(&r->server->pipeline, PIPE_SYNC, PIPE_FORWARD, NULL, NULL, now);
+    }
+    return true;
 }

@@ -103,6 +103,7 @@ static void count_done(Walk *w, const PipelineEntry *e)
         count_query(r, e->query, now, out);
         return;
     case PIPE_SYNC:
+        r->sqlstate[0] = '\0'; /* of a message that is not counted itself, such as a Bind */
         break;
     default:
         return;

@@ -253,6 +253,19 @@ static void align_query(Relay *r, Out *o, size_t pos, size_t total, PwUsec now)
     relay_align_names(r, true, sql, len, &o->patch, now);
 }
 
+/* The message at pos is left out if it is a LISTEN that is not allowed; in its place goes what fails with our error. */
+static bool refuse_listen(Relay *r, Out *o, size_t pos, size_t take, PwUsec now)
+{
+    const uint8_t *p = o->bytes + pos;
+    leave_out(r, o, pos, 0);
+    start_patch(r, o);
+    begin_request(r, now);
+    if (!relay_refuse_listen(r, p[0], p + PW_WIRE_HEADER, take - PW_WIRE_HEADER, &o->patch, now))
+        return false;
+    o->from = pos + take;
+    return true;
+}
+
 static bool send_out(Relay *r, Out *o, size_t pos)
 {
     if (!o->patched)
@@ -391,6 +404,13 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
             r->msg_left = (uint32_t)(total - take);
             leave_out(r, &o, pos, take);
             pos += take;
+            continue;
+        }
+        if ((type == PW_F_QUERY || type == PW_F_PARSE) && relay_refuses_listen(r) && refuse_listen(r, &o, pos, take, now)) {
+            r->msg_discard = true;
+            r->msg_left = (uint32_t)(total - take);
+            pos += take;
+            after_request(r, p, take, total);
             continue;
         }
         if (is_statement_message(type) && follows_statements(r)) {

@@ -64,7 +64,7 @@ typedef struct ClientStatement {
     unsigned refs;        /* the table's, and one for each request that defines it and is unanswered */
     bool listed;          /* in the table */
     bool failed;          /* its Parse failed or was skipped: another Parse may take the name, a Bind tries once more */
-    uint16_t n_types;
+    uint16_t n_types;     /* 0: it was not told, or there are none */
     uint8_t *types;       /* of its parameters, as the client was told them; NULL: it was not */
     uint64_t types_shape; /* their digest (shape.h) */
     uint64_t told;        /* shape of its rows as the client was told it last; SHAPE_UNKNOWN: it was not */

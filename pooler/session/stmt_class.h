@@ -19,6 +19,7 @@ typedef enum StmtClass {
     CLASS_LOAD = 1 << 4,    /* LOAD and what else nobody can undo or ask for */
     CLASS_UNPIN = 1 << 5,   /* UNLISTEN, unlock, DROP, CLOSE, DISCARD: a pinned client's server is asked again */
     CLASS_NAMES = 1 << 6,   /* PREPARE, EXECUTE, DEALLOCATE */
+    CLASS_LISTEN = 1 << 7,  /* LISTEN (CLASS_PIN too) */
 } StmtClass;
 
 /* `whole`: the text is complete (a long one may be cut). */

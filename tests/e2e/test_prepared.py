@@ -49,6 +49,8 @@ def test_same_text_is_prepared_once_on_a_server(make_pooler, pg):
         run(c, f"mine{i}", [i], str(2 * i))
     count = clients[0].one("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%* 2'")
     assert count == "1"
+    stats = p.console().stats()
+    assert stats["total_client_parse_count"] == 5 and stats["total_server_parse_count"] == 1
 
 
 def test_parse_bind_execute_in_one_group_with_a_name(make_pooler, workers):

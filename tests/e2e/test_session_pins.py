@@ -207,3 +207,53 @@ def test_show_pins(trio):
     rows = [r for r in console.show("PINS") if r["database"] == "p0"]
     assert sum(int(r["pinned"]) for r in rows) == 1 == sum(int(r["listen"]) for r in rows)
     assert sum(int(r["probes"]) for r in rows) >= 1 and {r["session_state"] for r in rows} == {"track"}
+
+
+LISTENS = ["LISTEN news", "listen /* who */ news;", "SELECT 1; LISTEN news", "-- a comment\nLISTEN \"News\"", "BEGIN; LISTEN news; COMMIT"]
+
+
+@pytest.mark.parametrize("sql", LISTENS)
+def test_listen_refused(make_pooler, sql):
+    """An error for the statement, its transaction fails, nothing is listened to, nobody is pinned."""
+    p = make_pooler(default_pool_size=1, listen_mode="refuse")
+    a, b = p.client(), p.client()
+    result = a.query(sql)
+    assert result.error["C"] == "0A000" and "LISTEN is refused" in result.error["M"] and result.types == "EZ" and result.status == "I"
+    for message in ([wire.parse(sql), wire.bind(), wire.execute()], [wire.parse(sql, "s"), wire.describe("S", "s")]):
+        a.send(*message, wire.sync())
+        result = a.until_ready()
+        assert result.error["C"] == "0A000" and result.types == "EZ"
+    a.ok("BEGIN")
+    assert a.query(sql).status == "E"
+    assert a.query("SELECT 1").error["C"] == "25P02"
+    a.ok("ROLLBACK")
+    assert a.query("SELECT 'LISTEN news', 1 AS listen").rows and a.query("UNLISTEN *").tags == ["UNLISTEN"]
+    assert b.one("SELECT count(*) FROM pg_listening_channels()") == "0"
+    assert reason(p.console(), a) == ""
+
+
+def test_listen_refused_in_a_pipeline(make_pooler):
+    """Requests around it, sent without waiting, are answered in their order; a very long one too."""
+    p = make_pooler(default_pool_size=1, listen_mode="refuse")
+    a = p.client()
+    long = "LISTEN news /* " + "x" * 100000 + " */"
+    for text in ("LISTEN news", long):
+        a.send(wire.query("SELECT 1"), wire.query(text), wire.group("SELECT 2"), wire.group(text), wire.query("SELECT 3"))
+        results = [a.until_ready() for _ in range(5)]
+        assert [r.rows for r in results] == [[["1"]], [], [["2"]], [], [["3"]]]
+        assert [len(r.errors) for r in results] == [0, 1, 0, 1, 0]
+
+
+def test_listen_mode_of_a_database_and_a_user(make_pooler, pg):
+    p = make_pooler(databases={"p0": pg.line("p0") + " listen_mode=refuse", "p1": pg.line("p1")}, users={"u_trust": "listen_mode=pin"})
+    assert p.client("p0").query("LISTEN x").error["C"] == "0A000"
+    for c in (p.client("p1"), p.client("p0", "u_trust")):
+        assert c.query("LISTEN x").tags == ["LISTEN"]
+    p.console().do("SET listen_mode = 'refuse'")
+    assert p.client("p1").query("LISTEN x").error["C"] == "0A000"
+
+
+@pytest.mark.parametrize("settings", [{"pool_mode": "session"}, {"session_state": "off"}])
+def test_listen_is_refused_only_where_state_is_followed(make_pooler, settings):
+    p = make_pooler(listen_mode="refuse", **settings)
+    assert p.client().query("LISTEN x").tags == ["LISTEN"]

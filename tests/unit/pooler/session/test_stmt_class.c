@@ -62,7 +62,8 @@ static const Case cases[] = {
     {"CREATE TABLE b AS EXECUTE a", CLASS_NAMES},
     {"DEALLOCATE ALL", CLASS_NAMES},
     /* pins */
-    {"LISTEN a", CLASS_PIN},
+    {"LISTEN a", CLASS_PIN | CLASS_LISTEN},
+    {"SELECT 'LISTEN a', listen FROM listen", 0},
     {"UNLISTEN a", CLASS_UNPIN},
     {"SELECT pg_advisory_lock(1)", CLASS_PIN},
     {"SELECT 1 FROM t WHERE pg_try_advisory_lock (1)", CLASS_PIN},
