@@ -277,6 +277,15 @@ static PwErr verify_clear_text(ClientAuth *auth, const char *password)
     return PW_OK;
 }
 
+/* A wrong clear-text password costs one derivation whatever is stored, and so does a name that does not exist: otherwise the
+ * time that an answer takes would tell who has a SCRAM secret. */
+static bool hand_out_mock(ClientAuth *auth, const char *password, const uint8_t *payload, size_t n)
+{
+    uint8_t salt[SCRAM_ADHOC_SALT_LEN];
+    return scram_cache_salt(auth->cache, auth->user, salt) == PW_OK &&
+           hand_out(auth, password, salt, sizeof(salt), auth->iterations, payload, n);
+}
+
 static AuthStep on_password(ClientAuth *auth, const uint8_t *payload, size_t n, PwBuf *out)
 {
     (void)out;
@@ -290,10 +299,10 @@ static AuthStep on_password(ClientAuth *auth, const uint8_t *payload, size_t n, 
         auth->state = STATE_WORK;
         return AUTH_STEP_WORK;
     }
-    if (!auth->secret)
-        return fail(auth, password_failed, "no such user");
-    const ScramVerifier *v = auth->secret->scram;
     bool clear = auth->exchange == EXCHANGE_PLAIN;
+    if (!auth->secret)
+        return clear && hand_out_mock(auth, password, payload, n) ? AUTH_STEP_WORK : fail(auth, password_failed, "no such user");
+    const ScramVerifier *v = auth->secret->scram;
     if (clear && v && hand_out(auth, password, v->salt, v->salt_len, v->iterations, payload, n))
         return AUTH_STEP_WORK;
 
@@ -306,6 +315,8 @@ static AuthStep on_password(ClientAuth *auth, const uint8_t *payload, size_t n, 
     }
     if (err != PW_ERR_AUTH)
         return fail(auth, password_failed, "cryptography library failed");
+    if (clear && !v && hand_out_mock(auth, password, payload, n))
+        return AUTH_STEP_WORK;
     return fail(auth, password_failed, auth->secret->kind == SECRET_EMPTY ? "user has no password" : "wrong password");
 }
 

@@ -98,7 +98,12 @@ static void on_request(MailNode *node)
         answer(m);
         return;
     }
-    if (c->relay.server && c->relay.request_start && !(c->relay.hold & HOLD_SYNC)) {
+    if (c->relay.hold & HOLD_SYNC) { /* what runs on the server is ours, not the client's */
+        relay_cancel_held(&c->relay);
+        answer(m);
+        return;
+    }
+    if (c->relay.server && c->relay.request_start) {
         server_cancel_send(c->relay.server, answer, m);
         return;
     }

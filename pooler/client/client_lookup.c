@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* client_lookup.c - auth_query: asks a database for the secret of a user who is not in auth_file.
  *
- *   client_login -> pool of (auth_dbname, auth_user) -> RESET search_path; auth_query with the name bound to $1 -> client_login
+ *   client_login -> pool of (auth_dbname, auth_user) -> [resets] -> RESET search_path; auth_query with the name bound to $1 -> client_login
  *
  * The query runs on a server of an ordinary pool. Nothing of the client reaches it but the bound name: none of its
- * parameters are applied, and the search_path is put back to its default first, because the pool's other users
- * may have changed it. */
+ * parameters are applied. What the pool's other users are known to have left on the server (SET ROLE, settings) is taken back
+ * first, and noted; the search_path is put back to its default in any case. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +22,7 @@ struct ClientLookup {
     PoolEntry *entry; /* one reference */
     PoolLocal *local;
     Server *server; /* while it runs */
+    int resets; /* ReadyForQuery messages to come before the query's own */
     unsigned rows;
     bool failed, null_secret;
     Secret secret;
@@ -157,6 +158,20 @@ static void end(ClientLookup *l)
     }
 }
 
+/* An error of a reset leaves us with somebody's settings; one of connect_query, which comes second, is ignored as ever. */
+static void on_error(ClientLookup *l, const uint8_t *payload, size_t n)
+{
+    const char *text = pw_error_field(payload, n, 'M');
+    if (l->resets == 1)
+        return;
+    client_log(l->client, PW_LOG_ERROR, "auth_query failed: %s", text ? text : "?");
+    l->failed = true;
+    if (l->resets) {
+        l->server->close_needed = true;
+        l->server->close_why = "settings could not be reset";
+    }
+}
+
 /* False: the server was closed or the conversation is over. */
 static bool on_message(ClientLookup *l, Server *s, uint8_t type, const uint8_t *payload, size_t n)
 {
@@ -170,16 +185,15 @@ static bool on_message(ClientLookup *l, Server *s, uint8_t type, const uint8_t *
         server_param_status(s, payload, n);
         return true;
     case PW_B_DATA_ROW:
-        on_row(l, payload, n);
+        if (l->resets == 0)
+            on_row(l, payload, n);
         break;
-    case PW_B_ERROR: {
-        const char *text = pw_error_field(payload, n, 'M');
-        client_log(l->client, PW_LOG_ERROR, "auth_query failed: %s", text ? text : "?");
-        l->failed = true;
+    case PW_B_ERROR:
+        on_error(l, payload, n);
         break;
-    }
     case PW_B_READY:
         s->txn_status = payload[0];
+        l->resets -= l->resets > 0;
         break;
     default:
         break;
@@ -235,6 +249,20 @@ static void on_drained(Server *s)
 
 static const ServerUser lookup_user = {on_input, on_drained, on_gone, NULL};
 
+/* False: the server was closed. */
+static bool reset_settings(ClientLookup *l)
+{
+    Server *s = l->server;
+    if (!s->applied && !s->applied_unknown)
+        return true;
+    const char *connect_query = l->local->dbconf ? l->local->dbconf->connect_query : NULL;
+    l->resets = 2;
+    server_set_applied(s, NULL);
+    s->applied_unknown = false;
+    return server_send_own(s, "RESET ROLE;RESET SESSION AUTHORIZATION;RESET ALL") &&
+           server_send_own(s, connect_query ? connect_query : "");
+}
+
 static void on_server(PoolWaiter *w, PoolServer *ps)
 {
     ClientLookup *l = (ClientLookup *)w;
@@ -244,6 +272,8 @@ static void on_server(PoolWaiter *w, PoolServer *ps)
     PwBuf out;
     l->server = s;
     server_link(s, &lookup_user, l);
+    if (!reset_settings(l))
+        return;
     pw_buf_init(&out);
     parse_bind_execute(&s->pipeline, &out, "RESET search_path", NULL, now);
     parse_bind_execute(&s->pipeline, &out, query_of(c), c->user, now);

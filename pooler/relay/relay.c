@@ -233,6 +233,8 @@ static void on_server_gone(Server *s, const char *reason)
     r->server = NULL;
     if (r->hold & HOLD_SYNC) { /* nothing of the client's went out: it takes another server, in its old place */
         r->hold &= ~(unsigned)(HOLD_SYNC | HOLD_TURN | HOLD_FLOW);
+        if (pw_buf_unread(&r->held) == 0)
+            return; /* its request was cancelled meanwhile */
         r->hold |= HOLD_SERVER;
         r->ops->need_server(r, true);
         return;

@@ -166,7 +166,8 @@ void relay_client_drained(Relay *r); /* its output buffer is empty again */
 /* A server was granted after need_server. */
 void relay_linked(Relay *r, Server *s, PwUsec waited);
 
-/* Cancelled in the queue: answers the request at the head of what is held with an error and goes on. */
+/* Cancelled in the queue, or while its server is made ready: answers the request at the head of what is held with an error and
+ * goes on. */
 void relay_cancel_held(Relay *r);
 
 /* The wait for a server has failed: all requests received so far are answered with an error, and the client goes on. Also

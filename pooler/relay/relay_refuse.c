@@ -121,7 +121,7 @@ void relay_refuse(Relay *r, const char *sqlstate, const char *text)
 
 void relay_cancel_held(Relay *r)
 {
-    if ((r->hold & HOLD_SERVER) && pw_buf_unread(&r->held) >= PW_WIRE_HEADER)
+    if ((r->hold & (HOLD_SERVER | HOLD_SYNC)) && pw_buf_unread(&r->held) >= PW_WIRE_HEADER)
         refuse_held(r, "57014", "canceling statement due to user request", false);
 }
 

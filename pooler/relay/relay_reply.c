@@ -402,6 +402,14 @@ static void ease_holds(Walk *w)
         relay_pump(r);
 }
 
+/* The server is ready for the request that it was taken for; if that was cancelled meanwhile it goes back. */
+static void begin_requests(Relay *r, Server *s)
+{
+    relay_pump(r);
+    if (PW_UNLIKELY(r->server == s && !r->hold && pipeline_is_clean(&s->pipeline) && r->msg_left == 0))
+        relay_turn_over(r);
+}
+
 static void end_of_walk(Walk *w)
 {
     Relay *r = w->r;
@@ -451,7 +459,7 @@ static void end_of_walk(Walk *w)
     }
     if (r->hold & HOLD_SYNC) {
         if (relay_sync_ready(r))
-            relay_pump(r);
+            begin_requests(r, s);
         return;
     }
     if (PW_UNLIKELY(r->hold & HOLD_PROBE)) {

@@ -62,6 +62,18 @@ def test_a_user_of_the_server_logs_in(ask):
     p.wait_log("closing because: no such user")
 
 
+def test_what_others_left_on_the_server(ask, pg):
+    """auth_query runs with the settings of a new session, and whoever comes after it has his own."""
+    p = ask(default_pool_size=1, auth_file=AUTH_FILE, auth_type="trust", max_prepared_statements=0)
+    user = p.client("p0", "postgres")
+    pid = user.one("SELECT pg_backend_pid()")
+    user.ok("SET search_path = information_schema; SET ROLE u_trust; SET work_mem = '7MB'")
+    p.console().do("SET auth_type = md5")
+    p.client("p0", "u_md5", USERS["u_md5"][0])
+    assert [user.one(q) for q in ("SHOW search_path", "SELECT current_user", "SHOW work_mem", "SELECT pg_backend_pid()")] == [
+        "information_schema", "u_trust", "7MB", pid]
+
+
 def test_the_default_query_knows_valid_until_and_nologin(ask, role, pg):
     role("r_valid", "secret", "VALID UNTIL '1999-01-01'")
     pg.sql("CREATE ROLE r_nologin PASSWORD 'secret'")

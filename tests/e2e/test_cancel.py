@@ -108,6 +108,29 @@ def test_cancel_of_a_queued_client(make_pooler, workers):
     assert c.one("SELECT 'fine'") == "fine"
 
 
+@pytest.mark.differs  # PgBouncer sends it to the server, where it hits the pooler's own statement
+def test_cancel_while_parameters_are_replayed(make_pooler, fake):
+    """The client's query is not on the server yet: it is answered as if it were, and the server goes back when it is ready."""
+    p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1)
+    a = p.raw()
+    a.startup(user="postgres", database="p0")
+    session = fake.accept()
+    a.authenticate("postgres", None)
+    b = p.client(datestyle="German")
+    b.send(wire.query("SELECT 'b'"))
+    assert b"German" in session.recv().body
+    b.cancel(p.port)
+    assert b.until_ready().error["C"] == "57014"
+    a.send(wire.query("SELECT 'a'"))
+    session.send(wire.message("S", wire.cstr("DateStyle") + wire.cstr("German, DMY")), wire.message("C", wire.cstr("SET")), wire.message("Z", b"I"))
+    assert b"DateStyle" in session.recv().body  # a's own are replayed: b's query never came
+    session.send(wire.message("S", wire.cstr("DateStyle") + wire.cstr("ISO, MDY")), wire.message("C", wire.cstr("SET")), wire.message("Z", b"I"))
+    assert session.recv().body == b"SELECT 'a'\0"
+    session.answer("a")
+    assert a.until_ready().rows == [["a"]]
+    assert p.console().pool()["sv_idle"] == 1
+
+
 def test_server_is_not_released_before_its_cancel_is_done(make_pooler, fake):
     """The query ends while the cancel is still on its way: the next client must not be hit."""
     p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1)

@@ -182,6 +182,20 @@ static void plain_logins(void **state)
     assert_int_equal(plain("secret", "secret\0", 8, packet), AUTH_STEP_FAILED);
 }
 
+/* The time of a refusal says nothing about what is stored, nor whether anything is: see hand_out_mock. */
+static void a_wrong_password_costs_one_derivation(void **state)
+{
+    (void)state;
+    static const char wrong[] = "password authentication failed";
+    static const char *const stored[] = {"secret", PG_MD5_SECRET, PG_SCRAM_SECRET, "", NULL};
+    for (size_t i = 0; i < PW_ARRAY_LEN(stored); i++)
+        for (int again = 0; again < 2; again++) {
+            works = 0;
+            assert_int_equal(plain(stored[i], "wrong", 6, wrong), AUTH_STEP_FAILED);
+            assert_int_equal(works, defer ? 1 : 0);
+        }
+}
+
 static void size_limit(void **state)
 {
     (void)state;
@@ -521,6 +535,7 @@ int main(void)
         T(channel_binding_is_offered),
         T(trust_and_any),
         T(plain_logins),
+        T(a_wrong_password_costs_one_derivation),
         T(size_limit),
         T(md5_logins),
         T(md5_empty_answer),
