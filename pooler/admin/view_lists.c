@@ -21,6 +21,11 @@ static void count_server(void *arg, Server *s)
     ((Lists *)arg)->used_servers++;
 }
 
+static void count_cancel(void *arg, const ServerCancelInfo *info)
+{
+    ((Lists *)arg)->used_servers += !info->waits;
+}
+
 static void visit(WorkerCtx *ctx, AdminShow *show)
 {
     Lists *l = show->gather;
@@ -30,8 +35,10 @@ static void visit(WorkerCtx *ctx, AdminShow *show)
         l->login_clients += c->state == CLIENT_STARTUP || c->state == CLIENT_AUTH;
     }
     const PoolLocal *local;
-    TAILQ_FOREACH(local, &ctx->pools, link)
+    TAILQ_FOREACH(local, &ctx->pools, link) {
         admin_each_server(local, count_server, l);
+        server_cancel_each(local, count_cancel, l);
+    }
     admin_dns_collect(ctx, &l->hosts);
     l->dns_queries += (int64_t)resolver_pending(ctx->resolver);
 }

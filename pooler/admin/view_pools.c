@@ -14,7 +14,7 @@ static const AdminColumn pool_columns[] = {
     {"cl_active", ADMIN_INT4, "clients that are linked to a server or have nothing to ask"},
     {"cl_waiting", ADMIN_INT4, "clients that wait for a server"},
     {"cl_active_cancel_req", ADMIN_INT4, "cancel requests that were passed on and not answered yet"},
-    {"cl_waiting_cancel_req", ADMIN_INT4, "cancel requests that wait for a connection; always 0: none has to wait"},
+    {"cl_waiting_cancel_req", ADMIN_INT4, "cancel requests that wait until one of pool_size connections for them is free"},
     {"sv_active", ADMIN_INT4, "servers linked to a client"},
     {"sv_active_cancel", ADMIN_INT4, "connections that carry a cancel request to a server"},
     {"sv_being_canceled", ADMIN_INT4, "servers without a client for which a cancel request is still under way"},
@@ -32,7 +32,7 @@ static const AdminColumn pool_columns[] = {
 typedef struct PoolRow {
     UT_hash_handle hh;
     char *key, *database, *user; /* one allocation each */
-    int cl_active, cl_waiting, cancels, servers[ADMIN_SERVER_STATE_COUNT], transit;
+    int cl_active, cl_waiting, cl_active_cancel, cl_waiting_cancel, sv_active_cancel, servers[ADMIN_SERVER_STATE_COUNT], transit;
     PwUsec maxwait;
     const char *pool_mode, *load_balance_hosts; /* static texts */
 } PoolRow;
@@ -65,7 +65,14 @@ static void count_server(void *arg, Server *s)
 {
     CountServers *c = arg;
     c->row->servers[admin_server_state(s, c->config, c->now)]++;
-    c->row->cancels += s->cancels;
+}
+
+static void count_cancel(void *arg, const ServerCancelInfo *info)
+{
+    PoolRow *row = arg;
+    row->cl_waiting_cancel += info->asked && info->waits;
+    row->cl_active_cancel += info->asked && !info->waits;
+    row->sv_active_cancel += !info->waits;
 }
 
 static void count_pool(WorkerCtx *ctx, PoolsGather *g, PoolLocal *local)
@@ -75,6 +82,7 @@ static void count_pool(WorkerCtx *ctx, PoolsGather *g, PoolLocal *local)
     PoolRow *row = row_of(g, e->key, e->db->name, e->user->name);
     CountServers count = {row, ctx->config, now};
     admin_each_server(local, count_server, &count);
+    server_cancel_each(local, count_cancel, row);
     row->transit = pw_atomic_load(&e->pool->n_transit);
     PoolWaiter *first = TAILQ_FIRST(&local->shard->waiting);
     if (first && now - first->since > row->maxwait)
@@ -129,10 +137,10 @@ static void finish(WorkerCtx *ctx, AdminShow *show)
         admin_row_text(r, row->user);
         admin_row_int(r, row->cl_active);
         admin_row_int(r, row->cl_waiting);
-        admin_row_int(r, row->cancels);
-        admin_row_int(r, 0);
+        admin_row_int(r, row->cl_active_cancel);
+        admin_row_int(r, row->cl_waiting_cancel);
         admin_row_int(r, row->servers[ADMIN_SERVER_ACTIVE]);
-        admin_row_int(r, row->cancels);
+        admin_row_int(r, row->sv_active_cancel);
         admin_row_int(r, row->servers[ADMIN_SERVER_BEING_CANCELED]);
         admin_row_int(r, row->servers[ADMIN_SERVER_IDLE]);
         admin_row_int(r, row->servers[ADMIN_SERVER_USED]);

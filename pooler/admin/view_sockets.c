@@ -282,6 +282,30 @@ static void server_row(void *arg, Server *s)
     put(row, row->debug ? "sv_" : "", &f);
 }
 
+typedef struct CancelRow {
+    const Row *row;
+    const PoolLocal *local;
+} CancelRow;
+
+static void cancel_row(void *arg, const ServerCancelInfo *info)
+{
+    const CancelRow *c = arg;
+    Fields f = {
+        .type = "S",
+        .user = c->local->entry->user->name,
+        .database = c->local->entry->db->name,
+        .state = "active_cancel",
+        .reason = "",
+        .remote = info->addr,
+        .stream = info->stream,
+        .connected_wall = info->connected_wall,
+        .ptr = info->request,
+        .id = info->id,
+    };
+    if (!info->waits)
+        put(c->row, "", &f);
+}
+
 static Row row_of(WorkerCtx *ctx, AdminShow *show)
 {
     show->sort = true;
@@ -310,6 +334,9 @@ static void visit_servers(WorkerCtx *ctx, AdminShow *show)
 {
     Row row = row_of(ctx, show);
     servers_of(&row);
+    CancelRow cancel = {.row = &row};
+    TAILQ_FOREACH(cancel.local, &ctx->pools, link)
+        server_cancel_each(cancel.local, cancel_row, &cancel);
 }
 
 static void all_sockets(WorkerCtx *ctx, AdminShow *show, bool only_active)

@@ -231,7 +231,7 @@ const char *client_state_name(const Client *c)
     case CLIENT_WELCOME:
         return "waiting";
     case CLIENT_CANCEL:
-        return "active_cancel_req";
+        return client_cancel_waits(c) ? "waiting_cancel_req" : "active_cancel_req";
     case CLIENT_CONSOLE:
         return "active";
     case CLIENT_READY:

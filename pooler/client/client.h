@@ -72,6 +72,7 @@ struct Client {
     bool console_admin; /* may do more than SHOW */
     bool console_own;   /* a process of our own uid on the unix socket: may be given sockets and secrets */
     int cancels_waiting; /* CANCEL: answers still to come */
+    struct CancelMail *cancel; /* CANCEL: the request, until it is answered */
 };
 
 /* What the console (a layer above) does for a client in state CONSOLE. Set once before the workers start. */

@@ -25,6 +25,8 @@ typedef struct CancelMail {
     void (*done)(void *arg);
     void *arg;
     unsigned origin;
+    PW_ATOMIC(int) waits; /* 1: no connection to the server is free; written by the owner's worker until it answers */
+    const char *why;      /* the answer: why it ended, or NULL */
 } CancelMail;
 
 static ClientForeignCancel foreign_cancel; /* NULL: there is nobody else */
@@ -60,11 +62,12 @@ static void on_answer(MailNode *node)
         return;
     }
     c->cancels_waiting--;
+    c->cancel = NULL;
     if (c->state == CLIENT_CLOSED) {
         if (c->cancels_waiting == 0)
             worker_defer(worker_get(m->origin), &c->deferred);
     } else {
-        client_close(c, NULL, "cancel request done");
+        client_close(c, NULL, m->why ? m->why : "successfully sent cancel request");
     }
     free(m);
 }
@@ -74,6 +77,12 @@ static void answer(void *arg)
     CancelMail *m = arg;
     m->node.run = on_answer;
     worker_post(m->origin, &m->node);
+}
+
+static void answer_why(void *arg, const char *why)
+{
+    ((CancelMail *)arg)->why = why;
+    answer(arg);
 }
 
 static void on_request(MailNode *node)
@@ -89,25 +98,26 @@ static void on_request(MailNode *node)
     if (!c || c->state != CLIENT_READY) {
         if (c && c->state == CLIENT_CONSOLE)
             client_console->cancel(c);
-        answer(m);
+        answer_why(m, !c ? "failed cancel request" : c->state == CLIENT_CONSOLE ? "cancel request for console client" : "cancel request for idle client");
         return;
     }
     if (client_is_waiting(c)) {
         pool_cancel(c->relay.local->shard, &c->waiter);
         relay_cancel_held(&c->relay);
-        answer(m);
+        answer_why(m, "cancel request for waiting client");
         return;
     }
     if (c->relay.hold & HOLD_SYNC) { /* what runs on the server is ours, not the client's */
         relay_cancel_held(&c->relay);
-        answer(m);
+        answer_why(m, "cancel request for waiting client");
         return;
     }
     if (c->relay.server && c->relay.request_start) {
-        server_cancel_send(c->relay.server, answer, m);
+        ServerCancelCaller caller = {answer_why, m, &m->waits};
+        server_cancel_send(c->relay.server, &caller);
         return;
     }
-    answer(m); /* idle: nothing to cancel */
+    answer_why(m, "cancel request for idle client");
 }
 
 static void on_forward(MailNode *node)
@@ -132,16 +142,14 @@ void client_cancel_request(Client *c, const uint8_t *bytes, size_t n)
     const Config *config = client_ctx(c)->config;
     c->state = CLIENT_CANCEL;
     if (cancel_key_read(&key, bytes, n) != PW_OK) {
-        client_close(c, NULL, "no such cancel key");
+        client_close(c, NULL, "bad cancel request");
         return;
     }
     bool is_peers = config->peer_id > 0 && cancel_key_peer(&key) != config->peer_id;
     const char *problem = is_peers                                      ? forward_problem(config, &key)
-                          : cancel_key_worker(&key) >= workers_count() ? "no such cancel key"
+                          : cancel_key_worker(&key) >= workers_count() ? "failed cancel request"
                                                                        : NULL;
     if (problem) {
-        if (is_peers && config->log_disconnections)
-            client_log(c, PW_LOG_LOG, "closing because: %s (age=0s)", problem);
         client_close(c, NULL, problem);
         return;
     }
@@ -151,7 +159,13 @@ void client_cancel_request(Client *c, const uint8_t *bytes, size_t n)
     m->origin = client_ctx(c)->worker->index;
     m->node.run = is_peers ? on_forward : on_request;
     c->cancels_waiting++;
+    c->cancel = m;
     worker_post(is_peers ? 0 : cancel_key_worker(&key), &m->node);
+}
+
+bool client_cancel_waits(const Client *c)
+{
+    return c->cancel && pw_atomic_load(&c->cancel->waits);
 }
 
 bool client_cancel_by_key(unsigned origin, const uint8_t *bytes, size_t n, void (*done)(void *arg), void *arg)

@@ -90,6 +90,7 @@ void client_pool_try_again(PoolLocal *local);
 
 /* client_cancel.c */
 void client_cancel_request(Client *c, const uint8_t *bytes, size_t n);
+bool client_cancel_waits(const Client *c); /* its request waits for a connection to the server */
 
 /* client_close.c */
 void client_forget_auth(Client *c);

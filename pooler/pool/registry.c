@@ -195,6 +195,8 @@ static PoolEntry *entry_new(const char *key, DbState *db, UserState *user)
     pthread_mutex_init(&e->lock, NULL);
     for (unsigned i = 0; i < registry.n_workers; i++) {
         e->locals[i].entry = e;
+        TAILQ_INIT(&e->locals[i].cancels_waiting);
+        TAILQ_INIT(&e->locals[i].cancels_active);
         e->locals[i].shard = &e->pool->shards[i];
         e->pool->shards[i].owner = &e->locals[i];
     }

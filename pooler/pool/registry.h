@@ -82,6 +82,7 @@ typedef struct Welcome {
 } Welcome;
 
 typedef struct PoolEntry PoolEntry;
+TAILQ_HEAD(CancelRequestList, CancelRequest);
 
 /* One worker's part: settings resolved from that worker's snapshot, statistics. shard->owner points here. */
 typedef struct PoolLocal {
@@ -93,7 +94,7 @@ typedef struct PoolLocal {
     PoolStats stats;
     PoolSessionCounts session;
     int n_clients;              /* logged-in clients of this worker */
-    int cancels_waiting, cancels_active;
+    struct CancelRequestList cancels_waiting, cancels_active; /* server_cancel.c */
     uint64_t reconnect_epoch;   /* the database's as this worker knows it: servers of another are closed on release */
     TAILQ_ENTRY(PoolLocal) link; /* WorkerCtx.pools */
     bool listed;
@@ -111,6 +112,7 @@ struct PoolEntry {
     PW_ATOMIC(int) clients; /* references held by clients (from login to close) */
     PW_ATOMIC(int64_t) failed_at; /* PwUsec of the last failed connect or login, 0: the last one worked */
     PW_ATOMIC(int64_t) empty_since;
+    PW_ATOMIC(int) cancels; /* connections that carry a cancel request; never above pool_size, 0 is no limit */
     PW_ATOMIC(int) welcome_asked; /* 1: a client waits for a server to learn the welcome from, the others for that client */
     PW_ATOMIC(int) next_host; /* round robin over a host list */
     PW_ATOMIC(int) next_addr; /* and over the addresses of a name */

@@ -416,6 +416,8 @@ const char *server_retire_reason(Server *s, PwUsec now)
 
 void server_to_pool(Server *s)
 {
+    if (PW_UNLIKELY(!LIST_EMPTY(&s->cancel_list)))
+        server_cancel_too_late(s);
     const char *why = server_retire_reason(s, worker_now(s->stream.worker));
     if (PW_UNLIKELY(why != NULL)) {
         server_close(s, why);
@@ -461,6 +463,7 @@ void server_maintain(PoolLocal *local, PwUsec now)
     PoolShard *shard = local->shard;
     const Config *config = worker_ctx(local->worker)->config;
     PoolServer *ps, *next;
+    server_cancel_serve(local);
     for (ps = TAILQ_FIRST(&shard->connecting); ps; ps = next) {
         next = TAILQ_NEXT(ps, link);
         check_connect(server_of(ps), config, now);

@@ -178,9 +178,30 @@ const char *server_retire_reason(Server *s, PwUsec now);
 /* Every tick and worker: lifetime, idle timeout, connect timeout of this shard. */
 void server_maintain(PoolLocal *local, PwUsec now);
 
-/* Starts a cancel request for what this server runs; it is released only when that is over. `done` (may be NULL)
- * is called once when the request has ended, well or badly, possibly before this returns. */
-void server_cancel_send(Server *s, void (*done)(void *arg), void *arg);
+/* Who asked for a cancel request; NULL members are skipped. `done` is called once when it has ended, well or badly, possibly
+ * before server_cancel_send returns; `why` is a reason for the log, or NULL. */
+typedef struct ServerCancelCaller {
+    void (*done)(void *arg, const char *why);
+    void *arg;
+    PW_ATOMIC(int) *waits; /* 1 while it waits for a connection; not touched after `done` */
+} ServerCancelCaller;
+
+/* Starts a cancel request for what this server runs, or queues it when too many are under way; the server is released only
+ * when it is over. `caller` NULL: nobody asked. */
+void server_cancel_send(Server *s, const ServerCancelCaller *caller);
+
+typedef struct ServerCancelInfo {
+    bool waits; /* no connection yet */
+    bool asked; /* by a client; else by the pooler, for a server whose client died */
+    uint64_t id;
+    const void *request;
+    const Stream *stream;
+    const NetAddr *addr;
+    PwUsec connected_wall;
+} ServerCancelInfo;
+
+/* Cancel requests for servers of this shard. */
+void server_cancel_each(const PoolLocal *local, void (*each)(void *arg, const ServerCancelInfo *info), void *arg);
 
 void server_log(const Server *s, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 const char *server_state_name(const Server *s); /* as SHOW SERVERS prints it */

@@ -56,7 +56,7 @@ static bool wind_up(Server *s, bool cancel)
         pipeline_push(p, PIPE_SYNC, PIPE_SWALLOW, NULL, NULL, now);
     }
     if (busy && cancel)
-        server_cancel_send(s, NULL, NULL);
+        server_cancel_send(s, NULL);
     return true;
 }
 

@@ -34,6 +34,8 @@ void server_chore_next(Server *s); /* goes on with what is to do before the rele
 
 /* server_cancel.c */
 void server_cancel_orphan(Server *s); /* the server closes: requests under way forget it */
+void server_cancel_too_late(Server *s); /* the server is released: requests that still wait have ended */
+void server_cancel_serve(PoolLocal *local); /* looks for a place for requests that wait */
 
 /* server.c */
 void server_open_stream(Server *s, int fd);

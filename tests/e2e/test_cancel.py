@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """A cancel request reaches the query it was meant for, and no other (design rule 5)."""
+import select
 import struct
 import threading
 
@@ -215,6 +216,77 @@ def test_cancel_storm_hits_only_its_own(make_pooler, pg, workers):
     for t in threads:
         t.join()
     assert not problems
+
+
+def cancel_state(p, database="p0"):
+    con = p.console()
+    pool = con.pool(database)
+    return {
+        "cl": (pool["cl_active_cancel_req"], pool["cl_waiting_cancel_req"]), "sv": pool["sv_active_cancel"],
+        "clients": sorted(r["state"] for r in con.show("CLIENTS") if "cancel" in r["state"]),
+        "servers": sorted(r["state"] for r in con.servers(database) if "cancel" in r["state"]),
+    }
+
+
+def held_cancels(p, fake, n):
+    """n clients of one pool whose queries run, each cancelled; [(client, its session)], the connections of the requests that came."""
+    users = []
+    for i in range(n):
+        c = p.raw()
+        c.startup(user="postgres", database="p0")
+        if i == 0:
+            first = fake.accept()
+        c.authenticate("postgres", None)
+        c.send(wire.query(f"SELECT {i}"))
+        session = first if i == 0 else fake.accept()
+        assert session.recv().body == f"SELECT {i}\0".encode()
+        users.append((c, session))
+    for c, _ in users:
+        k = p.raw()
+        k.send(struct.pack("!ii", 16, 80877102) + c.key)
+    return users
+
+
+@pytest.mark.newer
+def test_cancel_requests_wait_for_a_connection(make_pooler, fake, workers):
+    """As many as pool_size are under way at a time, whoever's clients they are for; SHOW tells who waits."""
+    p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=2, reserve_pool_size=1, reserve_pool_timeout="0.1", **workers)
+    held_cancels(p, fake, 3)
+    cancels = [fake.accept_raw(), fake.accept_raw()]
+    wait_until(lambda: cancel_state(p)["cl"] == (2, 1))
+    assert cancel_state(p) == {"cl": (2, 1), "sv": 2, "clients": ["active_cancel_req"] * 2 + ["waiting_cancel_req"], "servers": ["active_cancel"] * 2}
+    cancels[0].close()
+    third = fake.accept_raw()
+    assert third.startup_code == 80877102
+    third.close()
+    cancels[1].close()
+    wait_until(lambda: cancel_state(p)["clients"] == [])
+    assert cancel_state(p) == {"cl": (0, 0), "sv": 0, "clients": [], "servers": []}
+
+
+@pytest.mark.poolwise
+def test_cancel_that_comes_too_late(make_pooler, fake, workers):
+    """It waits, and its query ends: its server is released and nobody's next query is hit."""
+    p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1, reserve_pool_size=1, reserve_pool_timeout="0.1", **workers)
+    users = held_cancels(p, fake, 2)
+    first = fake.accept_raw()
+    wait_until(lambda: cancel_state(p)["cl"] == (1, 1))
+    for c, session in users:
+        session.answer("done")
+        assert c.until_ready().rows == [["done"]]
+    wait_until(lambda: cancel_state(p)["cl"] == (1, 0))
+    assert [p.console().pool()[s] for s in ("sv_idle", "sv_being_canceled")] == [1, 1]
+    first.close()
+    wait_until(lambda: p.console().pool()["sv_idle"] == 2)
+    assert not select.select([fake.listener], [], [], 0)[0]
+
+
+@pytest.mark.newer
+def test_cancel_wait_timeout_of_one_that_waits(make_pooler, fake):
+    p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1, reserve_pool_size=1, reserve_pool_timeout="0.1", cancel_wait_timeout="0.5")
+    held_cancels(p, fake, 2)
+    fake.accept_raw()
+    p.wait_log("closing because: cancel_wait_timeout", count=2)
 
 
 def test_cancel_over_the_unix_socket(make_pooler, pg):
