@@ -20,7 +20,7 @@ CONSTANT = {
     ("SERVERS", "pin_reason"): "of clients only", ("SERVERS", "pin_query"): "of clients only",
     ("CLIENTS", "replication"): "replication connections", ("SERVERS", "replication"): "replication connections",
     ("SOCKETS", "replication"): "replication connections", ("ACTIVE_SOCKETS", "replication"): "replication connections",
-    ("POOLS", "cl_waiting_cancel_req"): "no request has to wait for a connection here",
+    ("POOLS", "cl_waiting_cancel_req"): "test_cancel.py",
     ("POOLS", "sv_login"): "test_states_that_pass", ("POOLS", "sv_tested"): "test_states_that_pass",
     ("POOLS", "sv_transit"): "on the way between two workers: for microseconds",
     ("POOLS", "cl_active_cancel_req"): "test_states_that_pass", ("POOLS", "sv_active_cancel"): "test_states_that_pass",

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from support import wire
+from support.dns import NameServer
 from support.util import free_port, wait_until
 
 SLAPD = shutil.which("slapd", path="/usr/sbin:/usr/lib/openldap:/usr/bin")
@@ -26,6 +27,9 @@ suffix "dc=example,dc=net"
 rootdn "cn=admin,dc=example,dc=net"
 rootpw adminpw
 directory {dir}/data
+TLSCertificateFile {crt}
+TLSCertificateKeyFile {key}
+TLSCACertificateFile {ca}
 access to attrs=userPassword by anonymous auth by * none
 access to * by * read
 """
@@ -68,19 +72,20 @@ SIMPLE = 'ldapprefix="uid=" ldapsuffix=",dc=example,dc=net"'
 
 
 @pytest.fixture(scope="module")
-def ldap():
-    """A directory of this module's own; its port."""
+def ports(certs):
+    """A directory of this module's own; its ports for ldap and ldaps."""
     directory = tempfile.mkdtemp(prefix="pw-ldap-")
     os.mkdir(f"{directory}/data")
     with open(f"{directory}/slapd.conf", "w", encoding="utf-8") as f:
-        f.write(CONF.format(dir=directory))
+        crt, key = certs.site("server", "localhost", "DNS:localhost,IP:127.0.0.1")
+        f.write(CONF.format(dir=directory, crt=crt, key=key, ca=certs.ca))
     with open(f"{directory}/people.ldif", "w", encoding="utf-8") as f:
         f.write(PEOPLE)
     subprocess.run([SLAPD, "-T", "add", "-f", f"{directory}/slapd.conf", "-l", f"{directory}/people.ldif"], check=True,
                    capture_output=True)
-    port = free_port()
+    port, tls_port = free_port(), free_port()
     with open(f"{directory}/log", "wb") as log:
-        proc = subprocess.Popen([SLAPD, "-d", "0", "-h", f"ldap://127.0.0.1:{port}", "-f", f"{directory}/slapd.conf"],
+        proc = subprocess.Popen([SLAPD, "-d", "0", "-h", f"ldap://127.0.0.1:{port} ldaps://127.0.0.1:{tls_port}", "-f", f"{directory}/slapd.conf"],
                                 stdout=log, stderr=log)
 
     def up():
@@ -92,11 +97,16 @@ def ldap():
 
     try:
         wait_until(up, what="slapd listens")
-        yield port
+        yield port, tls_port
     finally:
         proc.terminate()
         proc.wait()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def ldap(ports):
+    return ports[0]
 
 
 def refused(p, user, password, database="p0"):
@@ -130,6 +140,49 @@ def test_ways_to_ask_a_directory(make, ldap, options):
     assert refused(p, "nobody", "dir secret") == "LDAP authentication failed"
     assert refused(p, "u_trust", "") == "empty password returned by client"
     assert "dir secret" not in p.log() and "adminpw" not in p.log()
+
+
+@pytest.mark.parametrize("options", ["ldapport={port} ldaptls=1", "ldapport={tls_port} ldapscheme=ldaps", None])
+def test_tls_with_the_directory(make, ports, certs, monkeypatch, options):
+    """Its certificate is checked, against the authorities that libldap is told of."""
+    port, tls_port = ports
+    options = f"ldapserver=127.0.0.1 {options.format(port=port, tls_port=tls_port)} {SIMPLE}" if options else \
+        f"ldapurl=ldaps://127.0.0.1:{tls_port}/dc=example,dc=net?uid?sub"
+    monkeypatch.setenv("LDAPTLS_CACERT", certs.ca)
+    assert make(options).client("p0", "u_trust", "dir secret").one("SELECT current_user") == "u_trust"
+    monkeypatch.setenv("LDAPTLS_CACERT", certs.other_ca)
+    p = make(options)
+    assert refused(p, "u_trust", "dir secret") == "LDAP authentication failed"
+    p.wait_log("login refused: cannot ")
+    assert "dir secret" not in p.log()
+
+
+WRAPPER = """#!/bin/sh
+exec unshare -m sh -c 'mount --bind {dir}/resolv.conf /etc/resolv.conf && exec setpriv --reuid={user.pw_uid} --regid={user.pw_gid} --clear-groups {binary} "$@"' -- "$@"
+"""
+
+
+def test_dns_names_the_directory(make_pooler, ldap):
+    """Without ldapserver: SRV records of the domain that the search base spells."""
+    if os.geteuid() or subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("not root, or no name spaces")
+    dns = NameServer({}, services={"_ldap._tcp.example.net": ("localhost", ldap)})
+    try:
+        p = make_pooler(start=False, auth_type="ldap", auth_ldap_options='ldapbasedn="dc=example,dc=net"', auth_file={})
+        p.write()
+        p._put(f"{p.dir}/resolv.conf", dns.resolv_conf())
+        p._put(f"{p.dir}/pooler.sh", WRAPPER.format(dir=p.dir, user=p.user, binary=p.binary))
+        os.chmod(f"{p.dir}/pooler.sh", 0o755)
+        p.binary = f"{p.dir}/pooler.sh"
+        p.spawn("-q", p.ini_path, as_root=True)
+        p.wait_up()
+        assert p.client("p0", "u_trust", "dir secret").one("SELECT current_user") == "u_trust"
+        assert refused(p, "u_trust", "wrong") == "LDAP authentication failed"
+        dns.services.clear()
+        assert refused(p, "u_trust", "dir secret") == "LDAP authentication failed"
+        p.wait_log("login refused: DNS names no directory servers for \"dc=example,dc=net\"")
+    finally:
+        dns.close()
 
 
 def test_several_servers_are_tried_in_order(make, ldap):

@@ -575,6 +575,21 @@ def test_reload_replaces_servers_only_when_their_tls_changed(make_pooler, certs,
     assert c.one("SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()") == "TLSv1.2"
 
 
+@pytest.mark.parametrize("setting, version, cipher", [
+    (None, "TLSv1.3", None),
+    ("server_tls_protocols=tlsv1.2", "TLSv1.2", None),
+    ("server_tls13_ciphers=TLS_CHACHA20_POLY1305_SHA256", "TLSv1.3", "TLS_CHACHA20_POLY1305_SHA256"),
+    ("server_tls_ciphers=ECDHE-ECDSA-AES128-GCM-SHA256", "TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256"),
+])
+def test_ciphers_toward_servers(make_pooler, tls_pg, setting, version, cipher):
+    key, _, value = (setting or "server_tls_sslmode=require").partition("=")
+    p = make_pooler(postgres=tls_pg, **{"server_tls_sslmode": "require", key: value},
+                    **({"server_tls_protocols": "tlsv1.2"} if key == "server_tls_ciphers" else {}))
+    seen = p.client().query("SELECT version, cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid()").rows[0]
+    assert seen[0] == version
+    assert seen[1] == cipher if cipher else "CHACHA20" not in seen[1] and "AES128" not in seen[1]
+
+
 def test_set_that_cannot_be_followed_says_so(make_pooler, certs):
     crt, key = certs.site("server", "localhost", "DNS:localhost,IP:127.0.0.1")
     p = make_pooler()

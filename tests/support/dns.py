@@ -8,9 +8,10 @@ import threading
 
 class NameServer:
     """PermissionError unless we may use port 53. names: {name: [IPv4 addresses]}; other names do not exist. asked: the names of the questions for addresses, in order.
-    serials: {zone: serial number}."""
+    serials: {zone: serial number}. services: {name of a SRV record: (host, port)}."""
 
-    def __init__(self, names, ttl=60):
+    def __init__(self, names, ttl=60, services=None):
+        self.services = services or {}
         self.names, self.ttl, self.asked, self.serials = names, ttl, [], {}
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.address = f"127.{random.randint(1, 250)}.{random.randint(1, 250)}.53"  # a resolv.conf knows no other port than 53
@@ -36,7 +37,7 @@ class NameServer:
             question = packet[12:pos + 5]
             kind, = struct.unpack_from("!H", packet, pos + 1)
             name = ".".join(labels).lower()
-            found = name in self.names or name in self.serials
+            found = name in self.names or name in self.serials or name in self.services
             addresses = self.names.get(name, []) if kind == 1 else []
             if kind == 1:
                 self.asked.append(name)
@@ -45,6 +46,10 @@ class NameServer:
             if kind == 6 and name in self.serials:  # SOA: two names, serial, refresh, retry, expire, minimum
                 data = b"\xc0\x0c\xc0\x0c" + struct.pack("!5I", self.serials[name], 60, 60, 60, 60)
                 answer, answers = b"\xc0\x0c" + struct.pack("!HHIH", 6, 1, self.ttl, len(data)) + data, 1
+            if kind == 33 and name in self.services:
+                host, port = self.services[name]
+                data = struct.pack("!HHH", 0, 0, port) + b"".join(bytes([len(part)]) + part.encode() for part in host.split(".")) + b"\0"
+                answer, answers = b"\xc0\x0c" + struct.pack("!HHIH", 33, 1, self.ttl, len(data)) + data, 1
             self.sock.sendto(packet[:2] + struct.pack("!HHHHH", 0x8180 if found else 0x8183, 1, answers, 0, 0) + question + answer, peer)
 
     def close(self):
