@@ -15,8 +15,6 @@
 #include "advisor/select/cover.h"
 #include "advisor/select/curve.h"
 #include "advisor/source/file.h"
-#include "advisor/source/source.h"
-#include "advisor/source/statements.h"
 #include "advisor/sql/schema.h"
 #include "advisor/text.h"
 #include "poolwise/fingerprint.h"
@@ -31,24 +29,6 @@ int adv_app_fail(int code, const char *why)
 {
     fprintf(stderr, "advisor: %s\n", why);
     return code;
-}
-
-int adv_app_read_sources(App *app)
-{
-    const char *note, *why;
-    for (size_t i = 0; i < app->options->logs.n; i++) {
-        if (adv_source_log(app->workload, app->options->logs.items[i], &note, &why))
-            return adv_app_fail(ADV_EXIT_INPUT, why);
-        if (note)
-            adv_report_note(&app->report, note);
-    }
-    for (size_t i = 0; i < app->options->sql_files.n; i++) {
-        if (adv_source_sql_file(app->workload, app->options->sql_files.items[i], &note, &why))
-            return adv_app_fail(ADV_EXIT_INPUT, why);
-        if (note)
-            adv_report_note(&app->report, note);
-    }
-    return ADV_EXIT_OK;
 }
 
 static int read_replicas(App *app)
@@ -79,6 +59,7 @@ static int read_file(App *app)
         return adv_app_fail(ADV_EXIT_INPUT, adv_arena_printf(app->arena, "%s: %s", path, why));
     if (note)
         adv_report_note(&app->report, note);
+    adv_app_pour(app);
     adv_workload_analyse(app->workload, app->catalog);
     adv_workload_add_fk_checks(app->workload, app->catalog);
     adv_report_note(&app->report, app->options->snapshot ? "no server was asked: schema and statistics are those of the snapshot, costs come from the "
@@ -96,12 +77,11 @@ int adv_app_read_database(App *app)
     if (adv_db_connect(app->arena, app->options->dsn, &app->db, &why))
         return adv_app_fail(ADV_EXIT_DATABASE, why);
     if (app->options->statements) {
-        const char *note;
-        if (adv_source_statements(app->workload, app->db, &note, &why))
-            return adv_app_fail(ADV_EXIT_DATABASE, why);
-        if (note)
-            adv_report_note(&app->report, note);
+        int code = adv_app_read_statements(app);
+        if (code)
+            return code;
     }
+    adv_app_pour(app);
     if (adv_load_schema(app->db, app->catalog, &why))
         return adv_app_fail(ADV_EXIT_DATABASE, why);
     adv_workload_analyse(app->workload, app->catalog);
@@ -359,6 +339,8 @@ void adv_app_close(App *app)
 {
     adv_hypopg_finish(app->hypopg);
     adv_db_close(app->db);
+    adv_gather_destroy(app->gather);
+    adv_filter_destroy(app->filter);
     adv_arena_destroy(app->arena);
 }
 
@@ -382,6 +364,8 @@ int adv_app_report(const AdvOptions *options)
     int code = adv_app_work(&app);
     if (!code)
         code = print(&app);
+    if (!code && adv_gather_interrupted(app.gather))
+        code = ADV_EXIT_INTERRUPTED;
     adv_app_close(&app);
     return code;
 }

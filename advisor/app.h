@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "advisor/arena.h"
+#include "advisor/source/filter.h"
 #include "poolwise/str.h"
 
 typedef enum AdvFormat { ADV_FORMAT_TEXT, ADV_FORMAT_JSON, ADV_FORMAT_SQL, ADV_FORMAT_SARIF, ADV_FORMAT_MARKDOWN, ADV_FORMAT_HTML, ADV_FORMAT_COUNT } AdvFormat;
@@ -14,7 +15,10 @@ typedef enum AdvFormat { ADV_FORMAT_TEXT, ADV_FORMAT_JSON, ADV_FORMAT_SQL, ADV_F
 typedef enum AdvLevel { ADV_LEVEL_NONE, ADV_LEVEL_NOTE, ADV_LEVEL_WARNING, ADV_LEVEL_ERROR, ADV_LEVEL_COUNT } AdvLevel;
 
 typedef struct AdvOptions {
-    PwStrList logs;
+    PwStrList logs; /* files, patterns, directories */
+    AdvFilterOptions filter;
+    unsigned jobs;  /* threads that read logs; 0: one a core */
+    const char *output; /* of collect and merge; NULL: standard output */
     PwStrList sql_files;
     PwStrList migrations; /* scripts that check looks at */
     PwStrList replica_dsns; /* servers whose index usage counts too */
@@ -45,7 +49,7 @@ enum {
     ADV_EXIT_INPUT = 3,    /* a log or script cannot be read, or holds nothing to advise on */
     ADV_EXIT_DATABASE = 4, /* the database cannot be reached or read */
     ADV_EXIT_INTERNAL = 70,
-    ADV_EXIT_INTERRUPTED = 130
+    ADV_EXIT_INTERRUPTED = 130 /* what was read until then is reported all the same */
 };
 
 /* Prints the report to stdout and problems to stderr; returns the exit code. */

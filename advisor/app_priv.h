@@ -6,12 +6,15 @@
 #include "advisor/app.h"
 #include "advisor/cost/hypopg.h"
 #include "advisor/report/findings.h"
+#include "advisor/source/gather.h"
 
 typedef struct App {
     const AdvOptions *options;
     AdvArena *arena;
     AdvDb *db; /* NULL with a snapshot */
     AdvCatalog *catalog;
+    AdvFilter *filter; /* NULL: nothing was read yet */
+    AdvGather *gather; /* of logs; NULL: the same */
     AdvWorkload *workload;
     AdvHypopg *hypopg; /* NULL: not used */
     AdvReport report;
@@ -27,6 +30,11 @@ int adv_app_fail(int code, const char *why);
 int adv_app_read_sources(App *app);
 int adv_app_read_database(App *app); /* or the snapshot; analyses the statements */
 void adv_app_advise(App *app);       /* costs, search, report */
+
+/* The steps of reading apart, for those that want no report. app_sources.c */
+int adv_app_read_logs(App *app);
+int adv_app_read_statements(App *app); /* of the database that the app is connected to */
+void adv_app_pour(App *app);           /* from what was read to the workload */
 
 /* All three. */
 int adv_app_work(App *app);

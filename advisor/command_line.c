@@ -11,7 +11,7 @@
 #define POOLWISE_VERSION "development"
 #endif
 
-enum { OPT_LOG = 1, OPT_SQL, OPT_STATEMENTS, OPT_VALUES, OPT_DSN, OPT_SNAPSHOT, OPT_SCHEMA, OPT_REDACT, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MAX_CALLS, OPT_TIME_LIMIT, OPT_CURVE, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_MIGRATION, OPT_FAIL_ON, OPT_SCRATCH_DSN, OPT_HELP, OPT_VERSION };
+enum { OPT_LOG = 1, OPT_SQL, OPT_STATEMENTS, OPT_VALUES, OPT_DSN, OPT_SNAPSHOT, OPT_SCHEMA, OPT_REDACT, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MAX_CALLS, OPT_TIME_LIMIT, OPT_CURVE, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_MIGRATION, OPT_FAIL_ON, OPT_SCRATCH_DSN, OPT_FROM, OPT_TO, OPT_DATABASE, OPT_USER, OPT_APPLICATION, OPT_MIN_CALLS, OPT_MIN_TIME, OPT_INCLUDE, OPT_EXCLUDE, OPT_PREFIX, OPT_JOBS, OPT_OUTPUT, OPT_HELP, OPT_VERSION };
 
 /* The commands that know an option, by name between blanks; "*": all. */
 typedef struct OptionRow {
@@ -19,15 +19,31 @@ typedef struct OptionRow {
     const char *commands;
 } OptionRow;
 
+#define READS_LOGS " report check verify collect "
+
 static const OptionRow rows[] = {
-    {{OPT_LOG, 0, "log", "FILE", "log of PostgreSQL (stderr, csv, json; - for standard input), CSV of pg_stat_statements, or query log of the pooler; may be repeated"}, " report check verify "},
+    {{OPT_LOG, 0, "log", "FILE", "log of PostgreSQL, query log of the pooler, CSV of pg_stat_statements or summary of collect, also compressed; a file, a pattern, a directory, or - for standard input; may be repeated"}, " report check verify collect "},
     {{OPT_SQL, 0, "sql", "FILE", "SQL script, - for standard input; \"-- weight: N\" before a statement: it runs N times"}, " report check verify "},
-    {{OPT_STATEMENTS, 0, "pg-stat-statements", NULL, "what the extension pg_stat_statements of the database holds"}, " report check verify "},
+    {{OPT_STATEMENTS, 0, "pg-stat-statements", NULL, "what the extension pg_stat_statements of the database holds"}, " report check verify collect "},
     {{OPT_DSN, 0, "dsn", "CONNINFO", "database to advise: libpq conninfo or URI; default: PGHOST, PGDATABASE, ..."}, " report explain check verify snapshot "},
+    {{OPT_DSN, 0, "dsn", "CONNINFO", "database of --pg-stat-statements: libpq conninfo or URI; default: PGHOST, PGDATABASE, ..."}, " collect "},
     {{OPT_SNAPSHOT, 0, "snapshot", "FILE", "what advisor snapshot wrote, instead of a database: nothing is asked"}, " report explain check "},
     {{OPT_SCHEMA, 0, "schema", "FILE", "what pg_dump --schema-only wrote, instead of a database; sizes are assumed"}, " report explain check "},
     {{OPT_REDACT, 0, "redact", NULL, "values in the statistics become numbers of their rank: none leaves the database"}, " snapshot "},
     {{OPT_REDACT, 0, "redact", NULL, "statements without their values (markdown, html: always, unless --values)"}, " report "},
+    {{OPT_REDACT, 0, "redact", NULL, "statements without their values"}, " collect merge "},
+    {{OPT_FROM, 0, "from", "TIME", "of logs, only what is not before: 2026-01-31, or \"2026-01-31 12:30\", as the log writes it"}, READS_LOGS},
+    {{OPT_TO, 0, "to", "TIME", "of logs, only what is not after"}, READS_LOGS},
+    {{OPT_DATABASE, 0, "database", "NAME", "of logs, only this database; may be repeated"}, READS_LOGS},
+    {{OPT_USER, 0, "user", "NAME", "of logs, only this user; may be repeated"}, READS_LOGS},
+    {{OPT_APPLICATION, 0, "application", "NAME", "of logs, only this application_name; may be repeated"}, READS_LOGS},
+    {{OPT_MIN_CALLS, 0, "min-calls", "N", "only statements that ran so often"}, " report check verify "},
+    {{OPT_MIN_TIME, 0, "min-time", "MS", "only statements that took so many milliseconds together"}, " report check verify "},
+    {{OPT_INCLUDE, 0, "include", "REGEX", "only statements that match this extended regular expression; may be repeated"}, " report check verify "},
+    {{OPT_EXCLUDE, 0, "exclude", "REGEX", "no statements that match it; may be repeated"}, " report check verify "},
+    {{OPT_PREFIX, 0, "log-line-prefix", "PREFIX", "log_line_prefix of the server; without it, it is guessed"}, READS_LOGS},
+    {{OPT_JOBS, 0, "jobs", "N", "threads that read logs; default: one a core"}, READS_LOGS},
+    {{OPT_OUTPUT, 'o', "output", "FILE", "write to this file instead of standard output"}, " collect merge "},
     {{OPT_VALUES, 0, "values", NULL, "keep the values of statements in markdown and html"}, " report "},
     {{OPT_REPLICA_DSN, 0, "replica-dsn", "CONNINFO", "the same database on another server: scans there count as usage too; may be repeated"}, " report "},
     {{OPT_FORMAT, 0, "format", "FORMAT", "text (default), json, sql, markdown or html (one file, no network)"}, " report "},
@@ -103,6 +119,65 @@ static PwErr set_fail_on(AdvOptions *o, const char *value, char *why, size_t why
         }
     snprintf(why, why_size, "must be none, note, warning or error");
     return PW_ERR_RANGE;
+}
+
+static PwErr set_number(double *ret, const char *value, char *why, size_t why_size)
+{
+    char *end;
+    *ret = strtod(value, &end);
+    if (*value && !*end && *ret >= 0 && *ret < 1e15)
+        return PW_OK;
+    snprintf(why, why_size, "must be a number of 0 or more");
+    return PW_ERR_RANGE;
+}
+
+static PwErr add_to(PwStrList *list, const char *value)
+{
+    pw_str_list_add(list, value, strlen(value));
+    return PW_OK;
+}
+
+/* The options that choose among what ran. */
+static PwErr on_filter(AdvOptions *o, int id, const char *value, char *why, size_t why_size)
+{
+    double jobs;
+    switch (id) {
+    case OPT_FROM:
+        o->filter.from = value;
+        return PW_OK;
+    case OPT_TO:
+        o->filter.to = value;
+        return PW_OK;
+    case OPT_DATABASE:
+        return add_to(&o->filter.databases, value);
+    case OPT_USER:
+        return add_to(&o->filter.users, value);
+    case OPT_APPLICATION:
+        return add_to(&o->filter.applications, value);
+    case OPT_MIN_CALLS:
+        return set_number(&o->filter.min_calls, value, why, why_size);
+    case OPT_MIN_TIME:
+        return set_number(&o->filter.min_ms, value, why, why_size);
+    case OPT_INCLUDE:
+        return add_to(&o->filter.include, value);
+    case OPT_EXCLUDE:
+        return add_to(&o->filter.exclude, value);
+    case OPT_PREFIX:
+        o->filter.prefix = value;
+        return PW_OK;
+    case OPT_JOBS:
+        if (set_number(&jobs, value, why, why_size) == PW_OK && jobs >= 1 && jobs <= 1024) {
+            o->jobs = (unsigned)jobs;
+            return PW_OK;
+        }
+        snprintf(why, why_size, "must be a whole number from 1 to 1024");
+        return PW_ERR_RANGE;
+    case OPT_OUTPUT:
+        o->output = value;
+        return PW_OK;
+    default:
+        return PW_ERR_UNKNOWN_KEY;
+    }
 }
 
 static PwErr on_option(void *arg, int id, const char *value, char *why, size_t why_size)
@@ -194,7 +269,7 @@ static PwErr on_option(void *arg, int id, const char *value, char *why, size_t w
         line->version = true;
         return PW_OK;
     default:
-        return PW_ERR_UNKNOWN_KEY;
+        return on_filter(o, id, value, why, why_size);
     }
 }
 
@@ -281,5 +356,10 @@ int adv_command_line_run(const AdvCommand *commands, size_t n_commands, int argc
     pw_str_list_finish(&line.options.sql_files);
     pw_str_list_finish(&line.options.replica_dsns);
     pw_str_list_finish(&line.options.migrations);
+    pw_str_list_finish(&line.options.filter.databases);
+    pw_str_list_finish(&line.options.filter.users);
+    pw_str_list_finish(&line.options.filter.applications);
+    pw_str_list_finish(&line.options.filter.include);
+    pw_str_list_finish(&line.options.filter.exclude);
     return code;
 }

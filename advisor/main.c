@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* main.c - the commands of the advisor. */
 #include <stdio.h>
+#include <string.h>
 
 #include "advisor/command/command.h"
 #include "advisor/command_line.h"
@@ -21,13 +22,15 @@ static int one_place(const AdvOptions *o)
     return ADV_EXIT_OK;
 }
 
+static void add_logs(AdvOptions *o, int n_operands, char **operands)
+{
+    for (int i = 0; i < n_operands; i++)
+        pw_str_list_add(&o->logs, operands[i], strlen(operands[i]));
+}
+
 static int run_report(AdvCommandLine *line, int n_operands, char **operands)
 {
-    if (n_operands > 0) {
-        char why[256];
-        snprintf(why, sizeof(why), "\"%.200s\" is not an option; give files with --log or --sql", operands[0]);
-        return adv_usage_error(why);
-    }
+    add_logs(&line->options, n_operands, operands); /* --log *.log gives the others as words of their own */
     if (!has_statements(&line->options))
         return adv_usage_error("no workload: give a log with --log, a script with --sql, or --pg-stat-statements");
     int code = one_place(&line->options);
@@ -67,6 +70,25 @@ static int run_check(AdvCommandLine *line, int n_operands, char **operands)
         return adv_usage_error("nothing to check: give statements with --sql or --log, or a migration with --migration");
     code = one_place(o);
     return code ? code : adv_command_check(o);
+}
+
+static int run_collect(AdvCommandLine *line, int n_operands, char **operands)
+{
+    AdvOptions *o = &line->options;
+    add_logs(o, n_operands, operands);
+    if (o->logs.n == 0 && !o->statements)
+        return adv_usage_error("nothing to collect: give a log with --log, or --pg-stat-statements");
+    if (*o->dsn && !o->statements)
+        return adv_usage_error("--dsn is the database of --pg-stat-statements: give both or none");
+    return adv_command_collect(o);
+}
+
+static int run_merge(AdvCommandLine *line, int n_operands, char **operands)
+{
+    if (n_operands == 0)
+        return adv_usage_error("give summaries that advisor collect wrote: advisor merge a.summary b.summary");
+    add_logs(&line->options, n_operands, operands);
+    return adv_command_collect(&line->options);
 }
 
 static int run_diff(AdvCommandLine *line, int n_operands, char **operands)
@@ -155,6 +177,26 @@ static const AdvCommand commands[] = {
                "read, 70 internal error, 130 interrupted (what was built is dropped).\n",
      .formats = "text or json",
      .run = run_verify},
+    {.name = "collect",
+     .usage = "[--log FILE]... [--pg-stat-statements] [OPTION]...",
+     .summary = "Writes a summary of what ran, small enough to be kept and sent, for report and merge.",
+     .epilog = "Examples:\n"
+               "  advisor collect --log /var/log/postgresql --output db1.summary\n"
+               "  advisor collect --log 'postgresql-*.log.gz' --from \"2026-01-31 09:00\" --to \"2026-01-31 17:00\" > day.summary\n"
+               "  advisor report --log db1.summary --log db2.summary --dsn dbname=shop\n"
+               "\n"
+               "Exit status: 0 written, 2 wrong options, 3 a log cannot be read, 4 the database cannot be reached or read, 70 internal\n"
+               "error, 130 interrupted (what was read until then is written).\n",
+     .run = run_collect},
+    {.name = "merge",
+     .usage = "[OPTION]... FILE...",
+     .summary = "Adds up summaries of advisor collect; the report of the result is that of all the logs read together.",
+     .epilog = "Examples:\n"
+               "  advisor merge db1.summary db2.summary --output fleet.summary\n"
+               "  advisor merge monday.summary tuesday.summary | advisor report --log - --dsn dbname=shop\n"
+               "\n"
+               "Exit status: 0 written, 2 wrong options, 3 a file cannot be read, 70 internal error.\n",
+     .run = run_merge},
     {.name = "diff",
      .usage = "[OPTION]... OLD.json NEW.json",
      .summary = "Tells what changed between two reports in JSON: findings that are new, gone, or worth more or less.",

@@ -13,6 +13,18 @@ AdvWorkload *adv_workload_create(AdvArena *arena)
     return workload;
 }
 
+AdvQuery *adv_workload_append(AdvWorkload *w, const char *text, const char *origin, uint64_t group)
+{
+    AdvQuery *q = ADV_NEW(w->arena, AdvQuery);
+    q->text = adv_arena_strdup(w->arena, text);
+    q->origin = adv_arena_strdup(w->arena, origin);
+    q->group = group;
+    q->rows_per_call = -1;
+    ADV_ROOM(w->arena, w->queries, w->n_queries);
+    w->queries[w->n_queries++] = q;
+    return q;
+}
+
 AdvQuery *adv_workload_add(AdvWorkload *w, const char *text, const char *origin, uint64_t group, double calls)
 {
     int samples = 0;
@@ -33,14 +45,8 @@ AdvQuery *adv_workload_add(AdvWorkload *w, const char *text, const char *origin,
         lightest->calls += calls;
         return lightest;
     }
-    AdvQuery *q = ADV_NEW(w->arena, AdvQuery);
-    q->text = adv_arena_strdup(w->arena, text);
-    q->origin = adv_arena_strdup(w->arena, origin);
-    q->group = group;
+    AdvQuery *q = adv_workload_append(w, text, origin, group);
     q->calls = calls;
-    q->rows_per_call = -1;
-    ADV_ROOM(w->arena, w->queries, w->n_queries);
-    w->queries[w->n_queries++] = q;
     return q;
 }
 

@@ -32,7 +32,6 @@ typedef struct AdvWorkload {
     AdvArena *arena;
     int n_queries;
     AdvQuery **queries;
-    int n_sources;
     double statements;    /* read, before grouping */
     double unparsed;      /* distinct texts that the parser does not know */
     double unparsed_calls, unparsed_ms;
@@ -48,6 +47,9 @@ AdvWorkload *adv_workload_create(AdvArena *arena);
 /* Adds a statement, or its calls to an equal one. Of one shape (group) at most a few texts with different
  * literals are kept; the calls of more of them are shared out. Returns the query that got the calls. */
 AdvQuery *adv_workload_add(AdvWorkload *workload, const char *text, const char *origin, uint64_t group, double calls);
+
+/* Adds a statement that is known to be none of those that are there. Its calls are the caller's. */
+AdvQuery *adv_workload_append(AdvWorkload *workload, const char *text, const char *origin, uint64_t group);
 
 /* Parses all statements and fills facts; those that are no SELECT, INSERT, UPDATE or DELETE are dropped. */
 void adv_workload_analyse(AdvWorkload *workload, AdvCatalog *catalog);

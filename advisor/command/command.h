@@ -19,4 +19,7 @@ int adv_command_diff(const AdvOptions *options, const char *old_path, const char
 /* Builds and drops indexes on the scratch database. */
 int adv_command_verify(const AdvOptions *options);
 
+/* Writes a summary of what ran; merge is the same for files that are summaries already. */
+int adv_command_collect(const AdvOptions *options);
+
 #endif

@@ -40,6 +40,5 @@ PwErr adv_source_sql_file(AdvWorkload *workload, const char *path, const char **
     free(text);
     if (workload->statements - before < 1)
         *ret_note = adv_arena_printf(workload->arena, "%s holds no statement", path);
-    workload->n_sources++;
     return PW_OK;
 }

@@ -22,7 +22,7 @@ def test_help_and_version(advisor):
 
 @pytest.mark.parametrize("args, text", [
     ([], "say what to do"), (["repot"], 'unknown command "repot"'), (["report"], "no workload"),
-    (["report", "x.sql"], '"x.sql" is not an option'), (["report", "--budget", "lots", "--sql", "x"], "500MB"),
+    (["snapshot", "x.sql"], '"x.sql" is not an option'), (["report", "--budget", "lots", "--sql", "x"], "500MB"),
     (["report", "--format", "yaml", "--sql", "x"], "text, json or sql"), (["report", "--max-indexes", "0", "--sql", "x"], "above 0"),
     (["report", "--min-gain", "101", "--sql", "x"], "0 to 100"), (["report", "--bugdet", "1"], "--bugdet"),
 ])

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: ISC */
+/* app_sources.c - the first step: what ran, from wherever the user says. */
+#include "advisor/app_priv.h"
+
+#include <stdlib.h>
+
+#include "advisor/source/pour.h"
+#include "advisor/source/source.h"
+#include "advisor/source/statements.h"
+
+static void on_note(void *arg, const char *note)
+{
+    App *app = arg;
+    adv_report_note(&app->report, adv_arena_strdup(app->arena, note));
+}
+
+/* Takes over a message that is on the heap. */
+static int fail_with(App *app, int code, char *why)
+{
+    const char *own = adv_arena_strdup(app->arena, why);
+    free(why);
+    return adv_app_fail(code, own);
+}
+
+int adv_app_read_logs(App *app)
+{
+    AdvFiles files;
+    char *why;
+    if (adv_filter_create(&app->options->filter, &app->filter, &why))
+        return fail_with(app, ADV_EXIT_USAGE, why);
+    app->gather = adv_gather_create(app->filter, app->options->jobs, true);
+    if (adv_files_expand(&app->options->logs, &files, &why))
+        return fail_with(app, ADV_EXIT_INPUT, why);
+    PwErr err = adv_gather_files(app->gather, &files, on_note, app, &why);
+    adv_files_finish(&files);
+    return err ? fail_with(app, ADV_EXIT_INPUT, why) : ADV_EXIT_OK;
+}
+
+int adv_app_read_sources(App *app)
+{
+    const char *note, *why;
+    int code = adv_app_read_logs(app);
+    for (size_t i = 0; !code && i < app->options->sql_files.n; i++) {
+        if (adv_source_sql_file(app->workload, app->options->sql_files.items[i], &note, &why))
+            return adv_app_fail(ADV_EXIT_INPUT, why);
+        if (note)
+            adv_report_note(&app->report, note);
+    }
+    return code;
+}
+
+int adv_app_read_statements(App *app)
+{
+    const char *note, *why;
+    if (adv_source_statements(adv_gather_tally(app->gather), app->arena, app->db, &note, &why))
+        return adv_app_fail(ADV_EXIT_DATABASE, why);
+    if (note)
+        adv_report_note(&app->report, note);
+    return ADV_EXIT_OK;
+}
+
+void adv_app_pour(App *app)
+{
+    if (app->gather)
+        adv_pour(app->workload, adv_gather_tally(app->gather), app->filter, on_note, app);
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: ISC */
+/* The words are those of PostgreSQL's message catalogs; a test compares them with the catalogs that are installed. */
+#include "advisor/source/words.h"
+
+#include <ctype.h>
+
+#include "poolwise/err.h"
+
+#define PREFIX_MAX 400 /* a severity further to the right belongs to a message */
+
+typedef struct Word {
+    const char *text;
+    AdvPart part;
+} Word;
+
+static const Word words[] = {
+    {"LOG", ADV_PART_LOG}, {"DETAIL", ADV_PART_DETAIL}, {"STATEMENT", ADV_PART_STATEMENT}, {"ERROR", ADV_PART_ERROR}, {"FATAL", ADV_PART_ERROR},
+    {"PANIC", ADV_PART_ERROR}, {"WARNING", ADV_PART_MESSAGE}, {"NOTICE", ADV_PART_MESSAGE}, {"INFO", ADV_PART_MESSAGE}, {"DEBUG", ADV_PART_MESSAGE},
+    {"DEBUG1", ADV_PART_MESSAGE}, {"DEBUG2", ADV_PART_MESSAGE}, {"DEBUG3", ADV_PART_MESSAGE}, {"DEBUG4", ADV_PART_MESSAGE}, {"DEBUG5", ADV_PART_MESSAGE},
+    {"HINT", ADV_PART_OTHER}, {"CONTEXT", ADV_PART_OTHER}, {"QUERY", ADV_PART_OTHER}, {"LOCATION", ADV_PART_OTHER}, {"BACKTRACE", ADV_PART_OTHER},
+    /* German */
+    {"FEHLER", ADV_PART_ERROR}, {"PANIK", ADV_PART_ERROR}, {"WARNUNG", ADV_PART_MESSAGE}, {"HINWEIS", ADV_PART_MESSAGE}, {"ANWEISUNG", ADV_PART_STATEMENT},
+    {"TIPP", ADV_PART_OTHER}, {"ANFRAGE", ADV_PART_OTHER}, {"ZUSAMMENHANG", ADV_PART_OTHER},
+    /* Spanish */
+    {"DETALLE", ADV_PART_DETAIL}, {"SENTENCIA", ADV_PART_STATEMENT}, {"CONSULTA", ADV_PART_OTHER}, {"CONTEXTO", ADV_PART_OTHER},
+    /* French: a blank stands in front of some of its colons */
+    {"ERREUR", ADV_PART_ERROR}, {"ATTENTION", ADV_PART_MESSAGE}, {"DÉTAIL", ADV_PART_DETAIL}, {"INSTRUCTION ", ADV_PART_STATEMENT},
+    {"ASTUCE ", ADV_PART_OTHER}, {"REQUÊTE ", ADV_PART_OTHER}, {"CONTEXTE ", ADV_PART_OTHER}, {"PILE D'APPEL ", ADV_PART_OTHER},
+    /* Italian */
+    {"ERRORE", ADV_PART_ERROR}, {"FATALE", ADV_PART_ERROR}, {"PANICO", ADV_PART_ERROR}, {"ATTENZIONE", ADV_PART_MESSAGE}, {"NOTIFICA", ADV_PART_MESSAGE},
+    {"DETTAGLI", ADV_PART_DETAIL}, {"ISTRUZIONE", ADV_PART_STATEMENT}, {"SUGGERIMENTO", ADV_PART_OTHER}, {"CONTESTO", ADV_PART_OTHER},
+    /* Japanese */
+    {"詳細", ADV_PART_DETAIL}, {"文", ADV_PART_STATEMENT}, {"ヒント", ADV_PART_OTHER}, {"問い合わせ", ADV_PART_OTHER}, {"文脈", ADV_PART_OTHER},
+    {"バックトレース", ADV_PART_OTHER},
+    /* Georgian */
+    {"ჟურნალი", ADV_PART_LOG}, {"შეცდომა", ADV_PART_ERROR}, {"ფატალური", ADV_PART_ERROR}, {"პანიკა", ADV_PART_ERROR}, {"გაფრთხილება", ADV_PART_MESSAGE},
+    {"ინფორმაცია", ADV_PART_MESSAGE}, {"გამართვა", ADV_PART_MESSAGE}, {"დეტალები", ADV_PART_DETAIL}, {"ოპერატორი", ADV_PART_STATEMENT},
+    {"მინიშნება", ADV_PART_OTHER}, {"მოთხოვნა", ADV_PART_OTHER}, {"კონტექსტი", ADV_PART_OTHER}, {"სტეკი", ADV_PART_OTHER},
+    /* Korean */
+    {"로그", ADV_PART_LOG}, {"오류", ADV_PART_ERROR}, {"치명적오류", ADV_PART_ERROR}, {"손상", ADV_PART_ERROR}, {"경고", ADV_PART_MESSAGE},
+    {"알림", ADV_PART_MESSAGE}, {"정보", ADV_PART_MESSAGE}, {"디버그", ADV_PART_MESSAGE}, {"상세정보", ADV_PART_DETAIL}, {"명령 구문", ADV_PART_STATEMENT},
+    {"힌트", ADV_PART_OTHER}, {"쿼리", ADV_PART_OTHER}, {"내용", ADV_PART_OTHER}, {"역추적", ADV_PART_OTHER},
+    /* Russian */
+    {"СООБЩЕНИЕ", ADV_PART_LOG}, {"ОШИБКА", ADV_PART_ERROR}, {"ВАЖНО", ADV_PART_ERROR}, {"ПАНИКА", ADV_PART_ERROR}, {"ПРЕДУПРЕЖДЕНИЕ", ADV_PART_MESSAGE},
+    {"ЗАМЕЧАНИЕ", ADV_PART_MESSAGE}, {"ИНФОРМАЦИЯ", ADV_PART_MESSAGE}, {"ОТЛАДКА", ADV_PART_MESSAGE}, {"ПОДРОБНОСТИ", ADV_PART_DETAIL},
+    {"ОПЕРАТОР", ADV_PART_STATEMENT}, {"ПОДСКАЗКА", ADV_PART_OTHER}, {"ЗАПРОС", ADV_PART_OTHER}, {"КОНТЕКСТ", ADV_PART_OTHER}, {"СТЕК", ADV_PART_OTHER},
+    /* Swedish */
+    {"LOGG", ADV_PART_LOG}, {"FEL", ADV_PART_ERROR}, {"FATALT", ADV_PART_ERROR}, {"VARNING", ADV_PART_MESSAGE}, {"NOTIS", ADV_PART_MESSAGE},
+    {"DETALJ", ADV_PART_DETAIL}, {"SATS", ADV_PART_STATEMENT}, {"TIPS", ADV_PART_OTHER}, {"FRÅGA", ADV_PART_OTHER}, {"KONTEXT", ADV_PART_OTHER},
+    /* Ukrainian */
+    {"ЗАПИСУВАННЯ", ADV_PART_LOG}, {"ПОМИЛКА", ADV_PART_ERROR}, {"ФАТАЛЬНО", ADV_PART_ERROR}, {"ПАНІКА", ADV_PART_ERROR}, {"ПОПЕРЕДЖЕННЯ", ADV_PART_MESSAGE},
+    {"ПОВІДОМЛЕННЯ", ADV_PART_MESSAGE}, {"ІНФОРМАЦІЯ", ADV_PART_MESSAGE}, {"НАЛАГОДЖЕННЯ", ADV_PART_MESSAGE}, {"ВІДОМОСТІ", ADV_PART_DETAIL},
+    {"ІНСТРУКЦІЯ", ADV_PART_STATEMENT}, {"УКАЗІВКА", ADV_PART_OTHER}, {"ЗАПИТ", ADV_PART_OTHER}, {"ВІДСТЕЖУВАТИ", ADV_PART_OTHER},
+    /* Chinese */
+    {"日志", ADV_PART_LOG}, {"错误", ADV_PART_ERROR}, {"致命错误", ADV_PART_ERROR}, {"比致命错误还过分的错误", ADV_PART_ERROR}, {"警告", ADV_PART_MESSAGE},
+    {"注意", ADV_PART_MESSAGE}, {"信息", ADV_PART_MESSAGE}, {"调试", ADV_PART_MESSAGE}, {"详细信息", ADV_PART_DETAIL}, {"语句", ADV_PART_STATEMENT},
+    {"提示", ADV_PART_OTHER}, {"查询", ADV_PART_OTHER}, {"上下文", ADV_PART_OTHER},
+};
+
+/* How a language puts its messages, as pieces between their values. */
+typedef struct Language {
+    const char *duration, *duration_alone, *ms; /* "duration: ", " ms" */
+    const char *with_duration, *alone;          /* "statement: " behind a duration and without one */
+    const char *execute, *fetch;                /* the fetch of more rows is the same execution once more */
+    const char *parameters;
+} Language;
+
+static const Language languages[] = {
+    {"duration: ", "duration: ", " ms", "statement: ", "statement: ", "execute ", "execute fetch from ", "parameters: "},
+    {"Dauer: ", "Dauer: ", " ms", "Anweisung: ", "Anweisung: ", "Ausführen ", "Ausführen Fetch von ", "Parameter: "},
+    {"duración: ", "duración: ", " ms", "sentencia: ", "sentencia: ", "ejecutar ", "ejecutar fetch desde ", "parámetros: "},
+    {"durée : ", "durée : ", " ms", "instruction : ", "instruction : ", "exécute ", "exécute fetch à partir de ", "paramètres : "},
+    {"durata: ", "durata: ", " ms", "istruzione: ", "istruzione: ", "esecuzione di ", "esecuzione di fetch da ", "parametri: "},
+    {"期間: ", "期間: ", " ミリ秒", "文: ", "文: ", "実行 ", "取り出し実行 ", "パラメータ: "},
+    {"ხანგრძლივობა: ", "ხანგრძლივობა: ", " მწმ", "გამოსახულება: ", "ოპერატორი: ", "გაშვება ", "execute fetch from ", "პარამეტრები: "},
+    {"실행시간: ", "수행시간: ", " ms", "명령 구문: ", "명령 구문: ", "쿼리실행 ", "자료뽑기 ", "매개 변수: "},
+    {"продолжительность: ", "продолжительность: ", " мс", "оператор: ", "оператор: ", "выполнение ", "выборка из ", "параметры: "},
+    {"varaktighet: ", "varaktighet ", " ms", "sats: ", "sats: ", "kör ", "kör hämtning från ", "parametrar: "},
+    {"тривалість: ", "тривалість: ", " мс", "оператор: ", "оператор: ", "виконувати ", "виконати витягнення з ", "параметри: "},
+    {"执行时间: ", "执行时间: ", " ms", "语句: ", "语句: ", "执行", "执行FETCH操作", "参数: "},
+};
+
+static bool is_word(const char *end, size_t room, const Word *word)
+{
+    size_t n = strlen(word->text);
+    return room >= n && end[-1] == word->text[n - 1] && memcmp(end - n, word->text, n) == 0 &&
+           (room == n || !(isalnum((unsigned char)end[-(ptrdiff_t)n - 1]) || (unsigned char)end[-(ptrdiff_t)n - 1] >= 0x80));
+}
+
+AdvPart adv_find_part(const char *line, size_t len, size_t *ret_label, size_t *ret_at)
+{
+    size_t limit = len < PREFIX_MAX ? len : PREFIX_MAX;
+    for (const char *p = line; (p = memchr(p, ':', limit - (size_t)(p - line))); p++) {
+        size_t colon = (size_t)(p - line);
+        if (colon + 2 >= len || p[1] != ' ' || p[2] != ' ')
+            continue;
+        for (size_t i = 0; i < PW_ARRAY_LEN(words); i++)
+            if (is_word(p, colon, &words[i])) {
+                *ret_label = colon - strlen(words[i].text);
+                *ret_at = colon + 3;
+                return words[i].part;
+            }
+    }
+    return ADV_PART_NONE;
+}
+
+AdvPart adv_severity(AdvSlice word)
+{
+    for (size_t i = 0; i < PW_ARRAY_LEN(words); i++)
+        if (words[i].part <= ADV_PART_MESSAGE && adv_slice_is(word, words[i].text))
+            return words[i].part;
+    return ADV_PART_MESSAGE;
+}
+
+static bool skip(AdvSlice *s, const char *text)
+{
+    size_t n = strlen(text);
+    if (!adv_slice_begins(*s, text, n))
+        return false;
+    *s = adv_slice_from(*s, n);
+    return true;
+}
+
+/* "12.345", "12,345", "12": thousandths. */
+static bool read_thousandths(AdvSlice *s, unsigned long long *ret)
+{
+    unsigned long long value = 0;
+    size_t i = 0, digits = 0;
+    while (i < s->n && i < 15 && s->p[i] >= '0' && s->p[i] <= '9')
+        value = 10 * value + (unsigned)(s->p[i++] - '0');
+    if (i == 0)
+        return false;
+    if (i < s->n && (s->p[i] == '.' || s->p[i] == ','))
+        for (i++; i < s->n && s->p[i] >= '0' && s->p[i] <= '9'; i++)
+            if (digits++ < 3)
+                value = 10 * value + (unsigned)(s->p[i] - '0');
+    for (; digits < 3; digits++)
+        value *= 10;
+    *s = adv_slice_from(*s, i);
+    *ret = value;
+    return true;
+}
+
+/* "execute S_1: SELECT ...", "execute <unnamed>/C_2: ...": the text. */
+static bool after_execute(AdvSlice rest, const Language *l, AdvSlice *ret_text)
+{
+    AdvSlice fetch = rest;
+    if (skip(&fetch, l->fetch) || !skip(&rest, l->execute))
+        return false;
+    const char *colon = memmem(rest.p, rest.n, ": ", 2);
+    if (!colon)
+        return false;
+    *ret_text = adv_slice_from(rest, (size_t)(colon - rest.p) + 2);
+    return true;
+}
+
+static AdvTelling after_duration(AdvSlice rest, const Language *l, unsigned long long us)
+{
+    AdvTelling t = {.timed = true, .us = us};
+    size_t i = 0;
+    while (i < rest.n && (rest.p[i] == ' ' || rest.p[i] == ','))
+        i++;
+    rest = adv_slice_from(rest, i);
+    t.text = rest;
+    if (rest.n == 0)
+        t.what = ADV_TOLD_DURATION;
+    else if (skip(&t.text, l->with_duration) || after_execute(rest, l, &t.text))
+        t.what = ADV_TOLD_STATEMENT;
+    else if (skip(&t.text, "plan:"))
+        t.what = ADV_TOLD_PLAN;
+    return t;
+}
+
+static bool tell_in(const Language *l, AdvSlice message, AdvTelling *ret)
+{
+    AdvSlice rest = message;
+    unsigned long long us;
+    *ret = (AdvTelling){.what = ADV_TOLD_STATEMENT};
+    if (skip(&rest, l->duration) || skip(&rest, l->duration_alone)) {
+        if (read_thousandths(&rest, &us) && skip(&rest, l->ms))
+            *ret = after_duration(rest, l, us);
+        else
+            ret->what = ADV_TOLD_NOTHING;
+        return true;
+    }
+    ret->text = message;
+    return skip(&ret->text, l->alone) || after_execute(message, l, &ret->text);
+}
+
+/* In English alone: these are told for the reader's sake, nothing is counted wrong without them. */
+static AdvTelling tell_other(AdvSlice message)
+{
+    static const char temp[] = "temporary file: path ", size[] = ", size ";
+    AdvTelling t = {.what = ADV_TOLD_NOTHING};
+    if (adv_slice_begins(message, temp, strlen(temp))) {
+        const char *at = memmem(message.p, message.n, size, strlen(size));
+        for (const char *p = at ? at + strlen(size) : message.p + message.n; p < message.p + message.n && *p >= '0' && *p <= '9' && t.bytes < UINT64_C(1000000000000000); p++)
+            t.bytes = 10 * t.bytes + (unsigned)(*p - '0');
+        t.what = at ? ADV_TOLD_TEMP_FILE : ADV_TOLD_NOTHING;
+    } else if (adv_slice_begins(message, "process ", 8) && memmem(message.p, message.n, " still waiting for ", 19)) {
+        t.what = ADV_TOLD_LOCK_WAIT;
+    }
+    return t;
+}
+
+AdvTelling adv_tell(AdvSlice message)
+{
+    AdvTelling t;
+    for (size_t i = 0; i < PW_ARRAY_LEN(languages); i++)
+        if (tell_in(&languages[i], message, &t))
+            return t;
+    return tell_other(message);
+}
+
+AdvSlice adv_parameters(AdvSlice detail)
+{
+    for (size_t i = 0; i < PW_ARRAY_LEN(languages); i++) {
+        AdvSlice values = detail;
+        if (skip(&values, languages[i].parameters))
+            return values;
+    }
+    return skip(&detail, "Parameters: ") ? detail : (AdvSlice){0}; /* from PostgreSQL 16 on */
+}

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: ISC
+"""Logs as files: compressed, many, large, filtered, interrupted; and their summaries. No database: advisor collect tells what was read."""
+import gzip
+import importlib.util
+import itertools
+import json
+import lzma
+import os
+import pty
+import random
+import re
+import signal
+import subprocess
+
+import pytest
+from conftest import ROOT, SANITIZERS, advisor_binary
+
+from support.util import wait_until
+
+spec = importlib.util.spec_from_file_location("logs", ROOT / "tests/perf/logs.py")
+logs = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(logs)
+WRITERS = {"stderr": logs.as_stderr, "csv": logs.as_csv, "json": logs.as_json}
+
+
+def events(n):
+    return list(itertools.islice(iter(logs.Events()), n))
+
+
+def head(summary):
+    return json.loads(summary.split("\n", 1)[0])
+
+
+@pytest.fixture
+def collect(advisor):
+    def run(*args, **kwargs):
+        done = advisor("collect", *[str(a) for a in args], **kwargs)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+    return run
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """Some megabytes of each form, so that it is read in several blocks; the same executions in all."""
+    folder = tmp_path_factory.mktemp("large")
+    own = events(12000)
+    for form, write in WRITERS.items():
+        (folder / form).write_text("".join(write(e) for e in own), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_any_number_of_threads_reads_the_same(large, collect, form):
+    one = collect("--log", large / form, "--jobs", 1)
+    counts = head(one)
+    assert counts["statements"] == sum(e[2] != "e" for e in events(12000)) and counts["errors"] == sum(e[2] == "e" for e in events(12000))
+    assert counts["us"] == sum(round(float(e[5]) * 1000) for e in events(12000) if e[2] != "e")
+    assert collect("--log", large / form, "--jobs", 5) == one
+    assert (large / form).stat().st_size > 3 * 1024 * 1024, "it must have several blocks"
+
+
+def test_all_forms_tell_the_same(large, collect):
+    shapes = {form: collect("--log", large / form).split("\n", 1)[1] for form in WRITERS}
+    assert shapes["stderr"] == shapes["csv"] == shapes["json"]
+
+
+def test_a_time_of_its_own_across_blocks(tmp_path, collect):
+    """log_statement and log_duration write two lines, here a megabyte apart."""
+    path = tmp_path / "x.log"
+    filler = "2026-01-02 03:04:05.000 UTC [9] LOG:  duration: 0.001 ms  statement: SELECT 'filler'\n"
+    text = "2026-01-02 03:04:05.000 UTC [7] LOG:  statement: SELECT 1 FROM t\n" + filler * 30000 + "2026-01-02 03:04:05.000 UTC [7] LOG:  duration: 5.000 ms\n"
+    path.write_text(text + filler * 30000)
+    for jobs in (1, 4):
+        by = {s["samples"][0]["text"]: s for s in map(json.loads, collect("--log", path, "--jobs", jobs).splitlines()[1:])}
+        assert by["SELECT 1 FROM t"]["us"] == 5000 and by["SELECT 1 FROM t"]["calls"] == 1
+
+
+def test_compressed(large, collect, tmp_path):
+    plain = collect("--log", large / "stderr")
+    data = (large / "stderr").read_bytes()
+    half = len(data) // 2
+    (tmp_path / "a.gz").write_bytes(gzip.compress(data[:half], 1) + gzip.compress(data[half:], 1))
+    (tmp_path / "b.xz").write_bytes(lzma.compress(data[:half], preset=0) + lzma.compress(data[half:], preset=0))
+    (tmp_path / "c.zst").write_bytes(b"".join(subprocess.run(["zstd", "-q", "-c"], input=d, capture_output=True, check=True).stdout for d in (data[:half], data[half:])))
+    for name in ("a.gz", "b.xz", "c.zst"):
+        assert collect("--log", tmp_path / name) == plain, name
+        done = subprocess.run([advisor_binary(), "collect", "--log", "-"], input=(tmp_path / name).read_bytes(), capture_output=True, check=True)
+        assert done.stdout.decode() == plain, "standard input is told apart too"
+
+
+@pytest.mark.parametrize("name, pack", [("a.gz", lambda d: gzip.compress(d, 1)), ("b.xz", lambda d: lzma.compress(d, preset=0)),
+                                        ("c.zst", lambda d: subprocess.run(["zstd", "-q", "-c"], input=d, capture_output=True, check=True).stdout)])
+def test_compressed_and_torn(large, advisor, tmp_path, name, pack):
+    packed = pack((large / "stderr").read_bytes())
+    (tmp_path / name).write_bytes(packed[:len(packed) * 3 // 4])
+    done = advisor("collect", "--log", str(tmp_path / name))
+    assert done.returncode == 0 and "end too early" in done.stderr and head(done.stdout)["statements"] > 3000
+    (tmp_path / name).write_bytes(packed[:10] + random.Random(1).randbytes(1000))
+    done = advisor("collect", "--log", str(tmp_path / name))
+    assert done.returncode == 3 and any(w in done.stderr for w in ("broken", "end too early")), done
+
+
+def test_patterns_directories_and_rotated_sets(collect, advisor, tmp_path):
+    own = events(3000)
+    for i in range(3):
+        text = "".join(map(logs.as_stderr, own[i * 1000:(i + 1) * 1000]))
+        name = ["pg.log", "pg.log.1", "pg.log.2.gz"][i]
+        (tmp_path / name).write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
+    whole = tmp_path / "all"
+    whole.write_text("".join(map(logs.as_stderr, own)), encoding="utf-8")
+    expected = collect("--log", whole).split("\n", 1)[1]
+    whole.unlink()
+    assert collect("--log", f"{tmp_path}/pg.log*").split("\n", 1)[1] == expected
+    assert collect(*sorted(tmp_path.glob("pg.log*"))).split("\n", 1)[1] == expected, "as the shell gives them"
+    assert collect("--log", tmp_path, "--log", tmp_path / "pg.log").split("\n", 1)[1] == expected, "each file counts once"
+    # The same log in other forms beside it, and things that are no logs.
+    (tmp_path / "pg.csv").write_text("".join(map(logs.as_csv, own[:1000])), encoding="utf-8")
+    (tmp_path / "notes").write_text("buy milk\n")
+    (tmp_path / "empty").write_text("")
+    done = advisor("collect", "--log", str(tmp_path))
+    assert done.returncode == 0 and done.stdout.split("\n", 1)[1] == expected
+    assert "1 files were passed over" in done.stderr and "notes is no log" in done.stderr
+    done = advisor("collect", "--log", str(tmp_path / "nothing*"))
+    assert done.returncode == 3 and "no file is named as" in done.stderr
+    done = advisor("collect", "--log", str(tmp_path / "notes"))
+    assert done.returncode == 3 and "no log that is known" in done.stderr and "--sql" in done.stderr
+
+
+def test_summaries_add_up(large, advisor, collect, tmp_path):
+    """The report of merged summaries is that of both logs read together, byte for byte."""
+    (tmp_path / "s.sql").write_text("CREATE TABLE customers (id int PRIMARY KEY, email text, name text); CREATE TABLE orders (id int PRIMARY KEY, customer_id int,"
+                                    " status text, total int, created_at timestamptz, updated_at timestamptz); CREATE TABLE sessions (id int, user_id int, expires_at timestamptz);")
+    for name in ("stderr", "json"):
+        collect("--log", large / name, "--output", tmp_path / name)
+    assert not [p for p in tmp_path.iterdir() if p.name.endswith(".tmp")]
+    merged = advisor("merge", str(tmp_path / "stderr"), str(tmp_path / "json"))
+    assert merged.returncode == 0
+    (tmp_path / "merged").write_text(merged.stdout)
+    assert collect("--log", large / "stderr", "--log", large / "json") == merged.stdout
+    for form in ("text", "json", "html"):
+        together = [advisor("report", *a, "--schema", str(tmp_path / "s.sql"), "--format", form) for a in (
+            ("--log", str(large / "stderr"), "--log", str(large / "json")), ("--log", str(tmp_path / "merged")),
+            ("--log", str(tmp_path / "stderr"), "--log", str(tmp_path / "json")))]
+        assert all(t.returncode == 0 for t in together), together[0].stderr
+        assert together[0].stdout == together[1].stdout == together[2].stdout and len(together[0].stdout) > 500
+    (tmp_path / "later").write_text('{"poolwise_summary":2}\n')
+    done = advisor("merge", str(tmp_path / "later"))
+    assert done.returncode == 3 and "later version" in done.stderr
+    done = advisor("collect", "--log", str(tmp_path / "merged"), "--database", "shop")
+    assert done.returncode == 3 and "when it is collected" in done.stderr
+
+
+def test_a_summary_without_values(large, collect):
+    text = collect("--log", large / "stderr", "--redact")
+    assert "example.com" not in text and "email = $1" in text and head(text) == head(collect("--log", large / "stderr"))
+
+
+FILTERED = "".join(f"2026-01-02 03:0{i}:00.000 UTC [7] {who} LOG:  duration: {d} ms  statement: SELECT * FROM {table} WHERE a = {i}\n" for i, who, table, d in (
+    (1, "me@shop", "t", "1.000"), (2, "me@shop", "t", "2.000"), (3, "you@shop", "u", "30.000"), (4, "you@other", "t", "4.000"), (5, "[unknown]@[unknown]", "t", "5.000")))
+
+
+@pytest.mark.parametrize("args, n", [
+    ((), 5), (("--from", "2026-01-02 03:02"), 4), (("--from", "2026-01-02 03:02", "--to", "2026-01-02 03:03"), 2), (("--to", "2026-01-01"), 0),
+    (("--database", "shop"), 3), (("--database", "shop", "--database", "other"), 4), (("--user", "you"), 2), (("--user", "you", "--database", "shop"), 1),
+    (("--database", "shop", "--log-line-prefix", "%m [%p] %q%u@%d "), 3), (("--application", "x"), 0)])
+def test_filters_of_entries(collect, args, n):
+    assert head(collect("--log", "-", *args, stdin=FILTERED)).get("statements", 0) == n
+
+
+def test_what_cannot_be_placed_is_told(advisor):
+    done = advisor("collect", "--log", "-", "--application", "x", stdin=FILTERED)
+    assert "5 entries are left out" in done.stderr and "--log-line-prefix" in done.stderr
+
+
+@pytest.mark.parametrize("args, tables", [
+    ((), {"t", "u"}), (("--min-calls", "2"), {"t"}), (("--min-time", "20"), {"u"}), (("--include", "FROM U"), {"u"}), (("--exclude", "from u"), {"t"}),
+    (("--include", "from [tu]", "--exclude", "^select.*t"), {"u"})])
+def test_filters_of_statements(advisor, tmp_path, args, tables):
+    (tmp_path / "s.sql").write_text("CREATE TABLE t (a int, b int); CREATE TABLE u (a int);")
+    done = advisor("report", "--log", "-", "--schema", str(tmp_path / "s.sql"), "--format", "json", *args, stdin=FILTERED)
+    assert done.returncode == 0, done.stderr
+    assert {f["table"] for f in json.loads(done.stdout)["findings"]} == tables
+
+
+@pytest.mark.parametrize("args, text", [(("--from", "yesterday"), "no time"), (("--include", "("), "no regular expression"), (("--jobs", "0"), "1 to 1024"),
+                                        (("--min-calls", "x"), "0 or more")])
+def test_wrong_filters(advisor, args, text):
+    done = advisor("report", "--log", "-", "--schema", "x", *args, stdin=FILTERED)
+    assert done.returncode == 2 and text in done.stderr
+
+
+def test_the_database_of_a_csvlog_and_of_a_jsonlog(large, collect):
+    for form in ("csv", "json"):
+        whole = head(collect("--log", large / form))
+        assert head(collect("--log", large / form, "--database", "shop", "--user", "app", "--application", "web"))["statements"] == whole["statements"]
+        assert "statements" not in head(collect("--log", large / form, "--user", "other"))
+
+
+def start(args, stdin, stderr):
+    return subprocess.Popen([advisor_binary(), *args], stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, **SANITIZERS})
+
+
+def catches_interrupts(pid):
+    """Until the first one: a second ends the program at once."""
+    caught = re.search(r"SigCgt:\s+(\w+)", open(f"/proc/{pid}/status").read()).group(1)
+    return int(caught, 16) >> (signal.SIGINT - 1) & 1
+
+
+def test_interrupted(tmp_path):
+    """Ctrl-C ends the reading; what was read counts."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    child = start(["collect", "--log", str(path)], subprocess.DEVNULL, subprocess.PIPE)
+    with open(path, "w", encoding="utf-8") as f:
+        text = "".join(map(logs.as_stderr, events(9000)))
+        f.write(text[:3000000])
+        f.flush()
+        child.send_signal(signal.SIGINT)
+        wait_until(lambda: not catches_interrupts(child.pid), 20)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 130 and b"interrupted in file 1 of 1" in err
+    assert 1000 < head(out.decode())["statements"] <= 9000
+
+
+def test_progress_on_a_terminal_only(tmp_path, advisor):
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    master, slave = pty.openpty()
+    child = start(["collect", "--log", str(path)], subprocess.DEVNULL, slave)
+    os.close(slave)
+    seen = b""
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("".join(map(logs.as_stderr, events(4000))))
+        f.flush()
+        while b"MB read" not in seen:
+            seen += os.read(master, 4096)
+    out, _ = child.communicate(timeout=60)
+    assert child.returncode == 0 and head(out.decode())["statements"] > 3000
+    os.close(master)
+    (tmp_path / "log").write_text("".join(map(logs.as_stderr, events(100))), encoding="utf-8")
+    assert advisor("collect", "--log", str(tmp_path / "log")).stderr == ""
+
+
+def query_line(i, **more):
+    line = {"poolwise": 1, "type": "query", "start_us": 1767323045000000 + i, "end_us": 1767323045000000 + i + 1, "database": "shop", "user": "u", "application_name": "a",
+            "kind": "SELECT", "fingerprint": "00000000000000%02x" % (i % 200 + 1), "query": f"SELECT * FROM t{i % 200} WHERE a = $1", "calls": 2, "failed": 0, "rows": 6,
+            "bytes_in": 1, "bytes_out": 1, "server_us": 300}
+    line.update(more)
+    return json.dumps(line) + "\n"
+
+
+def test_query_log_of_the_pooler(tmp_path, collect, advisor):
+    path = tmp_path / "q.log"
+    lines = [query_line(i) for i in range(20000)]
+    path.write_text("".join(lines))
+    assert path.stat().st_size > 3 * 1024 * 1024
+    one = collect("--log", path, "--jobs", 1)
+    assert head(one)["statements"] == 40000 and head(one)["us"] == 6000000 and head(one)["first"] == "2026-01-02 03:04:05.000"
+    assert collect("--log", path, "--jobs", 4) == one
+    assert head(collect("--log", path, "--from", "2026-01-02 03:04:06")).get("statements", 0) == 0
+    # Odd lines go the slow way: samples with their values, texts that were not kept, later versions, torn lines.
+    path.write_text(query_line(0, samples=[{"sql": "SELECT * FROM t0 WHERE a = $1", "params": ["it's"]}, {"sql": "SELECT * FROM t0 WHERE a = $1", "params": [{"hex": "00"}]}])
+                    + query_line(1, query=None, fingerprint="0000000000000000", calls=5) + query_line(2, poolwise=2) + query_line(3, calls=-1) + query_line(4)[:50])
+    done = advisor("collect", "--log", str(path))
+    assert "3 lines or records cannot be read" in done.stderr
+    counts, shape = map(json.loads, done.stdout.splitlines())
+    assert counts["statements"] == 7 and counts["unlogged"] == 5 and shape["samples"][0]["text"] == "SELECT * FROM t0 WHERE a = 'it''s'" and shape["samples"][0]["calls"] == 2
+
+
+def test_memory_does_not_grow_with_the_log(large, tmp_path):
+    """Twelve times the log, and 120,000 statements of a shape of their own: within 200 MB (without the sanitizer, which needs more)."""
+    text = (large / "stderr").read_bytes()
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    child = start(["collect", "--log", str(path), "--jobs", "2"], subprocess.DEVNULL, subprocess.PIPE)
+    peak = 0
+    with open(path, "wb") as f:
+        for i in range(12):
+            f.write(text)
+            f.write("".join(f"x LOG:  duration: 1.000 ms  statement: SELECT {'c' * (k % 50)} FROM t_{i}_{k}\n" for k in range(10000)).encode())
+            status = open(f"/proc/{child.pid}/status").read()
+            peak = max(peak, int(re.search(r"RssAnon:\s+(\d+)", status).group(1)))
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 0, err
+    assert head(out.decode())["statements"] > 200000 and head(out.decode())["forgotten"] > 0 and len(out.splitlines()) < 21000
+    if "asan" not in advisor_binary():
+        assert peak < 200 * 1024
