@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "pooler/client/client_priv.h"
+#include "pooler/session/encodings.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
@@ -18,6 +19,14 @@ typedef struct Startup {
 } Startup;
 
 /* ---- parameters ---- */
+
+/* The encoding is told to the client under the server's name for it, as every login does (asyncpg asks for "'utf-8'"). What no
+ * encoding is called goes on as it is: the server refuses it. */
+static void set_param(Client *c, int i, const char *value)
+{
+    const char *canonical = i == PARAM_CLIENT_ENCODING ? encoding_canonical(value) : NULL;
+    params_set(&c->relay.params, (unsigned)i, canonical ? canonical : value);
+}
 
 static bool is_ignored(const Client *c, const char *key)
 {
@@ -38,7 +47,7 @@ static PwErr one_option(Startup *st, char *setting)
             *p = '_'; /* as PostgreSQL reads --some-name */
     int i = params_index(setting);
     if (i >= 0)
-        params_set(&st->c->relay.params, (unsigned)i, eq + 1);
+        set_param(st->c, i, eq + 1);
     else if (!is_ignored(st->c, setting) && !is_ignored(st->c, "options")) {
         snprintf(st->why, sizeof(st->why), "unsupported startup parameter in options: %s", setting);
         return PW_ERR_UNSUPPORTED;
@@ -106,7 +115,7 @@ static PwErr on_param(void *arg, const char *key, const char *value)
     } else {
         int i = params_index(key);
         if (i >= 0) {
-            params_set(&c->relay.params, (unsigned)i, value);
+            set_param(c, i, value);
         } else if (!is_ignored(c, key)) {
             snprintf(st->why, sizeof(st->why), "unsupported startup parameter: %s", key);
             return PW_ERR_UNSUPPORTED;

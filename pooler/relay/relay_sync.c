@@ -62,15 +62,23 @@ bool relay_sync_start(Relay *r)
     return false;
 }
 
-/* For who asks why a parameter is sent again and again. */
-static void log_canonical(const Relay *r)
+/* The server may spell a value its own way (ISO -> ISO, MDY). The client was told its own spelling when it logged in; a login to the
+ * server would have told it the server's, so it hears of it now. False when the client is gone. */
+static bool tell_canonical(Relay *r)
 {
     const Server *s = r->server;
-    for (unsigned i = 0; i < params_count() && pw_log_enabled(PW_LOG_DEBUG); i++) {
+    PwBuf out;
+    pw_buf_init(&out);
+    for (unsigned i = 0; i < params_count(); i++) {
         const char *ours = params_get(&r->params, i), *theirs = params_get(&s->params, i);
-        if (ours && theirs && strcmp(ours, theirs) != 0)
-            server_log(s, PW_LOG_DEBUG, "varcache_set_canonical: setting %s to its canonical version %s -> %s", params_name(i), ours, theirs);
+        if (!ours || !theirs || strcmp(ours, theirs) == 0)
+            continue;
+        server_log(s, PW_LOG_DEBUG, "varcache_set_canonical: setting %s to its canonical version %s -> %s", params_name(i), ours, theirs);
+        pw_msg_param_status(&out, params_name(i), theirs);
     }
+    bool ok = pw_buf_unread(&out) == 0 || stream_send_buf(&r->stream, &out);
+    pw_buf_finish(&out);
+    return ok;
 }
 
 bool relay_sync_ready(Relay *r)
@@ -82,9 +90,9 @@ bool relay_sync_ready(Relay *r)
         relay_fail(r, "invalid server parameter", "invalid server parameter");
         return false;
     }
-    /* The server may spell a value its own way (ISO -> ISO, MDY): the client's copy follows, or it would be sent again. */
-    log_canonical(r);
-    params_copy(&r->params, &s->params);
+    if (!tell_canonical(r))
+        relay_fail_later(r, NULL, "client unexpected eof");
+    params_copy(&r->params, &s->params); /* or it would be sent again */
     server_set_applied(s, r->state.committed);
     s->applied_unknown = s->applied_unknown && !r->state.on;
     r->hold &= ~(unsigned)HOLD_SYNC;

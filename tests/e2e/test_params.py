@@ -192,3 +192,19 @@ def test_the_log_tells_a_canonical_spelling(make_pooler):
     c.ok("SELECT 1")
     p.wait_log("varcache_set_canonical: setting DateStyle to its canonical version ISO -> ISO, MDY")
     assert p.log().count("SET DateStyle='ISO'") == 1
+
+
+@pytest.mark.poolwise
+def test_the_client_is_told_the_servers_spelling(make_pooler, pg):
+    """Of an encoding when it logs in, as drivers look at it then (asyncpg sends "'utf-8'"); of the rest with its first reply."""
+    p = make_pooler()
+    for spelling in ("'utf-8'", "unicode", "latin-9", "Win", "SHIFT_JIS_2004", "koi8"):
+        direct = wire.Conn(pg.port).login("postgres", "p0", client_encoding=spelling)
+        c = p.client(client_encoding=spelling, DateStyle="German")
+        assert c.params["client_encoding"] == direct.params["client_encoding"]
+        assert c.params["DateStyle"] == "German"
+        types = c.query("SELECT 1").types
+        assert c.params["DateStyle"] == "German, DMY" and types == "STDCZ"
+        assert c.query("SELECT 1").types == "TDCZ"
+        c.close()
+        direct.close()
