@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: ISC
 """Key derivation happens beside the event loops: who is logged in is served while others log in."""
+import resource
 import select
 import threading
 
 import pytest
 
 from support import wire
+from support.pooler import Console
 from support.tap import fake_line
 from support.util import wait_until
 from support.wire import scram_secret
@@ -112,3 +114,38 @@ def test_many_users_log_in_at_once(make_pooler, pg, workers):
         t.join()
     assert not failures
     assert wait_until(lambda: p.running())
+
+
+@pytest.mark.poolwise
+def test_a_thousand_scram_logins_at_once(make_pooler, pg):
+    """All have asked before the first one answers; half of them as users whose secret is derived on the way. Nobody is lost, and one
+    who came before them is served all the time."""
+    n = 1000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+    users = {"stored": wire.scram_secret("a secret"), "derived": "a secret", "admin": "adm"}
+    p = make_pooler(databases={"p0": pg.line(user="u_trust")}, auth_type="scram-sha-256", auth_file=users, max_client_conn=n + 10, default_pool_size=5,
+                    client_login_timeout=0)
+    con = Console(p.client("pgbouncer", "admin", "adm"))
+    before = p.client(user="stored", password="a secret")
+    clients = [(p.raw(), ("stored", "derived")[i % 2]) for i in range(n)]
+    for c, user in clients:
+        c.startup(user=user, database="p0")
+    wait_until(lambda: {r["list"]: r["items"] for r in con.show("LISTS")}["login_clients"] == str(n))
+    failures = []
+
+    def login(some):
+        for c, user in some:
+            try:
+                c.authenticate(user, "a secret")
+                c.ok("SELECT 1")
+            except Exception as e:  # noqa: BLE001 - whatever it is, the test tells it
+                failures.append((user, e))
+
+    threads = [threading.Thread(target=login, args=(clients[i::20],)) for i in range(20)]
+    for t in threads:
+        t.start()
+    while any(t.is_alive() for t in threads):
+        assert before.one("SELECT 1") == "1"
+    assert not failures
+    assert con.pool(user="u_trust")["cl_active"] == n + 1

@@ -74,6 +74,15 @@ def test_so_reuseport(group, pg):
         assert c.until_ready().error["C"] == "57014"
 
 
+def test_processes_that_want_tls(group, pg, certs):
+    """A request for another process travels in clear, as libpq's did before version 17: it is taken all the same."""
+    a, b = group(2, **certs.client_settings()).values()
+    c = a.tls_client()
+    run(c, pg, "inside TLS")
+    cancel_raw(b.port, c.key)
+    assert c.until_ready().error["C"] == "57014"
+
+
 def test_wrong_keys_go_nowhere(group, pg):
     a, b = group(2).values()
     c = a.client()
