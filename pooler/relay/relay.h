@@ -60,6 +60,7 @@ typedef struct RelayProbe {
     bool full, failed, answered;
     unsigned pins;         /* SessionPin bits */
     const Settings *found; /* with `full` */
+    const Settings *asked; /* the same: names with a dot that it asks for */
     PwUsec since;
 } RelayProbe;
 
@@ -133,9 +134,10 @@ struct Relay {
     RelayTelling telling;
     uint64_t id;             /* for statements that are shared with nobody; 0: not needed yet */
     unsigned unnamed_class;  /* StmtClass of the unnamed statement */
-    PwBuf unnamed_sql;       /* its text, if it has effects */
+    PwBuf unnamed_sql;       /* its text, if it has effects or may have */
     Effects *bound_effects;  /* of the unnamed portal */
     RelayProbe *probe;       /* with HOLD_PROBE */
+    const Settings *asked;   /* names of settings that the next full probe asks for (session/dotted.h); one reference */
     uint64_t suspect, pin_query; /* fingerprints: the last statement that may pin, the one that did */
     const char *close_text, *close_reason; /* set inside a loop, acted upon at its end */
     char close_buf[OWN_ERROR_TEXT];

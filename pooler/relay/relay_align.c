@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include "pooler/relay/relay_priv.h"
+#include "pooler/relay/relay_state.h"
 #include "pooler/session/shape.h"
 #include "poolwise/wire.h"
 
@@ -218,6 +219,7 @@ bool relay_align_name(Relay *r, uint8_t type, const char *name, PwBuf *out, PwUs
     align(r, false, &use, out, now);
     if (type == PW_F_BIND) {
         session_state_sent(&r->state, n->class & CLASS_TRACK ? n->class | CLASS_UNKNOWN : n->class, NULL);
+        relay_state_ask_about(r, n->text, strlen(n->text));
     } else if (type == PW_F_CLOSE) {
         sql_names_remove(&r->server->names, name);
         sql_names_remove(&r->names, name);
@@ -262,5 +264,7 @@ void relay_align_executes(Relay *r, const Effects *effects)
         /* not known: perhaps its PREPARE is under way; what a followed one sets is not read from its text */
         unsigned class = n ? n->class : CLASS_UNKNOWN;
         session_state_sent(&r->state, class & CLASS_TRACK ? class | CLASS_UNKNOWN : class, NULL);
+        if (n)
+            relay_state_ask_about(r, n->text, strlen(n->text));
     }
 }

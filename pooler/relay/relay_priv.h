@@ -25,6 +25,7 @@ bool relay_sync_ready(Relay *r); /* ReadyForQuery of our own statement; false: t
 
 /* relay_state.c */
 void relay_state_pinned(Relay *r, unsigned before); /* state.pins changed: tells it */
+bool relay_state_is_reported(void *relay, const char *name); /* does the server tell of this setting by itself? */
 
 /* relay.c */
 extern const ServerUser relay_server_user;

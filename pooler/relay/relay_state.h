@@ -41,6 +41,8 @@ void relay_state_bind(Relay *r, unsigned class, const char *sql, size_t len, con
 void relay_state_named_parse(Relay *r, const char *sql, size_t avail);
 /* Execute of the portal `payload` begins with. */
 Effects *relay_state_execute(Relay *r, const uint8_t *payload, size_t avail);
+/* A text, or values, that do what cannot be followed: the server will be asked for the settings that are named there. */
+void relay_state_ask_about(Relay *r, const char *bytes, size_t n);
 void relay_state_function(Relay *r, const uint8_t *payload, size_t avail);
 
 /* CommandComplete for the request at the head of the queue. */
@@ -53,6 +55,7 @@ void relay_state_complete(Relay *r, const PipelineEntry *head, const uint8_t *ta
 
 /* At a clean, idle ReadyForQuery with state.due: asks the server. False: it was closed. */
 bool relay_state_probe(Relay *r);
+void relay_state_probe_drop(Relay *r); /* nobody waits for the answer */
 void relay_state_probe_row(Relay *r, const uint8_t *payload, size_t n, bool whole);
 void relay_state_probe_error(Relay *r, const char *text);
 void relay_state_probe_done(Relay *r);

@@ -477,9 +477,8 @@ void server_maintain(PoolLocal *local, PwUsec now)
             server_close(s, why);
         else if (server_is_connecting(s))
             check_connect(s, config, now);
-        else if (s->phase == SERVER_CHORE && config->server_recovery_timeout &&
-            now - s->linked_at >= config->server_recovery_timeout)
-            server_close(s, "server_recovery_timeout");
+        else if (s->phase == SERVER_CHORE)
+            server_chore_maintain(s, now);
     }
     int spare = pool_size_used(local->entry->pool) - local->settings.min_pool_size;
     for (ps = TAILQ_FIRST(&shard->idle); ps; ps = next) {

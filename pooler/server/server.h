@@ -112,6 +112,7 @@ struct Server {
     const char *close_why;
     bool let_finish; /* CHORE: the client said Terminate, not just vanished: what runs is not cancelled */
     bool reset_due; /* CHORE: server_reset_query is still to run */
+    PwUsec asked_to_end; /* CHORE: when the last cancel request for what runs was sent; 0: it may finish */
     LIST_HEAD(CancelList, CancelRequest) cancel_list;
 };
 

@@ -42,7 +42,7 @@ static bool wind_up(Server *s, bool cancel)
     Pipeline *p = &s->pipeline;
     PwUsec now = worker_now(s->stream.worker);
     forget_fakes(s);
-    bool busy = p->count > 0, wants_sync = p->open || p->skipping;
+    bool busy = pipeline_owes_client(p), wants_sync = p->open || p->skipping; /* our own statements end by themselves */
     if (p->copy_in && !p->copy_ended) {
         if (!send_msg(s, PW_F_COPY_FAIL, "client disconnected"))
             return false;
@@ -55,8 +55,10 @@ static bool wind_up(Server *s, bool cancel)
             return false;
         pipeline_push(p, PIPE_SYNC, PIPE_SWALLOW, NULL, NULL, now);
     }
-    if (busy && cancel)
+    if (busy && cancel) {
+        s->asked_to_end = now;
         server_cancel_send(s, NULL);
+    }
     return true;
 }
 
@@ -96,12 +98,24 @@ void server_unlink(Server *s, bool whole_session)
     s->phase = SERVER_CHORE;
     s->chore_step = 0;
     s->chore_failed = false;
+    s->asked_to_end = 0;
     s->reset_due = reset;
     s->linked_at = worker_now(s->stream.worker);
     stream_read_start(&s->stream);
     if (!s->pipeline.ambiguous && !is_settled(&s->pipeline) && !wind_up(s, !s->let_finish))
         return;
     server_chore_next(s);
+}
+
+void server_chore_maintain(Server *s, PwUsec now)
+{
+    PwUsec limit = worker_ctx(s->stream.worker)->config->server_recovery_timeout;
+    if (limit && now - s->linked_at >= limit) {
+        server_close(s, "server_recovery_timeout");
+    } else if (s->asked_to_end && LIST_EMPTY(&s->cancel_list) && pipeline_owes_client(&s->pipeline) && now - s->asked_to_end >= PW_USEC_PER_SEC) {
+        s->asked_to_end = now; /* it came before the query, and meant nothing */
+        server_cancel_send(s, NULL);
+    }
 }
 
 void server_chore_next(Server *s)

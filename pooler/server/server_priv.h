@@ -31,6 +31,7 @@ void server_pool_failed(Server *s, const char *sqlstate, const char *text); /* a
 /* server_chore.c */
 void server_chore_input(Server *s);
 void server_chore_next(Server *s); /* goes on with what is to do before the release */
+void server_chore_maintain(Server *s, PwUsec now); /* every tick: what takes too long */
 
 /* server_cancel.c */
 void server_cancel_orphan(Server *s); /* the server closes: requests under way forget it */

@@ -558,7 +558,7 @@ static void statement(EffectsWalk *w)
         }
     skip_statement(w);
     if (w->saw_config && !prepares)
-        unknown(w);
+        effects_unknown_config(w);
 }
 
 Effects *effects_parse(const char *sql, size_t len, unsigned lex_flags, const EffectsBind *bind)

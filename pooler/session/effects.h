@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 typedef enum EffectKind {
-    EFFECT_UNKNOWN,
+    EFFECT_UNKNOWN,   /* flat: it sets something of which not even the name can be told */
     EFFECT_SET,       /* name TO value (SQL), or flat text (set_config) */
     EFFECT_RESET,     /* name; also SET name TO DEFAULT */
     EFFECT_RESET_ALL,

@@ -140,6 +140,41 @@ static bool item(EffectsWalk *w)
     return true;
 }
 
+/* Behind the "(" of a set_config: is its name a constant, or is what it sets gone with its transaction? */
+static bool is_named_or_local(EffectsWalk *w)
+{
+    bool named = w->t.type == PW_TOK_STRING || (w->t.type == PW_TOK_PARAM && w->bind);
+    PwToken last = {0};
+    unsigned depth = 1, n = 0;
+    for (; !effects_at_end(w); n++) {
+        depth += effects_at_punct(w, '(');
+        depth -= effects_at_punct(w, ')');
+        if (depth == 0)
+            break;
+        if (n == 1)
+            named = named && (effects_at_punct(w, ',') || w->t.type == PW_TOK_CAST);
+        last = w->t;
+        effects_next(w);
+    }
+    return named || pw_token_is(&last, "true");
+}
+
+void effects_unknown_config(EffectsWalk *w)
+{
+    bool can_be_asked_for = true;
+    w->lexer.p = w->start;
+    effects_next(w);
+    while (!effects_at_end(w)) {
+        bool config = effects_at(w, "set_config");
+        effects_next(w);
+        if (!config || !effects_at_punct(w, '('))
+            continue;
+        effects_next(w);
+        can_be_asked_for = is_named_or_local(w) && can_be_asked_for;
+    }
+    effects_add(w, EFFECT_UNKNOWN, NULL, NULL, !can_be_asked_for);
+}
+
 void effects_set_config(EffectsWalk *w)
 {
     w->saw_config = false;

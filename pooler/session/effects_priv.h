@@ -32,5 +32,7 @@ void effects_add(EffectsWalk *w, EffectKind kind, const char *name, const char *
 /* effects_config.c: a SELECT, behind its first word. Effects only for "SELECT set_config(...) [, ...]" alone; any other
  * use of set_config is EFFECT_UNKNOWN. */
 void effects_set_config(EffectsWalk *w);
+/* At the end of a statement that uses set_config in another way: EFFECT_UNKNOWN. */
+void effects_unknown_config(EffectsWalk *w);
 
 #endif

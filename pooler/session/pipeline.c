@@ -313,6 +313,14 @@ bool pipeline_withdraw(Pipeline *p)
     return p->count > 0;
 }
 
+bool pipeline_owes_client(const Pipeline *p)
+{
+    for (unsigned i = 0; i < p->count; i++)
+        if (p->ring[(p->head + i) & (p->size - 1)].action == PIPE_FORWARD)
+            return true;
+    return false;
+}
+
 const PipelineEntry *pipeline_first_sent(const Pipeline *p)
 {
     for (unsigned i = 0; i < p->count; i++) {

@@ -102,6 +102,9 @@ bool pipeline_take_fake(Pipeline *p, PipelineEntry *ret_entry);
  * False: it has no Sync yet; the caller sends one of its own. */
 bool pipeline_withdraw(Pipeline *p);
 
+/* Is anything owed that was not the pooler's own? */
+bool pipeline_owes_client(const Pipeline *p);
+
 /* The first entry that is not FAKE, NULL. */
 const PipelineEntry *pipeline_first_sent(const Pipeline *p);
 

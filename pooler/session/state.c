@@ -97,11 +97,12 @@ void session_state_sent(SessionState *st, unsigned class, const Effects *effects
         st->due |= SESSION_DUE_ALL; /* what its EXECUTEs did was not looked at */
     if ((class & CLASS_PIN) || ((class & CLASS_UNPIN) && st->pins))
         st->due |= SESSION_DUE_PINS;
-    if (!st->strict || !effects)
-        return;
-    for (unsigned i = 0; i < effects->n; i++)
-        if (effects->list[i].kind == EFFECT_SET || effects->list[i].kind == EFFECT_AUTH || effects->list[i].kind == EFFECT_PREPARE)
+    for (unsigned i = 0; effects && i < effects->n; i++) {
+        const Effect *e = &effects->list[i];
+        bool kept = e->kind == EFFECT_SET || e->kind == EFFECT_AUTH || e->kind == EFFECT_PREPARE;
+        if ((st->strict && kept) || (e->kind == EFFECT_UNKNOWN && e->flat))
             st->pins |= SESSION_PIN_SETTING;
+    }
 }
 
 /* ---- effects ---- */

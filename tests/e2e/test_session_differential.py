@@ -57,7 +57,9 @@ def statement(rng):
         "SET ROLE diff_role", "RESET ROLE", "SET LOCAL ROLE diff_role", "RESET ALL", "BEGIN", "BEGIN", "COMMIT", "COMMIT", "ROLLBACK",
         f"SAVEPOINT {sp}", f"ROLLBACK TO {sp}", f"RELEASE {sp}", "SELECT 1/0", "SELECT 1", f"PREPARE {q} AS SELECT '{rng.randint(1, 9)}'",
         f"EXECUTE {q}", f"EXECUTE {q}", f"DEALLOCATE {q}", "COMMIT AND CHAIN", "DISCARD ALL", "SELECT pg_advisory_lock_shared(%d)" % rng.randint(1, 2 ** 30),
-        "SELECT pg_advisory_unlock_all()", "DO $$BEGIN SET work_mem = '9MB'; END$$", ""])
+        "SELECT pg_advisory_unlock_all()", "DO $$BEGIN SET work_mem = '9MB'; END$$", "",
+        f"DO $$BEGIN PERFORM set_config('app.x', '{rng.randint(1, 9)}' || 'x', false); END$$",
+        f"SELECT 1, set_config('app.x', upper('y{rng.randint(1, 9)}'), {rng.choice(['true', 'false'])})"])
 
 
 def step(pair):

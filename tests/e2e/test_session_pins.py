@@ -148,6 +148,73 @@ def test_settings_made_where_the_lexer_cannot_see(make_pooler):
     assert a.one("SHOW work_mem") == "7MB"
 
 
+DOTTED = [("SELECT set_config('app.one', 'a' || 'b', false)", "ab"), ("SELECT 1, set_config('app.one', 'x', false)", "x"),
+          ("DO $$BEGIN PERFORM set_config('App.One', 'x', false); SET app.two = 'y'; END$$", "x"),
+          ("SELECT state_dotted('app.one', 'x')", "x"), ("SELECT state_dotted('app.one', '')", "")]
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("extended", [False, True])
+@pytest.mark.parametrize("sql, value", DOTTED)
+def test_settings_that_no_list_shows(make_pooler, sql, value, extended, known):
+    """Names with a dot: the server is asked for those that the text names, and for what the client has set before."""
+    p = make_pooler(default_pool_size=1)
+    a, b = p.client(), p.client()
+    a.ok("CREATE OR REPLACE FUNCTION state_dotted(n text, v text) RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM set_config(n, v, false); END$$")
+    if known:
+        a.ok("SET app.one = 'before'")
+    a.ok("SET app.kept = 'kept'")
+    if extended:
+        a.send(wire.group(sql))
+        assert not a.until_ready().errors
+    else:
+        a.ok(sql)
+    for _ in range(2):
+        assert b.one("SELECT coalesce(current_setting('app.one', true), '') || coalesce(current_setting('app.kept', true), '')") == ""
+        assert a.one("SELECT coalesce(current_setting('app.one', true), '')") == value
+        assert a.one("SELECT current_setting('app.kept')") == "kept"
+    assert reason(p.console(), a) == ""
+
+
+def test_a_setting_named_by_a_parameter(make_pooler):
+    p = make_pooler(default_pool_size=1)
+    a, b = p.client(), p.client()
+    a.send(wire.group("SELECT 1, set_config($1, upper($2), false)", ("app.bound", "x")))
+    assert not a.until_ready().errors
+    assert b.one("SELECT coalesce(current_setting('app.bound', true), '')") == ""
+    assert a.one("SELECT current_setting('app.bound')") == "X"
+
+
+def test_a_setting_of_a_library_is_not_taken_for_the_clients(make_pooler):
+    """plpgsql.* and the like are named, and are not the client's: bringing them along could fail."""
+    p = make_pooler(default_pool_size=1)
+    a, b = p.client(), p.client()
+    a.ok("DO $$BEGIN PERFORM current_setting('plpgsql.variable_conflict'), 'public.x', 'pg_catalog.y'; END$$")
+    b.ok("SELECT 1")
+    before = sum(int(r["replays"]) for r in p.console().show("PINS"))
+    a.ok("SELECT 1")
+    b.ok("SELECT 1")
+    a.ok("SELECT 1")
+    assert sum(int(r["replays"]) for r in p.console().show("PINS")) <= before + 1, "only what a question leaves behind is reset"
+
+
+UNNAMED = [("SELECT set_config('app.' || 'x', 'y', false)", True), ("SELECT set_config(k, 'y', false) FROM (VALUES ('app.x')) t(k)", True),
+           ("SELECT set_config('app.' || 'x', 'y', true)", False), ("SELECT set_config(k, 'y', true) FROM (VALUES ('app.x')) t(k)", False)]
+
+
+@pytest.mark.parametrize("sql, pins", UNNAMED)
+def test_a_setting_whose_name_is_not_told_pins(trio, sql, pins):
+    p, a, b, console = trio
+    a.ok(sql)
+    mine = pid(a)
+    b.ok("BEGIN") # whatever server is free
+    assert reason(console, a) == ("setting" if pins else "")
+    if pins:
+        assert pid(a) == mine and a.one("SELECT current_setting('app.x')") == "y"
+    a.ok("DISCARD ALL")
+    wait_until(lambda: reason(console, a) == "")
+
+
 def test_a_role_set_in_a_block(make_pooler, pg):
     pg.sql("DROP ROLE IF EXISTS pins_role")
     pg.sql("CREATE ROLE pins_role")

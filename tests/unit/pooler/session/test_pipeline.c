@@ -577,7 +577,9 @@ static void test_withdraw(void **state)
     (void)state;
     push_as('P', PIPE_FAKE);
     assert_null(pipeline_first_sent(&f.p));
+    assert_false(pipeline_owes_client(&f.p));
     push("BDES");
+    assert_true(pipeline_owes_client(&f.p));
     assert_int_equal(pipeline_first_sent(&f.p)->kind, PIPE_BIND);
     assert_true(pipeline_withdraw(&f.p));
     DROPPED("PBDE");
@@ -589,6 +591,7 @@ static void test_withdraw(void **state)
     push("E"); /* the server discards it unread */
     DROPPED("PBDEBDE");
     push_as('S', PIPE_SWALLOW);
+    assert_false(pipeline_owes_client(&f.p));
     assert_int_equal(reply('Z'), PIPE_VERDICT_SWALLOW);
     CLEAN();
     assert_false(f.p.open);

@@ -120,6 +120,28 @@ static void test_what_cannot_be_followed_is_asked_for(void **state)
     }
 }
 
+/* Not even its name can be asked for. */
+static void test_set_config_without_a_name_pins(void **state)
+{
+    static const struct {
+        const char *text;
+        bool pins;
+    } cases[] = {
+        {"SELECT set_config('a.' || x, 'b', false)", true},      {"SELECT set_config(k, 'b', false) FROM t", true},
+        {"SELECT f(set_config(k, 'b', g(true)))", true},         {"SELECT 1, set_config(k, v, l)", true},
+        {"SELECT set_config(k, 'b', true) FROM t", false},       {"SELECT set_config('a', b || c, false)", false},
+        {"SELECT set_config('a'::text, f(b, c), false)", false}, {"SELECT 1, set_config('a', 'b', false), set_config(k, v, true)", false},
+        {"SELECT set_config(", true},                            {"SELECT set_config", false},
+        {"PREPARE q AS SELECT set_config(k, v, false)", false},
+    };
+    for (size_t i = 0; i < PW_ARRAY_LEN(cases); i++) {
+        FRESH;
+        run(&st, cases[i].text, "SELECT 1", 'I');
+        assert_int_equal(st.pins, cases[i].pins ? SESSION_PIN_SETTING : 0);
+        session_state_finish(&st);
+    }
+}
+
 static void test_a_tag_that_does_not_fit(void **state)
 {
     FRESH;
@@ -268,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_values_keep_their_meaning),
         cmocka_unit_test(test_what_is_not_the_sessions),
         cmocka_unit_test(test_what_cannot_be_followed_is_asked_for),
+        cmocka_unit_test(test_set_config_without_a_name_pins),
         cmocka_unit_test(test_a_tag_that_does_not_fit),
         cmocka_unit_test(test_transactions),
         cmocka_unit_test(test_savepoints),
