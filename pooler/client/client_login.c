@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* client_login.c - from a known user and database to the first ReadyForQuery. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -482,6 +483,25 @@ bool client_greet(Client *c, const PwBuf *untracked)
     return true;
 }
 
+/* Of track_extra_parameters, what the server does not report (enable_seqscan) is a setting like those of SET. */
+static void keep_unreported(Client *c, const ParamSet *reported)
+{
+    Relay *r = &c->relay;
+    for (unsigned i = PARAM_APPLICATION_NAME + 1; i < params_count(); i++) {
+        char name[64];
+        bool full = false;
+        if (!params_get(&r->params, i) || params_get(reported, i) || strlen(params_name(i)) >= sizeof(name))
+            continue;
+        for (size_t n = 0; n <= strlen(params_name(i)); n++)
+            name[n] = (char)tolower((unsigned char)params_name(i)[n]);
+        const Settings *settings = settings_with(r->state.committed, name, params_get(&r->params, i), true, &full);
+        if (full)
+            continue; /* SETTINGS_MAX_BYTES in a start-up packet: it runs without */
+        session_state_adopt(&r->state, settings);
+        params_set(&r->params, i, NULL);
+    }
+}
+
 void client_login_finish(Client *c)
 {
     Welcome *w = pool_entry_welcome(c->entry);
@@ -492,6 +512,7 @@ void client_login_finish(Client *c)
     if (client_ctx(c)->config->application_name_add_host)
         client_add_host(c);
     params_fill_unset(&c->relay.params, &w->tracked);
+    keep_unreported(c, &w->tracked);
     bool ok = client_greet(c, &w->params);
     welcome_unref(c->entry, w);
     if (ok)

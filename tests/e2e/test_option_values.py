@@ -67,6 +67,20 @@ def test_track_extra_parameters(make_pooler, names, known):
             p.client(IntervalStyle="iso_8601")
 
 
+@pytest.mark.poolwise
+@pytest.mark.parametrize("mode, state", [("transaction", "track"), ("transaction", "off"), ("session", "off")])
+def test_track_extra_parameters_that_no_server_reports(make_pooler, mode, state):
+    """What the start-up packet asks for is set for its client, and for nobody else."""
+    p = make_pooler(track_extra_parameters="enable_seqscan, search_path", session_state=state, pool_mode=mode, default_pool_size=4 if mode == "session" else 1)
+    a, b, c = p.client(options="-c enable_seqscan=off"), p.client(), p.client(search_path="information_schema, pg_catalog")
+    assert "enable_seqscan" not in a.params
+    for _ in range(2):
+        assert [x.one("SHOW enable_seqscan") for x in (a, b, c)] == ["off", "on", "on"]
+        assert [x.one("SHOW search_path") for x in (c, b)] == ["information_schema, pg_catalog", '"$user", public']
+    with pytest.raises(wire.ServerError, match="invalid server parameter"):
+        p.client(options="-c enable_seqscan=perhaps").ok("SELECT 1")
+
+
 @pytest.mark.parametrize("on", [0, 1])
 def test_log_stats(make_pooler, on):
     p = make_pooler(log_stats=on, stats_period=1)
