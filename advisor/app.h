@@ -17,6 +17,9 @@ typedef enum AdvLevel { ADV_LEVEL_NONE, ADV_LEVEL_NOTE, ADV_LEVEL_WARNING, ADV_L
 typedef struct AdvOptions {
     PwStrList logs; /* files, patterns, directories */
     AdvFilterOptions filter;
+    PwStrList poolers;   /* consoles */
+    const char *store;   /* where summaries are kept; NULL: nowhere */
+    const char *origin;  /* what a summary that is stored is called; NULL: by the host */
     unsigned jobs;  /* threads that read logs; 0: one a core */
     const char *output; /* of collect and merge; NULL: standard output */
     PwStrList sql_files;

@@ -33,6 +33,8 @@ void adv_app_advise(App *app);       /* costs, search, report */
 
 /* The steps of reading apart, for those that want no report. app_sources.c */
 int adv_app_read_logs(App *app);
+int adv_app_read_poolers(App *app);
+int adv_app_read_store(App *app);
 int adv_app_read_statements(App *app); /* of the database that the app is connected to */
 void adv_app_pour(App *app);           /* from what was read to the workload */
 

@@ -4,9 +4,11 @@
 
 #include <stdlib.h>
 
+#include "advisor/source/console.h"
 #include "advisor/source/pour.h"
 #include "advisor/source/source.h"
 #include "advisor/source/statements.h"
+#include "advisor/source/store.h"
 
 static void on_note(void *arg, const char *note)
 {
@@ -36,10 +38,52 @@ int adv_app_read_logs(App *app)
     return err ? fail_with(app, ADV_EXIT_INPUT, why) : ADV_EXIT_OK;
 }
 
+static int read_pooler(App *app, const char *conninfo)
+{
+    AdvDb *console;
+    const char *note = NULL, *why;
+    if (adv_db_connect_console(app->arena, conninfo, &console, &why))
+        return adv_app_fail(ADV_EXIT_DATABASE, why);
+    PwErr err = adv_source_console(adv_gather_tally(app->gather), app->filter, app->arena, console, &note, &why);
+    adv_db_close(console);
+    if (note)
+        adv_report_note(&app->report, note);
+    return err ? adv_app_fail(ADV_EXIT_DATABASE, why) : ADV_EXIT_OK;
+}
+
+int adv_app_read_poolers(App *app)
+{
+    int code = ADV_EXIT_OK;
+    for (size_t i = 0; !code && i < app->options->poolers.n; i++)
+        code = read_pooler(app, app->options->poolers.items[i]);
+    return code;
+}
+
+int adv_app_read_store(App *app)
+{
+    AdvDb *db;
+    const char *note = NULL, *why;
+    if (!app->options->store)
+        return ADV_EXIT_OK;
+    if (adv_filter_asks_entries(app->filter))
+        return adv_app_fail(ADV_EXIT_USAGE, "summaries of a store can no longer be filtered by time, database, user or application: do that when they are collected");
+    if (adv_db_connect(app->arena, app->options->store, &db, &why))
+        return adv_app_fail(ADV_EXIT_DATABASE, why);
+    PwErr err = adv_store_read(db, app->arena, adv_gather_tally(app->gather), &note, &why);
+    adv_db_close(db);
+    if (note)
+        adv_report_note(&app->report, note);
+    return err ? adv_app_fail(ADV_EXIT_DATABASE, why) : ADV_EXIT_OK;
+}
+
 int adv_app_read_sources(App *app)
 {
     const char *note, *why;
     int code = adv_app_read_logs(app);
+    if (!code)
+        code = adv_app_read_poolers(app);
+    if (!code)
+        code = adv_app_read_store(app);
     for (size_t i = 0; !code && i < app->options->sql_files.n; i++) {
         if (adv_source_sql_file(app->workload, app->options->sql_files.items[i], &note, &why))
             return adv_app_fail(ADV_EXIT_INPUT, why);

@@ -11,7 +11,7 @@
 #define POOLWISE_VERSION "development"
 #endif
 
-enum { OPT_LOG = 1, OPT_SQL, OPT_STATEMENTS, OPT_VALUES, OPT_DSN, OPT_SNAPSHOT, OPT_SCHEMA, OPT_REDACT, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MAX_CALLS, OPT_TIME_LIMIT, OPT_CURVE, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_MIGRATION, OPT_FAIL_ON, OPT_SCRATCH_DSN, OPT_FROM, OPT_TO, OPT_DATABASE, OPT_USER, OPT_APPLICATION, OPT_MIN_CALLS, OPT_MIN_TIME, OPT_INCLUDE, OPT_EXCLUDE, OPT_PREFIX, OPT_JOBS, OPT_OUTPUT, OPT_HELP, OPT_VERSION };
+enum { OPT_LOG = 1, OPT_SQL, OPT_STATEMENTS, OPT_VALUES, OPT_DSN, OPT_SNAPSHOT, OPT_SCHEMA, OPT_REDACT, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MAX_CALLS, OPT_TIME_LIMIT, OPT_CURVE, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_MIGRATION, OPT_FAIL_ON, OPT_SCRATCH_DSN, OPT_FROM, OPT_TO, OPT_DATABASE, OPT_USER, OPT_APPLICATION, OPT_MIN_CALLS, OPT_MIN_TIME, OPT_INCLUDE, OPT_EXCLUDE, OPT_PREFIX, OPT_JOBS, OPT_OUTPUT, OPT_POOLER, OPT_STORE, OPT_ORIGIN, OPT_HELP, OPT_VERSION };
 
 /* The commands that know an option, by name between blanks; "*": all. */
 typedef struct OptionRow {
@@ -43,6 +43,10 @@ static const OptionRow rows[] = {
     {{OPT_EXCLUDE, 0, "exclude", "REGEX", "no statements that match it; may be repeated"}, " report check verify "},
     {{OPT_PREFIX, 0, "log-line-prefix", "PREFIX", "log_line_prefix of the server; without it, it is guessed"}, READS_LOGS},
     {{OPT_JOBS, 0, "jobs", "N", "threads that read logs; default: one a core"}, READS_LOGS},
+    {{OPT_POOLER, 0, "pooler", "CONNINFO", "console of a running pooler, as \"host=pool1 port=6432 dbname=pgbouncer\"; may be repeated"}, READS_LOGS},
+    {{OPT_STORE, 0, "store", "CONNINFO", "database that keeps summaries of a fleet: all of them are read"}, " report check verify merge "},
+    {{OPT_STORE, 0, "store", "CONNINFO", "add the summary to this database (schema poolwise) instead of writing it"}, " collect "},
+    {{OPT_ORIGIN, 0, "origin", "NAME", "name of a summary in the store; default: the host's name"}, " collect "},
     {{OPT_OUTPUT, 'o', "output", "FILE", "write to this file instead of standard output"}, " collect merge "},
     {{OPT_VALUES, 0, "values", NULL, "keep the values of statements in markdown and html"}, " report "},
     {{OPT_REPLICA_DSN, 0, "replica-dsn", "CONNINFO", "the same database on another server: scans there count as usage too; may be repeated"}, " report "},
@@ -174,6 +178,14 @@ static PwErr on_filter(AdvOptions *o, int id, const char *value, char *why, size
         return PW_ERR_RANGE;
     case OPT_OUTPUT:
         o->output = value;
+        return PW_OK;
+    case OPT_POOLER:
+        return add_to(&o->poolers, value);
+    case OPT_STORE:
+        o->store = value;
+        return PW_OK;
+    case OPT_ORIGIN:
+        o->origin = value;
         return PW_OK;
     default:
         return PW_ERR_UNKNOWN_KEY;
@@ -356,6 +368,7 @@ int adv_command_line_run(const AdvCommand *commands, size_t n_commands, int argc
     pw_str_list_finish(&line.options.sql_files);
     pw_str_list_finish(&line.options.replica_dsns);
     pw_str_list_finish(&line.options.migrations);
+    pw_str_list_finish(&line.options.poolers);
     pw_str_list_finish(&line.options.filter.databases);
     pw_str_list_finish(&line.options.filter.users);
     pw_str_list_finish(&line.options.filter.applications);

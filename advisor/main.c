@@ -8,7 +8,7 @@
 
 static bool has_statements(const AdvOptions *o)
 {
-    return o->logs.n > 0 || o->sql_files.n > 0 || o->statements;
+    return o->logs.n > 0 || o->sql_files.n > 0 || o->poolers.n > 0 || o->store || o->statements;
 }
 
 /* Statements are advised on against one thing. */
@@ -76,8 +76,8 @@ static int run_collect(AdvCommandLine *line, int n_operands, char **operands)
 {
     AdvOptions *o = &line->options;
     add_logs(o, n_operands, operands);
-    if (o->logs.n == 0 && !o->statements)
-        return adv_usage_error("nothing to collect: give a log with --log, or --pg-stat-statements");
+    if (o->logs.n == 0 && o->poolers.n == 0 && !o->statements)
+        return adv_usage_error("nothing to collect: give a log with --log, a pooler with --pooler, or --pg-stat-statements");
     if (*o->dsn && !o->statements)
         return adv_usage_error("--dsn is the database of --pg-stat-statements: give both or none");
     return adv_command_collect(o);
@@ -85,10 +85,10 @@ static int run_collect(AdvCommandLine *line, int n_operands, char **operands)
 
 static int run_merge(AdvCommandLine *line, int n_operands, char **operands)
 {
-    if (n_operands == 0)
+    if (n_operands == 0 && !line->options.store)
         return adv_usage_error("give summaries that advisor collect wrote: advisor merge a.summary b.summary");
     add_logs(&line->options, n_operands, operands);
-    return adv_command_collect(&line->options);
+    return adv_command_merge(&line->options);
 }
 
 static int run_diff(AdvCommandLine *line, int n_operands, char **operands)
@@ -178,12 +178,13 @@ static const AdvCommand commands[] = {
      .formats = "text or json",
      .run = run_verify},
     {.name = "collect",
-     .usage = "[--log FILE]... [--pg-stat-statements] [OPTION]...",
+     .usage = "[--log FILE]... [--pooler CONNINFO]... [--pg-stat-statements] [OPTION]...",
      .summary = "Writes a summary of what ran, small enough to be kept and sent, for report and merge.",
      .epilog = "Examples:\n"
                "  advisor collect --log /var/log/postgresql --output db1.summary\n"
                "  advisor collect --log 'postgresql-*.log.gz' --from \"2026-01-31 09:00\" --to \"2026-01-31 17:00\" > day.summary\n"
                "  advisor report --log db1.summary --log db2.summary --dsn dbname=shop\n"
+               "  advisor collect --pooler \"host=pool1 port=6432 dbname=pgbouncer\" --store \"host=ops dbname=fleet\"\n"
                "\n"
                "Exit status: 0 written, 2 wrong options, 3 a log cannot be read, 4 the database cannot be reached or read, 70 internal\n"
                "error, 130 interrupted (what was read until then is written).\n",
@@ -193,6 +194,7 @@ static const AdvCommand commands[] = {
      .summary = "Adds up summaries of advisor collect; the report of the result is that of all the logs read together.",
      .epilog = "Examples:\n"
                "  advisor merge db1.summary db2.summary --output fleet.summary\n"
+               "  advisor merge --store \"host=ops dbname=fleet\" --output fleet.summary\n"
                "  advisor merge monday.summary tuesday.summary | advisor report --log - --dsn dbname=shop\n"
                "\n"
                "Exit status: 0 written, 2 wrong options, 3 a file cannot be read, 70 internal error.\n",

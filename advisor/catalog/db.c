@@ -44,12 +44,12 @@ static const char *session_options(AdvArena *arena, const char *conninfo, bool w
 static const char *connect_hint(const char *message)
 {
     if (strstr(message, "refused") || strstr(message, "No such file") || strstr(message, "could not translate"))
-        return "check host and port in --dsn and that PostgreSQL runs there";
+        return "check host and port in the connection string and that the server runs there";
     if (strstr(message, "password") || strstr(message, "authentication"))
-        return "give the password in ~/.pgpass or PGPASSWORD, or another user in --dsn";
+        return "give the password in ~/.pgpass or PGPASSWORD, or another user in the connection string";
     if (strstr(message, "does not exist"))
-        return "check dbname and user in --dsn";
-    return "try the same --dsn with psql";
+        return "check dbname and user in the connection string";
+    return "try the same connection string with psql";
 }
 
 static PwErr open_session(AdvArena *arena, const char *conninfo, bool writable, AdvDb **ret_db, const char **ret_why)
@@ -153,6 +153,11 @@ PwErr adv_db_connect_writable(AdvArena *arena, const char *conninfo, AdvDb **ret
     return err;
 }
 
+PwErr adv_db_connect_console(AdvArena *arena, const char *conninfo, AdvDb **ret_db, const char **ret_why)
+{
+    return open_session(arena, conninfo, true, ret_db, ret_why);
+}
+
 void adv_db_cancel(const AdvDb *db)
 {
     char why[64];
@@ -215,6 +220,14 @@ void adv_db_free_rows(AdvRows *rows)
 const char *adv_db_cell(const AdvRows *rows, int row, int column)
 {
     return rows->cells[row * rows->n_columns + column];
+}
+
+int adv_db_column(const AdvRows *rows, const char *name)
+{
+    for (int i = 0; i < rows->n_columns; i++)
+        if (strcmp(PQfname(rows->result, i), name) == 0)
+            return i;
+    return -1;
 }
 
 const AdvDbError *adv_db_error(const AdvDb *db)

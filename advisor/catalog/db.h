@@ -32,6 +32,8 @@ typedef struct AdvDbError {
 PW_MUSTCHECK PwErr adv_db_connect(AdvArena *arena, const char *conninfo, AdvDb **ret_db, const char **ret_why);
 /* For a scratch database only: the session may write, and statements may take ten minutes. */
 PW_MUSTCHECK PwErr adv_db_connect_writable(AdvArena *arena, const char *conninfo, AdvDb **ret_db, const char **ret_why);
+/* The console of a pooler, which knows no settings and never writes. */
+PW_MUSTCHECK PwErr adv_db_connect_console(AdvArena *arena, const char *conninfo, AdvDb **ret_db, const char **ret_why);
 /* Asks the server to give up what the session runs. Only for a writable session; may be called in a signal handler. */
 void adv_db_cancel(const AdvDb *db);
 void adv_db_close(AdvDb *db);
@@ -41,6 +43,8 @@ PW_MUSTCHECK PwErr adv_db_query(AdvDb *db, const char *sql, int n_params, const 
                                 AdvRows *ret_rows);
 void adv_db_free_rows(AdvRows *rows);
 const char *adv_db_cell(const AdvRows *rows, int row, int column);
+
+int adv_db_column(const AdvRows *rows, const char *name); /* -1: there is none of that name */
 
 const AdvDbError *adv_db_error(const AdvDb *db); /* of the last failed statement */
 bool adv_db_lost(const AdvDb *db);               /* the connection broke */

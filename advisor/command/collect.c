@@ -2,6 +2,7 @@
 /* collect.c - advisor collect and advisor merge: what ran, as a summary that reports and further merges read like a log. */
 #include "advisor/app_priv.h"
 #include "advisor/command/command.h"
+#include "advisor/source/store.h"
 #include "advisor/source/summary.h"
 #include "poolwise/mem.h"
 
@@ -39,10 +40,26 @@ static int write_summary(App *app)
     return code;
 }
 
-static int work(App *app)
+static int store(App *app)
+{
+    char host[256] = "";
+    const char *why, *origin = app->options->origin;
+    if (!origin && gethostname(host, sizeof(host) - 1) == 0)
+        origin = host;
+    AdvDb *db;
+    if (adv_db_connect_writable(app->arena, app->options->store, &db, &why))
+        return adv_app_fail(ADV_EXIT_DATABASE, why);
+    PwErr err = adv_store_write(db, app->arena, adv_gather_tally(app->gather), app->options->redact, origin ? origin : "", &why);
+    adv_db_close(db);
+    return err ? adv_app_fail(ADV_EXIT_DATABASE, why) : ADV_EXIT_OK;
+}
+
+static int work(App *app, bool merge)
 {
     const char *why;
     int code = adv_app_read_logs(app);
+    if (!code)
+        code = merge ? adv_app_read_store(app) : adv_app_read_poolers(app);
     if (!code && app->options->statements) {
         if (adv_db_connect(app->arena, app->options->dsn, &app->db, &why))
             return adv_app_fail(ADV_EXIT_DATABASE, why);
@@ -50,16 +67,28 @@ static int work(App *app)
     }
     for (int i = 0; !code && i < app->report.n_notes; i++)
         fprintf(stderr, "advisor: %s\n", app->report.notes[i]);
-    if (!code)
+    if (!code && app->options->store && !merge)
+        code = store(app);
+    if (!code && (merge || !app->options->store || app->options->output))
         code = write_summary(app);
     return !code && adv_gather_interrupted(app->gather) ? ADV_EXIT_INTERRUPTED : code;
 }
 
-int adv_command_collect(const AdvOptions *options)
+static int run(const AdvOptions *options, bool merge)
 {
     App app;
     adv_app_open(&app, options);
-    int code = work(&app);
+    int code = work(&app, merge);
     adv_app_close(&app);
     return code;
+}
+
+int adv_command_collect(const AdvOptions *options)
+{
+    return run(options, false);
+}
+
+int adv_command_merge(const AdvOptions *options)
+{
+    return run(options, true);
 }

@@ -19,7 +19,10 @@ int adv_command_diff(const AdvOptions *options, const char *old_path, const char
 /* Builds and drops indexes on the scratch database. */
 int adv_command_verify(const AdvOptions *options);
 
-/* Writes a summary of what ran; merge is the same for files that are summaries already. */
+/* Writes a summary of what ran, to a file or to the store. */
 int adv_command_collect(const AdvOptions *options);
+
+/* The same of what is summed up already, in files and in the store; always to a file. */
+int adv_command_merge(const AdvOptions *options);
 
 #endif
