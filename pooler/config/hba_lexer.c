@@ -49,7 +49,7 @@ void hba_lexer_next(HbaLexer *lx)
         return;
     pw_buf_consume(&lx->buf, pw_buf_unread(&lx->buf));
     lx->quoted = false;
-    while (lx->p < lx->end && is_blank(*lx->p))
+    while (lx->p < lx->end && (is_blank(*lx->p) || (*lx->p == ',' && !lx->commas)))
         lx->p++;
     if (lx->p == lx->end || *lx->p == '#') {
         lx->p = lx->end;

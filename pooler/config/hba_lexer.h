@@ -21,7 +21,7 @@ typedef enum HbaTokenKind {
 
 typedef struct HbaLexer {
     const char *p, *end;
-    bool commas; /* true: a comma is a token of its own; false: an ordinary character */
+    bool commas; /* true: a comma is a token of its own; false: an ordinary character, skipped between words */
     HbaTokenKind kind; /* the current token */
     bool quoted;       /* the word began with a quote: it is no keyword */
     PwBuf buf;         /* private */

@@ -50,6 +50,11 @@ static void search(void **state)
     assert_string_equal(o->searchfilter, "(uid=$username)");
     assert_int_equal(o->scope, LDAP_OPTIONS_SUBTREE);
     ldap_options_unref(o);
+    o = good("ldapserver=a \"ldapport\"=390 ldapbasedn=\"dc=a,dc=b\" ,ldapsearchattribute=uid"); /* as PgBouncer takes it */
+    assert_int_equal(o->port, 390);
+    assert_string_equal(o->basedn, "dc=a,dc=b");
+    assert_string_equal(o->searchattribute, "uid");
+    ldap_options_unref(o);
     o = good("ldapbasedn=dc=a,dc=b"); /* servers by DNS */
     assert_int_equal(o->servers.n, 0);
     ldap_options_unref(o);
