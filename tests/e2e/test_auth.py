@@ -189,6 +189,23 @@ def test_scram_pass_through_survives_reload(make_pooler, pg):
     assert c.one("SELECT 1") == "1"
 
 
+@pytest.mark.newer
+def test_scram_pass_through_keeps_a_pool_warm(make_pooler, pg):
+    """With the key of one login the pool fills up to min_pool_size by itself. Another secret in auth_file ends that key, not the servers."""
+    secret = pg.one("SELECT rolpassword FROM pg_authid WHERE rolname = 'u_scram'")
+    p = make_pooler(auth_type="scram-sha-256", auth_file={"u_scram": secret, "admin": "adm"}, min_pool_size=3, default_pool_size=5, query_wait_timeout="0.5")
+    con = Console(p.client("pgbouncer", "admin", "adm"))
+    c = p.client(user="u_scram", password=USERS["u_scram"][0])
+    wait_until(lambda: [s["state"] for s in con.servers()] == ["idle"] * 3)
+    p.settings["min_pool_size"], p.auth = 0, {"u_scram": wire.scram_secret("another one"), "admin": "adm"}
+    p.write()
+    con.do("RELOAD")
+    assert c.one("SELECT 1") == "1"
+    con.do("RECONNECT")
+    c.send(wire.query("SELECT 1"))
+    assert c.fatal()["M"] == "server login failed: wrong password type"
+
+
 def test_scram_secret_without_the_clients_key_cannot_log_in(make_pooler, pg):
     """auth_type trust: nobody ever showed the password."""
     secret = pg.one("SELECT rolpassword FROM pg_authid WHERE rolname = 'u_scram'")
