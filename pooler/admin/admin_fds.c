@@ -4,7 +4,7 @@
  *   HANDOVER SOCKETS    the listening sockets; both processes accept from now on
  *   HANDOVER DONE       this process closes its own, takes no more clients and ends with its last one
  *   HANDOVER "CANCEL_k" a cancel request that went to the new process for a client that is still here; k: its key in base64
- *   HANDOVER CLIENTS_2  some clients at rest (client_handover.c), each with its socket; asked again and again
+ *   HANDOVER CLIENTS_4  some clients at rest (client_handover.c), each with its socket; asked again and again
  *
  * Each row goes out with its descriptor attached. The console's socket may be full: what is left waits for the
  * next tick. Descriptors that a job holds are copies, closed with it. */

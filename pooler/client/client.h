@@ -93,8 +93,8 @@ void client_accept(int fd, const NetAddr *peer, bool is_unix);
 
 /* The form of the bytes that a client becomes, and what HANDOVER calls it: whoever changes the one changes both, so that a
  * process never gets what it cannot read. */
-#define CLIENT_HANDOVER_FORM    3
-#define CLIENT_HANDOVER_CLIENTS "CLIENTS_2"
+#define CLIENT_HANDOVER_FORM    4
+#define CLIENT_HANDOVER_CLIENTS "CLIENTS_4"
 
 /* For -R, see client_handover.c. On the client's worker: may it move? Then appends what it is to *ret_state and ends it
  * here; the answer is a descriptor of its connection, or -1 when there are no more. */

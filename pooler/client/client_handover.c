@@ -117,6 +117,7 @@ int client_hand_over(Client *c, PwBuf *ret_state)
     put_params(ret_state, &c->relay.params);
     put_statements(ret_state, &c->relay.statements);
     put_settings(ret_state, c->relay.state.committed);
+    put_settings(ret_state, c->relay.startup);
     put_bytes(ret_state, pw_buf_head(&c->relay.unnamed_parse), pw_buf_unread(&c->relay.unnamed_parse));
     put_shape(ret_state, c->relay.unnamed_told);
     put_secrets(ret_state, c->entry);
@@ -185,7 +186,8 @@ static bool get_unnamed(PwCursor *in, Relay *r)
     return !in->bad;
 }
 
-static bool get_settings(PwCursor *in, SessionState *state)
+/* False: they are broken; *ret is then what could be read. */
+static bool get_settings(PwCursor *in, const Settings **ret)
 {
     const Settings *all = NULL;
     bool full = false;
@@ -195,8 +197,16 @@ static bool get_settings(PwCursor *in, SessionState *state)
         settings_unref(all);
         all = with;
     }
-    session_state_adopt(state, all);
+    *ret = all;
     return !in->bad && !full;
+}
+
+static bool get_all_settings(PwCursor *in, Relay *r)
+{
+    const Settings *committed;
+    bool good = get_settings(in, &committed);
+    session_state_adopt(&r->state, committed);
+    return good && get_settings(in, &r->startup);
 }
 
 static bool get_secrets(PwCursor *in, PoolEntry *e)
@@ -252,7 +262,7 @@ static const char *settle(Client *c, PwCursor *in)
         return "no such database";
     keep_key(c, key, n_key);
     if (!get_params(in, &c->relay.params) || !get_statements(in, &c->relay.statements, relay_lex_flags(&c->relay)) ||
-        !get_settings(in, &c->relay.state) || !get_unnamed(in, &c->relay) || !get_secrets(in, c->entry))
+        !get_all_settings(in, &c->relay) || !get_unnamed(in, &c->relay) || !get_secrets(in, c->entry))
         return "broken client that was handed over";
     return NULL;
 }

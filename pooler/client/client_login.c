@@ -511,6 +511,7 @@ void client_login_finish(Client *c)
     }
     if (client_ctx(c)->config->application_name_add_host)
         client_add_host(c);
+    relay_state_startup(&c->relay);
     params_fill_unset(&c->relay.params, &w->tracked);
     keep_unreported(c, &w->tracked);
     bool ok = client_greet(c, &w->params);

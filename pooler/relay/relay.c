@@ -239,13 +239,7 @@ static void on_server_gone(Server *s, const char *reason)
         r->ops->need_server(r, true);
         return;
     }
-    if ((r->hold & HOLD_PROBE) && !r->state.pins) { /* it was done with it */
-        r->hold &= ~(unsigned)(HOLD_PROBE | HOLD_TURN | HOLD_FLOW);
-        r->state.due = 0;
-        stream_read_start(&r->stream);
-        relay_pump(r);
-        return;
-    }
+    /* Also while it was asked what its session holds (HOLD_PROBE): a lock or a temporary table may be gone with it. */
     if (r->pumping)
         relay_fail_later(r, text, text);
     else

@@ -116,6 +116,8 @@ struct Relay {
     unsigned hold; /* RelayHold bits */
 
     ParamSet params; /* what this client wants */
+    const Settings *startup; /* of those, what its start-up packet asked for: a RESET goes back to it. NULL: nothing, or nobody looks */
+    bool startup_reset;      /* a request with such a RESET went out; behind its Sync the server is set right (relay_state_restore) */
     ClientStatements statements; /* its named prepared statements */
 
     SqlNames names; /* its SQL-level prepared statements */

@@ -153,11 +153,15 @@ static void note_error(Walk *w, const uint8_t *payload, size_t n)
         return;
     }
     const PipelineEntry *head = pipeline_head(&w->s->pipeline);
-    if (PW_UNLIKELY(head && head->action == PIPE_SWALLOW && head->effects))
+    bool own = head && head->action == PIPE_SWALLOW;
+    if (PW_UNLIKELY(own && head->kind == PIPE_QUERY && !head->effects && !(w->r->hold & HOLD_SYNC)))
+        return; /* relay_state_restore: the client's transaction had failed before */
+    if (PW_UNLIKELY(own && head->effects))
         relay_align_failed(w->s, head);
     session_state_error(&w->r->state);
     memcpy(w->r->sqlstate, code && strlen(code) == 5 ? code : "XX000", 6);
-    if (w->r->hold & HOLD_SYNC) {
+    const char *severity = pw_error_field(payload, n, 'V');
+    if ((w->r->hold & HOLD_SYNC) && !(severity && strcmp(severity, "FATAL") == 0)) { /* else it ends, and the client gets another one */
         const char *text = pw_error_field(payload, n, 'M');
         server_log(w->s, PW_LOG_WARNING, "cannot set the client's parameters: %s", text ? text : "?");
         w->sync_failed = true;
@@ -236,7 +240,8 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
             note_description(w, pipeline_first_sent(&s->pipeline), type, payload, avail);
         break;
     case PW_B_COMMAND_COMPLETE:
-        r->rows += pw_tag_rows((const char *)payload, avail - (payload[avail - 1] == 0));
+        if (PW_LIKELY(!pipeline_head(&s->pipeline) || pipeline_head(&s->pipeline)->action != PIPE_SWALLOW))
+            r->rows += pw_tag_rows((const char *)payload, avail - (payload[avail - 1] == 0));
         if (PW_UNLIKELY(payload[0] == 'D' && payload[avail - 1] == 0))
             relay_prepared_tag(r, (const char *)payload);
         break;
@@ -268,6 +273,8 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
     }
     /* the error of a Parse of our own is the client's: it ended the client's Bind behind it */
     bool swallow = verdict == PIPE_VERDICT_SWALLOW && !(type == PW_B_ERROR && completed);
+    if (type == PW_B_ERROR && PW_UNLIKELY(r->hold & HOLD_SYNC))
+        swallow = true; /* a good-bye right behind the replies to ours: the client gets another server */
     if (completed) {
         if (done.statement_id && (type == PW_B_ROW_DESC || type == PW_B_NO_DATA))
             note_description(w, &done, type, payload, avail);

@@ -127,6 +127,8 @@ static void push_execute(Relay *r, const uint8_t *payload, size_t avail, PwUsec 
                        .query = r->bound ? query_entry_ref(r->bound) : NULL,
                        .effects = PW_UNLIKELY(r->bound_effects != NULL) ? relay_state_execute(r, payload, avail) : NULL,
                        .sent = now};
+    if (PW_UNLIKELY(e.effects != NULL))
+        relay_state_resets(r, e.effects);
     pipeline_push_entry(&r->server->pipeline, &e);
 }
 
@@ -140,6 +142,8 @@ static void owe(Relay *r, uint8_t type, const uint8_t *payload, size_t avail, Pw
         PipelineEntry e = {.kind = PIPE_QUERY, .action = PIPE_FORWARD, .query = on_query(r, payload, avail), .sent = now};
         if (PW_UNLIKELY(!relay_state_is_plain(r, e.query, payload, avail)))
             e.effects = relay_state_query(r, e.query, (const char *)payload, avail);
+        if (PW_UNLIKELY(e.effects != NULL))
+            relay_state_resets(r, e.effects);
         pipeline_push_entry(p, &e);
         return;
     }
@@ -264,6 +268,14 @@ static bool refuse_listen(Relay *r, Out *o, size_t pos, size_t take, PwUsec now)
         return false;
     o->from = pos + take;
     return true;
+}
+
+/* Behind what ends at pos. */
+static void restore_startup(Relay *r, Out *o, size_t pos, PwUsec now)
+{
+    leave_out(r, o, pos, 0);
+    start_patch(r, o);
+    relay_state_restore(r, &o->patch, now);
 }
 
 static bool send_out(Relay *r, Out *o, size_t pos)
@@ -440,6 +452,8 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
             answer_flush(r);
         r->msg_left = (uint32_t)(total - take);
         pos += take;
+        if (PW_UNLIKELY(r->startup_reset) && take == total && relay_state_may_restore(r, type, p + PW_WIRE_HEADER, total - PW_WIRE_HEADER))
+            restore_startup(r, &o, pos, now);
         after_request(r, p, take, total);
     }
     relay_stale_walked(r);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "pooler/relay/relay_state.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,8 @@ void relay_state_finish(Relay *r)
     relay_state_probe_drop(r);
     settings_unref(r->asked);
     r->asked = NULL;
+    settings_unref(r->startup);
+    r->startup = NULL;
 }
 
 /* ---- requests ---- */
@@ -162,6 +165,94 @@ void relay_state_function(Relay *r, const uint8_t *payload, size_t avail)
 {
     if (r->state.on && avail >= 4)
         sent(r, NULL, stmt_classify_function(pw_be32(payload)), NULL);
+}
+
+/* ---- RESET ---- */
+
+void relay_state_startup(Relay *r)
+{
+    bool full = false;
+    for (unsigned i = 0; i < params_count() && r->state.on && !full; i++) {
+        const char *value = params_get(&r->params, i);
+        if (!value)
+            continue;
+        char *name = pw_xstrdup(params_name(i));
+        for (char *p = name; *p; p++)
+            *p = (char)tolower((unsigned char)*p);
+        const Settings *with = settings_with(r->startup, name, value, true, &full);
+        if (!full) { /* it never is: so long a start-up packet is not read */
+            settings_unref(r->startup);
+            r->startup = with;
+        }
+        free(name);
+    }
+}
+
+void relay_state_resets(Relay *r, const Effects *effects)
+{
+    for (unsigned i = 0; r->startup && i < effects->n; i++) {
+        const Effect *e = &effects->list[i];
+        r->startup_reset |= e->kind == EFFECT_RESET_ALL || e->kind == EFFECT_DISCARD_ALL ||
+                          (e->kind == EFFECT_RESET && settings_get(r->startup, e->name));
+    }
+}
+
+typedef struct Executes {
+    unsigned open, ended; /* in the group that has no Sync yet; in the last one that has */
+} Executes;
+
+static void count_executes(void *arg, PipelineEntry *e)
+{
+    Executes *n = arg;
+    n->open += e->kind == PIPE_EXECUTE;
+    if (e->kind != PIPE_SYNC)
+        return;
+    n->ended = n->open;
+    n->open = 0;
+}
+
+bool relay_state_may_restore(Relay *r, uint8_t type, const uint8_t *payload, size_t n)
+{
+    Pipeline *p = &r->server->pipeline;
+    if (p->copy_in || p->skipping)
+        return false;
+    if (type == PW_F_SYNC) {
+        Executes executes = {0, 0};
+        pipeline_visit(p, count_executes, &executes);
+        return executes.ended <= 1; /* the RESET; another one may be a COPY */
+    }
+    if (type != PW_F_QUERY)
+        return false;
+    for (size_t i = 0; i + 4 <= n; i++)
+        if (strncasecmp((const char *)payload + i, "copy", 4) == 0)
+            return false;
+    return true;
+}
+
+/* On a direct connection a RESET goes back to what the start-up packet asked for; our servers know nothing of that. Whether the RESET
+ * took place (an error, a rolled back transaction) only the server knows: it did where nothing is set by the session. */
+#define RESTORE_BEFORE "SELECT pg_catalog.set_config(n, v, false) FROM (VALUES "
+#define RESTORE_BEHIND                                                                                                        \
+    ") x(n, v) WHERE pg_catalog.current_setting(n) OPERATOR(pg_catalog.<>) v AND EXISTS (SELECT 1 FROM"                       \
+    " pg_catalog.pg_show_all_settings() s WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) n"                            \
+    " AND s.source OPERATOR(pg_catalog.<>) 'session')"
+
+void relay_state_restore(Relay *r, PwBuf *out, PwUsec now)
+{
+    Setting at;
+    r->startup_reset = false;
+    size_t mark = pw_msg_begin(out, PW_F_QUERY);
+    pw_buf_append_str(out, RESTORE_BEFORE);
+    for (size_t pos = 0, first = 1; settings_next(r->startup, &pos, &at); first = 0) {
+        pw_buf_append_str(out, first ? "(" : ",(");
+        settings_append_literal(out, at.name);
+        pw_buf_append_u8(out, ',');
+        settings_append_literal(out, at.value);
+        pw_buf_append_u8(out, ')');
+    }
+    pw_buf_append_cstr(out, RESTORE_BEHIND);
+    pw_msg_end(out, mark);
+    pipeline_push(&r->server->pipeline, PIPE_QUERY, PIPE_SWALLOW, NULL, NULL, now);
 }
 
 /* ---- replies ---- */

@@ -51,6 +51,16 @@ static inline bool relay_state_cares(const Relay *r, const PipelineEntry *head, 
     return head && head->action == PIPE_FORWARD &&
            (head->effects || r->state.dirty || (tag[0] == 'S' && tag[1] == 'E' && tag[2] == 'T'));
 }
+/* The client has logged in, r->params is what it asked for. */
+void relay_state_startup(Relay *r);
+/* A request with these effects goes out. */
+void relay_state_resets(Relay *r, const Effects *effects);
+/* With startup_reset, a message of this type has gone out whole: may a request of our own follow it? It must not meet a server that copies
+ * in, whose COPY it would end. */
+bool relay_state_may_restore(Relay *r, uint8_t type, const uint8_t *payload, size_t n);
+/* Appends it; its replies are swallowed. */
+void relay_state_restore(Relay *r, PwBuf *out, PwUsec now);
+
 void relay_state_complete(Relay *r, const PipelineEntry *head, const uint8_t *tag, size_t n);
 
 /* At a clean, idle ReadyForQuery with state.due: asks the server. False: it was closed. */

@@ -13,10 +13,11 @@ SETTINGS = ["work_mem = '9MB'", "TimeZone = 'America/Lima'", "DateStyle = 'Germa
 
 
 class Interference:
-    """`with Interference(make_connection, n):` n clients in threads of their own until the end; a wrong reply of theirs is in `problems`."""
+    """`with Interference(make_connection, n):` n clients in threads of their own until the end; a wrong reply of theirs is in `problems`.
+    `named`: they prepare statements under names."""
 
-    def __init__(self, connect, clients=3):
-        self.connect, self.problems = connect, []
+    def __init__(self, connect, clients=3, named=True):
+        self.connect, self.problems, self.named = connect, [], named
         self.stop = threading.Event()
         self.threads = [threading.Thread(target=self.live, args=(i,), daemon=True) for i in range(clients)]
 
@@ -41,15 +42,14 @@ class Interference:
         except Exception as e:  # pylint: disable=broad-except
             self.problems.append(f"interfering client {number}, turn {turn}: {type(e).__name__}: {e}")
 
-    @staticmethod
-    def turn(c, rng, tag):
+    def turn(self, c, rng, tag):
         name = rng.choice(NAMES)
         kind = rng.randrange(5)
         if kind == 0:
             c.ok(f"SET {rng.choice(SETTINGS)}")
         elif kind == 1:
             c.ok("RESET ALL")
-        elif kind == 2 and name:
+        elif kind == 2 and name and self.named:
             c.send(wire.close("S", name), wire.parse(f"SELECT '{tag}'", name), wire.bind("", name), wire.execute(), wire.sync())
             assert c.until_ready().rows == [[tag]], tag
         elif kind == 3:

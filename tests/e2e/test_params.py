@@ -208,3 +208,27 @@ def test_the_client_is_told_the_servers_spelling(make_pooler, pg):
         assert c.query("SELECT 1").types == "TDCZ"
         c.close()
         direct.close()
+
+
+@pytest.mark.poolwise
+@pytest.mark.parametrize("behind", [True, False], ids=["behind the replies", "instead of them"])
+def test_a_server_that_says_good_bye_at_the_replay_is_replaced(make_pooler, fake, behind):
+    """pg_terminate_backend between two clients: the client whose parameters it was to get knows nothing of it."""
+    p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1)
+    c = p.raw()
+    c.startup(user="postgres", database="p0", TimeZone="Asia/Tokyo")
+    session = fake.accept()
+    c.authenticate("postgres", None)
+    c.send(wire.query("SELECT 'mine'"))
+    assert b"Asia/Tokyo" in session.recv().body
+    parts = [wire.message("C", wire.cstr("SET")), wire.message("Z", b"I")] if behind else []
+    parts.append(wire.message("E", b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"))
+    session.send(*parts) # in one piece
+    session.close()
+    session = fake.accept()
+    assert b"Asia/Tokyo" in session.recv().body
+    session.send(wire.message("S", wire.cstr("TimeZone") + wire.cstr("Asia/Tokyo")), wire.message("C", wire.cstr("SET")), wire.message("Z", b"I"))
+    assert session.recv().body == b"SELECT 'mine'\0"
+    session.answer("mine")
+    result = c.until_ready()
+    assert result.rows == [["mine"]] and result.types == "TDCZ"

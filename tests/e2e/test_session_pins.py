@@ -324,3 +324,22 @@ def test_listen_mode_of_a_database_and_a_user(make_pooler, pg):
 def test_listen_is_refused_only_where_state_is_followed(make_pooler, settings):
     p = make_pooler(listen_mode="refuse", **settings)
     assert p.client().query("LISTEN x").tags == ["LISTEN"]
+
+
+@pytest.mark.parametrize("word", [True, False], ids=["with a word", "without"])
+def test_a_server_that_dies_while_it_is_asked_takes_its_client_along(make_pooler, fake, word):
+    """What the session held (a lock, a temporary table) is gone: the client must hear of it, as on a direct connection."""
+    p = make_pooler(databases={"p0": f"host=127.0.0.1 port={fake.port}"}, default_pool_size=1)
+    c = p.raw()
+    c.startup(user="postgres", database="p0")
+    session = fake.accept()
+    c.authenticate("postgres", None)
+    c.send(wire.query("SELECT pg_advisory_lock(1)"))
+    assert b"pg_advisory_lock" in session.recv().body
+    session.answer("")
+    assert c.until_ready().status == "I"
+    assert b"pg_locks" in session.recv().body
+    if word:
+        session.error("terminating connection due to administrator command", "57P01", "FATAL")
+    session.close()
+    c.fatal()

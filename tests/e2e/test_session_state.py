@@ -305,3 +305,48 @@ def test_nothing_is_sent_when_nothing_differs(make_pooler, pg):
     for _ in range(3):
         assert setting(a, "work_mem") == setting(b, "work_mem") == "7MB"
     assert p.log().count("varcache_apply") <= before + 1
+
+
+def test_reset_goes_back_to_the_start_up_value(make_pooler, pg, workers):
+    """RESET, SET ... TO DEFAULT, RESET ALL and DISCARD ALL of what the start-up packet asked for, as on a direct connection (asyncpg's
+    pool runs RESET ALL whenever a connection comes back)."""
+    p = make_pooler(default_pool_size=2, **workers)
+    asked = {"DateStyle": "German", "TimeZone": "Asia/Tokyo", "application_name": "mine", "options": "-c client_encoding=latin1"}
+    both = [p.client(**asked), wire.Conn(pg.port).login("postgres", "p0", **asked)]
+    other = p.client()
+
+    def same(*messages):
+        replies = []
+        for c in both:
+            c.send(*messages)
+            n = b"".join(messages).count(wire.sync()) + sum(m[:1] == b"Q" for m in messages)
+            replies.append([(r.rows, r.tags, [e["C"] for e in r.errors], r.status) for r in (c.until_ready() for _ in range(n))])
+        assert replies[0] == replies[1], messages
+        return replies[0]
+    ask = wire.query("SELECT current_setting('DateStyle'), current_setting('TimeZone'), current_setting('application_name'), current_setting('client_encoding')")
+    change = "SET DateStyle = 'ISO'; SET TimeZone = 'UTC'; SET application_name = 'x'; SET client_encoding = 'UTF8'"
+    for reset in ("RESET DateStyle", "SET TimeZone TO DEFAULT", "SET TIME ZONE LOCAL", "RESET client_encoding", "RESET ALL", "DISCARD ALL",
+                  "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL;"):
+        for how in (wire.query(reset), wire.parse(reset) + wire.bind() + wire.execute() + wire.sync()):
+            same(wire.query(change))
+            same(how)
+            other.ok("SET DateStyle = 'SQL'")
+            same(ask)
+            same(wire.query(change), how, ask)
+            both[0].ok("RESET work_mem")
+            assert both[0].params["DateStyle"] == both[1].params["DateStyle"] and both[0].params["TimeZone"] == both[1].params["TimeZone"]
+            same(wire.query("RESET ALL"))
+    # what an error or a rolled back transaction takes back, and what waits in front of a COPY
+    same(wire.query(change))
+    same(wire.query("RESET DateStyle; SELECT 1/0"))
+    same(ask)
+    same(wire.query("BEGIN"), wire.query("RESET ALL"), ask, wire.query("ROLLBACK"), ask)
+    same(wire.query("BEGIN"), wire.query("SELECT 1/0"), wire.query("RESET ALL"), wire.query("ROLLBACK"), ask)
+    same(wire.query("BEGIN; RESET ALL; COMMIT"), ask)
+    for c in both:
+        c.ok("CREATE TABLE IF NOT EXISTS reset_copy (a int)")
+        c.send(wire.query("RESET ALL; COPY reset_copy FROM STDIN"), wire.copy_data("1\n"), wire.copy_done())
+        assert c.until_ready().tags == ["RESET", "COPY 1"]
+    pg.sql("SELECT 1")
+    both[1].ok("DROP TABLE reset_copy")
+    both[1].close()

@@ -263,7 +263,7 @@ def test_a_process_of_another_user_is_not_taken_over(make_pooler):
 @pytest.mark.poolwise
 def test_handover_is_for_the_own_user_only(make_pooler):
     con = make_pooler().console()
-    for what in ("SOCKETS", "CLIENTS_2", "DONE"):
+    for what in ("SOCKETS", "CLIENTS_4", "DONE"):
         assert "only a process of the same user" in con.run(f"HANDOVER {what}").error["M"]
     assert con.show("CLIENTS")
 
