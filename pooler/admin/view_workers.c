@@ -15,6 +15,7 @@ static const AdminColumn worker_columns[] = {
     {"xacts", ADMIN_INT8, "transactions that it passed"},
     {"accepted", ADMIN_INT8, "connections that it was given"},
     {"cancels", ADMIN_INT8, "cancel requests that it sent to servers"},
+    {"batched_sends", ADMIN_INT8, "sends that shared a system call with others (io_engine = io_uring)"},
 };
 
 static void visit(WorkerCtx *ctx, AdminShow *show)
@@ -50,6 +51,7 @@ static void visit(WorkerCtx *ctx, AdminShow *show)
     admin_row_count(r, ctx->xacts_done);
     admin_row_count(r, ctx->accepted);
     admin_row_count(r, ctx->cancels);
+    admin_row_count(r, ctx->worker->batch ? send_batch_sends(ctx->worker->batch) : 0);
     admin_row_end(r);
 }
 

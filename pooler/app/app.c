@@ -297,6 +297,21 @@ static bool stop_jobs(void)
     return all;
 }
 
+/* auto takes what works here. */
+static bool choose_engine(const Config *c)
+{
+    char why[200];
+    app.batches_sends = c->io_engine != IO_ENGINE_EPOLL && stream_batch_sends(why, sizeof(why)) == PW_OK;
+    if (app.batches_sends || c->io_engine == IO_ENGINE_EPOLL)
+        return true;
+    if (c->io_engine == IO_ENGINE_AUTO) {
+        pw_log(PW_LOG_LOG, "io_engine = auto: epoll, because io_uring cannot be used here: %s", why);
+        return true;
+    }
+    pw_log(PW_LOG_FATAL, "io_engine = io_uring cannot be used here: %s (hint: io_engine = auto)", why);
+    return false;
+}
+
 static bool start_workers(void)
 {
     const Config *c = app.config;
@@ -313,6 +328,8 @@ static bool start_workers(void)
         pw_log(PW_LOG_FATAL, "cannot create %u event loops: %s", n, strerror(errno));
         return false;
     }
+    if (!choose_engine(c))
+        return false;
     app.ctxs = pw_xcalloc(n, sizeof(*app.ctxs));
     app.active = pw_xcalloc(n, sizeof(*app.active));
     registry_init(n, &server_pool_ops);
@@ -426,8 +443,8 @@ int app_run(const AppOptions *options)
     Signals *signals;
     if (signals_create(worker_get(0)->base, &handlers, &signals) != PW_OK)
         goto fail;
-    pw_log(PW_LOG_LOG, "process up: Poolwise %s, libevent (epoll), %d worker%s", POOLWISE_VERSION, c->worker_threads,
-           c->worker_threads == 1 ? "" : "s");
+    pw_log(PW_LOG_LOG, "process up: Poolwise %s, libevent (%s), %d worker%s", POOLWISE_VERSION,
+           app.batches_sends ? "epoll, sends by io_uring" : "epoll", c->worker_threads, c->worker_threads == 1 ? "" : "s");
     daemon_ready();
     if (app.options.reboot)
         notify_took_over();

@@ -77,6 +77,12 @@ static const PwParamWord pool_modes[] = {
     {"statement", POOL_MODE_STATEMENT},
     {NULL, 0},
 };
+static const PwParamWord io_engines[] = {
+    {"auto", IO_ENGINE_AUTO},
+    {"epoll", IO_ENGINE_EPOLL},
+    {"io_uring", IO_ENGINE_IO_URING},
+    {NULL, 0},
+};
 static const PwParamWord session_words[] = {
     {"off", SESSION_TRACKING_OFF},
     {"pin", SESSION_TRACKING_PIN},
@@ -226,6 +232,7 @@ static const PwParamRow rows[] = {
     ENUM(client_channel_binding, channel_bindings, "prefer", RT | OURS, "whether SCRAM logins of clients with TLS are bound to the certificate shown to them"),
     ENUM(client_max_protocol_version, protocol_versions, "3.0", RT | OURS, "newest protocol version spoken with clients: 3.0, or 3.2 with its longer cancel keys"),
     ENUM(error_behaviour, error_behaviours, "pgbouncer", RT | OURS, "how the pooler's own errors look: as PgBouncer's, or with what PostgreSQL would say and do"),
+    ENUM(io_engine, io_engines, "auto", OURS, "epoll, or io_uring for sends: those of one turn of the event loop in one system call; auto takes io_uring where the system allows it"),
     ENUM(listen_mode, listen_words, "pin", RT | OURS, "what LISTEN does in transaction and statement mode: pin keeps the server for its client, refuse answers with an error"),
     INT(max_queries_observed, 1, INT_MAX, "5000", RT | OURS, "different queries counted; the rest counts as one"),
     PATH(query_log, "", RT | OURS, "file for the observed queries, one line of JSON each; empty none"),

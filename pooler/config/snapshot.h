@@ -25,6 +25,13 @@ typedef enum PoolMode {
     POOL_MODE_COUNT
 } PoolMode;
 
+/* How workers do their input and output (pooler/net/send_batch.h). */
+typedef enum IoEngine {
+    IO_ENGINE_AUTO,
+    IO_ENGINE_EPOLL,
+    IO_ENGINE_IO_URING,
+} IoEngine;
+
 /* What happens to the state of a session in transaction and statement mode (docs/session-state.md). */
 typedef enum SessionTracking {
     SESSION_TRACKING_UNSET = -1, /* only in DatabaseConf and UserConf */
@@ -203,6 +210,7 @@ typedef struct Config {
     ChannelBinding client_channel_binding;
     uint32_t client_max_protocol_version; /* PW_PROTO_3_0 or PW_PROTO_3_2 */
     ErrorBehaviour error_behaviour;
+    IoEngine io_engine;
     int max_queries_observed;
     char *query_log; /* "": none */
     PwUsec query_log_interval;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -60,6 +61,8 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
     s->ops->on_drained(s);
 }
 
+static bool send_staged(Stream *s);
+
 static void assign(Stream *s)
 {
     event_assign(&s->read_event, s->worker->base, s->fd, EV_READ | EV_PERSIST, on_read, s);
@@ -73,6 +76,7 @@ void stream_open(Stream *s, Worker *w, int fd, const StreamOps *ops)
     s->ops = ops;
     s->tls = NULL;
     s->reading = s->write_armed = false;
+    s->staged = SEND_SLOT_EMPTY;
     s->bytes_in = s->bytes_out = 0;
     pw_buf_init(&s->out);
     assign(s);
@@ -82,6 +86,7 @@ void stream_close(Stream *s)
 {
     if (s->fd < 0)
         return;
+    send_staged(s);
     if (s->reading)
         event_del(&s->read_event);
     if (s->write_armed)
@@ -136,9 +141,38 @@ const char *stream_error(const Stream *s)
     return why ? why : strerror(errno);
 }
 
-bool stream_send(Stream *s, const void *bytes, size_t n)
+/* ---- sending ---- */
+
+static void keep(Stream *s, const uint8_t *bytes, size_t n)
 {
-    const uint8_t *p = bytes;
+    pw_buf_append(&s->out, bytes, n);
+    if (!s->write_armed) {
+        event_add(&s->write_event, NULL);
+        s->write_armed = true;
+    }
+}
+
+/* The batch was sent, this much of it not. A broken socket is found out by the write event. */
+static void on_batch_left(SendSlot *slot, size_t sent, const uint8_t *bytes, size_t n)
+{
+    Stream *s = (Stream *)((char *)slot - offsetof(Stream, staged));
+    s->bytes_out += sent;
+    if (n > 0)
+        keep(s, bytes, n);
+}
+
+PwErr stream_batch_sends(char *why, size_t why_size)
+{
+    for (unsigned i = 0; i < workers_count(); i++) {
+        PwErr err = send_batch_create(on_batch_left, &worker_get(i)->batch, why, why_size);
+        if (err)
+            return err;
+    }
+    return PW_OK;
+}
+
+static bool send_now(Stream *s, const uint8_t *p, size_t n)
+{
     if (pw_buf_unread(&s->out) == 0) {
         while (n > 0) {
             ssize_t sent = send_some(s, p, n);
@@ -151,14 +185,38 @@ bool stream_send(Stream *s, const void *bytes, size_t n)
             n -= (size_t)sent;
         }
     }
-    if (n > 0) {
-        pw_buf_append(&s->out, p, n);
-        if (!s->write_armed) {
-            event_add(&s->write_event, NULL);
-            s->write_armed = true;
-        }
-    }
+    if (n > 0)
+        keep(s, p, n);
     return true;
+}
+
+/* What was put off goes out now. False: the peer is gone. */
+static bool send_staged(Stream *s)
+{
+    if (s->staged.entry < 0)
+        return true;
+    const uint8_t *bytes;
+    size_t n = send_batch_take(s->worker->batch, &s->staged, &bytes);
+    return send_now(s, bytes, n);
+}
+
+void stream_flush(Stream *s)
+{
+    if (!send_staged(s))
+        shutdown(s->fd, SHUT_RDWR); /* the loop finds it: end of file */
+}
+
+bool stream_send(Stream *s, const void *bytes, size_t n)
+{
+    return send_staged(s) && send_now(s, bytes, n);
+}
+
+bool stream_send_soon(Stream *s, const void *bytes, size_t n)
+{
+    SendBatch *batch = s->worker->batch;
+    if (batch && !s->tls && pw_buf_unread(&s->out) == 0 && send_batch_add(batch, &s->staged, s->fd, bytes, n))
+        return true;
+    return stream_send(s, bytes, n);
 }
 
 bool stream_send_buf(Stream *s, PwBuf *buf)
@@ -170,6 +228,7 @@ bool stream_send_buf(Stream *s, PwBuf *buf)
 
 void stream_detach(Stream *s)
 {
+    send_staged(s); /* nothing is staged for an idle server; if something were, it would not get lost */
     stream_read_stop(s);
     s->worker = NULL;
 }
@@ -188,6 +247,7 @@ bool stream_input_held(const Stream *s)
 
 void stream_end_output(Stream *s)
 {
+    send_staged(s);
     if (s->tls)
         stream_tls_say_end(s);
     shutdown(s->fd, SHUT_WR);

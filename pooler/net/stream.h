@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* stream.h - a non-blocking socket on a worker's loop: try-send first, buffer only what the kernel refused.
  *
+ * With io_engine = io_uring stream_send_soon puts short sends off to the end of the loop turn, where they go out together
+ * (send_batch.h). Whatever else is done with the stream has them out first.
+ *
  * Reads go into the caller's buffer (the worker's scratch). The read event stays registered all the
  * time; it is taken off only for back-pressure. The write event exists only after EAGAIN. With stream_tls_start
  * the same calls carry TLS; without it TLS costs one look at a pointer.
@@ -12,6 +15,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "pooler/net/send_batch.h"
 #include "pooler/net/worker.h"
 #include "poolwise/buf.h"
 
@@ -32,6 +36,7 @@ struct Stream {
     StreamTls *tls; /* NULL: plain */
     struct event read_event, write_event;
     bool reading, write_armed;
+    SendSlot staged; /* in the worker's batch; then `out` is empty */
     PwBuf out;
     uint64_t bytes_in, bytes_out;
 };
@@ -49,13 +54,23 @@ ssize_t stream_recv(Stream *s, void *buf, size_t n);
 /* Right after stream_recv said -2: why. Static storage. */
 const char *stream_error(const Stream *s);
 
+/* All workers batch their sends from now on. Main thread, before the workers run. An error: `why` says it. */
+PW_MUSTCHECK PwErr stream_batch_sends(char *why, size_t why_size);
+
 /* Sends now what can be sent and buffers the rest. False: the peer is gone (the caller closes). */
 PW_MUSTCHECK bool stream_send(Stream *s, const void *bytes, size_t n);
 PW_MUSTCHECK bool stream_send_buf(Stream *s, PwBuf *buf); /* sends and empties buf */
 
+/* The same, at the end of this loop turn where workers batch their sends: for the messages of clients and servers that
+ * are relayed. That the peer is gone then shows later, as with what was buffered. */
+PW_MUSTCHECK bool stream_send_soon(Stream *s, const void *bytes, size_t n);
+/* What was put off goes out now; a failure shows later. */
+void stream_flush(Stream *s);
+
+/* Given to stream_send and not taken by the kernel yet. */
 static inline size_t stream_pending(const Stream *s)
 {
-    return pw_buf_unread(&s->out);
+    return pw_buf_unread(&s->out) + s->staged.len;
 }
 
 /* Input that was taken off the socket but not yet asked for: only with TLS. A server with such input is not released. */

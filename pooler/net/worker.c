@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "pooler/net/send_batch.h"
 #include "poolwise/mem.h"
 
 /* Mail handled in one go; what is left waits for the sockets' turn. */
@@ -80,6 +81,7 @@ void workers_destroy(void)
     for (unsigned i = 0; i < n_workers; i++) {
         Worker *w = &workers[i];
         run_deferred(w);
+        send_batch_destroy(w->batch);
         if (w->mail_event)
             event_free(w->mail_event);
         if (w->mailbox.event_fd >= 0)
@@ -105,13 +107,21 @@ Worker *worker_get(unsigned index)
 
 /* ---- running ---- */
 
+static void flush(Worker *w)
+{
+    if (w->batch && !send_batch_is_empty(w->batch))
+        send_batch_flush(w->batch);
+}
+
 static void loop(Worker *w)
 {
+    flush(w); /* what was sent before the loop began */
     while (!w->stop) {
         if (event_base_loop(w->base, EVLOOP_ONCE) < 0)
             break;
         w->clock_stale = true;
         w->turns++;
+        flush(w); /* before memory goes that its entries point to */
         if (w->deferred)
             run_deferred(w);
     }

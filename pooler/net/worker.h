@@ -16,6 +16,7 @@
 
 struct event;
 struct event_base;
+struct SendBatch;
 
 #define WORKER_MAX 64
 /* Bytes read at once. A loop turn's bytes are walked here and sent straight on; connections own no buffer. */
@@ -38,6 +39,7 @@ typedef struct Worker {
     PwUsec clock;     /* coarse monotonic, see worker_now */
     bool clock_stale;
     WorkerDeferred *deferred;
+    struct SendBatch *batch; /* NULL: each send is a call of its own (stream.h) */
     void *app; /* the WorkerCtx of pooler/pool/context.h */
     pthread_t thread;
     bool stop;

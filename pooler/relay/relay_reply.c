@@ -32,7 +32,7 @@ static void flush(Walk *w)
     size_t n = (size_t)(w->cur - w->from);
     if (n && !w->client_dead) {
         w->r->local->stats.bytes_sent += n;
-        if (!stream_send(&w->r->stream, w->from, n))
+        if (!stream_send_soon(&w->r->stream, w->from, n))
             w->client_dead = true; /* the walk goes on: the server's state must be known for its recovery */
     }
     w->from = w->cur;

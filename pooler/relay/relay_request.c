@@ -19,7 +19,7 @@ static bool forward(Relay *r, const uint8_t *bytes, size_t n)
     if (n == 0 || !r->server)
         return true;
     Server *s = r->server;
-    if (!stream_send(&s->stream, bytes, n)) {
+    if (!stream_send_soon(&s->stream, bytes, n)) {
         server_close(s, "server conn crashed?");
         return false;
     }

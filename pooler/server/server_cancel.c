@@ -230,6 +230,7 @@ static bool connect_it(CancelRequest *r)
 static void begin(CancelRequest *r)
 {
     Server *s = r->server;
+    stream_flush(&s->stream); /* a request that overtakes its query cancels nothing */
     TAILQ_REMOVE(&r->local->cancels_waiting, r, of_local);
     TAILQ_INSERT_TAIL(&r->local->cancels_active, r, of_local);
     s->cancels++;

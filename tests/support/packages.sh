@@ -3,7 +3,7 @@
 
 PW_BUILD_PACKAGES="build-essential meson ninja-build pkg-config libevent-dev libpq-dev libssl-dev libpg-query-dev
     libprotobuf-c-dev libcmocka-dev libxxhash-dev libjansson-dev uthash-dev libc-ares-dev libsystemd-dev libldap-dev libpam0g-dev
-    zlib1g-dev libzstd-dev liblzma-dev"
+    zlib1g-dev libzstd-dev liblzma-dev liburing-dev"
 PW_SERVER_PACKAGES="postgresql-15 postgresql-client-15 postgresql-15-hypopg"
 PW_TEST_PACKAGES="zstd python3-pytest python3-psycopg python3-psycopg2 python3-asyncpg python3-jsonschema prometheus-pgbouncer-exporter"
 

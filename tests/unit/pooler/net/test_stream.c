@@ -181,6 +181,126 @@ static void test_plain(void **state)
     close_pair(&p);
 }
 
+/* ---- sends put off to the end of the turn ---- */
+
+static bool batch_sends(void)
+{
+    char why[200];
+    if (stream_batch_sends(why, sizeof(why)) == PW_OK)
+        return true;
+    print_message("no io_uring here: %s\n", why);
+    return false;
+}
+
+static void end_batching(void)
+{
+    send_batch_destroy(worker_get(0)->batch);
+    worker_get(0)->batch = NULL;
+}
+
+static void assert_got(Pair *p, const char *text)
+{
+    turn();
+    assert_int_equal(pw_buf_unread(&p->server.got), strlen(text));
+    assert_memory_equal(pw_buf_head(&p->server.got), text, strlen(text));
+}
+
+static void test_sends_put_off_keep_their_order(void **state)
+{
+    (void)state;
+    Pair p;
+    if (!batch_sends())
+        return;
+    open_pair(&p);
+    stream_read_start(&p.server.s);
+    assert_true(stream_send_soon(&p.client.s, "1", 1));
+    assert_true(stream_send_soon(&p.client.s, "2", 1));
+    assert_int_equal(stream_pending(&p.client.s), 2);
+    assert_int_equal(p.client.s.bytes_out, 0);
+    assert_false(stream_has_input(&p.server.s));
+    assert_true(stream_send_soon(&p.server.s, "x", 1)); /* in between: the entry can grow no more */
+    assert_true(stream_send_soon(&p.client.s, "3", 1));
+    assert_int_equal(stream_pending(&p.client.s), 0);
+    assert_int_equal(p.client.s.bytes_out, 3);
+    assert_got(&p, "123");
+    assert_true(stream_send_soon(&p.client.s, "4", 1));
+    assert_true(stream_send(&p.client.s, "5", 1)); /* now, and behind what was put off */
+    assert_got(&p, "12345");
+    assert_true(stream_send_soon(&p.client.s, "6", 1));
+    send_batch_flush(worker_get(0)->batch);
+    assert_int_equal(p.client.s.bytes_out, 6);
+    assert_got(&p, "123456");
+    assert_true(stream_send_soon(&p.client.s, "7", 1));
+    stream_end_output(&p.client.s);
+    assert_got(&p, "1234567");
+    turn();
+    assert_true(p.server.ended);
+    close_pair(&p);
+    end_batching();
+}
+
+static void test_what_was_put_off_goes_before_the_socket_closes(void **state)
+{
+    (void)state;
+    Pair p;
+    if (!batch_sends())
+        return;
+    open_pair(&p);
+    stream_read_start(&p.server.s);
+    assert_true(stream_send_soon(&p.client.s, "last words", 10));
+    stream_close(&p.client.s);
+    assert_int_equal(p.client.s.fd, -1);
+    send_batch_flush(worker_get(0)->batch); /* of a closed stream nothing is left in it */
+    assert_got(&p, "last words");
+    close_pair(&p);
+    end_batching();
+}
+
+static void test_what_the_kernel_refuses_at_the_end_of_the_turn_waits(void **state)
+{
+    (void)state;
+    Pair p;
+    if (!batch_sends())
+        return;
+    open_pair(&p);
+    size_t junk = 0;
+    ssize_t n;
+    static const char zeros[4096];
+    while ((n = send(p.client.s.fd, zeros, sizeof(zeros), MSG_DONTWAIT)) > 0)
+        junk += (size_t)n;
+    assert_true(stream_send_soon(&p.client.s, "waits", 5));
+    assert_true(stream_send_soon(&p.server.s, "x", 1));
+    send_batch_flush(worker_get(0)->batch);
+    assert_int_equal(stream_pending(&p.client.s), 5);
+    assert_true(p.client.s.write_armed);
+    assert_true(stream_send_soon(&p.client.s, "!", 1)); /* behind it */
+    stream_read_start(&p.server.s);
+    for (int i = 0; i < 500 && pw_buf_unread(&p.server.got) < junk + 6; i++)
+        turn();
+    assert_int_equal(pw_buf_unread(&p.server.got), junk + 6);
+    assert_memory_equal(pw_buf_head(&p.server.got) + junk, "waits!", 6);
+    assert_int_equal(stream_pending(&p.client.s), 0);
+    close_pair(&p);
+    end_batching();
+}
+
+static void test_a_peer_that_is_gone_shows_in_the_loop(void **state)
+{
+    (void)state;
+    Pair p;
+    if (!batch_sends())
+        return;
+    open_pair(&p);
+    assert_true(stream_send_soon(&p.client.s, "who is there", 12));
+    assert_true(stream_send_soon(&p.server.s, "x", 1));
+    stream_close(&p.server.s);
+    send_batch_flush(worker_get(0)->batch);
+    turn();
+    assert_true(p.client.ended);
+    close_pair(&p);
+    end_batching();
+}
+
 static void each_version(const char *protocols, const char *version)
 {
     Pair p;
@@ -439,6 +559,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_sends_put_off_keep_their_order),
+        cmocka_unit_test(test_what_was_put_off_goes_before_the_socket_closes),
+        cmocka_unit_test(test_what_the_kernel_refuses_at_the_end_of_the_turn_waits),
+        cmocka_unit_test(test_a_peer_that_is_gone_shows_in_the_loop),
         cmocka_unit_test(test_tls12),
         cmocka_unit_test(test_tls13),
         cmocka_unit_test(test_held_input_is_announced),
