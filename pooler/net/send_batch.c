@@ -14,7 +14,7 @@
 #ifdef HAVE_LIBURING
 #include <liburing.h>
 
-#define ROOM (SEND_BATCH_ENTRIES * SEND_BATCH_BYTES_MOST / 4)
+#define ROOM      (SEND_BATCH_ENTRIES * SEND_BATCH_BYTES_MOST / 4)
 #define NOT_TRIED INT32_MIN
 
 typedef struct Entry {
@@ -61,7 +61,8 @@ void send_batch_destroy(SendBatch *b)
 
 static bool may_grow(const SendBatch *b, const Entry *e, size_t n)
 {
-    return e->start + e->len == b->used && e->len + n <= SEND_BATCH_BYTES_MOST && n <= ROOM - b->used;
+    return e->start + e->len == b->used && e->len + n <= SEND_BATCH_BYTES_MOST &&
+           n <= ROOM - b->used;
 }
 
 bool send_batch_add(SendBatch *b, SendSlot *slot, int fd, const void *bytes, size_t n)
@@ -134,7 +135,8 @@ static unsigned read_results(SendBatch *b)
 static void submit(SendBatch *b, unsigned n)
 {
     if (!b->registered) {
-        (void)io_uring_register_ring_fd(&b->ring); /* saves a look-up in each call; before Linux 5.18 there is none */
+        (void)io_uring_register_ring_fd(
+            &b->ring); /* saves a look-up in each call; before Linux 5.18 there is none */
         b->registered = true;
     }
     for (unsigned done = 0; done < n;) {
@@ -143,7 +145,9 @@ static void submit(SendBatch *b, unsigned n)
         if (rc < 0 && rc != -EINTR) {
             io_uring_queue_exit(&b->ring);
             b->broken = true;
-            pw_log(PW_LOG_ERROR, "io_uring failed: %s; sends are no longer batched (hint: io_engine = epoll)", strerror(-rc));
+            pw_log(PW_LOG_ERROR,
+                   "io_uring failed: %s; sends are no longer batched (hint: io_engine = epoll)",
+                   strerror(-rc));
             return;
         }
     }
@@ -162,8 +166,10 @@ void send_batch_flush(SendBatch *b)
             Entry *e = &b->entries[i];
             if (!e->slot)
                 continue;
-            struct io_uring_sqe *sqe = io_uring_get_sqe(&b->ring); /* never NULL: as many as entries, all free */
-            io_uring_prep_send(sqe, e->fd, b->bytes + e->start, e->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+            struct io_uring_sqe *sqe =
+                io_uring_get_sqe(&b->ring); /* never NULL: as many as entries, all free */
+            io_uring_prep_send(sqe, e->fd, b->bytes + e->start, e->len,
+                               MSG_DONTWAIT | MSG_NOSIGNAL);
             sqe->user_data = i;
         }
         submit(b, live);

@@ -42,7 +42,8 @@ typedef struct SendSlot {
 typedef void (*SendBatchLeft)(SendSlot *slot, size_t sent, const uint8_t *bytes, size_t n);
 
 /* PW_ERR_UNSUPPORTED: built without liburing, or this kernel or container refuses io_uring; `why` says it. */
-PW_MUSTCHECK PwErr send_batch_create(SendBatchLeft left, SendBatch **ret_batch, char *why, size_t why_size);
+PW_MUSTCHECK PwErr send_batch_create(SendBatchLeft left, SendBatch **ret_batch, char *why,
+                                     size_t why_size);
 void send_batch_destroy(SendBatch *b); /* NULL is fine; entries are dropped */
 
 /* Copies n bytes for `fd`, after a flush when the batch is full. False, and nothing is changed: too long, other bytes
@@ -54,7 +55,8 @@ bool send_batch_add(SendBatch *b, SendSlot *slot, int fd, const void *bytes, siz
 size_t send_batch_take(SendBatch *b, SendSlot *slot, const uint8_t **ret_bytes);
 
 bool send_batch_is_empty(const SendBatch *b);
-uint64_t send_batch_sends(const SendBatch *b); /* that went out together with others, for SHOW WORKERS */
+uint64_t send_batch_sends(
+    const SendBatch *b); /* that went out together with others, for SHOW WORKERS */
 
 /* Sends everything. At the end of a loop turn at the latest. Should io_uring fail, each entry is sent on its own, and
  * the batch takes nothing from then on. */
