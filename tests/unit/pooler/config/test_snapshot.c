@@ -106,7 +106,7 @@ static const char *const order[] = {
     "user",
     "verbose",
 };
-static const char *const fixed[] = {"disable_pqexec",   "job_name",
+static const char *const fixed[] = {"disable_pqexec",   "io_engine",        "job_name",
                                     "listen_addr",      "listen_backlog",
                                     "listen_port",      "pidfile",
                                     "pkt_buf",          "resolv_conf",
