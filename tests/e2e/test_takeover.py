@@ -141,13 +141,14 @@ def test_what_a_client_set_moves_along(pair):
     assert con.clients()[0]["prepared_statements"] == "1"
 
 
-def test_the_cancel_key_stays(pair):
+def test_the_cancel_key_stays(pair, pg):
     both, p = pair(worker_threads=2)
     c = p.client()
     both.take_over()
     both.old_ends()
-    c.send(wire.query("SELECT pg_sleep(60)"))
-    wait_until(lambda: p.console().pool()["sv_active"] == 1)
+    c.send(wire.query("SELECT pg_sleep(60), 'kept'"))
+    # begun there: a request that is faster than the query cancels nothing
+    wait_until(lambda: pg.one("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60), ''kept''%' AND state = 'active'") == 1)
     c.cancel(p.port)
     assert c.until_ready().error["C"] == "57014"
 
