@@ -53,6 +53,64 @@ AdvTable *adv_catalog_by_oid(const AdvCatalog *catalog, uint32_t oid)
     return lo < catalog->n_tables && catalog->tables[lo]->oid == oid ? catalog->tables[lo] : NULL;
 }
 
+static size_t word_length(const char *p)
+{
+    size_t n = strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$");
+    return n;
+}
+
+/* Without the casts that the server adds to columns and constants. */
+static char *without_casts(AdvArena *arena, const char *text)
+{
+    char *plain = adv_arena_strdup(arena, text), *out = plain;
+    for (const char *p = text; *p;) {
+        size_t name = word_length(p + 1);
+        const char *type;
+        if (*p == '\'') { /* a constant, whole */
+            do {
+                *out++ = *p++;
+            } while (*p && *p != '\'');
+            if (*p)
+                *out++ = *p++;
+        } else if (*p == '(' && name > 0 && strncmp(p + 1 + name, ")::", 3) == 0) { /* (column)::type */
+            memcpy(out, p + 1, name);
+            out += name;
+            p += name + 2;
+        } else if (strncmp(p, "::", 2) == 0 && word_length(p + 2) > 0) {
+            type = p + 2 + word_length(p + 2);
+            if (strncmp(p + 2, "character varying", 17) == 0)
+                type = p + 2 + 17;
+            else if (strncmp(type, " without time zone", 18) == 0)
+                type += 18;
+            else if (strncmp(type, " with time zone", 15) == 0)
+                type += 15;
+            p = type;
+        } else {
+            *out++ = *p++;
+        }
+    }
+    *out = '\0';
+    return plain;
+}
+
+const char *adv_predicate_plain(AdvArena *arena, const char *predicate)
+{
+    if (!predicate)
+        return NULL;
+    char *plain = without_casts(arena, predicate);
+    for (size_t n = strlen(plain); n > 2 && plain[0] == '(' && plain[n - 1] == ')'; n -= 2) {
+        int depth = 0;
+        for (size_t i = 0; i + 1 < n; i++) {
+            depth += (plain[i] == '(') - (plain[i] == ')');
+            if (depth == 0)
+                return plain; /* the first one closes before the end */
+        }
+        plain[n - 1] = '\0';
+        plain++;
+    }
+    return plain;
+}
+
 int adv_table_column(const AdvTable *table, const char *name)
 {
     for (int i = 0; i < table->n_columns; i++)

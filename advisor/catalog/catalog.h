@@ -169,6 +169,7 @@ typedef struct AdvCatalog {
     AdvSettings settings;
     const char *server_version;
     const char *database;
+    const char *now;       /* the server's clock when it was read, as a timestamp in its time zone; NULL: not known */
     const char *role;      /* that reads; "" from a snapshot */
     int server_version_num;
     double stats_age_days; /* since the usage counters began, on the server where they are youngest; -1 unknown */
@@ -189,6 +190,8 @@ AdvCatalog *adv_catalog_create(AdvArena *arena); /* empty, with PostgreSQL's def
 AdvTable *adv_catalog_find(const AdvCatalog *catalog, const char *schema, const char *name);
 /* NULL when there is none. Needs the tables in the order of their oids, as they were loaded. */
 AdvTable *adv_catalog_by_oid(const AdvCatalog *catalog, uint32_t oid);
+/* The condition of a partial index as a statement would write it: "((status)::text = 'new'::text)" is "status = 'new'". */
+const char *adv_predicate_plain(AdvArena *arena, const char *predicate);
 /* 1-based, 0 when the table has no such column. */
 int adv_table_column(const AdvTable *table, const char *name);
 AdvTable *adv_catalog_add_table(AdvCatalog *catalog, const char *schema, const char *name, int n_columns);

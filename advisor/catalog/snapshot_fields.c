@@ -17,7 +17,7 @@
 static const AdvField catalog_rows[] = {
     F(AdvCatalog, TEXT, server_version), F(AdvCatalog, TEXT, database),           F(AdvCatalog, INT, server_version_num),
     F(AdvCatalog, NUMBER, stats_age_days), F(AdvCatalog, BOOL, stats_age_is_least), F(AdvCatalog, INT, n_replicas),
-    F(AdvCatalog, BOOL, is_standby),  F(AdvCatalog, TEXT, trgm_schema), F(AdvCatalog, BOOL, trgm_on_path),
+    F(AdvCatalog, BOOL, is_standby),  F(AdvCatalog, TEXT, trgm_schema), F(AdvCatalog, BOOL, trgm_on_path), F(AdvCatalog, TEXT, now),
 };
 
 static const AdvField settings_rows[] = {

@@ -132,10 +132,76 @@ static double eq_selectivity(const AdvTable *table, const AdvPred *pred, const A
     return adv_value_selectivity(table, pred->column, value->kind == ADV_VALUE_LITERAL ? value->text : NULL);
 }
 
-/* As the planner does it: each letter that is no wildcard leaves a fifth. */
-static double infix_selectivity(const AdvPred *pred)
+/* LIKE, with % and _; `fold`: upper and lower case are the same. */
+static bool matches_pattern(const char *text, const char *pattern, bool fold)
+{
+    const char *star = NULL, *again = NULL;
+    while (*text) {
+        bool escaped = *pattern == '\\' && pattern[1];
+        const char *p = escaped ? pattern + 1 : pattern;
+        bool same = fold ? tolower((unsigned char)*p) == tolower((unsigned char)*text) : *p == *text;
+        if (!escaped && *pattern == '%') {
+            star = ++pattern;
+            again = text;
+        } else if ((same && *p) || (!escaped && *pattern == '_')) {
+            pattern = p + 1;
+            text++;
+        } else if (star) {
+            pattern = star;
+            text = ++again;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '%')
+        pattern++;
+    return !*pattern;
+}
+
+/* Without values to try: each letter leaves a fifth, and a wildcard behind the first letter takes that back. */
+static double guess_pattern(const char *pattern)
 {
     double s = 1;
+    while (*pattern == '%' || *pattern == '_')
+        pattern++;
+    for (; *pattern && s > 1e-6; pattern++)
+        s *= *pattern == '%' ? 5 : *pattern == '_' ? 0.9 : 0.2;
+    return fmin(s, 1);
+}
+
+/* As the planner does it: the pattern is tried on the common values and on the bounds of the histogram. */
+static double pattern_selectivity(const AdvColumn *c, const AdvPred *pred)
+{
+    const char *pattern = pred->lo.text;
+    bool fold = pred->why && strstr(pred->why, "ILIKE");
+    double sum = 0, common = 0, s = guess_pattern(pattern);
+    for (int i = 0; i < c->n_mcv; i++) {
+        common += c->mcf[i];
+        if (matches_pattern(c->mcv[i], pattern, fold))
+            sum += c->mcf[i];
+    }
+    int tried = 0, fits = 0;
+    for (int i = 1; i + 1 < c->n_hist; i++, tried++)
+        fits += matches_pattern(c->hist[i], pattern, fold);
+    if (tried >= 8) {
+        double weight = fmin(tried / 100.0, 1);
+        s = weight * fits / tried + (1 - weight) * s;
+    }
+    s = fmin(fmax(s, 1e-4), 0.9999);
+    return clamp(s * clamp(1 - common - c->null_frac) + sum);
+}
+
+static bool has_pattern(const AdvColumn *c, const AdvPred *pred)
+{
+    return c->has_stats && !pred->expr && pred->lo.kind == ADV_VALUE_LITERAL && pred->lo.text && !pred->op;
+}
+
+/* A regular expression or an expression that nothing is known of: each letter leaves a fifth. */
+static double infix_selectivity(const AdvColumn *c, const AdvPred *pred)
+{
+    double s = 1;
+    if (has_pattern(c, pred))
+        return pattern_selectivity(c, pred);
     if (pred->lo.kind != ADV_VALUE_LITERAL || !pred->lo.text)
         return 0.005;
     for (const char *p = pred->lo.text; *p && s > 1e-4; p++)
@@ -159,7 +225,7 @@ double adv_pred_selectivity(const AdvTable *table, const AdvPred *pred)
     case ADV_PRED_RANGE:
         return range_selectivity(table, pred);
     case ADV_PRED_PREFIX:
-        return fmax(DEFAULT_PREFIX, 1 / fmax(1, adv_column_distinct(table, pred->column)));
+        return has_pattern(c, pred) ? pattern_selectivity(c, pred) : fmax(DEFAULT_PREFIX, 1 / fmax(1, adv_column_distinct(table, pred->column)));
     case ADV_PRED_IS_NULL:
         return c->has_stats ? clamp(c->null_frac) : c->not_null ? 0 : DEFAULT_EQ;
     case ADV_PRED_NOT_NULL:
@@ -171,7 +237,7 @@ double adv_pred_selectivity(const AdvTable *table, const AdvPred *pred)
     case ADV_PRED_NE:
         return c->has_stats ? clamp(1 - c->null_frac - 1 / adv_column_distinct(table, pred->column)) : 0.995;
     case ADV_PRED_INFIX:
-        return infix_selectivity(pred);
+        return infix_selectivity(c, pred);
     case ADV_PRED_CONTAINS:
         return c->n_elements > 0 && c->elements_distinct > 0 ? clamp(c->n_elements / fmax(c->elements_distinct, c->n_elements)) : 0.01;
     case ADV_PRED_OPAQUE:

@@ -11,8 +11,11 @@
 typedef struct Match {
     double boundary;  /* share of the index that is walked */
     double in_index;  /* share of the rows whose table row is visited */
+    double searches;  /* IN lists: descents into the tree */
     int n_bound;      /* keys bound by a condition */
-    bool ordered;
+    int n_matched;    /* conditions that the index checks */
+    unsigned orders;
+    const AdvPred *by_predicate; /* the condition that a partial index stands for */
     bool usable;
 } Match;
 
@@ -57,14 +60,13 @@ static bool prefix_fits(const AdvIndex *index, const AdvIndexKey *key, const Adv
                         : key->column > 0 && adv_column(index->table, key->column)->collation_c;
 }
 
-static bool order_follows(const AdvScanWish *wish, const AdvIndex *index, int first)
+/* Whether the keys from `first` on bring the rows in this order, read from either end. */
+static bool order_follows(const AdvScanWish *wish, const AdvOrder *order, const AdvIndex *index, int first)
 {
-    if (wish->n_order == 0)
-        return true;
     for (int reversed = 0; reversed < 2; reversed++) {
         int k = first, o = 0;
-        while (o < wish->n_order && k < index->n_keys) {
-            const AdvSort *sort = &wish->order[o];
+        while (o < order->n && k < index->n_keys) {
+            const AdvSort *sort = &order->sorts[o];
             const AdvIndexKey *key = &index->keys[k];
             bool same = sort->rel == wish->rel && !sort->expr == !key->expr &&
                         (key->expr ? strcmp(key->expr, sort->expr) == 0 : key->column == sort->column) &&
@@ -74,44 +76,61 @@ static bool order_follows(const AdvScanWish *wish, const AdvIndex *index, int fi
             k++;
             o++;
         }
-        if (o == wish->n_order)
+        if (o == order->n)
             return true;
     }
     return false;
 }
 
+/* Keys that are bound to one value do not disturb the order of the others. */
+static unsigned orders_of(const AdvScanWish *wish, const AdvIndex *index, int points)
+{
+    unsigned orders = 0;
+    for (int o = 0; o < wish->n_orders; o++)
+        for (int first = 0; first <= points && wish->orders[o].n > 0; first++)
+            if (order_follows(wish, &wish->orders[o], index, first))
+                orders |= 1u << o;
+    return orders;
+}
+
+static double key_selectivity(const AdvScanWish *wish, const AdvIndex *index, int k, Match *m, bool *ret_point, bool *ret_bounded)
+{
+    const AdvIndexKey *key = &index->keys[k];
+    *ret_point = *ret_bounded = false;
+    if (wish->bound && key->column && wish->bound[key->column - 1]) {
+        *ret_point = *ret_bounded = true;
+        return 1 / adv_column_distinct(index->table, key->column);
+    }
+    for (int i = 0; i < wish->facts->n_preds; i++) {
+        const AdvPred *pred = &wish->facts->preds[i];
+        if (pred->or_group || pred == m->by_predicate || !matches_key(pred, key, wish->rel))
+            continue;
+        bool serves = is_point(pred->kind) || pred->kind == ADV_PRED_IN || pred->kind == ADV_PRED_RANGE ||
+                      (pred->kind == ADV_PRED_PREFIX && prefix_fits(index, key, pred));
+        if (!serves)
+            continue;
+        *ret_point = is_point(pred->kind);
+        *ret_bounded = true;
+        m->n_matched++;
+        if (pred->kind == ADV_PRED_IN)
+            m->searches *= fmax(pred->n_values, 1);
+        bool first;
+        return pred->kind == ADV_PRED_RANGE ? adv_range_selectivity(wish->facts, pred, &first) : adv_pred_selectivity(index->table, pred);
+    }
+    return 1;
+}
+
 static Match match(AdvArena *arena, const AdvScanWish *wish, const AdvIndex *index)
 {
-    Match m = {.boundary = 1, .in_index = 1};
-    const AdvPred *by_predicate;
-    if (!index->valid || strcmp(index->method, "btree") != 0 || !implied(arena, wish, index, &by_predicate))
+    Match m = {.boundary = 1, .in_index = 1, .searches = 1};
+    if (!index->valid || strcmp(index->method, "btree") != 0 || !implied(arena, wish, index, &m.by_predicate))
         return m;
     m.usable = true;
     bool open = true; /* the keys so far are all bound to one value */
     int points = 0;
     for (int k = 0; k < index->n_keys; k++) {
-        const AdvIndexKey *key = &index->keys[k];
-        double s = 1;
-        bool point = false, bounded = false;
-        if (wish->bound && key->column && wish->bound[key->column - 1]) {
-            s = 1 / adv_column_distinct(index->table, key->column);
-            point = bounded = true;
-        }
-        for (int i = 0; i < wish->facts->n_preds && !point; i++) {
-            const AdvPred *pred = &wish->facts->preds[i];
-            if (pred->or_group || pred == by_predicate || !matches_key(pred, key, wish->rel))
-                continue;
-            bool serves = is_point(pred->kind) || pred->kind == ADV_PRED_IN || pred->kind == ADV_PRED_RANGE ||
-                          (pred->kind == ADV_PRED_PREFIX && prefix_fits(index, key, pred));
-            if (!serves)
-                continue;
-            point = is_point(pred->kind);
-            bounded = true;
-            bool first;
-            s = pred->kind == ADV_PRED_RANGE ? adv_range_selectivity(wish->facts, pred, &first)
-                                             : adv_pred_selectivity(index->table, pred);
-            break;
-        }
+        bool point, bounded;
+        double s = key_selectivity(wish, index, k, &m, &point, &bounded);
         if (bounded) {
             m.in_index *= s;
             if (open) {
@@ -124,30 +143,67 @@ static Match match(AdvArena *arena, const AdvScanWish *wish, const AdvIndex *ind
         if (!point)
             open = false;
     }
-    m.ordered = order_follows(wish, index, points);
+    if (index->unique && points == index->n_keys)
+        m.boundary = m.in_index = fmin(m.boundary, 1 / fmax(index->table->rows, 1));
+    m.orders = orders_of(wish, index, points);
     return m;
+}
+
+static double one_selectivity(const AdvFacts *facts, const AdvPred *pred)
+{
+    bool first = true;
+    double one = pred->kind == ADV_PRED_RANGE ? adv_range_selectivity(facts, pred, &first) : adv_pred_selectivity(facts->rels[pred->rel].table, pred);
+    return first ? one : 1;
+}
+
+/* a = 1 OR b = 2, as far as every arm says something of the table. */
+static double or_selectivity(const AdvFacts *facts, int rel, int group)
+{
+    int arms = 0;
+    double none = 1;
+    for (int i = 0; i < facts->n_preds; i++)
+        if (facts->preds[i].or_group == group && facts->preds[i].or_arm + 1 > arms)
+            arms = facts->preds[i].or_arm + 1;
+    for (int arm = 0; arm < arms; arm++) {
+        double s = 1;
+        for (int i = 0; i < facts->n_preds; i++)
+            if (facts->preds[i].rel == rel && facts->preds[i].or_group == group && facts->preds[i].or_arm == arm)
+                s *= one_selectivity(facts, &facts->preds[i]);
+        none *= 1 - s;
+    }
+    return 1 - none;
+}
+
+static int n_or_groups(const AdvFacts *facts)
+{
+    int groups = 0;
+    for (int i = 0; i < facts->n_preds; i++)
+        if (facts->preds[i].or_group > groups)
+            groups = facts->preds[i].or_group;
+    return groups;
 }
 
 double adv_rel_selectivity(const AdvFacts *facts, int rel)
 {
-    double s = 1;
-    const AdvTable *table = facts->rels[rel].table;
-    for (int i = 0; i < facts->n_preds; i++) {
-        const AdvPred *pred = &facts->preds[i];
-        if (pred->rel != rel || pred->or_group)
-            continue;
-        bool first = true;
-        double one = pred->kind == ADV_PRED_RANGE ? adv_range_selectivity(facts, pred, &first)
-                                                  : adv_pred_selectivity(table, pred);
-        s *= first ? one : 1;
-    }
-    return fmax(s, 1e-9);
+    double s = facts->rels[rel].sifted;
+    int groups = n_or_groups(facts);
+    for (int i = 0; i < facts->n_preds; i++)
+        if (facts->preds[i].rel == rel && !facts->preds[i].or_group)
+            s *= one_selectivity(facts, &facts->preds[i]);
+    for (int g = 1; g <= groups; g++)
+        s *= or_selectivity(facts, rel, g);
+    return fmin(fmax(s, 1e-9), 1);
 }
 
-/* Mackert and Lohman: distinct pages visited by n fetches into a table of t pages that stays cached. */
-static double pages_fetched(double t, double n)
+/* Mackert and Lohman: distinct pages visited by n fetches into a table of t pages, of which `cached` stay in the cache. */
+static double pages_fetched(double t, double n, double cached)
 {
-    return t <= 1 ? 1 : fmin(ceil(2 * t * n / (2 * t + n)), t);
+    if (t <= 1)
+        return 1;
+    if (t <= cached)
+        return ceil(fmin(2 * t * n / (2 * t + n), t));
+    double limit = 2 * t * cached / (2 * t - cached);
+    return ceil(n <= limit ? 2 * t * n / (2 * t + n) : cached + (n - limit) * (t - cached) / t);
 }
 
 static int n_quals(const AdvScanWish *wish)
@@ -165,31 +221,37 @@ static double index_part(const AdvSettings *c, const AdvModelIndex *index, doubl
            50 * c->cpu_operator_cost * (index->size.height + 1);
 }
 
-static bool covers(const AdvScanWish *wish, const AdvIndex *index)
+static void use(AdvAccess *access, const AdvModelIndex *index)
+{
+    if (index->place >= 0)
+        access->used[access->n_used++] = index->place;
+}
+
+/* A column that the index's predicate fixes need not be in it. */
+static bool covers(const AdvScanWish *wish, const AdvIndex *index, const AdvPred *by_predicate)
 {
     const AdvRel *rel = &wish->facts->rels[wish->rel];
     for (int i = 0; i < rel->table->n_columns; i++)
-        if (rel->used[i] && !adv_index_has_column(index, i + 1))
+        if (rel->used[i] && !adv_index_has_column(index, i + 1) && !(by_predicate && by_predicate->column == i + 1 && !rel->whole_row))
             return false;
     return true;
 }
 
-static AdvScan gin_scan(const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *index)
+static AdvAccess gin_scan(const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *index)
 {
-    AdvScan scan = {.cost = INFINITY};
+    AdvAccess scan = {.run = INFINITY};
     const AdvPred *pred = adv_gin_serves(wish->facts, wish->rel, index->def);
     if (!pred || wish->bound)
         return scan;
-    scan.cost = adv_gin_cost(c, index->def, index->size.pages, pred, index->def->table->rows * adv_pred_selectivity(index->def->table, pred));
-    if (index->place >= 0)
-        scan.used[scan.n_used++] = index->place;
+    scan.run = adv_gin_cost(c, index->def, index->size.pages, pred, index->def->table->rows * adv_pred_selectivity(index->def->table, pred));
+    use(&scan, index);
     return scan;
 }
 
 /* Only whole ranges of pages are skipped; what is in them is read and checked. */
-static AdvScan brin_scan(const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *index)
+static AdvAccess brin_scan(const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *index)
 {
-    AdvScan scan = {.cost = INFINITY};
+    AdvAccess scan = {.run = INFINITY};
     const AdvTable *t = index->def->table;
     double share = 1, pages = fmax(t->pages, 1);
     for (int i = 0; i < wish->facts->n_preds && !wish->bound; i++) {
@@ -206,79 +268,104 @@ static AdvScan brin_scan(const AdvSettings *c, const AdvScanWish *wish, const Ad
     if (share >= 1 || order < 0.1)
         return scan;
     double ranges = ceil(pages / 128), visited = fmin((ceil(share * ranges) + 1) * 128 / order, pages);
-    scan.cost = index->size.pages * c->random_page_cost + ranges * c->cpu_operator_cost * 128 * 0.1 + visited * c->seq_page_cost +
+    scan.run = index->size.pages * c->random_page_cost + ranges * c->cpu_operator_cost * 128 * 0.1 + visited * c->seq_page_cost +
                 visited / pages * t->rows * (c->cpu_tuple_cost + n_quals(wish) * c->cpu_operator_cost);
-    if (index->place >= 0)
-        scan.used[scan.n_used++] = index->place;
+    use(&scan, index);
     return scan;
 }
 
 /* Finds the pages of one value, nothing else. */
-static AdvScan hash_scan(const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *index)
+static AdvAccess hash_scan(const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *index)
 {
-    AdvScan scan = {.cost = INFINITY};
+    AdvAccess scan = {.run = INFINITY};
     const AdvTable *t = index->def->table;
+    const AdvIndexKey *key = &index->def->keys[0];
+    double share = wish->bound && key->column && wish->bound[key->column - 1] ? 1 / adv_column_distinct(t, key->column) : 2;
     for (int i = 0; i < wish->facts->n_preds; i++) {
         const AdvPred *pred = &wish->facts->preds[i];
-        if (pred->or_group || pred->kind != ADV_PRED_EQ || !matches_key(pred, &index->def->keys[0], wish->rel))
-            continue;
-        double rows = fmax(t->rows * adv_pred_selectivity(t, pred), 1);
-        scan.cost = c->random_page_cost + rows * (c->cpu_index_tuple_cost + c->cpu_tuple_cost) +
-                    pages_fetched(fmax(t->pages, 1), rows) * c->random_page_cost;
+        if (!pred->or_group && pred->kind == ADV_PRED_EQ && matches_key(pred, key, wish->rel))
+            share = adv_pred_selectivity(t, pred);
     }
-    if (scan.cost < INFINITY && index->place >= 0)
-        scan.used[scan.n_used++] = index->place;
+    if (share > 1)
+        return scan;
+    double rows = fmax(t->rows * share, 1);
+    scan.run = c->random_page_cost + rows * (c->cpu_index_tuple_cost + c->cpu_tuple_cost) +
+               pages_fetched(fmax(t->pages, 1), rows, INFINITY) * c->random_page_cost;
+    use(&scan, index);
     return scan;
 }
 
-static AdvScan index_scan(AdvArena *arena, const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *index)
+/* By a b-tree: each row in its turn (`ret[0]`), or first the list of pages and then those in order (`ret[1]`). Returns how many ways. */
+static int btree_scan(AdvArena *arena, const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *index, AdvAccess *ret)
 {
     const AdvTable *table = index->def->table;
-    AdvScan scan = {.cost = INFINITY};
-    if (strcmp(index->def->method, "gin") == 0)
-        return gin_scan(c, wish, index);
-    if (strcmp(index->def->method, "brin") == 0)
-        return brin_scan(c, wish, index);
-    if (strcmp(index->def->method, "hash") == 0)
-        return hash_scan(c, wish, index);
     Match m = match(arena, wish, index->def);
-    bool only = m.usable && !wish->no_index_only && covers(wish, index->def);
-    if (!m.usable || (m.n_bound == 0 && !only && !(wish->n_order > 0 && m.ordered) && !index->def->predicate))
-        return scan;
+    bool only = m.usable && !wish->no_index_only && covers(wish, index->def, m.by_predicate);
+    if (!m.usable || (m.n_bound == 0 && !only && !m.orders && !index->def->predicate))
+        return 0;
     double pages = fmax(table->pages, 1), rows = fmax(table->rows, 1);
-    double tuples = fmax(rows * index->fraction * m.boundary, 1);
-    double fetched = fmax(rows * index->fraction * m.in_index, 1);
-    double visible = only ? fmin(table->all_visible / pages, 1) : 0;
-    double base = index_part(c, index, m.boundary, tuples);
-    double cpu = fetched * (c->cpu_tuple_cost + n_quals(wish) * c->cpu_operator_cost);
-    double visited = pages_fetched(pages, fetched) * (1 - visible);
-    double worst = visited * c->random_page_cost;
-    double share = fmin(index->fraction * m.in_index, 1);
-    double best = (ceil(share * pages) * c->seq_page_cost + c->random_page_cost) * (1 - visible);
+    double tuples = fmax(rint(rows * index->fraction * m.boundary), 1), fetched = fmax(rint(rows * index->fraction * m.in_index), 1);
+    double descent = m.searches * (ceil(log2(fmax(rows * index->fraction, 2))) + 50 * (index->size.height + 1)) * c->cpu_operator_cost;
     double correlation = index->def->keys[0].column ? adv_column(table, index->def->keys[0].column)->correlation : 0;
     if (index->def->n_keys > 1)
         correlation *= 0.75;
-    double plain = base + cpu + worst + correlation * correlation * (best - worst);
-    scan.cost = plain;
-    scan.ordered = wish->n_order > 0 && m.ordered;
-    /* A bitmap visits each page once, in order, but loses the order of the rows. */
-    double heap = pages_fetched(pages, fetched);
-    double per_page = c->random_page_cost - (c->random_page_cost - c->seq_page_cost) * sqrt(fmin(heap / pages, 1));
-    double bitmap = base + fetched * 0.1 * c->cpu_operator_cost + cpu + heap * per_page;
-    if (bitmap < plain && !scan.ordered)
-        scan.cost = bitmap;
-    if (index->place >= 0)
-        scan.used[scan.n_used++] = index->place;
-    return scan;
+    AdvAccess plain = {.startup = descent, .index_pages = ceil(index->size.leaf_pages * m.boundary), .index_all = index->size.pages, .tuples = fetched,
+                       .pages = pages, .share = fmin(index->fraction * m.in_index, 1), .all_pages = fmax(wish->all_pages, pages),
+                       .visible = only ? fmin(table->all_visible / pages, 1) : 0, .correlation = correlation * correlation, .orders = m.orders};
+    double walk = tuples * (c->cpu_index_tuple_cost + fmax(m.n_matched, 1) * c->cpu_operator_cost);
+    plain.run = walk + fetched * (c->cpu_tuple_cost + fmax(n_quals(wish) - m.n_matched, 0) * c->cpu_operator_cost);
+    use(&plain, index);
+    ret[0] = plain;
+    if (m.n_bound == 0)
+        return 1;
+    AdvAccess bitmap = plain;
+    bitmap.bitmap = true;
+    bitmap.orders = 0;
+    bitmap.lead = m.n_bound == 1 ? index->def->keys[0].column : 0;
+    bitmap.startup += walk + 0.1 * c->cpu_operator_cost * fetched;
+    bitmap.run = fetched * (c->cpu_tuple_cost + fmax(n_quals(wish), 1) * c->cpu_operator_cost);
+    ret[1] = bitmap;
+    return 2;
+}
+
+void adv_access_cost(const AdvSettings *c, const AdvAccess *a, double loops, double *ret_startup, double *ret_total)
+{
+    double startup = a->startup, run = a->run;
+    loops = fmax(loops, 1);
+    if (a->pages > 0) {
+        /* Repeated scans find pages of the earlier ones in the cache. */
+        double cached = c->effective_cache_size * a->pages / (a->all_pages + a->index_all);
+        double index_cached = c->effective_cache_size * fmax(a->index_all, 1) / (a->all_pages + a->index_all);
+        double walked = fmax(a->index_pages, 1);
+        double index_io = loops > 1 ? pages_fetched(a->index_all, walked * loops, fmax(index_cached, 1)) / loops : walked;
+        double most = pages_fetched(a->pages, a->tuples * loops, fmax(cached, 1)) / loops;
+        index_io *= c->random_page_cost;
+        if (a->bitmap) {
+            double heap = fmin(most, a->pages);
+            double per_page = heap >= 2 ? c->random_page_cost - (c->random_page_cost - c->seq_page_cost) * sqrt(fmin(heap / a->pages, 1)) : c->random_page_cost;
+            startup += index_io;
+            run += heap * per_page;
+        } else {
+            double worst = most * (1 - a->visible) * c->random_page_cost;
+            double least = ceil(a->share * a->pages);
+            if (loops > 1)
+                least = pages_fetched(a->pages, least * loops, fmax(cached, 1)) / loops;
+            double best = loops > 1 ? least * c->random_page_cost : c->random_page_cost + fmax(least - 1, 0) * c->seq_page_cost;
+            best *= 1 - a->visible;
+            run += index_io + worst + a->correlation * (fmin(best, worst) - worst);
+        }
+    }
+    *ret_startup = startup;
+    *ret_total = startup + run;
 }
 
 /* a = 1 OR b = 2: each arm by an index of its own, the bitmaps united. */
-static AdvScan or_scan(AdvArena *arena, const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *indexes,
+static AdvAccess or_scan(AdvArena *arena, const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *indexes,
                        int n, int group)
 {
     const AdvFacts *facts = wish->facts;
     const AdvTable *table = facts->rels[wish->rel].table;
-    AdvScan scan = {.cost = INFINITY};
+    AdvAccess scan = {.run = INFINITY};
     int arms = 0;
     for (int i = 0; i < facts->n_preds; i++)
         if (facts->preds[i].or_group == group && facts->preds[i].or_arm + 1 > arms)
@@ -308,41 +395,72 @@ static AdvScan or_scan(AdvArena *arena, const AdvSettings *c, const AdvScanWish 
             }
         }
         if (best == INFINITY || scan.n_used == (int)PW_ARRAY_LEN(scan.used))
-            return (AdvScan){.cost = INFINITY};
+            return (AdvAccess){.run = INFINITY};
         total += best;
         share += best_share;
         if (place >= 0)
             scan.used[scan.n_used++] = place;
     }
     double pages = fmax(table->pages, 1), fetched = fmin(share, 1) * table->rows;
-    double visited = pages_fetched(pages, fetched);
+    double visited = pages_fetched(pages, fetched, INFINITY);
     double per_page = c->random_page_cost - (c->random_page_cost - c->seq_page_cost) * sqrt(fmin(visited / pages, 1));
-    scan.cost = total + visited * per_page + fetched * (c->cpu_tuple_cost + n_quals(wish) * c->cpu_operator_cost);
+    scan.run = total + visited * per_page + fetched * (c->cpu_tuple_cost + n_quals(wish) * c->cpu_operator_cost);
     return scan;
 }
 
-AdvScan adv_best_scan(AdvArena *arena, const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *indexes,
-                      int n, bool ordered_only)
+/* Two bitmaps of conditions on different columns, of which only the common rows are visited. */
+static bool bitmap_and(const AdvSettings *c, const AdvAccess *a, const AdvAccess *b, AdvAccess *ret)
+{
+    if (a->lead == b->lead || a->lead == 0 || b->lead == 0 || a->share * b->share * a->pages < 1e-9)
+        return false;
+    *ret = *a;
+    ret->startup += b->startup + fmax(b->index_pages, 1) * c->random_page_cost + 0.1 * c->cpu_operator_cost * b->tuples;
+    ret->share = a->share * b->share;
+    ret->run *= b->share;
+    ret->tuples = fmax(a->tuples * b->share, 1);
+    for (int i = 0; i < b->n_used && ret->n_used < (int)PW_ARRAY_LEN(ret->used); i++)
+        ret->used[ret->n_used++] = b->used[i];
+    return true;
+}
+
+int adv_scan_ways(AdvArena *arena, const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *indexes, int n, AdvAccess **ret_ways)
 {
     const AdvTable *table = wish->facts->rels[wish->rel].table;
-    AdvScan best = {.cost = INFINITY};
-    if (!ordered_only && !wish->bound)
-        best.cost = table->pages * c->seq_page_cost +
-                    table->rows * (c->cpu_tuple_cost + n_quals(wish) * c->cpu_operator_cost);
-    int groups = 0;
-    for (int i = 0; i < wish->facts->n_preds; i++)
-        if (wish->facts->preds[i].or_group > groups)
-            groups = wish->facts->preds[i].or_group;
+    int groups = n_or_groups(wish->facts), found = 0;
+    AdvAccess *ways = ADV_NEW_ARRAY(arena, AdvAccess, 2 * n + groups + 2);
+    AdvAccess *best[2] = {NULL, NULL};
+    if (!wish->bound)
+        ways[found++].run = table->pages * c->seq_page_cost + table->rows * (c->cpu_tuple_cost + n_quals(wish) * c->cpu_operator_cost);
     for (int i = 0; i < n; i++) {
-        AdvScan scan = index_scan(arena, c, wish, &indexes[i]);
-        if (scan.cost < best.cost && (!ordered_only || scan.ordered))
-            best = scan;
+        const char *method = indexes[i].def->method;
+        if (strcmp(method, "btree") == 0)
+            found += btree_scan(arena, c, wish, &indexes[i], &ways[found]);
+        else if (indexes[i].def->valid && strcmp(method, "gin") == 0)
+            ways[found++] = gin_scan(c, wish, &indexes[i]);
+        else if (indexes[i].def->valid && strcmp(method, "brin") == 0)
+            ways[found++] = brin_scan(c, wish, &indexes[i]);
+        else if (indexes[i].def->valid && strcmp(method, "hash") == 0)
+            ways[found++] = hash_scan(c, wish, &indexes[i]);
     }
-    for (int g = 1; g <= groups && !ordered_only && !wish->bound; g++) {
-        AdvScan scan = or_scan(arena, c, wish, indexes, n, g);
-        if (scan.cost < best.cost)
-            best = scan;
+    /* The two that leave fewest rows, of different columns. */
+    for (int i = 0; i < found; i++) {
+        if (!ways[i].bitmap || ways[i].lead == 0 || (best[0] && ways[i].lead == best[0]->lead && ways[i].share >= best[0]->share))
+            continue;
+        if (!best[0] || ways[i].share < best[0]->share) {
+            best[1] = best[0] && best[0]->lead != ways[i].lead ? best[0] : best[1];
+            best[0] = &ways[i];
+        } else if (!best[1] || ways[i].share < best[1]->share) {
+            best[1] = &ways[i];
+        }
     }
-    best.rows = fmax(table->rows * adv_rel_selectivity(wish->facts, wish->rel), 1);
-    return best;
+    if (best[1] && bitmap_and(c, best[0], best[1], &ways[found]))
+        found++;
+    for (int g = 1; g <= groups && !wish->bound; g++)
+        ways[found++] = or_scan(arena, c, wish, indexes, n, g);
+    int kept = 0;
+    for (int i = 0; i < found; i++)
+        if (ways[i].run < INFINITY)
+            ways[kept++] = ways[i];
+    *ret_ways = ways;
+    return kept;
 }

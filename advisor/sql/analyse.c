@@ -11,6 +11,7 @@ static int add_block(Analyser *a, int parent)
     ADV_ROOM(a->arena, facts->blocks, facts->n_blocks);
     memset(&facts->blocks[facts->n_blocks], 0, sizeof(AdvBlock));
     facts->blocks[facts->n_blocks].parent = parent;
+    facts->blocks[facts->n_blocks].kind = parent < 0 ? ADV_BLOCK_TOP : ADV_BLOCK_VALUE;
     return facts->n_blocks++;
 }
 
@@ -23,6 +24,7 @@ static void with_clause(Analyser *a, const PgQuery__WithClause *with, Scope *out
         Cte *cte = ADV_NEW(a->arena, Cte);
         cte->name = adv_arena_strdup(a->arena, expr->ctename);
         cte->rel = -1;
+        cte->block = -1;
         if (with->recursive) {
             /* Visible inside itself, as something without known columns. */
             cte->next = a->ctes;
@@ -30,13 +32,16 @@ static void with_clause(Analyser *a, const PgQuery__WithClause *with, Scope *out
             a->facts->recursive = true;
         }
         AdvOutput *outputs = NULL;
-        int n = 0;
-        adv_analyse_query_node(a, expr->ctequery, outer, &outputs, &n, NULL);
+        int n = 0, block = -1;
+        adv_analyse_query_node(a, expr->ctequery, outer, &outputs, &n, &block);
+        if (block >= 0)
+            a->facts->blocks[block].kind = ADV_BLOCK_CTE;
         for (size_t k = 0; k < expr->n_aliascolnames && (int)k < n; k++)
             outputs[k].name = adv_arena_strdup(a->arena, adv_string_value(expr->aliascolnames[k]));
         int rel = adv_add_rel(a, ADV_REL_SUBQUERY, NULL, cte->name, 0);
         a->facts->rels[rel].outputs = outputs;
         a->facts->rels[rel].n_outputs = n;
+        cte->block = block;
         cte->rel = rel;
         if (!with->recursive) {
             cte->next = a->ctes;
@@ -205,6 +210,8 @@ static void min_max(Analyser *a, Scope *scope, int block, const PgQuery__SelectS
         const PgQuery__FuncCall *call =
             val && val->node_case == PG_QUERY__NODE__NODE_FUNC_CALL ? val->func_call : NULL;
         const char *name = call && call->n_funcname > 0 ? adv_string_value(call->funcname[call->n_funcname - 1]) : "";
+        if (call && call->over)
+            a->facts->blocks[block].window = true;
         for (size_t k = 0; k < PW_ARRAY_LEN(aggregates); k++)
             aggregate = aggregate || (strcmp(name, aggregates[k]) == 0 && !call->over);
         KeyRef key;
@@ -228,6 +235,17 @@ static void values_lists(Analyser *a, Scope *scope, const PgQuery__SelectStmt *s
         adv_walk_expr(a, scope, select->values_lists[i]);
 }
 
+/* One side of UNION, INTERSECT or EXCEPT. */
+static void arm(Analyser *a, const PgQuery__SelectStmt *select, Scope *outer, int block, AdvOutput **ret_outputs, int *ret_n)
+{
+    int inner = -1;
+    adv_analyse_select(a, select, outer, ret_outputs, ret_n, &inner);
+    if (inner >= 0) {
+        a->facts->blocks[inner].kind = ADV_BLOCK_ARM;
+        a->facts->blocks[inner].parent = block;
+    }
+}
+
 void adv_analyse_select(Analyser *a, const PgQuery__SelectStmt *select, Scope *outer, AdvOutput **ret_outputs,
                         int *ret_n, int *ret_block)
 {
@@ -248,8 +266,8 @@ void adv_analyse_select(Analyser *a, const PgQuery__SelectStmt *select, Scope *o
     if (select->op == PG_QUERY__SET_OPERATION__SETOP_UNION || select->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT ||
         select->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT) {
         a->facts->blocks[block].set_operation = true;
-        adv_analyse_select(a, select->larg, outer, &outputs, &n_outputs, NULL);
-        adv_analyse_select(a, select->rarg, outer, NULL, NULL, NULL);
+        arm(a, select->larg, outer, block, &outputs, &n_outputs);
+        arm(a, select->rarg, outer, block, NULL, NULL);
         for (int i = 0; i < n_outputs; i++)
             outputs[i].rel = -1; /* comes from both sides */
         order_by(a, &scope, block, select->sort_clause, select->n_sort_clause, outputs, n_outputs);
@@ -262,6 +280,7 @@ void adv_analyse_select(Analyser *a, const PgQuery__SelectStmt *select, Scope *o
         adv_analyse_qual(a, &scope, select->where_clause, false);
         group_and_distinct(a, &scope, block, select, outputs, n_outputs);
         adv_walk_expr(a, &scope, select->having_clause);
+        a->facts->blocks[block].having = select->having_clause != NULL;
         order_by(a, &scope, block, select->sort_clause, select->n_sort_clause, outputs, n_outputs);
         for (size_t i = 0; i < select->n_window_clause; i++)
             adv_walk_expr(a, &scope, select->window_clause[i]);

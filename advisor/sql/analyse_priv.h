@@ -17,6 +17,7 @@ typedef struct Cte {
     struct Cte *next;
     const char *name;
     int rel; /* a SUBQUERY rel that holds the outputs; -1 while it is being analysed (recursion) */
+    int block;
 } Cte;
 
 typedef struct ScopeItem {

@@ -87,15 +87,29 @@ typedef struct AdvRel {
     AdvTable *table; /* TABLE */
     const char *alias;
     int block;
+    int inner;       /* SUBQUERY: the block inside; -1: not known */
     bool *used;      /* TABLE: used[i]: column i + 1 is read anywhere in the statement */
     bool whole_row;
     bool target;     /* of UPDATE or DELETE */
     bool nullable;   /* on the nullable side of an outer join */
+    double sifted;   /* TABLE: what conditions that are no AdvPred leave of its rows, as a share */
     int n_outputs;   /* SUBQUERY */
     AdvOutput *outputs;
 } AdvRel;
 
+typedef enum AdvBlockKind {
+    ADV_BLOCK_TOP,   /* the statement itself, or a writing CTE */
+    ADV_BLOCK_FROM,  /* a subquery or view in FROM */
+    ADV_BLOCK_CTE,
+    ADV_BLOCK_ARM,   /* of the set operation that its parent is */
+    ADV_BLOCK_SEMI,  /* EXISTS or IN that must hold: a join to the planner */
+    ADV_BLOCK_ANTI,  /* NOT EXISTS that must hold */
+    ADV_BLOCK_TEST,  /* EXISTS and IN under OR, NOT IN: asked for each row, or hashed */
+    ADV_BLOCK_VALUE  /* (SELECT ...) in an expression */
+} AdvBlockKind;
+
 typedef struct AdvBlock {
+    AdvBlockKind kind;
     int parent;      /* block around it, -1 for the outermost */
     int n_order;
     AdvSort *order;
@@ -105,6 +119,8 @@ typedef struct AdvBlock {
     double limit;    /* rows; 0 when the text does not tell */
     int limit_param; /* $n of the LIMIT, 0 none */
     bool aggregate;
+    bool having;
+    bool window;     /* a window function among the outputs */
     bool set_operation;
     bool minmax_only; /* every output is min(col) or max(col), no GROUP BY */
     int n_minmax;

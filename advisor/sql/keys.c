@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /* keys.c - the two sides of a comparison: what an index could hold, and what it is compared with. */
 #include "advisor/sql/analyse_priv.h"
+#include "advisor/sql/dates.h"
 #include "advisor/text.h"
+
+#include <stdlib.h>
 
 const char *adv_string_value(const Node *node)
 {
@@ -15,6 +18,73 @@ const char *adv_type_name(const PgQuery__TypeName *type)
     if (!type || type->n_names == 0)
         return "";
     return adv_string_value(type->names[type->n_names - 1]);
+}
+
+/* now() and CURRENT_DATE: the server's clock when the catalog was read. */
+static const char *clock_value(const Analyser *a, const Node *node, const char **ret_type)
+{
+    static const char *const functions[] = {"now", "transaction_timestamp", "statement_timestamp", "clock_timestamp"};
+    if (!a->catalog->now)
+        return NULL;
+    if (node->node_case == PG_QUERY__NODE__NODE_SQLVALUE_FUNCTION) {
+        PgQuery__SQLValueFunctionOp op = node->sqlvalue_function->op;
+        bool date = op == PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_DATE;
+        *ret_type = date ? "date" : "timestamptz";
+        return date                                                                        ? adv_arena_strndup(a->arena, a->catalog->now, strlen("2000-01-01"))
+               : op == PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIMESTAMP || op == PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP ? a->catalog->now
+                                                                                           : NULL;
+    }
+    if (node->node_case != PG_QUERY__NODE__NODE_FUNC_CALL || node->func_call->n_args > 0 || node->func_call->n_funcname == 0)
+        return NULL;
+    const char *name = adv_string_value(node->func_call->funcname[node->func_call->n_funcname - 1]);
+    *ret_type = "timestamptz";
+    for (size_t i = 0; i < PW_ARRAY_LEN(functions); i++)
+        if (strcmp(functions[i], name) == 0)
+            return a->catalog->now;
+    return NULL;
+}
+
+/* interval '3' month, interval '3 months', '3 months'::interval */
+static const char *interval_text(Analyser *a, const Node *node)
+{
+    static const struct {
+        int mask;
+        const char *unit;
+    } fields[] = {{4, "year"}, {2, "month"}, {8, "day"}, {1024, "hour"}, {2048, "minute"}, {4096, "second"}};
+    if (!node || node->node_case != PG_QUERY__NODE__NODE_TYPE_CAST || strcmp(adv_type_name(node->type_cast->type_name), "interval") != 0)
+        return NULL;
+    AdvValue value = adv_as_value(a, node->type_cast->arg, NULL);
+    const PgQuery__TypeName *type = node->type_cast->type_name;
+    if (value.kind != ADV_VALUE_LITERAL || !value.text)
+        return NULL;
+    if (type->n_typmods == 0 || strspn(value.text, "-0123456789") != strlen(value.text))
+        return value.text;
+    AdvValue mask = adv_as_value(a, type->typmods[0], NULL);
+    for (size_t i = 0; mask.text && i < PW_ARRAY_LEN(fields); i++)
+        if (fields[i].mask == atoi(mask.text))
+            return adv_arena_printf(a->arena, "%s %s", value.text, fields[i].unit);
+    return NULL;
+}
+
+/* date '2017-07-01' + interval '3 months', now() - interval '1 day', date '2017-07-01' + 30 */
+static AdvValue sum_value(Analyser *a, const PgQuery__AExpr *expr, const char **ret_type)
+{
+    AdvValue value = {.kind = ADV_VALUE_UNKNOWN};
+    const char *op = expr->n_name == 1 ? adv_string_value(expr->name[0]) : "", *type;
+    if (!expr->lexpr || !expr->rexpr || (strcmp(op, "+") != 0 && strcmp(op, "-") != 0))
+        return value;
+    AdvValue left = adv_as_value(a, expr->lexpr, &type), right = adv_as_value(a, expr->rexpr, NULL);
+    if (left.kind != ADV_VALUE_LITERAL || !left.text || !type)
+        return value;
+    const char *interval = interval_text(a, expr->rexpr);
+    if (!interval && right.kind == ADV_VALUE_LITERAL && right.number && strcmp(type, "date") == 0)
+        interval = adv_arena_printf(a->arena, "%s days", right.text);
+    const char *text = interval ? adv_date_add(a->arena, left.text, interval, op[0] == '+' ? 1 : -1) : NULL;
+    if (!text)
+        return value;
+    if (ret_type)
+        *ret_type = type;
+    return (AdvValue){.kind = ADV_VALUE_LITERAL, .text = text};
 }
 
 AdvValue adv_as_value(Analyser *a, const Node *node, const char **ret_type)
@@ -66,6 +136,14 @@ AdvValue adv_as_value(Analyser *a, const Node *node, const char **ret_type)
         AdvValue inner = adv_as_value(a, node->a_expr->rexpr, NULL);
         if (inner.kind == ADV_VALUE_PARAM)
             value = inner;
+    } else if (node->node_case == PG_QUERY__NODE__NODE_A_EXPR) {
+        return sum_value(a, node->a_expr, ret_type);
+    } else {
+        const char *type = NULL, *now = clock_value(a, node, &type);
+        if (now)
+            value = (AdvValue){.kind = ADV_VALUE_LITERAL, .text = now};
+        if (now && ret_type && !*ret_type)
+            *ret_type = type;
     }
     return value;
 }

@@ -110,11 +110,25 @@ void adv_sql_add_other_params(AdvArena *arena, const char *text, AdvFacts *facts
     }
 }
 
+/* Lines with commands to psql, as pg_dump writes them (\restrict), are blank to the scanner; their words need not even be tokens. */
+static const char *without_psql_commands(AdvArena *arena, const char *text)
+{
+    if (!strstr(text, "\n\\") && text[0] != '\\')
+        return text;
+    char *copy = adv_arena_strdup(arena, text);
+    for (char *line = copy; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (line[0] == '\\' && isalpha((unsigned char)line[1]))
+            memset(line, ' ', strcspn(line, "\n"));
+    }
+    return copy;
+}
+
 void adv_sql_split(AdvArena *arena, const char *text, AdvPiece **ret_pieces, int *ret_n)
 {
     *ret_pieces = NULL;
     *ret_n = 0;
-    PgQueryScanResult scanned = pg_query_scan(text);
+    PgQueryScanResult scanned = pg_query_scan(without_psql_commands(arena, text));
     PgQuery__ScanResult *scan =
         scanned.error ? NULL
                       : pg_query__scan_result__unpack(NULL, scanned.pbuf.len, (const uint8_t *)scanned.pbuf.data);

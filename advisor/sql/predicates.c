@@ -205,6 +205,8 @@ static void compare(Analyser *a, Scope *scope, const char *op, const Node *left,
     if (left_key && right_key) {
         if (kind == ADV_PRED_EQ && l.rel != r.rel && !l.expr && !r.expr)
             add_join(a, &l, r.rel, r.column);
+        else if (l.rel == r.rel && a->or_group == 0)
+            a->facts->rels[l.rel].sifted *= kind == ADV_PRED_EQ ? 0.005 : kind == ADV_PRED_RANGE ? 1.0 / 3 : 1;
         return;
     }
     bool left_columns = adv_has_column(left), right_columns = adv_has_column(right);
@@ -427,19 +429,22 @@ static void a_expr(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool n
 }
 
 /* col IN (SELECT x ...): the planner makes a join of it, in either direction. */
-static void sub_link(Analyser *a, Scope *scope, const PgQuery__SubLink *link)
+static void sub_link(Analyser *a, Scope *scope, const PgQuery__SubLink *link, bool negated)
 {
     KeyRef key;
     bool has_key = link->testexpr && adv_as_key(a, scope, link->testexpr, &key);
     if (link->testexpr && !has_key)
         adv_walk_expr(a, scope, link->testexpr);
     AdvOutput *outputs = NULL;
-    int n = 0;
+    int n = 0, block = -1;
     /* Nothing of what EXISTS (SELECT * ...) selects is read. */
     a->outputs_unread = link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK;
-    adv_analyse_query_node(a, link->subselect, scope, &outputs, &n, NULL);
+    adv_analyse_query_node(a, link->subselect, scope, &outputs, &n, &block);
     a->outputs_unread = false;
     bool any = link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ANY_SUBLINK;
+    bool exists = link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK;
+    if (block >= 0 && (any || exists))
+        a->facts->blocks[block].kind = a->or_group || (any && negated) ? ADV_BLOCK_TEST : negated ? ADV_BLOCK_ANTI : ADV_BLOCK_SEMI;
     if (!any)
         return;
     if (has_key && !key.expr && n == 1) {
@@ -523,7 +528,7 @@ void adv_analyse_qual(Analyser *a, Scope *scope, const Node *node, bool negated)
         bool_test(a, scope, node->boolean_test, negated);
         break;
     case PG_QUERY__NODE__NODE_SUB_LINK:
-        sub_link(a, scope, node->sub_link);
+        sub_link(a, scope, node->sub_link, negated);
         break;
     case PG_QUERY__NODE__NODE_COLUMN_REF:
         if (adv_as_key(a, scope, node, &key))

@@ -12,6 +12,8 @@ int adv_add_rel(Analyser *a, AdvRelKind kind, AdvTable *table, const char *alias
     rel->table = table;
     rel->alias = adv_arena_strdup(a->arena, alias ? alias : "");
     rel->block = block;
+    rel->inner = -1;
+    rel->sifted = 1;
     if (table) {
         rel->used = ADV_NEW_ARRAY(a->arena, bool, table->n_columns ? table->n_columns : 1);
         table->referenced = true;
@@ -126,9 +128,11 @@ void adv_star(Analyser *a, const Scope *scope, const PgQuery__ColumnRef *ref, Ad
     }
 }
 
-static int subquery_rel(Analyser *a, const char *alias, int block, AdvOutput *outputs, int n)
+/* `inner`: the subquery's own block, -1 when there is none. */
+static int subquery_rel(Analyser *a, const char *alias, int block, AdvOutput *outputs, int n, int inner)
 {
     int rel = adv_add_rel(a, ADV_REL_SUBQUERY, NULL, alias, block);
+    a->facts->rels[rel].inner = inner;
     a->facts->rels[rel].outputs = outputs;
     a->facts->rels[rel].n_outputs = n;
     return rel;
@@ -141,10 +145,18 @@ static void rename_outputs(Analyser *a, AdvOutput *outputs, int n, const PgQuery
         outputs[i].name = adv_arena_strdup(a->arena, adv_string_value(alias->colnames[i]));
 }
 
+static void in_from(Analyser *a, const Scope *scope, int inner)
+{
+    if (inner < 0)
+        return;
+    a->facts->blocks[inner].kind = ADV_BLOCK_FROM;
+    a->facts->blocks[inner].parent = scope->block;
+}
+
 static void from_view(Analyser *a, Scope *scope, AdvTable *view, const char *alias)
 {
     AdvOutput *outputs = NULL;
-    int n = 0;
+    int n = 0, inner = -1;
     PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(view->view_text);
     if (!parsed.error) {
         PgQuery__ParseResult *tree =
@@ -154,7 +166,8 @@ static void from_view(Analyser *a, Scope *scope, AdvTable *view, const char *ali
             Cte *ctes = a->ctes;
             a->in_view = true;
             a->ctes = NULL; /* the view does not see the statement's CTEs */
-            adv_analyse_query_node(a, tree->stmts[0]->stmt, NULL, &outputs, &n, NULL);
+            adv_analyse_query_node(a, tree->stmts[0]->stmt, NULL, &outputs, &n, &inner);
+            in_from(a, scope, inner);
             a->in_view = in_view;
             a->ctes = ctes;
         }
@@ -166,7 +179,7 @@ static void from_view(Analyser *a, Scope *scope, AdvTable *view, const char *ali
     for (int i = 0; i < n && i < view->n_columns; i++)
         outputs[i].name = view->columns[i].name;
     view->referenced = true;
-    scope_add(a, scope, alias, subquery_rel(a, alias, scope->block, outputs, n));
+    scope_add(a, scope, alias, subquery_rel(a, alias, scope->block, outputs, n, inner));
 }
 
 void adv_from_table(Analyser *a, Scope *scope, const PgQuery__RangeVar *var, bool target)
@@ -185,7 +198,7 @@ void adv_from_table(Analyser *a, Scope *scope, const PgQuery__RangeVar *var, boo
                                          ((size_t)n + 1) * sizeof(*outputs));
             }
             rename_outputs(a, outputs, n, var->alias);
-            scope_add(a, scope, alias, subquery_rel(a, alias, scope->block, outputs, n));
+            scope_add(a, scope, alias, subquery_rel(a, alias, scope->block, outputs, n, cte->block));
             return;
         }
     }
@@ -217,7 +230,7 @@ void adv_from_table(Analyser *a, Scope *scope, const PgQuery__RangeVar *var, boo
                 add_output(a, &outputs, &n, table->columns[c].name, base, c + 1);
         rename_outputs(a, outputs, n, var->alias);
         adv_mark_all(a, base);
-        scope_add(a, scope, alias, subquery_rel(a, alias, scope->block, outputs, n));
+        scope_add(a, scope, alias, subquery_rel(a, alias, scope->block, outputs, n, -1));
         return;
     }
     int rel = adv_add_rel(a, ADV_REL_TABLE, table, alias, scope->block);
@@ -303,11 +316,12 @@ void adv_from_item(Analyser *a, Scope *scope, const Node *node)
     } else if (node->node_case == PG_QUERY__NODE__NODE_RANGE_SUBSELECT) {
         const PgQuery__RangeSubselect *sub = node->range_subselect;
         AdvOutput *outputs = NULL;
-        int n = 0;
-        adv_analyse_query_node(a, sub->subquery, scope, &outputs, &n, NULL);
+        int n = 0, inner = -1;
+        adv_analyse_query_node(a, sub->subquery, scope, &outputs, &n, &inner);
+        in_from(a, scope, inner);
         rename_outputs(a, outputs, n, sub->alias);
         const char *alias = sub->alias ? sub->alias->aliasname : "";
-        scope_add(a, scope, alias, subquery_rel(a, alias, scope->block, outputs, n));
+        scope_add(a, scope, alias, subquery_rel(a, alias, scope->block, outputs, n, inner));
     } else {
         /* Functions, TABLESAMPLE and the like: no columns that an index could serve, but expressions inside. */
         const PgQuery__Alias *alias =

@@ -26,7 +26,7 @@ def dump(new_database, tmp_path):
     database.sql(*[s for s in TABLES.split(";\n") if s.strip()])
     out = subprocess.run([f"{bindir()}/pg_dump", "--schema-only", "-d", database.dsn], capture_output=True, text=True, check=True)
     path = tmp_path / "schema.sql"
-    path.write_text(out.stdout)
+    path.write_text("\\restrict 9Yu6dQqkzY\n\n" + out.stdout)  # as newer ones begin
     return str(path)
 
 

@@ -56,8 +56,9 @@ def nameless(ddl):
 
 
 def advise(binary, dsn, statements, *options):
-    """Our advisor: (definitions, report)."""
-    done = subprocess.run([binary, "report", "--sql", "-", "--dsn", dsn, "--format", "json", *options],
+    """Our advisor: (definitions, report). dsn None: the options tell where to look."""
+    where = ["--dsn", dsn] if dsn else []
+    done = subprocess.run([binary, "report", "--sql", "-", *where, "--format", "json", *options],
                           input=";\n".join(statements) + ";", capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)

@@ -29,6 +29,9 @@ static void test_pieces(void **state)
     EXPECT("  SELECT 'open", "SELECT 'open");
     expect("", 0, NULL);
     expect(" ;; -- nothing\n", 0, NULL);
+    /* What pg_dump says to psql; the key may begin with a digit. */
+    expect("\\restrict 9Yu6dQ\n\nSELECT 1;\n\\unrestrict 9Yu6dQ\n", 1, (const char *const[]){"SELECT 1"});
+    expect("SELECT E'\n\\\\x';\n\\connect db", 1, (const char *const[]){"SELECT E'\n\\\\x'"});
 }
 
 static void test_weights_and_lines(void **state)

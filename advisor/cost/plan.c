@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: ISC */
+#include "advisor/cost/plan.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "advisor/catalog/stats.h"
+
+#define LIMIT_UNKNOWN 20.0 /* rows of LIMIT $1 */
+#define GROUP_BYTES 56.0   /* of one group in a hash table, besides its columns */
+#define MEMBERS_MAX 60     /* tables of one block; a statement with more is not understood */
+#define CLASSES_MAX 8
+#define OUTSIDE (-2)       /* owner of a table: some block around this one */
+#define HAVING_SHARE (1.0 / 3)
+#define EXPR_DISTINCT 200.0
+
+/* What a block brings. */
+typedef struct Result {
+    bool done;
+    double rows;
+    double width;
+    AdvPath path;
+} Result;
+
+typedef struct Plan {
+    AdvPlanAsk *ask;
+    const AdvSettings *settings;
+    Result *results;  /* by block, of those that do not depend on others */
+    bool *open;       /* blocks being planned: a circle has no end */
+    int *references;  /* by block: of a CTE */
+    double all_pages;
+} Plan;
+
+/* One block with all that is joined into it. */
+typedef struct Unit {
+    Plan *plan;
+    int block;
+    int *owner;       /* by rel: its item; OUTSIDE; -1: elsewhere */
+    int n_items;
+    AdvItem *items;
+    int n_blocks;     /* that are part of it, itself included */
+    int *blocks;
+    int n_classes;
+    int *class_of;    /* by end of a join (2 a join): -1 none */
+} Unit;
+
+static Result plan_block(Plan *p, int block, bool given);
+
+static bool within(const AdvFacts *facts, int block, int outer)
+{
+    for (int steps = 0; block >= 0 && steps < facts->n_blocks + 1; steps++) {
+        if (block == outer)
+            return true;
+        block = facts->blocks[block].parent;
+    }
+    return false;
+}
+
+/* Whether the server joins the block's tables with those around it. */
+static bool is_pulled_up(const Plan *p, int block)
+{
+    const AdvBlock *b = &p->ask->facts->blocks[block];
+    if (b->kind == ADV_BLOCK_CTE && p->references[block] != 1)
+        return false;
+    return !b->aggregate && !b->window && b->n_group == 0 && !b->has_limit && !b->set_operation;
+}
+
+static double item_width(const AdvRel *rel)
+{
+    double width = 0;
+    for (int c = 0; c < rel->table->n_columns; c++)
+        if (rel->used[c])
+            width += fmax(rel->table->columns[c].avg_width, 1);
+    return width;
+}
+
+static AdvItem *add_item(Unit *u, AdvJoinKind kind, int rel, double rows, double width)
+{
+    ADV_ROOM(u->plan->ask->arena, u->items, u->n_items);
+    AdvItem *item = &u->items[u->n_items++];
+    *item = (AdvItem){.kind = kind, .rel = rel, .rows = fmax(rows, 1), .width = width};
+    return item;
+}
+
+/* A block that is planned on its own and joined as a whole. */
+static void add_unit(Unit *u, int block, AdvJoinKind kind)
+{
+    Plan *p = u->plan;
+    const AdvFacts *facts = p->ask->facts;
+    Result inner = plan_block(p, block, false);
+    AdvItem *item = add_item(u, kind, -1, inner.rows, inner.width);
+    AdvPath *whole = ADV_NEW(p->ask->arena, AdvPath);
+    *whole = inner.path;
+    if (facts->blocks[block].kind == ADV_BLOCK_CTE && p->references[block] != 1) /* computed once, at its own place */
+        *whole = (AdvPath){.total = inner.rows * p->settings->cpu_tuple_cost, .order = -1};
+    item->whole = whole;
+    for (int r = 0; r < facts->n_rels; r++)
+        if (within(facts, facts->rels[r].block, block) && u->owner[r] == -1)
+            u->owner[r] = u->n_items - 1;
+}
+
+static void add_members(Unit *u, int block, AdvJoinKind kind)
+{
+    Plan *p = u->plan;
+    const AdvFacts *facts = p->ask->facts;
+    ADV_ROOM(p->ask->arena, u->blocks, u->n_blocks);
+    u->blocks[u->n_blocks++] = block;
+    for (int r = 0; r < facts->n_rels && u->n_items < MEMBERS_MAX; r++) {
+        const AdvRel *rel = &facts->rels[r];
+        AdvJoinKind own = kind == ADV_JOIN_INNER && rel->nullable ? ADV_JOIN_LEFT : kind;
+        if (rel->block != block)
+            continue;
+        if (rel->kind == ADV_REL_TABLE) {
+            u->owner[r] = u->n_items;
+            add_item(u, own, r, rel->table->rows * adv_rel_selectivity(facts, r), item_width(rel));
+        } else if (rel->kind == ADV_REL_SUBQUERY && rel->inner >= 0 && !p->open[rel->inner]) {
+            if (is_pulled_up(p, rel->inner))
+                add_members(u, rel->inner, own);
+            else
+                add_unit(u, rel->inner, own);
+        }
+    }
+    for (int b = 0; b < facts->n_blocks && u->n_items < MEMBERS_MAX; b++) {
+        const AdvBlock *inner = &facts->blocks[b];
+        if (inner->parent != block || (inner->kind != ADV_BLOCK_SEMI && inner->kind != ADV_BLOCK_ANTI))
+            continue;
+        AdvJoinKind own = inner->kind == ADV_BLOCK_SEMI ? ADV_JOIN_SEMI : ADV_JOIN_ANTI;
+        if (is_pulled_up(p, b))
+            add_members(u, b, own);
+        else
+            add_unit(u, b, own);
+    }
+}
+
+/* Whose column it is, of an end of a join. */
+static int owner_of(const Unit *u, int rel)
+{
+    const AdvFacts *facts = u->plan->ask->facts;
+    if (rel < 0)
+        return OUTSIDE; /* an expression */
+    if (u->owner[rel] >= 0)
+        return u->owner[rel];
+    return within(facts, facts->rels[rel].block, u->block) ? -1 : OUTSIDE;
+}
+
+static void unite(Unit *u, int from, int to)
+{
+    for (int e = 0; e < 2 * u->plan->ask->facts->n_joins; e++)
+        if (u->class_of[e] == from)
+            u->class_of[e] = to;
+}
+
+static void end_of(const AdvJoin *join, int side, int *ret_rel, int *ret_column)
+{
+    *ret_rel = side ? join->rel_b : join->rel_a;
+    *ret_column = side ? join->column_b : join->column_a;
+}
+
+/* The item that an expression is taken from, in item.column = expression: most likely what has no columns of its own that are known. */
+static int source_of(const Unit *u, int owner)
+{
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < u->n_items; i++)
+            if (i != owner && (u->items[i].rel < 0 || pass > 0))
+                return i;
+    return OUTSIDE;
+}
+
+/* Columns that joins make equal get the same number. Joins with what is outside the block do not count: their columns are given. */
+static void find_classes(Unit *u)
+{
+    const AdvFacts *facts = u->plan->ask->facts;
+    int next = 0;
+    u->class_of = ADV_NEW_ARRAY(u->plan->ask->arena, int, 2 * facts->n_joins + 1);
+    for (int e = 0; e < 2 * facts->n_joins; e++)
+        u->class_of[e] = -1;
+    for (int j = 0; j < facts->n_joins; j++) {
+        const AdvJoin *join = &facts->joins[j];
+        int a = owner_of(u, join->rel_a), b = join->rel_b < 0 ? source_of(u, a) : owner_of(u, join->rel_b);
+        if (a < 0 || b < 0 || a == b)
+            continue;
+        u->class_of[2 * j] = u->class_of[2 * j + 1] = next++;
+        for (int e = 0; e < 2 * j; e++)
+            for (int side = 0; side < 2; side++) {
+                int rel, column, other, other_column;
+                end_of(join, side, &rel, &column);
+                end_of(&facts->joins[e / 2], e % 2, &other, &other_column);
+                if (u->class_of[e] >= 0 && rel == other && column == other_column && u->class_of[e] != u->class_of[2 * j])
+                    unite(u, u->class_of[2 * j], u->class_of[e]);
+            }
+    }
+    /* Close the gaps. */
+    int used = 0;
+    for (int k = 0; k < next; k++) {
+        bool any = false;
+        for (int e = 0; e < 2 * facts->n_joins; e++)
+            any = any || u->class_of[e] == k;
+        if (any)
+            unite(u, k, used++);
+    }
+    for (int e = 0; e < 2 * facts->n_joins; e++)
+        if (u->class_of[e] >= CLASSES_MAX)
+            u->class_of[e] = CLASSES_MAX - 1 >= used ? u->class_of[e] : -1;
+    u->n_classes = used < CLASSES_MAX ? used : CLASSES_MAX;
+}
+
+/* What each item has to do with the classes, and which of its columns are given. */
+static void connect(Unit *u, bool given)
+{
+    const AdvFacts *facts = u->plan->ask->facts;
+    AdvArena *arena = u->plan->ask->arena;
+    for (int i = 0; i < u->n_items; i++) {
+        AdvItem *item = &u->items[i];
+        double *distinct = ADV_NEW_ARRAY(arena, double, u->n_classes + 1);
+        bool *bound = item->rel >= 0 ? ADV_NEW_ARRAY(arena, bool, facts->rels[item->rel].table->n_columns + 1) : NULL;
+        item->class_columns = ADV_NEW_ARRAY(arena, int, u->n_classes + 1);
+        for (int k = 0; k < u->n_classes; k++)
+            distinct[k] = 1;
+        for (int e = 0; e < 2 * facts->n_joins; e++) {
+            int rel, column, other, other_column, class = u->class_of[e];
+            end_of(&facts->joins[e / 2], e % 2, &rel, &column);
+            end_of(&facts->joins[e / 2], 1 - e % 2, &other, &other_column);
+            if (rel < 0 && class >= 0 && source_of(u, owner_of(u, other)) == i) {
+                item->classes |= (AdvClasses)1 << class;
+                distinct[class] = fmax(fmin(adv_column_distinct(facts->rels[other].table, other_column), item->rows), 1);
+            }
+            if (rel < 0 || owner_of(u, rel) != i || facts->rels[rel].kind != ADV_REL_TABLE)
+                continue;
+            double values = adv_column_distinct(facts->rels[rel].table, column);
+            if (class >= 0) {
+                item->classes |= (AdvClasses)1 << class;
+                item->class_columns[class] = rel == item->rel ? column : 0;
+                distinct[class] = fmax(item->rel < 0 ? fmin(values, item->rows) : values, 1);
+            } else if (given && rel == item->rel && owner_of(u, other) == OUTSIDE && !bound[column - 1]) {
+                bound[column - 1] = true;
+                item->rows = fmax(item->rows / fmax(values, 1), 1);
+            }
+        }
+        item->distinct = distinct;
+        item->bound = bound;
+    }
+}
+
+static bool one_table(const AdvSort *sorts, int n, int *ret_rel)
+{
+    for (int i = 0; i < n; i++)
+        if (sorts[i].rel < 0 || sorts[i].rel != sorts[0].rel)
+            return false;
+    *ret_rel = n > 0 ? sorts[0].rel : -1;
+    return n > 0 && n <= 8;
+}
+
+/* Which orders are of use: those of the classes, then the block's ORDER BY (or min and max), then its groups. */
+static const AdvOrder **find_orders(const Unit *u)
+{
+    const AdvFacts *facts = u->plan->ask->facts;
+    AdvArena *arena = u->plan->ask->arena;
+    const AdvBlock *block = &facts->blocks[u->block];
+    const AdvOrder **orders = ADV_NEW_ARRAY(arena, const AdvOrder *, u->n_items + 1);
+    const AdvSort *sorts = block->minmax_only && block->n_minmax == 1 ? block->minmax : block->order;
+    int n = block->minmax_only && block->n_minmax == 1 ? 1 : block->n_order, rel;
+    for (int i = 0; i < u->n_items; i++) {
+        AdvOrder *own = ADV_NEW_ARRAY(arena, AdvOrder, u->n_classes + 2);
+        orders[i] = own;
+        for (int k = 0; k < u->n_classes && u->items[i].rel >= 0; k++) {
+            if (u->items[i].class_columns[k] == 0)
+                continue;
+            AdvSort *sort = ADV_NEW(arena, AdvSort);
+            *sort = (AdvSort){.rel = u->items[i].rel, .column = u->items[i].class_columns[k]};
+            own[k] = (AdvOrder){1, sort};
+        }
+        if (one_table(sorts, n, &rel) && rel == u->items[i].rel)
+            own[u->n_classes] = (AdvOrder){n, sorts};
+        if (one_table(block->group, block->n_group, &rel) && rel == u->items[i].rel)
+            own[u->n_classes + 1] = (AdvOrder){block->n_group, block->group};
+    }
+    return orders;
+}
+
+/* The items that ORDER BY takes its columns from, when only its first rows are wanted; with groups: when it sorts by some of their columns. */
+static int items_sorted_by(const Unit *u)
+{
+    const AdvBlock *block = &u->plan->ask->facts->blocks[u->block];
+    int items = 0;
+    if (!block->has_limit || block->minmax_only || (block->aggregate && block->n_group == 0) || u->n_items > 30)
+        return 0;
+    for (int i = 0; i < block->n_order; i++) {
+        const AdvSort *key = &block->order[i];
+        bool grouped = block->n_group == 0;
+        for (int g = 0; g < block->n_group; g++)
+            grouped = grouped || (block->group[g].rel == key->rel && block->group[g].column == key->column && !block->group[g].expr == !key->expr);
+        if (key->rel < 0 || u->owner[key->rel] < 0 || !grouped)
+            return 0;
+        items |= 1 << u->owner[key->rel];
+    }
+    return items;
+}
+
+static double group_count(const Unit *u, double rows)
+{
+    const AdvFacts *facts = u->plan->ask->facts;
+    const AdvBlock *block = &facts->blocks[u->block];
+    double groups = 1;
+    for (int i = 0; i < block->n_group; i++) {
+        const AdvSort *key = &block->group[i];
+        bool table = key->rel >= 0 && facts->rels[key->rel].kind == ADV_REL_TABLE;
+        groups *= table && !key->expr ? fmin(adv_column_distinct(facts->rels[key->rel].table, key->column), fmax(rows, 1)) : EXPR_DISTINCT;
+        groups = fmin(groups, fmax(rows, 1));
+    }
+    return groups;
+}
+
+/* A class is the order of a lone group column too. */
+static bool groups_in_order(const Unit *u, int order)
+{
+    const AdvFacts *facts = u->plan->ask->facts;
+    const AdvBlock *block = &facts->blocks[u->block];
+    if (order == u->n_classes + 1 || (order == u->n_classes && items_sorted_by(u)))
+        return true;
+    for (int e = 0; e < 2 * facts->n_joins && block->n_group == 1 && order >= 0 && order < u->n_classes; e++) {
+        int rel, column;
+        end_of(&facts->joins[e / 2], e % 2, &rel, &column);
+        if (u->class_of[e] == order && rel == block->group[0].rel && column == block->group[0].column)
+            return true;
+    }
+    return false;
+}
+
+/* Groups of one path: in order as they come, in a hash table, or after sorting. */
+static void add_groups(const Unit *u, const AdvJoined *joined, double groups, AdvPath *path)
+{
+    const AdvSettings *c = u->plan->settings;
+    const AdvBlock *block = &u->plan->ask->facts->blocks[u->block];
+    double compare = c->cpu_operator_cost * block->n_group * joined->rows, out = c->cpu_tuple_cost * groups;
+    double bytes = groups * (GROUP_BYTES + joined->width);
+    double memory = c->work_mem * (u->plan->ask->catalog->server_version_num >= 150000 ? 2 : 1);
+    if (groups_in_order(u, path->order)) {
+        path->total += compare + out;
+        path->order = block->n_order > 0 ? path->order : -1;
+        return;
+    }
+    double hashed = path->total + compare;
+    if (bytes > memory) /* written out and read again */
+        hashed += 2 * ceil(joined->rows * (24 + joined->width) / ADV_BLOCK_SIZE) * c->random_page_cost * 0.75;
+    double sorted = path->total + adv_sort_cost(c, joined->rows, joined->width, INFINITY) + compare;
+    path->startup = fmin(hashed, sorted);
+    path->total = path->startup + out;
+    path->order = -1;
+}
+
+static double limit_of(const AdvBlock *block)
+{
+    return !block->has_limit ? INFINITY : block->limit > 0 ? block->limit : LIMIT_UNKNOWN;
+}
+
+/* min(x) of an index: one step from its end. */
+static bool finds_end(const Unit *u, const AdvJoined *joined, AdvPath *path)
+{
+    const AdvBlock *block = &u->plan->ask->facts->blocks[u->block];
+    if (!block->minmax_only || block->n_minmax != 1 || path->order != u->n_classes || u->n_items != 1)
+        return false;
+    path->total = path->startup + (path->total - path->startup) / fmax(joined->rows, 1);
+    path->startup = path->total;
+    return true;
+}
+
+/* What is done with the joined rows. */
+static Result finish(const Unit *u, const AdvJoined *joined, const AdvPath *from)
+{
+    const AdvSettings *c = u->plan->settings;
+    const AdvBlock *block = &u->plan->ask->facts->blocks[u->block];
+    Result r = {.done = true, .rows = joined->rows, .width = joined->width, .path = *from};
+    r.path.outer = from;
+    r.path.access = NULL;
+    r.path.inner = r.path.extra = NULL;
+    if (finds_end(u, joined, &r.path)) {
+        r.rows = 1;
+    } else if (block->n_group > 0) {
+        r.rows = group_count(u, joined->rows);
+        add_groups(u, joined, r.rows, &r.path);
+    } else if (block->aggregate) {
+        r.path.total += c->cpu_operator_cost * joined->rows;
+        r.path.startup = r.path.total;
+        r.path.order = -1;
+        r.rows = 1;
+    }
+    if (block->having)
+        r.rows = fmax(r.rows * HAVING_SHARE, 1);
+    double limit = limit_of(block);
+    bool ordered = block->n_order == 0 || (r.path.order == u->n_classes && !block->minmax_only);
+    if (!ordered && r.rows > 1) {
+        r.path.startup = r.path.total + adv_sort_cost(c, r.rows, r.width, limit);
+        r.path.total = r.path.startup + c->cpu_operator_cost * fmin(r.rows, limit);
+    }
+    if (limit < r.rows) {
+        r.path.total = r.path.startup + (r.path.total - r.path.startup) * limit / r.rows;
+        r.rows = limit;
+    }
+    r.path.order = -1;
+    return r;
+}
+
+static int indexes_of(const void *self, const AdvTable *table, const AdvModelIndex **ret_first)
+{
+    const AdvPlanAsk *ask = self;
+    int n = 0;
+    *ret_first = ask->indexes;
+    for (int i = 0; i < ask->n_indexes; i++)
+        if (ask->indexes[i].def->table == table && n++ == 0)
+            *ret_first = &ask->indexes[i];
+    return n;
+}
+
+static AdvPath both(Plan *p, const AdvPath *path, const Result *more, double times)
+{
+    AdvPath sum = {.order = path->order, .outer = NULL};
+    AdvPath *a = ADV_NEW(p->ask->arena, AdvPath), *b = ADV_NEW(p->ask->arena, AdvPath);
+    *a = *path;
+    *b = more->path;
+    sum.outer = a;
+    sum.inner = b;
+    sum.startup = path->startup;
+    sum.total = path->total + more->path.total * times;
+    return sum;
+}
+
+/* Whether something inside the block is compared with what is outside of it. */
+static bool is_correlated(const AdvFacts *facts, int block)
+{
+    for (int j = 0; j < facts->n_joins; j++) {
+        const AdvJoin *join = &facts->joins[j];
+        bool a = join->rel_a >= 0 && within(facts, facts->rels[join->rel_a].block, block);
+        bool b = join->rel_b >= 0 && within(facts, facts->rels[join->rel_b].block, block);
+        if (a != b && join->rel_b >= 0 && join->rel_a >= 0)
+            return true;
+    }
+    return false;
+}
+
+/* Subqueries in expressions: once, or for each row; what only tests may also be hashed once. */
+static void add_expressions(Unit *u, double rows, Result *r)
+{
+    Plan *p = u->plan;
+    const AdvFacts *facts = p->ask->facts;
+    for (int i = 0; i < u->n_blocks; i++)
+        for (int b = 0; b < facts->n_blocks; b++) {
+            const AdvBlock *block = &facts->blocks[b];
+            if (block->parent != u->blocks[i] || (block->kind != ADV_BLOCK_VALUE && block->kind != ADV_BLOCK_TEST) || p->open[b])
+                continue;
+            bool correlated = is_correlated(facts, b);
+            double times = correlated ? fmax(rows, 1) : 1;
+            Result each = plan_block(p, b, true), once = block->kind == ADV_BLOCK_TEST && correlated ? plan_block(p, b, false) : each;
+            if (once.path.total < each.path.total * times)
+                r->path = both(p, &r->path, &once, 1);
+            else
+                r->path = both(p, &r->path, &each, times);
+        }
+}
+
+/* UNION and the like: both sides, one after the other. */
+static Result plan_arms(Plan *p, int block, bool given)
+{
+    const AdvFacts *facts = p->ask->facts;
+    Result sum = {.done = true, .path = {.order = -1}};
+    for (int b = 0; b < facts->n_blocks; b++) {
+        if (facts->blocks[b].parent != block || facts->blocks[b].kind != ADV_BLOCK_ARM || p->open[b])
+            continue;
+        Result one = plan_block(p, b, given);
+        sum.path = both(p, &sum.path, &one, 1);
+        sum.rows += one.rows;
+        sum.width = fmax(sum.width, one.width);
+    }
+    if (facts->blocks[block].n_order > 0)
+        sum.path.total += adv_sort_cost(p->settings, sum.rows, sum.width, limit_of(&facts->blocks[block]));
+    return sum;
+}
+
+static Result plan_unit(Plan *p, int block, bool given)
+{
+    AdvPlanAsk *ask = p->ask;
+    Unit u = {.plan = p, .block = block};
+    u.owner = ADV_NEW_ARRAY(ask->arena, int, ask->facts->n_rels + 1);
+    for (int r = 0; r < ask->facts->n_rels; r++)
+        u.owner[r] = -1;
+    add_members(&u, block, ADV_JOIN_INNER);
+    /* A subquery that is all there is cannot follow anything. */
+    bool any = false;
+    for (int i = 0; i < u.n_items; i++)
+        any = any || u.items[i].kind == ADV_JOIN_INNER || u.items[i].kind == ADV_JOIN_SEMI;
+    for (int i = 0; i < u.n_items && !any; i++)
+        u.items[i].kind = ADV_JOIN_INNER;
+    find_classes(&u);
+    connect(&u, given);
+    const AdvBlock *b = &ask->facts->blocks[block];
+    AdvJoined joined = {.rows = 1, .n = 1, .paths = {{.total = p->settings->cpu_tuple_cost, .order = -1}}};
+    if (u.n_items > 0) {
+        AdvJoinAsk join = {.arena = ask->arena, .settings = p->settings, .server_version_num = ask->catalog->server_version_num, .facts = ask->facts,
+                           .n_items = u.n_items, .items = u.items, .n_classes = u.n_classes, .n_orders = u.n_classes + 2, .orders = find_orders(&u),
+                           .all_pages = p->all_pages, .sort_items = items_sorted_by(&u), .indexes_of = indexes_of, .self = ask};
+        join.wanted = b->n_group > 0 || b->aggregate ? INFINITY : limit_of(b);
+        adv_join_all(&join, &joined);
+    }
+    Result best = {.path = {.total = INFINITY}};
+    for (int i = 0; i < joined.n; i++) {
+        AdvPath *from = ADV_NEW(ask->arena, AdvPath);
+        *from = joined.paths[i];
+        Result r = finish(&u, &joined, from);
+        if (r.path.total < best.path.total)
+            best = r;
+    }
+    add_expressions(&u, joined.rows, &best);
+    return best;
+}
+
+static Result plan_block(Plan *p, int block, bool given)
+{
+    if (!given && p->results[block].done)
+        return p->results[block];
+    p->open[block] = true;
+    Result r = p->ask->facts->blocks[block].set_operation ? plan_arms(p, block, given) : plan_unit(p, block, given);
+    p->open[block] = false;
+    if (!given)
+        p->results[block] = r;
+    return r;
+}
+
+static void mark(AdvPlanAsk *ask, const AdvPath *path)
+{
+    for (; path; path = path->outer) {
+        for (int i = 0; path->access && i < path->access->n_used; i++)
+            ask->used[path->access->used[i]] = true;
+        if (path->inner)
+            mark(ask, path->inner);
+        if (path->extra)
+            mark(ask, path->extra);
+    }
+}
+
+double adv_plan_statement(AdvPlanAsk *ask)
+{
+    const AdvFacts *facts = ask->facts;
+    Plan p = {.ask = ask, .settings = &ask->catalog->settings};
+    p.results = ADV_NEW_ARRAY(ask->arena, Result, facts->n_blocks + 1);
+    p.open = ADV_NEW_ARRAY(ask->arena, bool, facts->n_blocks + 1);
+    p.references = ADV_NEW_ARRAY(ask->arena, int, facts->n_blocks + 1);
+    for (int r = 0; r < facts->n_rels; r++) {
+        if (facts->rels[r].inner >= 0)
+            p.references[facts->rels[r].inner]++;
+        if (facts->rels[r].kind == ADV_REL_TABLE)
+            p.all_pages += facts->rels[r].table->pages;
+    }
+    double cost = 0;
+    for (int b = 0; b < facts->n_blocks; b++) {
+        bool once = facts->blocks[b].kind == ADV_BLOCK_TOP || (facts->blocks[b].kind == ADV_BLOCK_CTE && p.references[b] != 1);
+        if (!once)
+            continue;
+        Result r = plan_block(&p, b, false);
+        cost += r.path.total;
+        mark(ask, &r.path);
+    }
+    return cost;
+}
