@@ -71,7 +71,7 @@ static ServerStatement *prepare_on_server(Relay *r, Statement *st, ClientStateme
         r->local->session.reprepares++;
     }
     write_parse(out, st);
-    r->local->stats.server_parse_count++;
+    r->local->stats.server_parse_count += !replaces; /* as PgBouncer counts: a statement once for each server that has it */
     ServerStatement *plan = server_statements_add(&r->server->statements, st);
     PipelineEntry e = {.kind = PIPE_PARSE,
                        .action = name ? PIPE_FORWARD : PIPE_SWALLOW,

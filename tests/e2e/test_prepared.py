@@ -229,3 +229,22 @@ def test_counters(make_pooler):
         run(c, "s", [1], "1")
     stats = p.console().stats()
     assert (stats["total_client_parse_count"], stats["total_server_parse_count"], stats["total_bind_count"]) == (2, 1, 5)
+
+
+def test_counters_with_two_servers(make_pooler, workers):
+    """A statement counts once for each server, also where a client prepares it in a transaction that another one's Parse is older than."""
+    p = make_pooler(default_pool_size=2, **workers)
+    a, b = p.client(), p.client()
+
+    def use(c, name, parse=False):
+        c.send(*([wire.parse("SELECT 1", name)] if parse else []), wire.bind("", name), wire.describe("P", ""), wire.execute(), wire.sync())
+        assert c.until_ready().rows == [["1"]]
+    use(a, "s", parse=True)
+    use(a, "s")
+    b.ok("BEGIN")
+    b.ok("SELECT 2")
+    use(a, "s")
+    use(b, "t", parse=True)
+    b.ok("COMMIT")
+    stats = p.console().stats("p0")
+    assert (stats["total_client_parse_count"], stats["total_server_parse_count"], stats["total_bind_count"]) == (2, 2, 4)
