@@ -12,6 +12,7 @@
 #include "advisor/cost/model.h"
 #include "advisor/cost/sample.h"
 #include "advisor/cost/write_cost.h"
+#include "advisor/report/redact.h"
 #include "advisor/select/cover.h"
 #include "advisor/select/curve.h"
 #include "advisor/source/file.h"
@@ -281,17 +282,6 @@ void adv_app_advise(App *app)
     report->plans = adv_oracle_backend_calls(oracle);
 }
 
-/* What is meant to be passed on holds no values: each text as the query log would have it. */
-static void hide_values(App *app)
-{
-    char *buffer = adv_arena_alloc(app->arena, PW_QUERY_TEXT_MAX + 1);
-    for (int i = 0; i < app->workload->n_queries; i++) {
-        AdvQuery *q = app->workload->queries[i];
-        PwNormalised n = pw_normalise(q->text, strlen(q->text), 0, buffer, PW_QUERY_TEXT_MAX + 1);
-        q->text = adv_arena_strndup(app->arena, buffer, n.len);
-    }
-}
-
 static bool is_meant_to_be_shared(AdvFormat format)
 {
     return format == ADV_FORMAT_MARKDOWN || format == ADV_FORMAT_HTML;
@@ -301,7 +291,7 @@ static int print(App *app)
 {
     const char *text = "";
     if (app->options->redact || (is_meant_to_be_shared(app->options->format) && !app->options->values))
-        hide_values(app);
+        adv_report_redact(&app->report);
     switch (app->options->format) {
     case ADV_FORMAT_TEXT:
         text = adv_report_text(&app->report);

@@ -4,6 +4,7 @@
  * All of them have the same few things under different names, some one level deeper (Azure: "properties"; Cloud SQL: "jsonPayload"; CloudNativePG: "record"). A text
  * payload holds lines as the stderr log has them. */
 #include "advisor/source/json_scan.h"
+#include "advisor/source/prefix.h"
 #include "advisor/source/reader.h"
 #include "advisor/source/stderr_log.h"
 #include "advisor/source/words.h"
@@ -91,10 +92,12 @@ static void take_object(AdvReader *r, const AdvJsonMember *found)
                   .statement = text_of(&found[FIELD_STATEMENT], &r->statement), .time = text_of(&found[FIELD_TIME], &r->field[1]),
                   .pid = text_of(&found[FIELD_PID], &r->field[2]), .user = text_of(&found[FIELD_USER], &r->field[3]),
                   .database = text_of(&found[FIELD_DATABASE], &r->field[4]), .application = text_of(&found[FIELD_APPLICATION], &r->field[5])};
-    /* Some write the severity in front of the text once more. */
+    /* Some write prefix and severity in front of the text once more. */
     size_t label, at;
-    if (message.n > 3 && adv_find_part(message.p, message.n < 64 ? message.n : 64, &label, &at) <= ADV_PART_MESSAGE && label == 0)
+    if (adv_find_part(message.p, message.n, &label, &at) <= ADV_PART_MESSAGE && (label == 0 || adv_time_length(message) > 0)) {
         e.message = adv_slice_from(message, at);
+        adv_prefix_guess((AdvSlice){message.p, label}, &e);
+    }
     adv_reader_message(r, &e);
 }
 

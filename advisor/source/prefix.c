@@ -237,7 +237,8 @@ void adv_prefix_guess(AdvSlice text, AdvEntry *entry)
     for (size_t i = 0; i < 4 && !entry->application.p; i++)
         entry->application = value_of(text, applications[i]);
     guess_at(text, entry);
-    entry->pid = guess_pid(text);
+    if (!entry->pid.p)
+        entry->pid = guess_pid(text);
 }
 
 AdvSlice adv_prefix_pid(const char *log_line_prefix, AdvSlice text)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The words are those of PostgreSQL's message catalogs; a test compares them with the catalogs that are installed. */
+/* The words are those of PostgreSQL's message catalogs, of which some changed between minor versions; a test compares them with the catalogs that are
+ * installed. */
 #include "advisor/source/words.h"
 
 #include <ctype.h>
@@ -54,7 +55,9 @@ static const Word words[] = {
     /* Chinese */
     {"日志", ADV_PART_LOG}, {"错误", ADV_PART_ERROR}, {"致命错误", ADV_PART_ERROR}, {"比致命错误还过分的错误", ADV_PART_ERROR}, {"警告", ADV_PART_MESSAGE},
     {"注意", ADV_PART_MESSAGE}, {"信息", ADV_PART_MESSAGE}, {"调试", ADV_PART_MESSAGE}, {"详细信息", ADV_PART_DETAIL}, {"语句", ADV_PART_STATEMENT},
-    {"提示", ADV_PART_OTHER}, {"查询", ADV_PART_OTHER}, {"上下文", ADV_PART_OTHER},
+    {"提示", ADV_PART_OTHER}, {"查询", ADV_PART_OTHER}, {"上下文", ADV_PART_OTHER}, {"详情", ADV_PART_DETAIL},
+    {"日誌", ADV_PART_LOG}, {"錯誤", ADV_PART_ERROR}, {"致命錯誤", ADV_PART_ERROR}, {"嚴重錯誤", ADV_PART_ERROR}, {"資訊", ADV_PART_MESSAGE},
+    {"除錯", ADV_PART_MESSAGE}, {"詳情", ADV_PART_DETAIL}, {"陳述式", ADV_PART_STATEMENT}, {"查詢", ADV_PART_OTHER}, {"回溯", ADV_PART_OTHER},
 };
 
 /* How a language puts its messages, as pieces between their values. */
@@ -72,12 +75,15 @@ static const Language languages[] = {
     {"durée : ", "durée : ", " ms", "instruction : ", "instruction : ", "exécute ", "exécute fetch à partir de ", "paramètres : "},
     {"durata: ", "durata: ", " ms", "istruzione: ", "istruzione: ", "esecuzione di ", "esecuzione di fetch da ", "parametri: "},
     {"期間: ", "期間: ", " ミリ秒", "文: ", "文: ", "実行 ", "取り出し実行 ", "パラメータ: "},
+    {"ხანგრძლივობა: ", "ხანგრძლივობა: ", " მწმs", "გამოსახულება: ", "ოპერატორი: ", "გაშვება ", "execute fetch from ", "პარამეტრები: "}, /* of executions, as its catalog spells it */
     {"ხანგრძლივობა: ", "ხანგრძლივობა: ", " მწმ", "გამოსახულება: ", "ოპერატორი: ", "გაშვება ", "execute fetch from ", "პარამეტრები: "},
     {"실행시간: ", "수행시간: ", " ms", "명령 구문: ", "명령 구문: ", "쿼리실행 ", "자료뽑기 ", "매개 변수: "},
     {"продолжительность: ", "продолжительность: ", " мс", "оператор: ", "оператор: ", "выполнение ", "выборка из ", "параметры: "},
     {"varaktighet: ", "varaktighet ", " ms", "sats: ", "sats: ", "kör ", "kör hämtning från ", "parametrar: "},
     {"тривалість: ", "тривалість: ", " мс", "оператор: ", "оператор: ", "виконувати ", "виконати витягнення з ", "параметри: "},
+    {"耗时: ", "耗时: ", " ms", "语句: ", "语句: ", "执行 ", "执行提取，来源为 ", "参数: "},
     {"执行时间: ", "执行时间: ", " ms", "语句: ", "语句: ", "执行", "执行FETCH操作", "参数: "},
+    {"持續時間: ", "持續時間: ", " 毫秒", "陳述式: ", "陳述式: ", "執行 ", "執行擷取，來源為 ", "參數: "},
 };
 
 static bool is_word(const char *end, size_t room, const Word *word)
@@ -142,10 +148,13 @@ static bool read_thousandths(AdvSlice *s, unsigned long long *ret)
 }
 
 /* "execute S_1: SELECT ...", "execute <unnamed>/C_2: ...": the text. */
-static bool after_execute(AdvSlice rest, const Language *l, AdvSlice *ret_text)
+static bool after_execute(AdvSlice rest, const Language *l, bool alone, AdvSlice *ret_text)
 {
     AdvSlice fetch = rest;
     if (skip(&fetch, l->fetch) || !skip(&rest, l->execute))
+        return false;
+    /* One catalog leaves the blank out, but only behind a duration. */
+    if (alone && rest.p[-1] != ' ' && !skip(&rest, " "))
         return false;
     const char *colon = memmem(rest.p, rest.n, ": ", 2);
     if (!colon)
@@ -164,7 +173,7 @@ static AdvTelling after_duration(AdvSlice rest, const Language *l, unsigned long
     t.text = rest;
     if (rest.n == 0)
         t.what = ADV_TOLD_DURATION;
-    else if (skip(&t.text, l->with_duration) || after_execute(rest, l, &t.text))
+    else if (skip(&t.text, l->with_duration) || after_execute(rest, l, false, &t.text))
         t.what = ADV_TOLD_STATEMENT;
     else if (skip(&t.text, "plan:"))
         t.what = ADV_TOLD_PLAN;
@@ -177,14 +186,13 @@ static bool tell_in(const Language *l, AdvSlice message, AdvTelling *ret)
     unsigned long long us;
     *ret = (AdvTelling){.what = ADV_TOLD_STATEMENT};
     if (skip(&rest, l->duration) || skip(&rest, l->duration_alone)) {
-        if (read_thousandths(&rest, &us) && skip(&rest, l->ms))
-            *ret = after_duration(rest, l, us);
-        else
-            ret->what = ADV_TOLD_NOTHING;
+        if (!read_thousandths(&rest, &us) || !skip(&rest, l->ms))
+            return false;
+        *ret = after_duration(rest, l, us);
         return true;
     }
     ret->text = message;
-    return skip(&ret->text, l->alone) || after_execute(message, l, &ret->text);
+    return skip(&ret->text, l->alone) || after_execute(message, l, true, &ret->text);
 }
 
 /* In English alone: these are told for the reader's sake, nothing is counted wrong without them. */

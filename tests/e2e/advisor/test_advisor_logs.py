@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Logs as files: compressed, many, large, filtered, interrupted; and their summaries. No database: advisor collect tells what was read."""
+import gettext
+import glob
 import gzip
 import importlib.util
 import itertools
@@ -286,3 +288,50 @@ def test_memory_does_not_grow_with_the_log(large, tmp_path):
     assert head(out.decode())["statements"] > 200000 and head(out.decode())["forgotten"] > 0 and len(out.splitlines()) < 21000
     if "asan" not in advisor_binary():
         assert peak < 200 * 1024
+
+
+def test_the_languages_of_the_server(advisor, tmp_path):
+    """In each language that the installed server has a catalog for: severities, statements, executions, parameters, errors."""
+    catalogs = glob.glob("/usr/share/locale/*/LC_MESSAGES/postgres-1?.mo")
+    if not catalogs:
+        pytest.skip("no message catalogs of PostgreSQL are installed")
+    for path in catalogs:
+        with open(path, "rb") as f:
+            say = gettext.GNUTranslations(f).gettext
+        head_of = "2026-01-02 03:04:05 UTC [7] "
+        text = "".join(head_of + line + "\n" for line in (
+            say("ERROR") + ":  x", say("STATEMENT:  ") + "SELECT nothing",
+            say("LOG") + ":  " + say("duration: %s ms  statement: %s") % ("1.000", "SELECT 1 FROM a"),
+            say("LOG") + ":  " + say("duration: %s ms  %s %s%s%s: %s") % ("2.000", say("execute"), "<unnamed>", "", "", "SELECT b FROM b WHERE b = $1"),
+            say("DETAIL:  ") + say("parameters: %s") % "$1 = '7'",
+            say("LOG") + ":  " + say("duration: %s ms  %s %s%s%s: %s") % ("9.000", say("execute fetch from"), "c", "", "", "SELECT b FROM b WHERE b = $1"),
+            say("LOG") + ":  " + say("statement: %s") % "SELECT 2 FROM c", say("LOG") + ":  " + say("duration: %s ms") % "4.000"))
+        (tmp_path / "x.log").write_text(text, encoding="utf-8")
+        counts, *shapes = map(json.loads, advisor("collect", "--log", str(tmp_path / "x.log")).stdout.splitlines())
+        told = (counts.get("statements"), counts.get("us"), counts.get("errors"), sorted(s["samples"][0]["text"] for s in shapes))
+        assert told == (3, 7000, 1, ["SELECT 1 FROM a", "SELECT 2 FROM c", "SELECT b FROM b WHERE b = '7'"]), (path, told, text)
+
+
+SHAPES = ROOT / "tests/data/logs"
+EXPECTED = json.loads((SHAPES / "expected.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_awkward_shapes(advisor, name):
+    """Logs as servers, clouds and collectors really write them: counts, time, and some texts, whole."""
+    want = dict(EXPECTED[name])
+    texts, database = want.pop("texts", []), want.pop("database", None)
+    done = advisor("collect", "--log", str(SHAPES / name))
+    assert done.returncode == 0, done.stderr
+    counts, *shapes = map(json.loads, done.stdout.splitlines())
+    for key in ("statements", "us", "errors", "bad", "temp_files", "temp_bytes", "lock_waits"):
+        assert counts.get(key, 0) == want.get(key, 0), (key, done.stdout)
+    kept = [sample["text"] for shape in shapes for sample in shape["samples"]]
+    assert [t for t in texts if t not in kept] == [], kept
+    if database:
+        assert head(advisor("collect", "--log", str(SHAPES / name), "--database", database).stdout)["statements"] == want["statements"]
+        assert head(advisor("collect", "--log", str(SHAPES / name), "--database", "other").stdout).get("statements", 0) == 0
+
+
+def test_every_shape_is_expected():
+    assert sorted(EXPECTED) == sorted(p.name for p in SHAPES.iterdir() if p.name != "expected.json")

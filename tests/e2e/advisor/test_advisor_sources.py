@@ -246,3 +246,23 @@ def test_redact(database, advisor):
     assert "very-secret" in json.dumps(report) and "hushed" in json.dumps(report)
     report = advice(advisor, database, "--sql", "-", "--redact", stdin=statements)
     assert "secret" not in json.dumps(report) and "hushed" not in json.dumps(report) and found(report) >= {("create", "c", ("email",))}
+
+
+def test_redact_of_conditions_and_reasons(advisor, new_database):
+    """Nothing of what statements compare with leaves: neither as the condition of an index, nor in a command, a reason or an error of the server."""
+    d = new_database()
+    d.sql("CREATE TABLE p (id serial PRIMARY KEY, state text, at int, price int)",
+          "INSERT INTO p (state, at, price) SELECT CASE WHEN i % 500 = 0 THEN 'zebra' ELSE 'common' END, i, i FROM generate_series(1, 60000) i",
+          "CREATE INDEX p_old ON p (at) WHERE state = 'yak'", "CREATE INDEX p_old_twin ON p (at) WHERE state = 'yak'")
+    d.vacuum()
+    statements = ("-- weight: 100\nSELECT * FROM p WHERE state = 'zebra' AND at > 31337;\n-- weight: 500\nSELECT id FROM p WHERE price = 27182.8;\n"
+                  "SELECT id FROM p ORDER BY price OFFSET 54321; SELECT * FROM p WHERE at = 'lemur'; SELECT FROM FROM 'okapi'")
+    secrets = ("zebra", "yak", "31337", "27182.8", "54321", "lemur", "okapi")
+    for form in ("text", "sql", "html"):
+        hidden = advisor("report", "--sql", "-", "--dsn", d.dsn, "--format", form, "--redact", stdin=statements).stdout
+        assert [s for s in secrets if s in hidden] == [], hidden
+        assert "state = $1" in hidden
+    report = json.loads(advisor("report", "--sql", "-", "--dsn", d.dsn, "--format", "json", stdin=statements).stdout)
+    assert [s for s in secrets if s not in json.dumps(report)] == [], "the test would not notice"
+    report = json.loads(advisor("report", "--sql", "-", "--dsn", d.dsn, "--format", "json", "--redact", stdin=statements).stdout)
+    assert "state = $1" in [f["where"] for f in report["findings"]] and any("values in the conditions" in n for n in report["notes"])

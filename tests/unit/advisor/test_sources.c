@@ -101,7 +101,8 @@ static void test_what_counts(void **state)
          "x ПОДРОБНОСТИ:  параметры: $1 = '5'\n", 2},
         {"x LOG:  durée : 1.5 ms, instruction : SELECT 1\n", 1},
         {"x LOG:  期間: 1.5 ミリ秒  文: SELECT 1\nx LOG:  期間: 1.5 ミリ秒  取り出し実行 c: SELECT 1\n", 1},
-        {"x 日志:  执行时间: 1.5 ms 语句: SELECT 1\nx 日志:  执行<unnamed>: SELECT 1\nx 日志:  执行时间: 1.5 ms\n", 2},
+        {"x 日志:  执行时间: 1.5 ms 语句: SELECT 1\nx 日志:  执行 <unnamed>: SELECT 1\nx 日志:  执行时间: 1.5 ms\n"
+         "x 日志:  执行时间: 1.5 ms执行<unnamed>: SELECT 1\nx 日志:  执行提取，来源为 c: SELECT 1\n", 3},
         {"{\"error_severity\":\"LOG\",\"message\":\"duration: 1.0 ms  statement: SELECT 1\"}\n{\"error_severity\":\"LOG\",\"mess\n", 1},
         {"{\"insertId\":\"a\",\"textPayload\":\"2026-01-02 03:04:05.678 UTC [7]: [1-1] db=d,user=u LOG:  duration: 1.0 ms  statement: SELECT\\n\\t1\"}\n", 1},
         {"{\"time\":\"2026-01-02T03:04:05Z\",\"category\":\"PostgreSQLLogs\",\"properties\":{\"message\":\"duration: 1.0 ms  statement: SELECT 1\","
