@@ -8,12 +8,11 @@
  * channel first, and c-ares then calls back for everything under way. */
 #include "pooler/net/resolver.h"
 
+#include "pooler/net/ares_loop.h"
 #include "poolwise/mem.h"
 
 #include <ares.h>
 #include <arpa/nameser.h>
-#include <errno.h>
-#include <event2/event.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -51,19 +50,8 @@ struct ResolverQuery {
     TAILQ_ENTRY(ResolverQuery) link;
 };
 
-/* One for each socket of c-ares. */
-typedef struct Watch {
-    Resolver *resolver;
-    ares_socket_t fd;
-    struct event *event;
-    LIST_ENTRY(Watch) link;
-} Watch;
-
 struct Resolver {
-    struct event_base *base;
-    ares_channel channel;
-    struct event *timer;
-    bool has_timer;
+    AresLoop loop;
     bool closing;
     PwUsec max_ttl;
     PwUsec nxdomain_ttl;
@@ -72,72 +60,7 @@ struct Resolver {
     size_t max_names;
     size_t pending;
     Entry *entries; /* uthash, in order of insertion */
-    LIST_HEAD(, Watch) watches;
 };
-
-/* ---- c-ares on libevent ---- */
-
-static void arm_timer(Resolver *r)
-{
-    struct timeval left, *next = ares_timeout(r->channel, NULL, &left);
-    if (next != NULL)
-        (void)event_add(r->timer, next);
-    else
-        (void)event_del(r->timer);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    Resolver *r = arg;
-    ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    arm_timer(r);
-}
-
-static void on_socket(evutil_socket_t fd, short what, void *arg)
-{
-    const Watch *w = arg;
-    Resolver *r = w->resolver; /* the watch may go while c-ares works */
-    ares_process_fd(r->channel, what & EV_READ ? fd : ARES_SOCKET_BAD,
-                    what & EV_WRITE ? fd : ARES_SOCKET_BAD);
-    arm_timer(r);
-}
-
-/* c-ares wants to hear of this socket: of reading, writing, or (both 0) no more. */
-static void on_sock_state(void *arg, ares_socket_t fd, int readable, int writable)
-{
-    Resolver *r = arg;
-    Watch *w;
-    LIST_FOREACH (w, &r->watches, link)
-        if (w->fd == fd)
-            break;
-    if (!readable && !writable) {
-        if (w != NULL) {
-            LIST_REMOVE(w, link);
-            event_free(w->event);
-            free(w);
-        }
-        return;
-    }
-    short what = (short)(EV_PERSIST | (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0));
-    if (w == NULL) {
-        w = pw_xcalloc(1, sizeof(*w));
-        w->resolver = r;
-        w->fd = fd;
-        LIST_INSERT_HEAD(&r->watches, w, link);
-    } else {
-        event_free(w->event);
-    }
-    w->event = event_new(r->base, fd, what, on_socket, w);
-    if (w->event == NULL || event_add(w->event, NULL) < 0) {
-        /* The question then ends by its timeout. */
-        LIST_REMOVE(w, link);
-        if (w->event != NULL)
-            event_free(w->event);
-        free(w);
-    }
-}
 
 /* ---- entries ---- */
 
@@ -348,8 +271,8 @@ static void ask(Entry *e)
     e->pending = true;
     r->pending++;
     /* May answer at once (/etc/hosts, no name server): then e->pending is false again. */
-    ares_getaddrinfo(r->channel, e->name, NULL, &hints, on_answer, e);
-    arm_timer(r);
+    ares_getaddrinfo(r->loop.channel, e->name, NULL, &hints, on_answer, e);
+    ares_loop_arm(&r->loop);
 }
 
 ResolverQuery *resolver_lookup(Resolver *r, const char *host, uint16_t port, ResolverDone done,
@@ -476,8 +399,8 @@ void resolver_serial(Resolver *r, const char *zone, ResolverSerial done, void *a
     }
     SerialQuery *q = pw_xcalloc(1, sizeof(*q));
     *q = (SerialQuery){r, done, arg};
-    ares_query(r->channel, zone, ns_c_in, ns_t_soa, on_serial, q);
-    arm_timer(r);
+    ares_query(r->loop.channel, zone, ns_c_in, ns_t_soa, on_serial, q);
+    ares_loop_arm(&r->loop);
 }
 
 /* ---- what the console shows ---- */
@@ -516,8 +439,6 @@ PwErr resolver_create(struct event_base *base, const ResolverOptions *o, Resolve
         return PW_ERR_NOMEM;
 
     Resolver *r = pw_xcalloc(1, sizeof(*r));
-    LIST_INIT(&r->watches);
-    r->base = base;
     r->max_ttl = o->max_ttl;
     r->nxdomain_ttl = o->nxdomain_ttl;
     r->lost = o->lost;
@@ -527,8 +448,8 @@ PwErr resolver_create(struct event_base *base, const ResolverOptions *o, Resolve
     struct ares_options opts = {
         .timeout = o->timeout_ms > 0 ? o->timeout_ms : DEFAULT_TIMEOUT_MS,
         .tries = o->tries > 0 ? o->tries : DEFAULT_TRIES,
-        .sock_state_cb = on_sock_state,
-        .sock_state_cb_data = r,
+        .sock_state_cb = ares_loop_watch,
+        .sock_state_cb_data = &r->loop,
     };
     int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
     char *resolv_conf = NULL;
@@ -537,22 +458,20 @@ PwErr resolver_create(struct event_base *base, const ResolverOptions *o, Resolve
         opts.resolvconf_path = resolv_conf;
         mask |= ARES_OPT_RESOLVCONF;
     }
-    int status = ares_init_options(&r->channel, &opts, mask);
+    ares_channel channel;
+    int status = ares_init_options(&channel, &opts, mask);
     free(resolv_conf);
     if (status != ARES_SUCCESS) {
         free(r);
         return status == ARES_ENOMEM ? PW_ERR_NOMEM : PW_ERR_IO;
     }
-    if (o->servers != NULL && ares_set_servers_ports_csv(r->channel, o->servers) != ARES_SUCCESS) {
-        ares_destroy(r->channel);
+    PwErr err = ares_loop_start(&r->loop, base, channel) ? PW_OK : PW_ERR_NOMEM;
+    if (err == PW_OK && o->servers != NULL && ares_set_servers_ports_csv(channel, o->servers) != ARES_SUCCESS)
+        err = PW_ERR_SYNTAX;
+    if (err != PW_OK) {
+        ares_loop_stop(&r->loop);
         free(r);
-        return PW_ERR_SYNTAX;
-    }
-    r->timer = evtimer_new(base, on_timer, r);
-    if (r->timer == NULL) {
-        ares_destroy(r->channel);
-        free(r);
-        return PW_ERR_NOMEM;
+        return err;
     }
     *ret_resolver = r;
     return PW_OK;
@@ -563,8 +482,7 @@ void resolver_destroy(Resolver *r)
     if (r == NULL)
         return;
     r->closing = true;
-    ares_destroy(r->channel); /* calls back what is under way, gives up its sockets */
-    event_free(r->timer);
+    ares_loop_stop(&r->loop);
     Entry *e, *next;
     HASH_ITER (hh, r->entries, e, next)
         free_entry(e);
