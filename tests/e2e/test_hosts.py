@@ -201,6 +201,7 @@ def second_address(pg):
     tap.close()
 
 
+@pytest.mark.newer
 def test_an_address_that_its_name_loses(named, pg, second_address):
     """Its servers are replaced: idle ones at once, those in use when they are released. Others stay."""
     lines = {"p0": pg.line(host="db.test"), "same": pg.line(host="db.test"), "other": pg.line(host="127.0.0.1")}

@@ -122,7 +122,7 @@ def test_query_wait_timeout_of_one_line(make_pooler, pg, database, user):
         assert not waiter.readable()
 
 
-@pytest.mark.parametrize("key, more", [("reserve_pool", 0), ("reserve_pool", 2), ("reserve_pool_size", 1)])
+@pytest.mark.parametrize("key, more", [("reserve_pool", 0), ("reserve_pool", 2), pytest.param("reserve_pool_size", 1, marks=pytest.mark.newer)])
 def test_reserve_pool_size_of_a_database(make_pooler, pg, key, more):
     p = make_pooler(databases={"p0": pg.line("p0", **{key: more})}, default_pool_size=1, reserve_pool_timeout="0.2", query_wait_timeout=0)
     clients = [p.client() for _ in range(4)]
