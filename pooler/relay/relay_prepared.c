@@ -197,7 +197,7 @@ static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *ou
     if (server_statements_use(&r->server->statements, st))
         push(r, PIPE_PARSE, PIPE_FAKE, st, cs, now);
     else
-        prepare_on_server(r, st, cs, out, now);
+        cs->used_plan = prepare_on_server(r, st, cs, out, now)->since;
     statement_unref(st);
     return PREPARED_TAKEN;
 }
@@ -220,10 +220,24 @@ typedef struct Use {
     ServerStatement *plan;
 } Use;
 
-/* Would a server that calls this plan stale have said so to this client on a direct connection too? */
+/* Would a server that calls this plan stale have said so to this client on a direct connection too? One without rows cannot be. */
 static bool is_earned(const ClientStatement *cs, const ServerStatement *plan)
 {
-    return cs->told ? cs->told == plan->shape : cs->since <= plan->since;
+    if (cs->told)
+        return cs->told == plan->shape;
+    return plan->since == cs->used_plan || plan->shape == SHAPE_NO_ROWS ||
+           (cs->used_shape != SHAPE_UNKNOWN && cs->used_shape == plan->shape);
+}
+
+/* It goes out with this plan. */
+static PreparedStep may_pass(Relay *r, ClientStatement *cs, const ServerStatement *plan)
+{
+    r->checked = 0;
+    if (!cs->told) {
+        cs->used_plan = plan->since;
+        cs->used_shape = plan->shape;
+    }
+    return PREPARED_PASS;
 }
 
 /* The server has just said what the statement is like there now. True: it can go on; maybe as a statement of its own, with the
@@ -258,26 +272,27 @@ static PreparedStep make_ready(Relay *r, ClientStatement *cs, Use *use, PwBuf *o
     if (PW_LIKELY(types_fit && (made ? told_anew : is_earned(cs, plan)))) {
         if (use->asks && !made)
             relay_stale_arm(r, use->p);
-        r->checked = 0;
-        return PREPARED_PASS;
+        if (made && !use->asks) /* nobody will know its shape otherwise */
+            relay_stale_ask(r, cs->statement, plan, false, out, now);
+        return may_pass(r, cs, plan);
     }
     if (r->checked == plan->since && plan->shape != SHAPE_UNKNOWN) {
         if (!fits_now(r, cs, plan, types_fit, use->asks))
             return refuse_stale(r, out, now);
-        r->checked = 0;
-        return types_fit ? PREPARED_PASS : make_ready(r, cs, use, out, now);
+        return types_fit ? may_pass(r, cs, plan) : make_ready(r, cs, use, out, now);
     }
     if (types_fit && told_anew && relay_stale_arm(r, use->p)) {
         r->group.alone = true;
-        return PREPARED_PASS;
+        return may_pass(r, cs, plan);
     }
     if (!made)
         use->plan = plan = prepare_on_server(r, cs->statement, NULL, out, now);
-    if (told_anew && (use->describe || cs->n_types == 0))
-        return PREPARED_PASS;
-    char name[STATEMENT_NAME_SIZE];
+    bool wait = !told_anew || (!use->describe && cs->n_types > 0);
+    if (wait || !use->asks)
+        relay_stale_ask(r, cs->statement, plan, wait, out, now);
+    if (!wait)
+        return may_pass(r, cs, plan);
     r->checked = plan->since;
-    relay_stale_ask(r, statement_name(cs->statement, name), cs->statement->id, plan->since, out, now);
     return PREPARED_WAIT;
 }
 
@@ -296,7 +311,7 @@ static PreparedStep make_unnamed_ready(Relay *r, bool asks, PwBuf *out, PwUsec n
         return PREPARED_PASS;
     r->checked = RELAY_UNNAMED;
     r->unnamed_found = SHAPE_UNKNOWN;
-    relay_stale_ask(r, "", RELAY_UNNAMED, r->unnamed_turn, out, now);
+    relay_stale_ask(r, NULL, NULL, true, out, now);
     return PREPARED_WAIT;
 }
 

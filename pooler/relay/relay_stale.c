@@ -115,18 +115,25 @@ void relay_stale_describe(Relay *r, PipelineEntry *e, const uint8_t *payload, si
     }
 }
 
-void relay_stale_ask(Relay *r, const char *name, uint64_t id, uint64_t plan, PwBuf *out, PwUsec now)
+void relay_stale_ask(Relay *r, const Statement *st, const ServerStatement *plan, bool wait, PwBuf *out, PwUsec now)
 {
+    char name[STATEMENT_NAME_SIZE];
+    PipelineEntry e = {.kind = PIPE_DESCRIBE_STATEMENT,
+                       .action = PIPE_SWALLOW,
+                       .statement_id = st ? st->id : RELAY_UNNAMED,
+                       .plan = st ? plan->since : r->unnamed_turn,
+                       .sent = now};
     size_t mark = pw_msg_begin(out, PW_F_DESCRIBE);
     pw_buf_append_u8(out, 'S');
-    pw_buf_append_cstr(out, name);
+    pw_buf_append_cstr(out, st ? statement_name(st, name) : "");
     pw_msg_end(out, mark);
+    pipeline_push_entry(&r->server->pipeline, &e);
+    if (!wait)
+        return;
     mark = pw_msg_begin(out, PW_F_FLUSH);
     pw_msg_end(out, mark);
-    PipelineEntry e = {.kind = PIPE_DESCRIBE_STATEMENT, .action = PIPE_SWALLOW, .statement_id = id, .plan = plan, .sent = now};
     r->hold |= HOLD_SHAPE;
     r->local->session.checks++;
-    pipeline_push_entry(&r->server->pipeline, &e);
 }
 
 static void learn(Relay *r, const PipelineEntry *e, uint64_t shape)

@@ -69,8 +69,9 @@ void relay_stale_bound(Relay *r, const char *portal, ClientStatement *name, uint
 /* A Describe is entered into the queue: completes `e`. payload: kind and name. */
 void relay_stale_describe(Relay *r, PipelineEntry *e, const uint8_t *payload, size_t avail);
 
-/* Describe and Flush of the pooler's own, for a statement known to the server as `name`; sets HOLD_SHAPE. */
-void relay_stale_ask(Relay *r, const char *name, uint64_t id, uint64_t plan, PwBuf *out, PwUsec now);
+/* A Describe of the pooler's own, for a plan of `st`, NULL: for the unnamed statement. `wait`: the client's requests wait for the
+ * answer (Flush, HOLD_SHAPE). */
+void relay_stale_ask(Relay *r, const Statement *st, const ServerStatement *plan, bool wait, PwBuf *out, PwUsec now);
 
 /* An answer to the Describe `e`: ParameterDescription, RowDescription, NoData. `avail` bytes of it are there; the rest of a
  * RowDescription that is not `whole` comes by relay_stale_more. */

@@ -137,7 +137,6 @@ ClientStatement *client_statements_add(ClientStatements *cs, const char *name, S
     c->statement = st;
     c->refs = 1;
     c->listed = true;
-    c->since = statement_tick();
     HASH_ADD_KEYPTR(hh, cs->table, c->name, n, c);
     return c;
 }

@@ -68,7 +68,7 @@ typedef struct ClientStatement {
     uint8_t *types;       /* of its parameters, as the client was told them; NULL: it was not */
     uint64_t types_shape; /* their digest (shape.h) */
     uint64_t told;        /* shape of its rows as the client was told it last; SHAPE_UNKNOWN: it was not */
-    uint64_t since;       /* tick of its Parse */
+    uint64_t used_plan, used_shape; /* while it was not: `since` and shape of the plan it used last, or its own Parse made */
     char name[];
 } ClientStatement;
 

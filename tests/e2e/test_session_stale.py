@@ -2,6 +2,8 @@
 """DDL changes what a prepared statement returns: a client sees what a direct connection would show it, or less trouble; never
 rows that it reads wrongly. docs/session-state.md names these tests."""
 import itertools
+import os
+import random
 import struct
 import threading
 
@@ -236,6 +238,83 @@ def test_a_very_wide_table(pool, table):
             busy.ok("BEGIN")
         assert cached(a).error["C"] == "0A000"
     assert len(described(a).rows[0]) == 900
+
+
+class Twin:
+    """A client of the pooler and its twin on a direct connection, which send the same."""
+
+    def __init__(self, pooler, pg, rng):
+        self.rng, self.block, self.history = rng, False, []
+        self.pooled, self.direct = pooler.client(), wire.Conn(pg.port)
+        self.direct.login("postgres", "p0")
+        self.told, self.names, self.next = {}, [], 0
+
+    def group(self):
+        """Messages without their Sync, and what they are about: (name, is it told in this group?)."""
+        rng = self.rng
+        kind = rng.choice(["new", "new at once", "new told", "cached", "cached", "described", "told", "close", "unnamed"])
+        if kind.startswith("new") or not self.names:
+            self.next += 1
+            name = f"n{self.next}"
+            self.names.append(name)
+            more = {"new at once": [wire.bind(statement=name), wire.describe(), wire.execute()], "new told": [wire.describe("S", name)]}
+            return name, kind, [wire.parse(rng.choice([SELECT, "SELECT * FROM stale_t WHERE true"]), name), *more.get(kind, [])]
+        name = rng.choice(self.names)
+        if kind == "unnamed":
+            return "", kind, [wire.parse(SELECT), wire.bind(), wire.describe(), wire.execute()]
+        if kind == "close":
+            self.names.remove(name)
+            return name, kind, [wire.bind(statement=name), wire.describe(), wire.execute(), wire.close("S", name)]
+        return name, kind, {"cached": [wire.bind(statement=name), wire.execute()], "told": [wire.describe("S", name)],
+                            "described": [wire.bind(statement=name), wire.describe(), wire.execute()]}[kind]
+
+    def both(self, *messages):
+        for c in (self.pooled, self.direct):
+            c.send(*messages)
+        return self.pooled.until_ready(), self.direct.until_ready()
+
+    def step(self):
+        if self.rng.random() < 0.2:
+            text = "COMMIT" if self.block else "BEGIN"
+            self.history.append(text)
+            got, want = self.both(wire.query(text))
+            assert got.tags == want.tags
+            self.block = not self.block
+            return
+        name, kind, messages = self.group()
+        self.history.append(f"{kind} {name}")
+        got, want = self.both(*messages, wire.sync())
+        why = "\n".join(self.history[-60:]), got.error, want.error
+        if got.columns:
+            self.told[name] = got.columns
+        if want.errors:
+            assert want.error["C"] == "0A000" and (not got.errors or got.error["C"] == "0A000"), why
+        else:
+            assert not got.errors and got.rows == want.rows and got.types == want.types and got.columns == want.columns, why
+        if got.rows and name in self.told: # who was never told reads what comes
+            assert [o for _, o in self.told[name]] == [TEXT if v.startswith("t") else INT for v in got.rows[0]], why
+        if got.errors or want.errors:
+            self.names = [n for n in self.names if n != name] # from here on the two know different things of it
+            if self.block:
+                self.history.append("ROLLBACK")
+                self.both(wire.query("ROLLBACK"))
+            self.block = False
+
+
+@pytest.mark.parametrize("seed", [1, 6])
+def test_random_groups_against_a_direct_connection(make_pooler, pg, table, seed, workers):
+    """Where a direct connection has no error there is none, and the same rows; where it has one there is the same, or rows
+    of the shape that the client was told."""
+    rng = random.Random(seed)
+    p = make_pooler(default_pool_size=3, max_prepared_statements=5, **workers)
+    ddl, twins = Ddl(table), [Twin(p, pg, rng) for _ in range(3)]
+    for _ in range(int(os.environ.get("ROUNDS", "200"))):
+        twin = rng.choice(twins)
+        twin.step()
+        if rng.random() < 0.15 and not any(t.block for t in twins):
+            for t in twins:
+                t.history.append("DDL")
+            ddl.step()
 
 
 class Reader(threading.Thread):
