@@ -13,6 +13,7 @@
 #include "advisor/cost/sample.h"
 #include "advisor/cost/write_cost.h"
 #include "advisor/report/redact.h"
+#include "advisor/report/terminal.h"
 #include "advisor/select/cover.h"
 #include "advisor/select/curve.h"
 #include "advisor/source/file.h"
@@ -295,6 +296,8 @@ static int print(App *app)
     switch (app->options->format) {
     case ADV_FORMAT_TEXT:
         text = adv_report_text(&app->report);
+        if (adv_terminal_columns() > 0)
+            text = adv_for_terminal(app->arena, text, adv_terminal_columns(), adv_terminal_has_colours());
         break;
     case ADV_FORMAT_JSON:
         text = adv_report_json(&app->report);

@@ -3,6 +3,7 @@
 #ifndef ADVISOR_WORKLOAD_H
 #define ADVISOR_WORKLOAD_H
 
+#include "advisor/source/tally.h"
 #include "advisor/sql/facts.h"
 
 typedef struct AdvQuery {
@@ -38,6 +39,7 @@ typedef struct AdvWorkload {
     const char *first_unparsed;
     double utility;       /* of them: BEGIN, SET, DDL, ...; nothing to advise */
     double unlogged_calls; /* calls whose text the pooler did not keep */
+    AdvTallyCounts read;  /* what logs and poolers told, with all that gives no advice; zeros: none was read */
     double unit;          /* weight of one unit of planner cost; 1, or milliseconds when times were measured */
     bool measured;        /* at least one query has a measured time */
 } AdvWorkload;

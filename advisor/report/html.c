@@ -2,8 +2,7 @@
 /* html.c - the report as one HTML file: readable on a phone, light and dark, sortable, without any access to a network. */
 #include <math.h>
 
-#include "advisor/report/findings.h"
-#include "advisor/text.h"
+#include "advisor/report/charts.h"
 
 #define LINE 2000
 
@@ -21,6 +20,9 @@ static const char style[] =
     "th button{all:unset;cursor:pointer;font-weight:600}th button:focus-visible,summary:focus-visible{outline:2px solid var(--bar)}\n"
     "th[aria-sort=ascending] button::after{content:' \\2191'}th[aria-sort=descending] button::after{content:' \\2193'}\n"
     ".bar{height:.6rem;border-radius:.3rem;background:var(--bar);min-width:2px}.bar.after{background:var(--after);margin-top:2px}\n"
+    ".charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1rem}figure{margin:0;background:var(--card);border:1px solid var(--line);"
+    "border-radius:.5rem;padding:.75rem 1rem}figcaption{margin-bottom:.25rem}svg{display:block;overflow:hidden}svg .a{fill:var(--bar)}svg .b{fill:var(--after)}\n"
+    "svg text{fill:var(--fg);font:13px ui-monospace,monospace}svg .v{fill:var(--dim);font-size:12px}\n"
     "dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;margin:.5rem 0}dt{color:var(--dim)}dd{margin:0}\n";
 
 /* Sorting only: the page is complete without it. */
@@ -33,21 +35,10 @@ static const char script[] =
     "  const rows=[...t.tBodies[0].rows].sort((x,y)=>{const a=v(x),c=v(y);return(a<c?-1:a>c?1:0)*(up?1:-1)});\n"
     "  t.tBodies[0].append(...rows)}});\n";
 
-static void add_escaped(AdvText *text, const char *s)
-{
-    for (; *s; s++) {
-        const char *entity = *s == '&' ? "&amp;" : *s == '<' ? "&lt;" : *s == '>' ? "&gt;" : *s == '"' ? "&quot;" : NULL;
-        if (entity)
-            adv_text_add(text, entity);
-        else if ((unsigned char)*s >= 0x20 || *s == '\n' || *s == '\t')
-            adv_text_add_n(text, s, 1);
-    }
-}
-
 static void add_element(AdvText *text, const char *tag, const char *content)
 {
     adv_text_addf(text, "<%s>", tag);
-    add_escaped(text, content);
+    adv_add_escaped(text, content);
     adv_text_addf(text, "</%s>", tag);
 }
 
@@ -57,7 +48,7 @@ static void add_pre(AdvText *text, const AdvScript *s)
         return;
     adv_text_add(text, "<pre>");
     for (int i = 0; i < s->n; i++) {
-        add_escaped(text, s->statements[i]);
+        adv_add_escaped(text, s->statements[i]);
         adv_text_add(text, "\n");
     }
     adv_text_add(text, "</pre>\n");
@@ -79,7 +70,7 @@ static void add_card(AdvText *text, const char *value, const char *what)
 {
     adv_text_add(text, "<li>");
     add_element(text, "b", value);
-    add_escaped(text, what);
+    adv_add_escaped(text, what);
     adv_text_add(text, "</li>\n");
 }
 
@@ -90,11 +81,11 @@ static void add_head(AdvText *text, const AdvReport *r)
     adv_text_add(text, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
                        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Index advice for ");
-    add_escaped(text, r->catalog->database);
+    adv_add_escaped(text, r->catalog->database);
     adv_text_addf(text, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<main>\n<h1>Index advice for ", style);
-    add_escaped(text, r->catalog->database);
+    adv_add_escaped(text, r->catalog->database);
     adv_text_add(text, "</h1>\n<p class=\"dim\">PostgreSQL ");
-    add_escaped(text, r->catalog->server_version);
+    adv_add_escaped(text, r->catalog->server_version);
     adv_text_addf(text, ", costs by %s</p>\n<ul class=\"cards\">\n",
                   strcmp(r->cost_source, "hypopg") == 0 ? "the server&#39;s planner with hypothetical indexes" : "the advisor&#39;s own model");
     add_card(text, adv_arena_printf(arena, "%.1f %%", s->cost_before > 0 ? 100 * s->cost_after / s->cost_before : 100), "of today's cost, with all advice");
@@ -118,9 +109,9 @@ static void add_evidence(AdvText *text, const AdvFinding *f)
                       100 * e->share, e->before, e->after);
         add_element(text, "code", adv_one_line(text->arena, e->query->text, LINE));
         adv_text_add(text, "<br><span class=\"dim\">");
-        add_escaped(text, e->plan_before);
+        adv_add_escaped(text, e->plan_before);
         adv_text_add(text, " &rarr; ");
-        add_escaped(text, e->plan_after);
+        adv_add_escaped(text, e->plan_after);
         adv_text_add(text, "</span></td></tr>\n");
     }
     adv_text_add(text, "</tbody></table></div></details>\n");
@@ -162,7 +153,7 @@ static void add_health(AdvText *text, const AdvReport *r)
     for (int i = 0; i < r->health.n; i++) {
         const AdvHealth *h = &r->health.items[i];
         adv_text_add(text, "<article>\n<h3>");
-        add_escaped(text, adv_health_kind_title(h->kind));
+        adv_add_escaped(text, adv_health_kind_title(h->kind));
         adv_text_add(text, " ");
         add_element(text, "code", adv_table_sql_name(r->catalog, h->table));
         adv_text_add(text, "</h3>\n");
@@ -171,19 +162,9 @@ static void add_health(AdvText *text, const AdvReport *r)
         if (h->remedy)
             add_element(text, "p", h->remedy);
         adv_text_add(text, "<p class=\"dim\">Wrong if ");
-        add_escaped(text, h->wrong_if);
+        adv_add_escaped(text, h->wrong_if);
         adv_text_add(text, ".</p>\n</article>\n");
     }
-}
-
-/* The cost of a statement with all advice, as far as some finding serves it. */
-static double cost_after(const AdvReport *r, const AdvQuery *q)
-{
-    for (int i = 0; i < r->n_findings; i++)
-        for (int k = 0; k < r->findings[i].n_evidence; k++)
-            if (r->findings[i].evidence[k].query == q)
-                return r->findings[i].evidence[k].after;
-    return q->cost_today;
 }
 
 static const char *cell(AdvArena *arena, double value, const char *form)
@@ -202,7 +183,7 @@ static void add_statements(AdvText *text, const AdvReport *r)
                   w->measured ? ", weighted with measured time" : "");
     for (int i = 0; i < w->n_queries; i++) {
         const AdvQuery *q = w->queries[i];
-        double after = cost_after(r, q), share = load > 0 ? q->weight * q->cost_today / load : 0;
+        double after = adv_cost_after(r, q), share = load > 0 ? q->weight * q->cost_today / load : 0;
         if (q->foreign_key_check)
             continue;
         adv_text_addf(text, "<tr>%s%s%s%s<td class=\"n\" data-v=\"%.6g\">%.1f %%", cell(arena, q->calls, adv_arena_printf(arena, "%.0f", q->calls)),
@@ -215,7 +196,7 @@ static void add_statements(AdvText *text, const AdvReport *r)
         add_element(text, "code", adv_one_line(arena, q->text, LINE));
         if (q->why_not) {
             adv_text_add(text, "<br><span class=\"dim\">left out: ");
-            add_escaped(text, q->why_not);
+            adv_add_escaped(text, q->why_not);
             adv_text_add(text, "</span>");
         }
         adv_text_add(text, "</td></tr>\n");
@@ -238,7 +219,7 @@ static void add_indexes_chart(AdvText *text, const AdvReport *r)
         if (!f->create)
             continue;
         adv_text_addf(text, "<tr><td><a href=\"#f%d\">", f->number);
-        add_escaped(text, f->name);
+        adv_add_escaped(text, f->name);
         adv_text_addf(text, "</a></td><td class=\"n\">%s</td><td class=\"n\">%.1f %%</td><td class=\"n\">%.2f %%</td><td>", adv_format_bytes(text->arena, f->bytes),
                       100 * f->gain, 100 * f->write_cost);
         add_bar(text, f->bytes / most, "");
@@ -256,10 +237,10 @@ static void add_lists(AdvText *text, const AdvReport *r)
         adv_text_add(text, "<li>");
         add_element(text, "code", adv_one_line(text->arena, r->unhelped[i].query->text, LINE));
         adv_text_add(text, ": ");
-        add_escaped(text, r->unhelped[i].why);
+        adv_add_escaped(text, r->unhelped[i].why);
         if (r->unhelped[i].rewrite) {
             adv_text_add(text, ". Better: ");
-            add_escaped(text, r->unhelped[i].rewrite);
+            adv_add_escaped(text, r->unhelped[i].rewrite);
         }
         adv_text_add(text, "</li>\n");
     }
@@ -277,6 +258,7 @@ const char *adv_report_html(const AdvReport *r)
     AdvText text;
     adv_text_init(&text, r->arena);
     add_head(&text, r);
+    adv_add_charts(&text, r);
     adv_text_add(&text, "<h2>What to do, in this order</h2>\n");
     if (r->n_findings == 0)
         adv_text_add(&text, "<p>Nothing: the indexes fit this workload.</p>\n");

@@ -151,6 +151,28 @@ static json_t *health_json(const AdvHealth *h)
     return o;
 }
 
+/* What logs told, before anything was left out. */
+static json_t *read_json(const AdvTallyCounts *c)
+{
+    json_t *o = json_object(), *kinds = json_object();
+    if (c->statements == 0 && c->messages == 0) {
+        json_decref(o);
+        json_decref(kinds);
+        return json_null();
+    }
+    for (int i = 0; i < PW_SQL_KIND_COUNT; i++)
+        if (c->kinds[i])
+            json_object_set_new(kinds, pw_sql_kind_name((PwSqlKind)i), json_integer((json_int_t)c->kinds[i]));
+    json_object_set_new(o, "messages", json_integer((json_int_t)c->messages));
+    json_object_set_new(o, "executions", json_integer((json_int_t)c->statements));
+    json_object_set_new(o, "total_ms", number((double)c->us / 1000));
+    json_object_set_new(o, "kinds", kinds);
+    json_object_set_new(o, "errors", json_integer((json_int_t)c->errors));
+    json_object_set_new(o, "first", c->first[0] ? json_string(c->first) : json_null());
+    json_object_set_new(o, "last", c->last[0] ? json_string(c->last) : json_null());
+    return o;
+}
+
 static json_t *workload_json(const AdvReport *r)
 {
     const AdvSelection *s = r->selection;
@@ -165,6 +187,7 @@ static json_t *workload_json(const AdvReport *r)
     }
     json_object_set_new(o, "calls", number(calls));
     json_object_set_new(o, "statements", json_integer(statements));
+    json_object_set_new(o, "read", read_json(&r->workload->read));
     json_object_set_new(o, "measured", json_boolean(r->workload->measured));
     json_object_set_new(o, "cost_before", number(s->cost_before));
     json_object_set_new(o, "cost_after", number(s->cost_after));

@@ -36,6 +36,27 @@ static void add_wrapped(AdvText *text, const char *label, const char *value)
     adv_text_add(text, "\n");
 }
 
+/* "logs      314562 executions in 945 s: 184865 SELECT, ...; from ... to ..." */
+static void add_read(AdvText *text, const AdvTallyCounts *c)
+{
+    if (c->statements == 0)
+        return;
+    adv_text_addf(text, "  logs      %llu executions", (unsigned long long)c->statements);
+    if (c->us)
+        adv_text_addf(text, " in %.1f s", (double)c->us / 1e6);
+    const char *mark = ":";
+    for (int i = 0; i < PW_SQL_KIND_COUNT; i++)
+        if (c->kinds[i]) {
+            adv_text_addf(text, "%s %llu %s", mark, (unsigned long long)c->kinds[i], pw_sql_kind_name((PwSqlKind)i));
+            mark = ",";
+        }
+    if (c->errors)
+        adv_text_addf(text, "; %llu errors", (unsigned long long)c->errors);
+    if (c->first[0])
+        adv_text_addf(text, "; %.19s to %.19s", c->first, c->last);
+    adv_text_add(text, "\n");
+}
+
 static void add_head(AdvText *text, const AdvReport *r)
 {
     const AdvWorkload *w = r->workload;
@@ -48,6 +69,7 @@ static void add_head(AdvText *text, const AdvReport *r)
     }
     adv_text_addf(text, "Index advice for database %s (PostgreSQL %s)\n", r->catalog->database,
                   r->catalog->server_version);
+    add_read(text, &w->read);
     adv_text_addf(text, "  workload  %.0f calls of %d statements; %d costed (with foreign key checks), %d left out\n", calls, statements, costed,
                   r->n_skipped);
     adv_text_addf(text, "  costs     %s; %llu plans for %llu questions\n",

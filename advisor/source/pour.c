@@ -107,6 +107,7 @@ void adv_pour(AdvWorkload *w, const AdvTally *tally, const AdvFilter *filter, vo
     size_t n_shapes;
     int n = 0;
     AdvShape **shapes = adv_tally_sorted(tally, &n_shapes);
+    w->read = *c;
     w->statements += (double)c->statements;
     w->unlogged_calls += (double)c->unlogged;
     for (size_t i = 0; i < n_shapes; i++) {
