@@ -255,6 +255,15 @@ void relay_align_failed(Server *s, const PipelineEntry *e)
         sql_names_put(&s->names, about->list[0].name, NULL, SQL_NAME_UNKNOWN, 0);
 }
 
+void relay_align_stale(Server *s, const Effects *effects)
+{
+    for (unsigned i = 0; i < effects->n; i++) {
+        const Effect *e = &effects->list[i];
+        if (e->kind == EFFECT_EXECUTE && sql_names_find(&s->names, e->name))
+            sql_names_put(&s->names, e->name, NULL, SQL_NAME_UNKNOWN, 0);
+    }
+}
+
 void relay_align_executes(Relay *r, const Effects *effects)
 {
     for (unsigned i = 0; i < effects->n; i++) {

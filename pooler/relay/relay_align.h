@@ -44,6 +44,8 @@ bool relay_align_name(Relay *r, uint8_t type, const char *name, PwBuf *out, PwUs
 void relay_align_completed(Relay *r, const Effects *effects, unsigned statement, const char *tag);
 /* A request of our own failed, or an error dropped it: if it was about a name, nobody knows what that means there now. */
 void relay_align_failed(Server *s, const PipelineEntry *e);
+/* A plan that a text with these EXECUTEs used is stale: what they mean is brought anew before the next use. */
+void relay_align_stale(Server *s, const Effects *effects);
 /* A text with EXECUTEs goes out: what runs is the text that was prepared. */
 void relay_align_executes(Relay *r, const Effects *effects);
 

@@ -158,6 +158,8 @@ static void note_error(Walk *w, const uint8_t *payload, size_t n)
         return; /* relay_state_restore: the client's transaction had failed before */
     if (PW_UNLIKELY(own && head->effects))
         relay_align_failed(w->s, head);
+    if (PW_UNLIKELY(head && code && strcmp(code, "0A000") == 0))
+        relay_stale_error(w->s, pipeline_first_sent(&w->s->pipeline), payload, n);
     session_state_error(&w->r->state);
     memcpy(w->r->sqlstate, code && strlen(code) == 5 ? code : "XX000", 6);
     const char *severity = pw_error_field(payload, n, 'V');
@@ -278,8 +280,6 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
     if (completed) {
         if (done.statement_id && (type == PW_B_ROW_DESC || type == PW_B_NO_DATA))
             note_description(w, &done, type, payload, avail);
-        if (PW_UNLIKELY(type == PW_B_ERROR && strcmp(r->sqlstate, "0A000") == 0))
-            relay_stale_error(s, &done, payload, avail);
         if (PW_UNLIKELY(done.kind == PIPE_REFUSED)) {
             tell_refusal(w, &done);
             swallow = true;

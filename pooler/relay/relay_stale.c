@@ -210,9 +210,13 @@ static bool is_stale(const uint8_t *payload, size_t n)
 
 void relay_stale_error(Server *s, const PipelineEntry *e, const uint8_t *payload, size_t n)
 {
+    if (!e || !is_stale(payload, n))
+        return;
     ServerStatement *plan = server_statements_plan(&s->statements, e->statement_id, e->plan);
-    if (plan && is_stale(payload, n))
+    if (plan)
         server_statement_outdate(plan);
+    if (e->effects)
+        relay_align_stale(s, e->effects);
 }
 
 bool relay_stale_retry(Relay *r, const uint8_t *payload, size_t n, uint64_t out)

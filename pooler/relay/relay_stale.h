@@ -87,7 +87,7 @@ static inline bool relay_stale_is_kept(const Relay *r)
  * group is sent again after its ReadyForQuery (HOLD_RETRY). False: see relay_stale_error. */
 bool relay_stale_retry(Relay *r, const uint8_t *payload, size_t n, uint64_t out);
 void relay_stale_resend(Relay *r);
-/* The client is told this error, for the request `e`: if its plan was stale, nobody uses that again. */
+/* The client is told this error, for the request `e` (NULL: none that was sent): if its plan was stale, nobody uses that again. */
 void relay_stale_error(Server *s, const PipelineEntry *e, const uint8_t *payload, size_t n);
 
 void relay_stale_reset(Relay *r); /* the server is released or gone */

@@ -240,6 +240,32 @@ def test_a_very_wide_table(pool, table):
     assert len(described(a).rows[0]) == 900
 
 
+def test_a_stale_plan_of_sql_prepare(pool, table):
+    """The error of a direct connection once; then EXECUTE finds the statement prepared anew, on every server."""
+    a, b, c = pool.client(), pool.client(), pool.client()
+    a.ok(f"PREPARE q AS {SELECT}")
+    assert a.one("EXECUTE q") == "1"
+    table.ok("ALTER TABLE stale_t ADD y int DEFAULT 2")
+    c.ok("BEGIN") # b's PREPARE goes to another server than a's
+    b.ok(f"PREPARE q AS {SELECT}")
+    c.ok("ROLLBACK")
+    errors = 0
+    for turn in range(3):
+        for client in (a, b):
+            for busy in (None, c):
+                if busy:
+                    busy.ok("BEGIN")
+                result = client.query("EXECUTE q")
+                if result.errors:
+                    assert result.error["C"] == "0A000" and turn == 0
+                    errors += 1
+                    result = client.query("EXECUTE q")
+                assert result.rows == [["1", "2"]]
+                if busy:
+                    busy.ok("ROLLBACK")
+    assert 1 <= errors <= 2
+
+
 class Twin:
     """A client of the pooler and its twin on a direct connection, which send the same."""
 
