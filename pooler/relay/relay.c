@@ -28,10 +28,8 @@ void relay_drop_entry(void *arg, const PipelineEntry *e)
     relay_align_failed(r->server, e);
     if (e->statement || e->name)
         relay_prepared_dropped(r, e);
-    else if (e->kind == PIPE_PARSE && e->action == PIPE_FORWARD) { /* the server never read it: whose is there now? */
-        pw_buf_consume(&r->unnamed_parse, pw_buf_unread(&r->unnamed_parse));
-        r->unnamed_here = false;
-    }
+    else if (e->kind == PIPE_PARSE && e->action == PIPE_FORWARD)
+        relay_align_parse_skipped(r, e->replaces);
     server_entry_dropped(r->server, e);
 }
 

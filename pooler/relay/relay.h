@@ -125,8 +125,9 @@ struct Relay {
     bool lex_unsafe;         /* client_encoding is one that the lexer may misread */
     bool pin_told;           /* the log knows that this client pins */
     bool effects_in_flight;  /* relay_finish: an unanswered request has effects */
-    bool names_end;          /* a DEALLOCATE ALL or DISCARD ALL is about to go out */
+    bool names_end;          /* a Close, DEALLOCATE or DISCARD ALL is about to go out that ends names of `statements` */
     bool unnamed_here;       /* the server's unnamed statement is this client's */
+    bool unnamed_was_here;   /* ... was, before the last Parse of it */
     PwBuf unnamed_parse;     /* the last Parse of it, without its header */
     uint64_t unnamed_turn;   /* rises with each Parse of it by the client */
     uint64_t unnamed_told, unnamed_found; /* shapes of its rows: as the client was told, as this server says (relay_stale.h) */

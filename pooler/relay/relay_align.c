@@ -27,6 +27,7 @@ static void close_statement(Relay *r, const char *name, PwBuf *out, PwUsec now)
 
 void relay_align_keep(Relay *r, const uint8_t *payload, size_t n)
 {
+    r->unnamed_was_here = r->unnamed_here;
     r->unnamed_here = true;
     r->unnamed_turn++;
     r->unnamed_told = SHAPE_UNKNOWN;
@@ -36,6 +37,26 @@ void relay_align_keep(Relay *r, const uint8_t *payload, size_t n)
         pw_buf_append(&r->unnamed_parse, payload, n);
     else
         pw_buf_finish(&r->unnamed_parse);
+}
+
+void relay_align_forget(Relay *r)
+{
+    pw_buf_consume(&r->unnamed_parse, pw_buf_unread(&r->unnamed_parse));
+    r->unnamed_told = SHAPE_UNKNOWN;
+}
+
+void relay_align_parse_failed(Relay *r, uint64_t turn)
+{
+    if (turn == r->unnamed_turn) /* none came behind it */
+        relay_align_forget(r);
+}
+
+void relay_align_parse_skipped(Relay *r, bool was_here)
+{
+    relay_align_forget(r);
+    r->unnamed_here &= was_here; /* of several the first one tells */
+    r->unnamed_class = CLASS_SEEN | CLASS_UNKNOWN; /* what runs is not the text that was seen last */
+    pw_buf_finish(&r->unnamed_sql);
 }
 
 void relay_align_types(Relay *r, const uint8_t *payload, size_t n)
@@ -58,6 +79,8 @@ void relay_align_unnamed(Relay *r, PwBuf *out, PwUsec now)
         close_statement(r, "", out, now);
         return;
     }
+    if (PW_UNLIKELY(r->unnamed_class & CLASS_NAMES) && relay_align_may_differ(r, 'd')) /* the Parse looks at what an EXECUTE returns */
+        relay_align_names(r, false, (const char *)pw_buf_head(&r->unnamed_sql), pw_buf_unread(&r->unnamed_sql), out, now);
     size_t mark = pw_msg_begin(out, PW_F_PARSE);
     pw_buf_append(out, pw_buf_head(&r->unnamed_parse), n);
     pw_msg_end(out, mark);
@@ -188,9 +211,10 @@ static void align(Relay *r, bool simple, const Effect *e, PwBuf *out, PwUsec now
         take_away(r, simple, e->name, out, now);
         have = NULL;
     }
+    const ClientStatement *cs = client_statements_find(&r->statements, e->name);
     if (want && !have)
         bring(r, simple, want, out, now);
-    else if (!want && e->kind == EFFECT_DEALLOCATE && client_statements_find(&r->statements, e->name))
+    else if (!want && e->kind == EFFECT_DEALLOCATE && cs && !cs->failed)
         make_dummy(r, simple, e->name, out, now);
 }
 

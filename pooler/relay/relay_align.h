@@ -18,6 +18,11 @@
 void relay_align_keep(Relay *r, const uint8_t *payload, size_t n);
 /* The client was told the types of its parameters (payload of a ParameterDescription): it has these on other servers too. */
 void relay_align_types(Relay *r, const uint8_t *payload, size_t n);
+/* A simple Query passes, or the Parse with this turn failed: the server has dropped the unnamed statement. */
+void relay_align_forget(Relay *r);
+void relay_align_parse_failed(Relay *r, uint64_t turn);
+/* The server never read a Parse of it; `was_here`: the one before was this client's. */
+void relay_align_parse_skipped(Relay *r, bool was_here);
 /* Before a Bind or Describe of the unnamed statement when !r->unnamed_here. */
 void relay_align_unnamed(Relay *r, PwBuf *out, PwUsec now);
 

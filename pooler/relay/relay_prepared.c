@@ -56,11 +56,30 @@ static void make_room(Relay *r, PwBuf *out, PwUsec now)
     }
 }
 
+typedef struct Leaving {
+    const Statement *st;
+    bool found;
+} Leaving;
+
+static void look_for_close(void *arg, PipelineEntry *e)
+{
+    Leaving *l = arg;
+    l->found |= e->kind == PIPE_CLOSE && e->action != PIPE_FAKE && e->statement == l->st;
+}
+
+/* make_room's Close of it is unanswered: if an error makes the server skip that, it still has the statement. */
+static bool is_leaving(Relay *r, const Statement *st)
+{
+    Leaving l = {st, false};
+    pipeline_visit(&r->server->pipeline, look_for_close, &l);
+    return l.found;
+}
+
 /* `name` is the client's own Parse, NULL when the Parse is ours. An older plan is closed. The new one stays listed at least
  * until something is read from the server: it is the youngest, and nothing is skipped now (follows_statements). */
 static ServerStatement *prepare_on_server(Relay *r, Statement *st, ClientStatement *name, PwBuf *out, PwUsec now)
 {
-    bool replaces = server_statements_forget(&r->server->statements, st);
+    bool replaces = server_statements_forget(&r->server->statements, st) || is_leaving(r, st);
     if (replaces) {
         char old[STATEMENT_NAME_SIZE];
         size_t mark = pw_msg_begin(out, PW_F_CLOSE);
@@ -70,6 +89,8 @@ static ServerStatement *prepare_on_server(Relay *r, Statement *st, ClientStateme
         push(r, PIPE_CLOSE, PIPE_SWALLOW, NULL, NULL, now);
         r->local->session.reprepares++;
     }
+    if (PW_UNLIKELY(st->class & CLASS_NAMES) && relay_align_may_differ(r, 'd'))
+        relay_align_names(r, false, statement_text(st), st->text_len, out, now);
     write_parse(out, st);
     r->local->stats.server_parse_count += !replaces; /* as PgBouncer counts: a statement once for each server that has it */
     ServerStatement *plan = server_statements_add(&r->server->statements, st);
@@ -77,6 +98,7 @@ static ServerStatement *prepare_on_server(Relay *r, Statement *st, ClientStateme
                        .action = name ? PIPE_FORWARD : PIPE_SWALLOW,
                        .replaces = replaces,
                        .statement = statement_ref(st),
+                       .plan = plan->since,
                        .name = name ? client_statement_ref(name) : NULL,
                        .sent = now};
     pipeline_push_entry(&r->server->pipeline, &e);
@@ -426,6 +448,7 @@ static PreparedStep on_close(Relay *r, const char *name, PwUsec now)
     push(r, PIPE_CLOSE, PIPE_FAKE, NULL, cs, now); /* it comes back if the server skips this Close */
     if (cs)
         client_statements_remove(&r->statements, cs);
+    r->names_end |= cs != NULL; /* what comes behind this group must know which it was */
     return PREPARED_TAKEN;
 }
 
@@ -434,6 +457,14 @@ static void on_unnamed_parse(Relay *r, const uint8_t *payload, size_t have, size
     if (!r->state.on)
         return;
     relay_align_keep(r, have == total ? payload : NULL, have);
+}
+
+/* Parse of "EXECUTE name" already looks at what the name returns. */
+static void align_parsed(Relay *r, const char *sql, size_t avail, PwBuf *out, PwUsec now)
+{
+    size_t len = strnlen(sql, avail);
+    if (PW_UNLIKELY(relay_align_may_differ(r, sql[0])) && relay_align_concerns(r, sql, len))
+        relay_align_names(r, false, sql, len, out, now);
 }
 
 PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, size_t total, PwBuf *out, size_t *ret_used,
@@ -449,6 +480,8 @@ PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, siz
     if (type == PW_F_PARSE) {
         if (payload[0] == '\0') {
             on_unnamed_parse(r, payload, have - PW_WIRE_HEADER, total - PW_WIRE_HEADER);
+            if (have == total && total > PW_WIRE_HEADER + 1)
+                align_parsed(r, (const char *)payload + 1, total - PW_WIRE_HEADER - 1, out, now);
             return PREPARED_PASS;
         }
         return have < total ? PREPARED_MORE : on_parse(r, p, total, out, now);

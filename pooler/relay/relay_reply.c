@@ -217,6 +217,8 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
     case PW_B_NOTICE: /* these three may come at any time and answer nothing */
     case PW_B_NOTIFICATION:
         s->msg_swallow = false;
+        if (PW_UNLIKELY(pipeline_head(&s->pipeline) && pipeline_head(&s->pipeline)->action == PIPE_FAKE))
+            insert_fakes(w); /* what came before them is answered: it is of a later request */
         w->cur = next;
         return true;
     case PW_B_PARAM_STATUS:
@@ -284,6 +286,8 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
             tell_refusal(w, &done);
             swallow = true;
         }
+        if (PW_UNLIKELY(type == PW_B_ERROR) && done.kind == PIPE_PARSE && done.action == PIPE_FORWARD && !done.statement)
+            relay_align_parse_failed(r, done.plan);
         if (done.statement != NULL || done.effects != NULL || done.name != NULL)
             statement_done(w, &done, type);
         count_done(w, &done);

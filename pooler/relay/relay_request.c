@@ -140,6 +140,8 @@ static void owe(Relay *r, uint8_t type, const uint8_t *payload, size_t avail, Pw
     switch (type) {
     case PW_F_QUERY: {
         PipelineEntry e = {.kind = PIPE_QUERY, .action = PIPE_FORWARD, .query = on_query(r, payload, avail), .sent = now};
+        if (PW_UNLIKELY(pw_buf_unread(&r->unnamed_parse)))
+            relay_align_forget(r);
         if (PW_UNLIKELY(!relay_state_is_plain(r, e.query, payload, avail)))
             e.effects = relay_state_query(r, e.query, (const char *)payload, avail);
         if (PW_UNLIKELY(e.effects != NULL))
@@ -147,10 +149,12 @@ static void owe(Relay *r, uint8_t type, const uint8_t *payload, size_t avail, Pw
         pipeline_push_entry(p, &e);
         return;
     }
-    case PW_F_PARSE:
+    case PW_F_PARSE: {
         relay_note_parse(r, payload, avail);
-        pipeline_push(p, PIPE_PARSE, PIPE_FORWARD, NULL, NULL, now);
+        PipelineEntry e = {.kind = PIPE_PARSE, .action = PIPE_FORWARD, .replaces = r->unnamed_was_here, .plan = r->unnamed_turn, .sent = now};
+        pipeline_push_entry(p, &e);
         return;
+    }
     case PW_F_BIND:
         on_bind(r, payload, avail);
         pipeline_push(p, PIPE_BIND, PIPE_FORWARD, NULL, NULL, now);
@@ -250,6 +254,8 @@ static void align_query(Relay *r, Out *o, size_t pos, size_t total, PwUsec now)
 {
     const char *sql = (const char *)o->bytes + pos + PW_WIRE_HEADER;
     size_t len = strnlen(sql, total - PW_WIRE_HEADER);
+    if (r->server->pipeline.open) /* a Sync of ours would end a skip that is the client's to end */
+        return;
     if (!relay_align_concerns(r, sql, len))
         return;
     leave_out(r, o, pos, 0);

@@ -75,7 +75,8 @@ static void sent(Relay *r, QueryEntry *q, unsigned class, const Effects *effects
     session_state_sent(&r->state, class, effects);
     if ((class & CLASS_NAMES) && effects) {
         relay_align_executes(r, effects);
-        r->names_end = effects_have(effects, EFFECT_DEALLOCATE_ALL) || effects_have(effects, EFFECT_DISCARD_ALL);
+        r->names_end = effects_have(effects, EFFECT_DEALLOCATE_ALL) || effects_have(effects, EFFECT_DISCARD_ALL) ||
+                       (effects_have(effects, EFFECT_DEALLOCATE) && r->statements.table);
     }
     if ((class & CLASS_NAMES) && !relay_follows_names(r))
         r->state.due |= SESSION_DUE_ALL;

@@ -339,9 +339,12 @@ void server_entry_dropped(void *arg, const PipelineEntry *e)
     Statement *st = e->statement;
     if (e->query)
         query_entry_drop(e->query);
-    if (st && e->kind == PIPE_PARSE && e->action != PIPE_FAKE && e->replaces)
+    bool parse = st && e->kind == PIPE_PARSE && e->action != PIPE_FAKE;
+    if (parse && !server_statements_plan(&s->statements, st->id, e->plan))
+        ; /* it was sent again since, behind a Close */
+    else if (parse && e->replaces)
         server_statements_distrust(&s->statements, st); /* it still has the older one: the Close was skipped too */
-    else if (st && e->kind == PIPE_PARSE && e->action != PIPE_FAKE)
+    else if (parse)
         server_statements_remove(&s->statements, st); /* it never got it */
     else if (st && e->kind == PIPE_CLOSE)
         server_statements_add(&s->statements, st); /* it still has it */

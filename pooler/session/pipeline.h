@@ -47,14 +47,14 @@ typedef enum PipelineAction {
 typedef struct PipelineEntry {
     uint8_t kind;    /* PipelineKind */
     uint8_t action;  /* PipelineAction */
-    bool replaces;   /* Parse behind a Close of an older plan of the same statement */
+    bool replaces;   /* Parse behind a Close of an older plan of the same statement; of the unnamed one: behind another one of this client's */
     void *query;     /* what the request runs (a QueryEntry), or NULL; borrowed */
     void *statement; /* prepared statement the entry is about (a Statement), or NULL; a reference of the entry's.
                       * PIPE_REFUSED: a PwBuf with the ErrorResponse, the entry's own */
     void *name;      /* the client's name for it (a ClientStatement), or NULL; a reference of the entry's. Of Parse, Close, Describe */
     void *effects; /* what it does to the session (an Effects), or NULL; a reference of the entry's */
     uint64_t statement_id; /* Statement.id that the request uses, 0: none */
-    uint64_t plan;         /* ServerStatement.since of it */
+    uint64_t plan;         /* ServerStatement.since of it; Parse of the unnamed one: Relay.unnamed_turn */
     PwUsec sent;
 } PipelineEntry;
 

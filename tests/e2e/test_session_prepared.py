@@ -287,3 +287,27 @@ def test_not_followed_means_pinned(make_pooler):
         assert a.one("EXECUTE q") == "a" and b.one("EXECUTE q") == "b"
     assert not same_pid(a, b)
     a.ok("DEALLOCATE q")
+
+
+@pytest.mark.parametrize("name", ["", "n"], ids=["unnamed", "named"])
+def test_describe_of_an_execute(make_pooler, name):
+    """psql's \\gdesc: the name is looked up at the Parse, and the Describe comes in another transaction."""
+    p = make_pooler(default_pool_size=2, server_round_robin=1)
+    c, other = p.client(), p.client()
+    other.send(wire.query("BEGIN"))
+    other.until_ready()
+    c.ok("PREPARE test AS SELECT 1 AS first, 'x'::text AS second") # on the second server
+    blocker = p.client()
+    blocker.send(wire.query("BEGIN"))
+    blocker.until_ready()
+    other.ok("COMMIT") # now only the first is free
+    for _ in range(2):
+        c.send(wire.parse("EXECUTE test", name), wire.sync())
+        assert c.until_ready().types == "1Z"
+        c.send(wire.describe("S", name), wire.sync())
+        result = c.until_ready()
+        assert [n for n, _ in result.columns] == ["first", "second"], result.types
+        if name:
+            c.send(wire.close("S", name), wire.sync())
+            c.until_ready()
+        blocker.ok("COMMIT")

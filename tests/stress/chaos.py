@@ -6,7 +6,7 @@ import threading
 import time
 
 from support import wire
-from support.util import DEADLINE
+from support.util import DEADLINE, wait_until
 
 from . import souls
 
@@ -79,7 +79,7 @@ class Chaos:
         other = self.pooler.console()
         self.console.conn.send(wire.query("PAUSE p0"))
         time.sleep(self.rng.random() / 20)
-        other.do("RESUME p0")
+        wait_until(lambda: not other.run("RESUME p0").errors, what="the pause has begun, and ends")
         self.console.conn.until_ready()
         other.close()
 
