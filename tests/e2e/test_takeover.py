@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -139,6 +140,26 @@ def test_what_a_client_set_moves_along(pair):
     con = p.console()
     wait_until(lambda: len(con.clients()) == 1)
     assert con.clients()[0]["prepared_statements"] == "1"
+
+
+def test_what_a_client_was_told_of_its_statements_moves_along(pair):
+    """After DDL it must not get rows of another shape, nor lose the types that its values have (docs/protocol.md, "Stale plans")."""
+    both, p = pair(default_pool_size=2)
+    named, typed, unnamed = p.client(), p.client(), p.client()
+    named.ok("DROP TABLE IF EXISTS moved_t; CREATE TABLE moved_t AS SELECT 1 AS x")
+    for c, sql, name in ((named, "SELECT * FROM moved_t", "s"), (typed, "SELECT x::text FROM moved_t WHERE x = $1", "t"),
+                         (unnamed, "SELECT * FROM moved_t", "")):
+        c.send(wire.parse(sql, name), wire.describe("S", name), wire.sync())
+        assert not c.until_ready().errors
+    named.ok("ALTER TABLE moved_t ALTER x TYPE bigint")
+    both.take_over()
+    both.old_ends()
+    for c, name in ((named, "s"), (unnamed, "")):
+        c.send(wire.bind("", name), wire.execute(), wire.sync())
+        assert c.until_ready().error["C"] == "0A000"
+    binary = wire.message("B", wire.cstr("") + wire.cstr("t") + struct.pack("!hhhii", 1, 1, 1, 4, 1) + struct.pack("!h", 0))
+    typed.send(binary, wire.execute(), wire.sync())
+    assert typed.until_ready().rows == [["1"]]
 
 
 def test_the_cancel_key_stays(pair, pg):
