@@ -164,6 +164,14 @@ static void note_statistics(App *app)
                                          app->workload->unlogged_calls));
 }
 
+static void note_locked(App *app)
+{
+    if (app->catalog->n_locked > 0)
+        adv_report_note(&app->report, adv_arena_printf(app->arena, "%d tables and indexes are held exclusively by somebody (a migration, REINDEX): they and all views are "
+                                                       "left out; ask again later",
+                                                       app->catalog->n_locked));
+}
+
 static void note_unreadable(App *app)
 {
     AdvText names;
@@ -269,6 +277,7 @@ void adv_app_advise(App *app)
     adv_find_drops(app->arena, app->catalog, w, advised, selection->n, &drops);
     note_statistics(app);
     note_builds(app);
+    note_locked(app);
     note_unreadable(app);
     note_odd_tables(app);
     report->catalog = app->catalog;

@@ -4,6 +4,8 @@
 #include "advisor/sql/parse.h"
 #include "advisor/text.h"
 
+#include <stdlib.h>
+
 #define SAMPLES_PER_GROUP 4
 
 AdvWorkload *adv_workload_create(AdvArena *arena)
@@ -25,10 +27,19 @@ AdvQuery *adv_workload_append(AdvWorkload *w, const char *text, const char *orig
     return q;
 }
 
+/* Which texts of a shape are kept: those with the smallest keys. */
+static uint64_t text_key(const char *text)
+{
+    uint64_t key = UINT64_C(1469598103934665603); /* FNV-1a */
+    for (; *text; text++)
+        key = (key ^ (unsigned char)*text) * UINT64_C(1099511628211);
+    return key ^ key >> 32;
+}
+
 AdvQuery *adv_workload_add(AdvWorkload *w, const char *text, const char *origin, uint64_t group, double calls)
 {
     int samples = 0;
-    AdvQuery *lightest = NULL;
+    AdvQuery *last = NULL; /* the sample with the largest key */
     for (int i = 0; i < w->n_queries; i++) {
         AdvQuery *q = w->queries[i];
         if (q->group != group)
@@ -38,21 +49,57 @@ AdvQuery *adv_workload_add(AdvWorkload *w, const char *text, const char *origin,
             return q;
         }
         samples++;
-        if (!lightest || q->calls < lightest->calls)
-            lightest = q;
+        if (!last || text_key(q->text) > text_key(last->text))
+            last = q;
     }
     if (samples >= SAMPLES_PER_GROUP) {
-        lightest->calls += calls;
-        return lightest;
+        bool better = text_key(text) < text_key(last->text);
+        last->other_calls += better ? last->calls : calls;
+        if (better) {
+            last->text = adv_arena_strdup(w->arena, text);
+            last->origin = adv_arena_strdup(w->arena, origin);
+            last->calls = calls;
+        }
+        return last;
     }
     AdvQuery *q = adv_workload_append(w, text, origin, group);
     q->calls = calls;
     return q;
 }
 
+static void share_other_calls(AdvWorkload *w)
+{
+    for (int i = 0; i < w->n_queries; i++) {
+        if (w->queries[i]->other_calls <= 0)
+            continue;
+        double others = 0;
+        int samples = 0;
+        for (int k = 0; k < w->n_queries; k++)
+            if (w->queries[k]->group == w->queries[i]->group) {
+                others += w->queries[k]->other_calls;
+                samples++;
+            }
+        for (int k = 0; k < w->n_queries; k++)
+            if (w->queries[k]->group == w->queries[i]->group) {
+                w->queries[k]->calls += others / samples;
+                w->queries[k]->other_calls = 0;
+            }
+    }
+}
+
+static int by_text(const void *a, const void *b)
+{
+    const AdvQuery *x = *(AdvQuery *const *)a, *y = *(AdvQuery *const *)b;
+    int c = strcmp(x->text, y->text);
+    return c ? c : strcmp(x->origin, y->origin);
+}
+
 void adv_workload_analyse(AdvWorkload *w, AdvCatalog *catalog)
 {
     int kept = 0;
+    share_other_calls(w);
+    if (w->n_queries > 1)
+        qsort(w->queries, (size_t)w->n_queries, sizeof(AdvQuery *), by_text);
     for (int i = 0; i < w->n_queries; i++) {
         AdvQuery *q = w->queries[i];
         const char *why = NULL;

@@ -11,6 +11,7 @@ typedef struct AdvQuery {
     const char *origin;   /* "orders.sql:12", "query log" */
     uint64_t group;       /* statements of one shape share it */
     double calls;
+    double other_calls;   /* of texts of the shape that are not kept; shared out among those that are */
     double total_ms;      /* measured server time of all calls; 0: not measured */
     double rows_per_call; /* -1: not known */
     int longest_run;      /* of a script: statements of this shape in a row, each with other values */
@@ -47,13 +48,13 @@ typedef struct AdvWorkload {
 AdvWorkload *adv_workload_create(AdvArena *arena);
 
 /* Adds a statement, or its calls to an equal one. Of one shape (group) at most a few texts with different
- * literals are kept; the calls of more of them are shared out. Returns the query that got the calls. */
+ * literals are kept, the same ones in whatever order they come; the calls of the others are shared out. Returns a query of the shape. */
 AdvQuery *adv_workload_add(AdvWorkload *workload, const char *text, const char *origin, uint64_t group, double calls);
 
 /* Adds a statement that is known to be none of those that are there. Its calls are the caller's. */
 AdvQuery *adv_workload_append(AdvWorkload *workload, const char *text, const char *origin, uint64_t group);
 
-/* Parses all statements and fills facts; those that are no SELECT, INSERT, UPDATE or DELETE are dropped. */
+/* Puts the statements into an order of their own, so that the advice does not depend on the log's; parses them and fills facts; those that are no SELECT, INSERT, UPDATE or DELETE are dropped. */
 void adv_workload_analyse(AdvWorkload *workload, AdvCatalog *catalog);
 
 /* Adds what DELETEs and key UPDATEs make the server run for each foreign key that points at their table. */

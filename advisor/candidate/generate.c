@@ -8,6 +8,7 @@
 #include "advisor/catalog/stats.h"
 #include "advisor/text.h"
 
+#define UNSELECTIVE 0.5
 #define KEYS_MAX 5
 #define INCLUDE_MAX 10
 #define INCLUDE_WIDTH_MAX 160.0
@@ -234,7 +235,8 @@ static void emit_with_order(Gen *g, const Keys *keys)
 }
 
 /* The key list, and with each thing that may follow equality columns. */
-static void emit_with_tails(Gen *g, const Keys *keys)
+/* `joins`: join columns too. */
+static void emit_with_tails(Gen *g, const Keys *keys, bool joins)
 {
     const AdvRoles *r = &g->roles;
     emit(g, keys);
@@ -243,7 +245,7 @@ static void emit_with_tails(Gen *g, const Keys *keys)
         if (add_to(&more, &r->range[i]))
             emit(g, &more);
     }
-    for (int i = 0; i < r->n_join; i++) {
+    for (int i = 0; i < r->n_join && joins; i++) {
         Keys more = *keys;
         if (add_to(&more, &r->join[i]))
             emit(g, &more);
@@ -251,15 +253,21 @@ static void emit_with_tails(Gen *g, const Keys *keys)
     emit_with_order(g, keys);
 }
 
+/* What most rows fulfil (deleted_at IS NULL) leads no index that has something better. */
+static bool is_unselective(const AdvRole *role)
+{
+    return role->selectivity > UNSELECTIVE;
+}
+
 static void permute(Gen *g, const AdvRole **roles, int n, int at, bool tails)
 {
     if (at == n) {
         Keys keys = {0};
         for (int i = 0; i < n; i++)
-            if (!add_to(&keys, roles[i]))
+            if ((i > 0 && is_unselective(roles[i - 1]) && !is_unselective(roles[i])) || !add_to(&keys, roles[i]))
                 return;
         if (tails)
-            emit_with_tails(g, &keys);
+            emit_with_tails(g, &keys, !is_unselective(roles[0]));
         else
             emit(g, &keys);
         return;
@@ -287,12 +295,12 @@ static void emit_equalities(Gen *g)
         Keys keys = {0};
         for (int i = 0; i < r->n_eq && i < KEYS_MAX - 1; i++)
             add_to(&keys, &r->eq[i]);
-        emit_with_tails(g, &keys);
+        emit_with_tails(g, &keys, true);
     }
     for (int i = 0; i < r->n_eq && top > 1; i++) {
         Keys keys = {0};
         add_to(&keys, &r->eq[i]);
-        emit_with_tails(g, &keys);
+        emit_with_tails(g, &keys, !is_unselective(&r->eq[i]));
     }
     for (int i = 0; i < top && top == 3; i++) {
         const AdvRole *pair[2] = {&r->eq[i], &r->eq[(i + 1) % 3]};
@@ -306,13 +314,15 @@ static void emit_joins(Gen *g)
     for (int i = 0; i < r->n_join; i++) {
         Keys keys = {0};
         add_to(&keys, &r->join[i]);
-        emit_with_tails(g, &keys);
+        emit_with_tails(g, &keys, true);
         for (int k = 0; k < r->n_eq && k < 3; k++) {
             /* join column, then a condition on the same table; and the other way round */
             Keys more = keys, turned = {0};
             add_to(&more, &r->eq[k]);
             add_to(&turned, &r->eq[k]);
             emit(g, &more);
+            if (is_unselective(&r->eq[k]))
+                continue;
             add_to(&turned, &r->join[i]);
             emit_with_order(g, &turned);
             for (int x = 0; x < r->n_range; x++) {

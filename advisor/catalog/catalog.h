@@ -174,6 +174,7 @@ typedef struct AdvCatalog {
     int server_version_num;
     double stats_age_days; /* since the usage counters began, on the server where they are youngest; -1 unknown */
     bool stats_age_is_least; /* they may be older */
+    int n_locked;          /* tables and indexes that somebody holds exclusively: their definitions and sizes could not be read */
     int n_replicas;        /* whose usage counters are in */
     bool has_hypopg;
     const char *hypopg_schema;

@@ -2,6 +2,7 @@
 #include "advisor/catalog/load.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "advisor/text.h"
@@ -44,6 +45,11 @@ static int compare_tables(const void *a, const void *b)
 
 #define USER_SCHEMAS                                                                                                  \
     "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
+
+/* What somebody holds exclusively (a migration, REINDEX): to ask for its definition or size would mean to wait. */
+#define LOCKED                                                                                                         \
+    "(SELECT l.relation FROM pg_catalog.pg_locks l WHERE l.relation IS NOT NULL AND l.granted AND l.mode = 'AccessExclusiveLock'" \
+    " AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()))"
 
 static PwErr load_server(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
 {
@@ -104,7 +110,8 @@ static PwErr load_tables(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         " coalesce(pg_catalog.array_position(pg_catalog.current_schemas(false), n.nspname), 0),"
         " greatest(c.reltuples, 0), c.relpages, c.relallvisible,"
         " s.n_tup_ins, s.n_tup_upd, s.n_tup_hot_upd, s.n_tup_del, s.n_live_tup, s.seq_scan, s.idx_scan,"
-        " CASE WHEN c.relkind = 'v' THEN pg_catalog.pg_get_viewdef(c.oid) END,"
+        /* The text of a view takes locks on its tables. */
+        " CASE WHEN c.relkind = 'v' AND NOT EXISTS " LOCKED " THEN pg_catalog.pg_get_viewdef(c.oid) END,"
         " (SELECT coalesce(max(attnum), 0) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),"
         " c.reltuples >= 0 AND (c.reltuples > 0 OR s.last_analyze IS NOT NULL OR s.last_autoanalyze IS NOT NULL"
         "  OR s.last_vacuum IS NOT NULL OR s.last_autovacuum IS NOT NULL), s.n_dead_tup, s.n_mod_since_analyze,"
@@ -114,7 +121,7 @@ static PwErr load_tables(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         "  AND d.objid = c.oid AND d.deptype = 'e'),"
         " coalesce((SELECT substr(o, 12)::float8 FROM unnest(c.reloptions) o WHERE o LIKE 'fillfactor=%'), 100),"
         " pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),"
-        " CASE WHEN c.relkind IN ('r', 'm') AND c.relpages = 0 THEN pg_catalog.pg_relation_size(c.oid) / 8192 END"
+        " NULL"
         " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         " LEFT JOIN pg_catalog.pg_stat_all_tables s ON s.relid = c.oid"
         " WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND " USER_SCHEMAS " ORDER BY c.oid";
@@ -230,7 +237,7 @@ static PwErr load_indexes(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         "SELECT i.indrelid, i.indexrelid, n.nspname, x.relname, am.amname, i.indisunique, i.indisprimary,"
         " i.indisexclusion, EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k WHERE k.conindid = i.indexrelid),"
         " i.indisreplident, i.indisvalid AND i.indisready, pg_catalog.pg_get_expr(i.indpred, i.indrelid),"
-        " pg_catalog.pg_get_indexdef(i.indexrelid), pg_catalog.pg_relation_size(i.indexrelid), x.relpages,"
+        " pg_catalog.pg_get_indexdef(i.indexrelid), x.relpages * 8192::bigint, x.relpages,"
         " s.idx_scan, g.k, i.indnkeyatts, i.indkey[g.k - 1],"
         " pg_catalog.pg_get_indexdef(i.indexrelid, g.k, false), coalesce(i.indoption[g.k - 1], 0),"
         " CASE WHEN oc.opcdefault THEN NULL ELSE oc.opcname END,"
@@ -248,7 +255,7 @@ static PwErr load_indexes(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         " CROSS JOIN LATERAL pg_catalog.generate_series(1, i.indnatts) AS g(k)"
         " LEFT JOIN pg_catalog.pg_opclass oc ON g.k <= i.indnkeyatts AND oc.oid = i.indclass[g.k - 1]"
         " LEFT JOIN pg_catalog.pg_stat_all_indexes s ON s.indexrelid = i.indexrelid"
-        " WHERE " USER_SCHEMAS " ORDER BY i.indrelid, i.indexrelid, g.k";
+        " WHERE i.indrelid NOT IN " LOCKED " AND i.indexrelid NOT IN " LOCKED " AND " USER_SCHEMAS " ORDER BY i.indrelid, i.indexrelid, g.k";
     if (adv_db_query(db, sql, 0, NULL, &rows))
         return failed(db, catalog, "the indexes", ret_why);
     AdvIndex *index = NULL;
@@ -299,6 +306,42 @@ static PwErr load_indexes(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
             .opclass = dup_cell(catalog, &rows, i, 21),
             .collation = dup_cell(catalog, &rows, i, 22),
         };
+    }
+    adv_db_free_rows(&rows);
+    return PW_OK;
+}
+
+static void set_size(AdvCatalog *catalog, uint32_t oid, double bytes)
+{
+    AdvTable *table = adv_catalog_by_oid(catalog, oid);
+    if (table)
+        table->size_pages = floor(bytes / ADV_BLOCK_SIZE);
+    for (int t = 0; t < catalog->n_tables && !table; t++)
+        for (int i = 0; i < catalog->tables[t]->n_indexes; i++)
+            if (catalog->tables[t]->indexes[i]->oid == oid)
+                catalog->tables[t]->indexes[i]->bytes = bytes;
+}
+
+/* The sizes of indexes, and of tables that nothing has looked at yet. Locked ones are counted. */
+static PwErr load_sizes(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
+{
+    AdvRows rows;
+    static const char sql[] =
+        "SELECT c.oid, CASE WHEN c.oid IN " LOCKED " THEN NULL"
+        " WHEN c.relkind = 'i' OR c.relpages = 0 THEN pg_catalog.pg_relation_size(c.oid) ELSE -1 END"
+        " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relkind IN ('i', 'r', 'm') AND " USER_SCHEMAS;
+    if (adv_db_query(db, sql, 0, NULL, &rows)) {
+        if (adv_db_lost(db))
+            return failed(db, catalog, "the sizes of the indexes", ret_why);
+        catalog->n_locked++; /* locked in between */
+        return PW_OK;
+    }
+    for (int i = 0; i < rows.n_rows; i++) {
+        if (!adv_db_cell(&rows, i, 1))
+            catalog->n_locked++;
+        else if (num_cell(&rows, i, 1, 0) >= 0)
+            set_size(catalog, oid_cell(&rows, i, 0), num_cell(&rows, i, 1, 0));
     }
     adv_db_free_rows(&rows);
     return PW_OK;
@@ -392,7 +435,7 @@ PwErr adv_load_schema(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
 {
     PwErr err;
     if ((err = load_server(db, catalog, ret_why)) || (err = load_tables(db, catalog, ret_why)) ||
-        (err = load_columns(db, catalog, ret_why)) || (err = load_indexes(db, catalog, ret_why)) ||
+        (err = load_columns(db, catalog, ret_why)) || (err = load_indexes(db, catalog, ret_why)) || (err = load_sizes(db, catalog, ret_why)) ||
         (err = load_foreign_keys(db, catalog, ret_why)) || (err = load_inheritance(db, catalog, ret_why)) ||
         (err = load_extended(db, catalog, ret_why)))
         return err;

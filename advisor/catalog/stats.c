@@ -12,6 +12,7 @@
 #define DEFAULT_BETWEEN 0.005
 #define DEFAULT_PREFIX 0.005
 #define DEFAULT_EXPR_DISTINCT 200.0
+#define DEFAULT_DOCUMENT 0.001
 
 double adv_column_distinct(const AdvTable *table, int column)
 {
@@ -239,6 +240,9 @@ double adv_pred_selectivity(const AdvTable *table, const AdvPred *pred)
     case ADV_PRED_INFIX:
         return infix_selectivity(c, pred);
     case ADV_PRED_CONTAINS:
+        /* The planner tries the value on the documents of its sample and rarely finds it there. */
+        if (strcmp(c->base_type, "jsonb") == 0 && c->has_stats)
+            return DEFAULT_DOCUMENT;
         return c->n_elements > 0 && c->elements_distinct > 0 ? clamp(c->n_elements / fmax(c->elements_distinct, c->n_elements)) : 0.01;
     case ADV_PRED_OPAQUE:
         return 0.1;

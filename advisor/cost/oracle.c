@@ -21,6 +21,7 @@ struct AdvOracle {
     uint64_t questions;
     uint64_t backend_calls;
     uint64_t max_calls; /* 0: no limit */
+    uint64_t saved_from; /* 0: never */
 };
 
 AdvOracle *adv_oracle_create(AdvArena *arena, AdvPool *pool, AdvWorkload *workload, const AdvCostBackend *backend)
@@ -211,6 +212,11 @@ bool adv_oracle_is_exhausted(const AdvOracle *oracle)
     return oracle->max_calls && oracle->backend_calls >= oracle->max_calls;
 }
 
+void adv_oracle_save(AdvOracle *oracle, uint64_t calls)
+{
+    oracle->saved_from = calls;
+}
+
 /* The cheapest known plan that the set allows: true of the statement even if the planner would find a better one. */
 static const AdvAnswer *best_known(AdvOracle *oracle, int q, int m)
 {
@@ -234,7 +240,7 @@ const AdvAnswer *adv_oracle_ask(AdvOracle *oracle, int q, const int *ids, int n)
     const AdvAnswer *known = look_up(cache, oracle->scratch, m);
     if (known)
         return known;
-    if (adv_oracle_is_exhausted(oracle))
+    if (adv_oracle_is_exhausted(oracle) || (oracle->saved_from && oracle->backend_calls >= oracle->saved_from))
         return best_known(oracle, q, m);
     const AdvQuery *query = oracle->workload->queries[q];
     AdvAnswer *answer = ADV_NEW(oracle->arena, AdvAnswer);

@@ -45,6 +45,8 @@ double adv_oracle_guess(AdvOracle *oracle, int q, const int *ids, int n);
 /* At most so many plans are asked for; from then on adv_oracle_ask answers with the cheapest known plan that the set allows. 0: no limit. */
 void adv_oracle_limit(AdvOracle *oracle, uint64_t max_calls);
 bool adv_oracle_is_exhausted(const AdvOracle *oracle);
+/* The search's own measure: the same, but to it the work is not cut short. 0: none. */
+void adv_oracle_save(AdvOracle *oracle, uint64_t calls);
 
 /* Whether the candidate could change the plan of query q at all. */
 bool adv_oracle_relevant(AdvOracle *oracle, int q, int candidate);

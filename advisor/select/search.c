@@ -13,6 +13,9 @@
 #define IMPROVE_SHARE 0.25 /* of the time limit */
 #define CALLS_BASE 250
 #define CALLS_PER_STATEMENT 25
+/* Plans after which known ones must do; the last question of all, what the answer costs, is asked in any case. */
+#define CALLS_MOST_BASE 150
+#define CALLS_MOST_PER_STATEMENT 37
 #define CURVE_POINTS 8
 
 static double table_bytes(const AdvCatalog *catalog)
@@ -113,13 +116,20 @@ void adv_search(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWork
     s.cost_before = empty.total;
     if (limits->budget <= 0)
         s.byte_price = STORAGE_PRICE * empty.total / fmax(table_bytes(pool->catalog), STORAGE_FLOOR);
+    uint64_t most = CALLS_MOST_BASE + CALLS_MOST_PER_STATEMENT * (uint64_t)n_statements;
+    adv_oracle_save(oracle, most);
     search_make_moves(&s);
     State best = starts(&s);
     search_improve(&s, &best);
     search_exact(&s, &best);
+    adv_oracle_save(oracle, 2 * most);
     if (limits->curve)
         sweep(&s, &best, &ret_selection->curve);
+    else
+        adv_oracle_save(oracle, most);
     s.exact = true;
     search_drop_weak(&s, &best);
+    adv_oracle_save(oracle, 0);
+    search_exact(&s, &best);
     finish(&s, &best, ret_selection);
 }

@@ -151,3 +151,20 @@ def test_partial(jobs, advise, costs, statement, where):
 ])
 def test_no_partial(jobs, advise, costs, statements):
     assert [w for _, _, w in advise(jobs, statements, *costs).indexes() if w] == []
+
+
+@pytest.mark.parametrize("statement, lead", [
+    ("SELECT id FROM members WHERE lower(email) = 'm77@example.com' AND deleted_at IS NULL", "lower(email)"),
+    ("SELECT id FROM members WHERE team = 9 AND deleted_at IS NULL ORDER BY name LIMIT 20", "team"),
+    ("SELECT m.id FROM teams t JOIN members m ON m.team = t.id WHERE t.name = 'team 8' AND m.active", "team"),
+])
+def test_what_most_rows_fulfil_does_not_lead(new_database, advise, costs, statement, lead):
+    database = new_database()
+    database.sql("CREATE TABLE teams (id int PRIMARY KEY, name text)", "INSERT INTO teams SELECT i, 'team ' || i FROM generate_series(1, 400) i",
+                 "CREATE TABLE members (id serial PRIMARY KEY, team int, email text, name text, deleted_at timestamptz, active boolean)",
+                 "INSERT INTO members (team, email, name, deleted_at, active) SELECT i % 400, 'm' || i || '@example.com', md5(i::text),"
+                 " CASE WHEN i % 25 = 0 THEN now() END, i % 10 > 0 FROM generate_series(1, 60000) i")
+    database.vacuum()
+    advice = advise(database, statement, *costs)
+    found = advice.creates("members")
+    assert found and all(advice.keys(f)[0] == lead for f in found), [f["ddl"] for f in found]

@@ -67,3 +67,16 @@ def test_foreign_tables_and_heirs(new_database, advise):
     assert "far is a foreign table" in notes and "older inherits from old" in notes
     assert any("temporary" in s["why"] for s in advice.report["skipped"])
     assert not any("near" in n for n in advice.report["notes"])
+
+
+def test_a_locked_table_is_not_waited_for(database, advise):
+    """A migration holds one table: the other gets its advice, and what could not be seen is said."""
+    statements = BOTH + "".join(f"; SELECT id FROM shut WHERE a = {i} AND id > {i}" for i in range(4))
+    with database.pg.connect(database.name) as other, other.transaction():
+        other.execute("LOCK TABLE shut IN ACCESS EXCLUSIVE MODE")
+        other.execute("REINDEX INDEX shut_pkey")
+        report = advise(database, statements).report
+    assert [f["table"] for f in report["findings"] if f["kind"] == "create"] == ["open"]
+    assert report["skipped"] and all("shut" in s["query"] and "lock timeout" in s["why"] for s in report["skipped"])
+    assert any("held exclusively" in n for n in report["notes"])
+    assert not any("held exclusively" in n for n in advise(database, statements).report["notes"])

@@ -63,9 +63,7 @@ def test_space_and_plans_are_bounded(sweep):
     for budget, advice, _ in sweep:
         assert advice.report["workload"]["bytes"] <= budget * MB
         assert sum(f["bytes"] for f in advice.creates()) <= budget * MB
-    plans = [advice.report["plans"] for _, advice, _ in sweep]
-    assert max(plans[:3]) <= 1000, plans  # up to a third of the data
-    assert max(plans) <= 1500, plans
+    assert max(advice.report["plans"] for _, advice, _ in sweep) <= 1000
 
 
 def test_better_than_a_naive_advisor(sweep, judge):
@@ -82,10 +80,23 @@ def test_no_duplicates(sweep):
 
 def test_the_order_of_the_statements_does_not_matter(company, advise):
     shuffled = STATEMENTS[:]
-    random.Random(5).shuffle(shuffled)
+    random.Random().shuffle(shuffled)
     one, two = (advise(company, ";\n".join(s), "--budget", "10MB") for s in (STATEMENTS, shuffled))
-    assert abs(one.report["workload"]["cost_after"] / two.report["workload"]["cost_after"] - 1) < 0.02
-    assert len(set(definitions(one)) ^ set(definitions(two))) <= len(definitions(one)) // 2
+    assert definitions(one) == definitions(two)
+    assert one.report["workload"] == two.report["workload"] and one.report["plans"] == two.report["plans"]
+
+
+def test_the_order_of_many_samples_does_not_matter(company, advise):
+    """More texts of one shape than are kept: the same ones are, with the same share of the calls."""
+    texts = [f"SELECT total FROM sales WHERE client_id = {i}" for i in range(40)] + [f"SELECT price FROM sale_lines WHERE good_id = {i}" for i in range(9)]
+    shuffled = texts[:]
+    random.Random().shuffle(shuffled)
+    one, two = (advise(company, ";\n".join(s)).report for s in (texts, shuffled))
+    assert one["workload"] == two["workload"] and one["workload"]["calls"] == pytest.approx(len(texts))
+    for report in (one, two):
+        for query in (q for f in report["findings"] for q in f["queries"]):
+            del query["origin"]  # where it stood
+    assert [(f["ddl"], f["queries"]) for f in one["findings"]] == [(f["ddl"], f["queries"]) for f in two["findings"]]
 
 
 def test_curve(company, advise, sweep):
@@ -98,7 +109,7 @@ def test_curve(company, advise, sweep):
     assert all(p["bytes"] <= p["budget"] for p in curve)
     assert {s["index"] for s in order} == {f["index"] for f in report["findings"] if f["kind"] == "create"}
     assert abs(order[-1]["cost"] / report["workload"]["cost_after"] - 1) < 0.01
-    assert report["plans"] <= 2 * plain.report["plans"]
+    assert report["plans"] <= 2000
     assert report["workload"]["cost_after"] <= plain.report["workload"]["cost_after"] * 1.001
 
 
