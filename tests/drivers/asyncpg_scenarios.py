@@ -44,6 +44,7 @@ async def s_settings(c, _):
         check((await c.fetchval("SHOW work_mem"), await c.fetchval("SHOW TimeZone")), ("7MB", "Asia/Tokyo"))
     await c.reset()
     check(await c.fetchval("SHOW TimeZone"), "UTC")
+    check(await c.fetchval("SHOW application_name"), "drivers") # what the start-up packet asked for
 
 
 async def s_prepared(c, _):
