@@ -224,6 +224,16 @@ static void on_server_drained(Server *s)
     }
 }
 
+/* Does `held` begin with a request that needs a server? After a cancel it may be the rest, or the beginning, of a message. */
+static bool holds_request(const Relay *r)
+{
+    size_t n = pw_buf_unread(&r->held);
+    if (r->msg_left || n < PW_WIRE_HEADER)
+        return false;
+    size_t total = (size_t)pw_be32((const uint8_t *)pw_buf_head(&r->held) + 1) + 1;
+    return n >= total || total > RELAY_WHOLE_MAX;
+}
+
 static void on_server_gone(Server *s, const char *reason)
 {
     Relay *r = s->user_arg;
@@ -231,8 +241,10 @@ static void on_server_gone(Server *s, const char *reason)
     r->server = NULL;
     if (r->hold & HOLD_SYNC) { /* nothing of the client's went out: it takes another server, in its old place */
         r->hold &= ~(unsigned)(HOLD_SYNC | HOLD_TURN | HOLD_FLOW);
-        if (pw_buf_unread(&r->held) == 0)
-            return; /* its request was cancelled meanwhile */
+        if (!holds_request(r)) { /* it was cancelled meanwhile */
+            relay_pump(r);
+            return;
+        }
         r->hold |= HOLD_SERVER;
         r->ops->need_server(r, true);
         return;

@@ -296,3 +296,30 @@ def test_cancel_over_the_unix_socket(make_pooler, pg):
     wait_until(lambda: running(pg, "'unix'"))
     c.cancel(unix=p.socket_path())
     assert c.until_ready().error["C"] == "57014"
+
+
+@pytest.mark.poolwise
+def test_cancelled_at_the_replay_of_a_server_that_then_dies(make_pooler, fake):
+    """What is left of the client's bytes is the beginning of a message: nobody may wait for a server for it, as the next cancel would take
+    the wait away and nothing would end it."""
+    p = make_pooler(databases={"p0": f"host=127.0.0.1 port={fake.port}"}, default_pool_size=1)
+    c = p.raw()
+    c.startup(user="postgres", database="p0", TimeZone="Asia/Tokyo")
+    session = fake.accept()
+    c.authenticate("postgres", None)
+    rest = wire.query("SELECT 'second'")
+    c.send(wire.query("SELECT 'first'"), rest[:3])
+    assert b"Asia/Tokyo" in session.recv().body
+    c.cancel(p.port)
+    assert c.until_ready().error["C"] == "57014"
+    session.close()
+    con = p.console()
+    wait_until(lambda: (con.pool()["sv_login"], con.pool()["cl_waiting"]) in ((0, 0), (1, 1)) and con.pool()["sv_active"] == 0, what="the server is gone")
+    c.cancel(p.port)
+    c.send(rest[3:])
+    session = fake.accept()
+    assert b"Asia/Tokyo" in session.recv().body
+    session.send(wire.message("S", wire.cstr("TimeZone") + wire.cstr("Asia/Tokyo")), wire.message("C", wire.cstr("SET")), wire.message("Z", b"I"))
+    assert session.recv().body == b"SELECT 'second'\0"
+    session.answer("second")
+    assert c.until_ready().rows == [["second"]]
