@@ -14,14 +14,12 @@
 #ifdef HAVE_LIBURING
 #include <liburing.h>
 
-#define ROOM      (SEND_BATCH_ENTRIES * SEND_BATCH_BYTES_MOST / 4)
-#define NOT_TRIED INT32_MIN
+#define ROOM (SEND_BATCH_ENTRIES * SEND_BATCH_BYTES_MOST / 4)
 
 typedef struct Entry {
-    SendSlot *slot; /* NULL: taken out */
+    SendSlot *slot; /* NULL: taken out, or sent */
     int fd;
     uint32_t start, len;
-    int32_t result; /* of the flush: bytes, or -errno */
 } Entry;
 
 struct SendBatch {
@@ -46,6 +44,9 @@ PwErr send_batch_create(SendBatchLeft left, SendBatch **ret_batch, char *why, si
         return PW_ERR_UNSUPPORTED;
     }
     b->left = left;
+    /* All requests of the ring are of one kind: what they have in common is written once. */
+    for (unsigned i = 0; i < SEND_BATCH_ENTRIES; i++)
+        io_uring_prep_send(&b->ring.sq.sqes[i], -1, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL);
     *ret_batch = b;
     return PW_OK;
 }
@@ -76,7 +77,11 @@ bool send_batch_add(SendBatch *b, SendSlot *slot, int fd, const void *bytes, siz
         if (b->n == SEND_BATCH_ENTRIES || n > ROOM - b->used)
             send_batch_flush(b);
         slot->entry = (int)b->n;
-        b->entries[b->n++] = (Entry){.slot = slot, .fd = fd, .start = (uint32_t)b->used};
+        Entry *e = &b->entries[b->n++];
+        e->slot = slot;
+        e->fd = fd;
+        e->start = (uint32_t)b->used;
+        e->len = 0;
     }
     memcpy(b->bytes + b->used, bytes, n);
     b->used += n;
@@ -108,30 +113,39 @@ uint64_t send_batch_sends(const SendBatch *b)
 
 /* ---- the flush ---- */
 
+static void finish(SendBatch *b, Entry *e, ssize_t result)
+{
+    size_t sent = result > 0 ? (size_t)result : 0;
+    SendSlot *slot = e->slot;
+    e->slot = NULL;
+    *slot = SEND_SLOT_EMPTY;
+    b->left(slot, sent, b->bytes + e->start + sent, e->len - sent);
+}
+
 static void send_alone(SendBatch *b, Entry *e)
 {
     ssize_t sent;
     do
         sent = sys_send(e->fd, b->bytes + e->start, e->len);
     while (sent < 0 && errno == EINTR);
-    e->result = sent < 0 ? -errno : (int32_t)sent;
+    finish(b, e, sent);
 }
 
-static unsigned read_results(SendBatch *b)
+static unsigned finish_done(SendBatch *b)
 {
     struct io_uring_cqe *cqe;
     unsigned head, n = 0;
     io_uring_for_each_cqe(&b->ring, head, cqe)
     {
-        b->entries[cqe->user_data].result = cqe->res;
+        finish(b, &b->entries[cqe->user_data], cqe->res);
         n++;
     }
     io_uring_cq_advance(&b->ring, n);
     return n;
 }
 
-/* All that are queued. What the kernel has taken has a result when the call returns, because nothing waits; what it
- * has not taken goes away with the ring, so that it cannot be sent twice. */
+/* The n that are queued. What the kernel has taken is done when the call returns, because nothing waits; what it has
+ * not taken goes away with the ring, so that it cannot be sent twice. */
 static void submit(SendBatch *b, unsigned n)
 {
     if (!b->registered) {
@@ -141,7 +155,7 @@ static void submit(SendBatch *b, unsigned n)
     }
     for (unsigned done = 0; done < n;) {
         int rc = io_uring_submit_and_wait(&b->ring, n - done);
-        done += read_results(b);
+        done += finish_done(b);
         if (rc < 0 && rc != -EINTR) {
             io_uring_queue_exit(&b->ring);
             b->broken = true;
@@ -154,36 +168,33 @@ static void submit(SendBatch *b, unsigned n)
     b->sends += n;
 }
 
-void send_batch_flush(SendBatch *b)
+static unsigned queue_all(SendBatch *b)
 {
-    unsigned live = 0;
+    unsigned n = 0;
     for (unsigned i = 0; i < b->n; i++) {
-        b->entries[i].result = NOT_TRIED;
-        live += b->entries[i].slot != NULL;
-    }
-    if (live > 1) {
-        for (unsigned i = 0; i < b->n; i++) {
-            Entry *e = &b->entries[i];
-            if (!e->slot)
-                continue;
-            struct io_uring_sqe *sqe =
-                io_uring_get_sqe(&b->ring); /* never NULL: as many as entries, all free */
-            io_uring_prep_send(sqe, e->fd, b->bytes + e->start, e->len,
-                               MSG_DONTWAIT | MSG_NOSIGNAL);
-            sqe->user_data = i;
-        }
-        submit(b, live);
-    }
-    for (unsigned i = 0; i < b->n; i++) {
-        Entry *e = &b->entries[i];
+        const Entry *e = &b->entries[i];
         if (!e->slot)
             continue;
-        if (e->result == NOT_TRIED)
-            send_alone(b, e);
-        size_t sent = e->result > 0 ? (size_t)e->result : 0;
-        *e->slot = SEND_SLOT_EMPTY;
-        b->left(e->slot, sent, b->bytes + e->start + sent, e->len - sent);
+        struct io_uring_sqe *sqe =
+            io_uring_get_sqe(&b->ring); /* never NULL: as many as entries, all free */
+        sqe->fd = e->fd;
+        sqe->addr = (uint64_t)(uintptr_t)(b->bytes + e->start);
+        sqe->len = e->len;
+        sqe->user_data = i;
+        n++;
     }
+    return n;
+}
+
+void send_batch_flush(SendBatch *b)
+{
+    unsigned queued = b->n > 1 ? queue_all(b) : 0;
+    if (queued > 0)
+        submit(b, queued);
+    if (queued < b->n || b->broken)
+        for (unsigned i = 0; i < b->n; i++)
+            if (b->entries[i].slot)
+                send_alone(b, &b->entries[i]);
     b->n = 0;
     b->used = 0;
 }

@@ -59,7 +59,8 @@ static QueryEntry *on_query(Relay *r, const uint8_t *payload, size_t avail)
 {
     const char *sql = (const char *)payload;
     QueryEntry *q = observe(r, sql, avail);
-    relay_sample(r, q, sql, strnlen(sql, avail), NULL, 0);
+    if (wants_samples(r))
+        relay_sample(r, q, sql, strnlen(sql, avail), NULL, 0);
     return q;
 }
 

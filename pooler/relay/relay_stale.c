@@ -68,13 +68,19 @@ bool relay_stale_arm(Relay *r, const uint8_t *p)
 
 void relay_stale_reset(Relay *r)
 {
-    r->group = (RelayGroup){.state = GROUP_NONE};
+    r->group.state = GROUP_NONE; /* relay_stale_begin sets the rest */
+    r->group.alone = false;
+    r->group.tries = 0;
     r->checked = 0;
-    client_statement_unref(r->portal.name);
-    memset(&r->portal, 0, sizeof(r->portal));
-    pw_buf_finish(&r->telling.bytes);
-    client_statement_unref(r->telling.entry.name);
-    memset(&r->telling, 0, sizeof(r->telling));
+    if (r->portal.id || r->portal.name) {
+        client_statement_unref(r->portal.name);
+        memset(&r->portal, 0, sizeof(r->portal));
+    }
+    if (r->telling.on || r->telling.bytes.data || r->telling.entry.name) {
+        pw_buf_finish(&r->telling.bytes);
+        client_statement_unref(r->telling.entry.name);
+        memset(&r->telling, 0, sizeof(r->telling));
+    }
 }
 
 /* ---- who is told what ---- */

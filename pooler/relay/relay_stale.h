@@ -54,7 +54,9 @@ static inline void relay_stale_enter(Relay *r, const uint8_t *p)
 void relay_stale_keep_on(Relay *r, uint8_t type, const uint8_t *p, size_t take, size_t total);
 static inline void relay_stale_passed(Relay *r, uint8_t type, const uint8_t *p, size_t take, size_t total)
 {
-    if (r->group.state != GROUP_LOST)
+    if (r->group.state == GROUP_NONE)
+        r->group.state = GROUP_LOST; /* not a group, or nobody began to follow it */
+    else if (r->group.state != GROUP_LOST)
         relay_stale_keep_on(r, type, p, take, total);
 }
 

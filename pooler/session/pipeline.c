@@ -72,10 +72,11 @@ _Static_assert(PW_ARRAY_LEN(kinds) == PIPE_KIND_COUNT, "one row a kind");
 
 bool pipeline_is_bulk(const Pipeline *p, uint8_t type)
 {
-    if (!p->count)
+    uint32_t bulk = bit_of[type] & BITS_BULK;
+    if (!bulk || !p->count)
         return false;
     const PipelineEntry *head = &p->ring[p->head];
-    return head->action == PIPE_FORWARD && (bit_of[type] & BITS_BULK & kinds[head->kind].stays);
+    return head->action == PIPE_FORWARD && (bulk & kinds[head->kind].stays);
 }
 
 const char *pipeline_kind_name(PipelineKind kind)
