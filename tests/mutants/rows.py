@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: ISC
 """The rows of mutants.toml: what each one changes, which test must notice, and the table that docs/testing.md shows.
 
