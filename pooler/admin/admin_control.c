@@ -451,7 +451,7 @@ void admin_cmd_wait_close(AdminSession *s, const AdminRequest *r)
 static void flush_server(void *arg, Server *server)
 {
     AdminJob *job = arg;
-    if (stream_pending(&server->stream) == 0)
+    if (stream_flush(&server->stream) && stream_pending(&server->stream) == 0)
         return;
     if (job->force)
         server_close(server, "suspend_timeout");
@@ -464,7 +464,7 @@ static void visit_flushed(WorkerCtx *ctx, AdminJob *job)
     Client *c, *next;
     for (c = TAILQ_FIRST(&ctx->clients); c; c = next) {
         next = TAILQ_NEXT(c, link);
-        if (c->state != CLIENT_READY || stream_pending(&c->relay.stream) == 0)
+        if (c->state != CLIENT_READY || (stream_flush(&c->relay.stream) && stream_pending(&c->relay.stream) == 0))
             continue;
         if (job->force)
             client_close(c, NULL, "suspend_timeout");

@@ -180,6 +180,7 @@ static unsigned queue_all(SendBatch *b)
         sqe->fd = e->fd;
         sqe->addr = (uint64_t)(uintptr_t)(b->bytes + e->start);
         sqe->len = e->len;
+        sqe->msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL; /* newer versions of io_uring_get_sqe clear it */
         sqe->user_data = i;
         n++;
     }

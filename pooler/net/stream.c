@@ -200,10 +200,9 @@ static bool send_staged(Stream *s)
     return send_now(s, bytes, n);
 }
 
-void stream_flush(Stream *s)
+bool stream_flush(Stream *s)
 {
-    if (!send_staged(s))
-        shutdown(s->fd, SHUT_RDWR); /* the loop finds it: end of file */
+    return send_staged(s);
 }
 
 bool stream_send(Stream *s, const void *bytes, size_t n)

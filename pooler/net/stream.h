@@ -64,10 +64,11 @@ PW_MUSTCHECK bool stream_send_buf(Stream *s, PwBuf *buf); /* sends and empties b
 /* The same, at the end of this loop turn where workers batch their sends: for the messages of clients and servers that
  * are relayed. That the peer is gone then shows later, as with what was buffered. */
 PW_MUSTCHECK bool stream_send_soon(Stream *s, const void *bytes, size_t n);
-/* What was put off goes out now; a failure shows later. */
-void stream_flush(Stream *s);
+/* What was put off goes out now. False as with stream_send. After the end of the turn nobody hears of it (on_drained is for
+ * what the kernel refused), so whoever is about to wait for stream_pending to be 0 calls this first. */
+PW_MUSTCHECK bool stream_flush(Stream *s);
 
-/* Given to stream_send and not taken by the kernel yet. */
+/* Given to stream_send or stream_send_soon and not taken by the kernel yet. */
 static inline size_t stream_pending(const Stream *s)
 {
     return pw_buf_unread(&s->out) + s->staged.len;

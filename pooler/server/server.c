@@ -131,7 +131,7 @@ void server_close(Server *s, const char *reason)
     /* Behind a half-sent message of a client a Terminate could complete that message. */
     if (s->stream.fd >= 0 && was != SERVER_CONNECT && was != SERVER_TLS && was != SERVER_LOGIN && was != SERVER_LINKED) {
         static const uint8_t terminate[] = {PW_F_TERMINATE, 0, 0, 0, 4};
-        if (stream_pending(&s->stream) == 0 && !stream_send(&s->stream, terminate, sizeof(terminate)))
+        if (stream_flush(&s->stream) && stream_pending(&s->stream) == 0 && !stream_send(&s->stream, terminate, sizeof(terminate)))
             server_log(s, PW_LOG_DEBUG, "was gone already");
     }
     stream_close(&s->stream);

@@ -230,7 +230,8 @@ static bool connect_it(CancelRequest *r)
 static void begin(CancelRequest *r)
 {
     Server *s = r->server;
-    stream_flush(&s->stream); /* a request that overtakes its query cancels nothing */
+    if (!stream_flush(&s->stream)) /* a request that overtakes its query cancels nothing */
+        server_log(s, PW_LOG_DEBUG, "was gone already");
     TAILQ_REMOVE(&r->local->cancels_waiting, r, of_local);
     TAILQ_INSERT_TAIL(&r->local->cancels_active, r, of_local);
     s->cancels++;

@@ -82,10 +82,15 @@ void server_unlink(Server *s, bool whole_session)
     s->user_arg = NULL;
     s->pipeline.on_drop = server_entry_dropped;
     s->pipeline.arg = s;
+    bool alive = stream_flush(&s->stream); /* a message that nobody answers may be in it */
     if (s->replication != REPLICATION_NONE) {
         if (s->phase == SERVER_LINKED)
             s->phase = SERVER_CHORE; /* its last message was complete: it may get a Terminate */
         server_close(s, "replication client was closed");
+        return;
+    }
+    if (PW_UNLIKELY(!alive)) {
+        server_close(s, "server conn crashed?");
         return;
     }
     bool reset = config->server_reset_query[0] &&

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from support import wire
+from support.util import wait_until
 
 # Runs the program given to it in a process where io_uring_setup (425 on all machines) is refused, as containers do.
 REFUSE = """#!{python}
@@ -87,3 +88,18 @@ def test_unknown_engine(make_pooler):
     p.spawn("-q", p.ini_path)
     assert p.wait_exit() == 1
     assert 'io_engine' in p.stderr() and "io_uring" in p.stderr()
+
+
+def test_what_nobody_answers_does_not_keep_a_server(make_pooler):
+    """A Flush goes out with the turn in which its client leaves: the server is free at once, not after server_recovery_timeout."""
+    p = make_pooler(pool_mode="session", default_pool_size=1, worker_threads=1, server_recovery_timeout=300)
+    con = p.console()
+    for _ in range(5):
+        c = p.client()
+        pid = c.one("SELECT pg_backend_pid()")
+        c.send(wire.flush() + wire.terminate())
+        wait_until(lambda: con.pool()["sv_idle"] == 1)
+        d = p.client()
+        assert d.one("SELECT pg_backend_pid()") == pid
+        d.close()
+        wait_until(lambda: con.pool()["sv_idle"] == 1)
