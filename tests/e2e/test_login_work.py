@@ -83,16 +83,23 @@ def test_a_client_is_served_while_the_pooler_logs_in_to_a_server(make_pooler, pg
 
 @pytest.mark.poolwise
 def test_a_server_that_talks_during_the_derivation_is_refused(make_pooler, fake):
-    p = make_pooler(databases={"f": fake_line(fake, user="srv", password="secret")})
-    c = p.raw()
-    c.startup(user="postgres", database="f")
-    s = fake.accept_raw()
-    s.send(wire.message("R", b"\0\0\0\x0a" + b"SCRAM-SHA-256\0\0"))
-    nonce = s.recv().body.split(b"r=")[1]
-    s.send(wire.message("R", b"\0\0\0\x0b" + b"r=" + nonce + b"XYZ,s=MDEyMzQ1Njc4OWFiY2RlZg==,i=1000000"),
-           wire.message("R", b"\0\0\0\0"))
+    p = make_pooler(databases={"f": fake_line(fake, user="srv", password="secret")}, worker_threads=1, server_login_retry=0)
+
+    def challenged(iterations):
+        c = p.raw()
+        c.startup(user="postgres", database="f")
+        s = fake.accept_raw()
+        s.send(wire.message("R", b"\0\0\0\x0a" + b"SCRAM-SHA-256\0\0"))
+        nonce = s.recv().body.split(b"r=")[1]
+        return c, s, wire.message("R", b"\0\0\0\x0b" + b"r=" + nonce + b"XYZ,s=MDEyMzQ1Njc4OWFiY2RlZg==,i=%d" % iterations)
+
+    c, s, challenge = challenged(1_000_000)
+    s.send(challenge, wire.message("R", b"\0\0\0\0"))
     s.until_closed()
     assert "Z" not in c.until_closed().types
+    c, s, challenge = challenged(4096)
+    s.send(challenge)
+    assert b"p=" in s.recv().body  # behind the first derivation on the one thread: nothing is under way at the end
 
 
 @pytest.mark.poolwise
