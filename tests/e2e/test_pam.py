@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 """auth_type = pam, against a service of the test's own in /etc/pam.d."""
+import fcntl
 import os
+import pathlib
 import shutil
 import tempfile
 
@@ -9,9 +11,20 @@ import pytest
 from support import wire
 
 SERVICE = "/etc/pam.d/pgbouncer"
+OURS = "# by tests/e2e/test_pam.py\n"
+
+
+def somebodys():
+    """The service is there, and not from a run of these tests beside this one."""
+    try:
+        return not pathlib.Path(SERVICE).read_text(encoding="utf-8").startswith(OURS)
+    except OSError:
+        return os.path.exists(SERVICE)
+
+
 pytestmark = [pytest.mark.poolwise,
               pytest.mark.skipif(os.geteuid() != 0, reason="not run as root"),
-              pytest.mark.skipif(os.path.exists(SERVICE), reason=f"{SERVICE} is there already")]
+              pytest.mark.skipif(somebodys(), reason=f"{SERVICE} is there already")]
 
 SCRIPT = """#!/bin/sh
 IFS= read -r password || :
@@ -31,13 +44,16 @@ def pam():
     with open(script, "w", encoding="utf-8") as f:
         f.write(SCRIPT.format(dir=directory))
     os.chmod(script, 0o755)
-    with open(SERVICE, "w", encoding="utf-8") as f:
-        f.write(f"auth required pam_exec.so quiet expose_authtok {script}\naccount required pam_exec.so quiet {script}\n")
-    try:
-        yield directory
-    finally:
-        os.unlink(SERVICE)
-        shutil.rmtree(directory, ignore_errors=True)
+    # There is one such file, and tests/run has several processes: one after the other.
+    with open(os.path.join(tempfile.gettempdir(), "poolwise-test-pam.lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with open(SERVICE, "w", encoding="utf-8") as f:
+            f.write(f"{OURS}auth required pam_exec.so quiet expose_authtok {script}\naccount required pam_exec.so quiet {script}\n")
+        try:
+            yield directory
+        finally:
+            os.unlink(SERVICE)
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def refused(p, user, password):
