@@ -55,6 +55,14 @@ void pw_msg_notice(PwBuf *buf, const PwErrorText *e)
     response(buf, PW_B_NOTICE, e);
 }
 
+void pw_msg_cancel(PwBuf *buf, const uint8_t *key, size_t n)
+{
+    size_t mark = pw_msg_begin(buf, 0);
+    pw_buf_append_be32(buf, PW_CODE_CANCEL);
+    pw_buf_append(buf, key, n);
+    pw_msg_end(buf, mark);
+}
+
 void pw_msg_ready(PwBuf *buf, char status)
 {
     size_t mark = pw_msg_begin(buf, PW_B_READY);

@@ -5,11 +5,18 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/time.h>
 
 typedef int64_t PwUsec;
 
 #define PW_USEC_PER_SEC INT64_C(1000000)
 #define PW_USEC_PER_MSEC INT64_C(1000)
+
+/* For libevent; usec is not negative. */
+static inline struct timeval pw_timeval(PwUsec usec)
+{
+    return (struct timeval){.tv_sec = (time_t)(usec / PW_USEC_PER_SEC), .tv_usec = (suseconds_t)(usec % PW_USEC_PER_SEC)};
+}
 
 /* CLOCK_MONOTONIC; for durations and deadlines. */
 PwUsec pw_time_mono(void);

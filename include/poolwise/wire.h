@@ -131,6 +131,7 @@ typedef struct PwErrorText {
 void pw_msg_error(PwBuf *buf, const PwErrorText *e);
 void pw_msg_notice(PwBuf *buf, const PwErrorText *e);
 void pw_msg_ready(PwBuf *buf, char status);
+void pw_msg_cancel(PwBuf *buf, const uint8_t *key, size_t n); /* CancelRequest: the process id and the secret, n bytes */
 void pw_msg_param_status(PwBuf *buf, const char *name, const char *value);
 void pw_msg_query(PwBuf *buf, const char *sql);
 void pw_msg_auth_ok(PwBuf *buf);

@@ -301,8 +301,7 @@ static bool stop_jobs(void)
 static bool choose_engine(const Config *c)
 {
     char why[200];
-    app.batches_sends = c->io_engine != IO_ENGINE_EPOLL && stream_batch_sends(why, sizeof(why)) == PW_OK;
-    if (app.batches_sends || c->io_engine == IO_ENGINE_EPOLL)
+    if (c->io_engine == IO_ENGINE_EPOLL || stream_batch_sends(why, sizeof(why)) == PW_OK)
         return true;
     if (c->io_engine == IO_ENGINE_AUTO) {
         pw_log(PW_LOG_LOG, "io_engine = auto: epoll, because io_uring cannot be used here: %s", why);
@@ -444,7 +443,7 @@ int app_run(const AppOptions *options)
     if (signals_create(worker_get(0)->base, &handlers, &signals) != PW_OK)
         goto fail;
     pw_log(PW_LOG_LOG, "process up: Poolwise %s, libevent (%s), %d worker%s", POOLWISE_VERSION,
-           app.batches_sends ? "epoll, sends by io_uring" : "epoll", c->worker_threads, c->worker_threads == 1 ? "" : "s");
+           worker_get(0)->batch ? "epoll, sends by io_uring" : "epoll", c->worker_threads, c->worker_threads == 1 ? "" : "s");
     daemon_ready();
     if (app.options.reboot)
         notify_took_over();

@@ -15,7 +15,6 @@ typedef struct App {
     const Config *config;
     const UserList *users;
     const TlsSet *tls;
-    bool batches_sends;       /* io_engine, resolved; written at start */
     PW_ATOMIC(int) shutdown;  /* ShutdownMode */
     PW_ATOMIC(int) *active;   /* [workers] servers in use, written by each worker's tick */
     PW_ATOMIC(int) stopping;  /* workers leave their loops */

@@ -5,8 +5,6 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <uthash.h>
 
 #include "pooler/net/stream.h"
@@ -143,10 +141,7 @@ static void send_request(PeerRequest *r)
     PwBuf out;
     pw_buf_init(&out);
     cancel_key_write(&r->key, r->key.hops - 1U, key);
-    size_t mark = pw_msg_begin(&out, 0);
-    pw_buf_append_be32(&out, PW_CODE_CANCEL);
-    pw_buf_append(&out, key, r->key.len);
-    pw_msg_end(&out, mark);
+    pw_msg_cancel(&out, key, r->key.len);
     stream_read_start(&r->stream);
     /* a socket that is still connecting answers EAGAIN and the packet waits in the stream */
     bool ok = stream_send_buf(&r->stream, &out);
@@ -159,12 +154,9 @@ static void send_request(PeerRequest *r)
 
 static void connect_to(PeerRequest *r, const NetAddr *addr)
 {
-    int fd = socket(net_addr_family(addr), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || (connect(fd, net_addr_sa(addr), addr->len) != 0 && errno != EINPROGRESS)) {
-        const char *problem = strerror(errno);
-        if (fd >= 0)
-            close(fd);
-        finish(r, problem);
+    int fd = net_addr_connect(addr);
+    if (fd < 0) {
+        finish(r, strerror(errno));
         return;
     }
     stream_open(&r->stream, r->ctx->worker, fd, &stream_ops);
@@ -209,7 +201,7 @@ void peer_pool_forward(WorkerCtx *ctx, const CancelKey *key, void (*done)(void *
     r->stream.fd = -1;
     evtimer_assign(&r->timer, ctx->worker->base, on_timeout, r);
     if (limit > 0) {
-        struct timeval tv = {.tv_sec = (time_t)(limit / PW_USEC_PER_SEC), .tv_usec = (suseconds_t)(limit % PW_USEC_PER_SEC)};
+        struct timeval tv = pw_timeval(limit);
         evtimer_add(&r->timer, &tv);
     }
     pw_log(PW_LOG_DEBUG, "forwarding cancellation request to peer %d", r->pool->id);

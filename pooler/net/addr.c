@@ -7,7 +7,9 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #define UNIX_HEAD offsetof(struct sockaddr_un, sun_path)
 
@@ -237,6 +239,17 @@ char *net_addr_path(const NetAddr *addr, char *buf, size_t size)
         (void)snprintf(buf, size, "%.*s", (int)len, un->sun_path);
     }
     return buf;
+}
+
+int net_addr_connect(const NetAddr *addr)
+{
+    int fd = socket(net_addr_family(addr), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, net_addr_sa(addr), addr->len) == 0 || errno == EINPROGRESS)
+        return fd;
+    int why = errno;
+    close(fd);
+    errno = why;
+    return -1;
 }
 
 char *net_addr_host(const NetAddr *addr, char *buf, size_t size)

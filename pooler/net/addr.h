@@ -66,6 +66,9 @@ static inline const struct sockaddr *net_addr_sa(const NetAddr *addr)
     return (const struct sockaddr *)(const void *)&addr->ss;
 }
 
+/* A non-blocking socket that is on its way there, or has arrived. -1: errno says why not. */
+PW_MUSTCHECK int net_addr_connect(const NetAddr *addr);
+
 /* The three texts; each returns buf and truncates rather than overflows.
  * host:  "127.0.0.1", "::1", "unix"              the columns addr, local_addr
  * text:  "127.0.0.1:6432", "[::1]:6432", "unix:6432", with a known peer process "unix(123):6432";

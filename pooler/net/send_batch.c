@@ -44,9 +44,6 @@ PwErr send_batch_create(SendBatchLeft left, SendBatch **ret_batch, char *why, si
         return PW_ERR_UNSUPPORTED;
     }
     b->left = left;
-    /* All requests of the ring are of one kind: what they have in common is written once. */
-    for (unsigned i = 0; i < SEND_BATCH_ENTRIES; i++)
-        io_uring_prep_send(&b->ring.sq.sqes[i], -1, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL);
     *ret_batch = b;
     return PW_OK;
 }
@@ -177,10 +174,7 @@ static unsigned queue_all(SendBatch *b)
             continue;
         struct io_uring_sqe *sqe =
             io_uring_get_sqe(&b->ring); /* never NULL: as many as entries, all free */
-        sqe->fd = e->fd;
-        sqe->addr = (uint64_t)(uintptr_t)(b->bytes + e->start);
-        sqe->len = e->len;
-        sqe->msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL; /* newer versions of io_uring_get_sqe clear it */
+        io_uring_prep_send(sqe, e->fd, b->bytes + e->start, e->len, MSG_DONTWAIT | MSG_NOSIGNAL);
         sqe->user_data = i;
         n++;
     }

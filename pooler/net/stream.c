@@ -165,8 +165,13 @@ PwErr stream_batch_sends(char *why, size_t why_size)
 {
     for (unsigned i = 0; i < workers_count(); i++) {
         PwErr err = send_batch_create(on_batch_left, &worker_get(i)->batch, why, why_size);
-        if (err)
-            return err;
+        if (!err)
+            continue;
+        while (i-- > 0) { /* all of them or none */
+            send_batch_destroy(worker_get(i)->batch);
+            worker_get(i)->batch = NULL;
+        }
+        return err;
     }
     return PW_OK;
 }

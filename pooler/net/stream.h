@@ -54,7 +54,7 @@ ssize_t stream_recv(Stream *s, void *buf, size_t n);
 /* Right after stream_recv said -2: why. Static storage. */
 const char *stream_error(const Stream *s);
 
-/* All workers batch their sends from now on. Main thread, before the workers run. An error: `why` says it. */
+/* All workers batch their sends from now on. Main thread, before the workers run. An error: none does, `why` says it. */
 PW_MUSTCHECK PwErr stream_batch_sends(char *why, size_t why_size);
 
 /* Sends now what can be sent and buffers the rest. False: the peer is gone (the caller closes). */
@@ -72,6 +72,12 @@ PW_MUSTCHECK bool stream_flush(Stream *s);
 static inline size_t stream_pending(const Stream *s)
 {
     return pw_buf_unread(&s->out) + s->staged.len;
+}
+
+/* All bytes that were ever given, sent or not. */
+static inline uint64_t stream_bytes_given(const Stream *s)
+{
+    return s->bytes_out + stream_pending(s);
 }
 
 /* Input that was taken off the socket but not yet asked for: only with TLS. A server with such input is not released. */

@@ -83,8 +83,7 @@ static void count_query(Relay *r, QueryEntry *q, PwUsec now, uint64_t out)
 /* Bytes for the client so far, sent or not. */
 static uint64_t client_bytes(const Walk *w)
 {
-    const Stream *st = &w->r->stream;
-    return st->bytes_out + stream_pending(st) + (uint64_t)(w->cur - w->from);
+    return stream_bytes_given(&w->r->stream) + (uint64_t)(w->cur - w->from);
 }
 
 static void count_done(Walk *w, const PipelineEntry *e)

@@ -17,11 +17,6 @@
 
 /* ---- groups ---- */
 
-static uint64_t bytes_for_client(const Relay *r)
-{
-    return r->stream.bytes_out + stream_pending(&r->stream);
-}
-
 void relay_stale_begin(Relay *r, const uint8_t *p)
 {
     const Server *s = r->server;
@@ -29,7 +24,7 @@ void relay_stale_begin(Relay *r, const uint8_t *p)
     r->group.state = clean ? GROUP_BEGUN : GROUP_LOST;
     r->group.alone = false;
     r->group.from = p;
-    r->group.out_mark = bytes_for_client(r);
+    r->group.out_mark = stream_bytes_given(&r->stream);
 }
 
 static bool keep(Relay *r, const uint8_t *bytes, size_t n)
@@ -55,7 +50,7 @@ void relay_stale_keep_on(Relay *r, uint8_t type, const uint8_t *p, size_t take, 
 bool relay_stale_arm(Relay *r, const uint8_t *p)
 {
     RelayGroup *g = &r->group;
-    if (g->tries >= TRIES_MAX || bytes_for_client(r) != g->out_mark)
+    if (g->tries >= TRIES_MAX || stream_bytes_given(&r->stream) != g->out_mark)
         return false;
     if (g->state == GROUP_BEGUN) {
         PwBuf *kept = &r->server->group;
@@ -64,6 +59,13 @@ bool relay_stale_arm(Relay *r, const uint8_t *p)
             g->state = GROUP_KEPT;
     }
     return g->state == GROUP_KEPT;
+}
+
+static void end_telling(Relay *r)
+{
+    pw_buf_finish(&r->telling.bytes);
+    client_statement_unref(r->telling.entry.name);
+    memset(&r->telling, 0, sizeof(r->telling));
 }
 
 void relay_stale_reset(Relay *r)
@@ -76,11 +78,8 @@ void relay_stale_reset(Relay *r)
         client_statement_unref(r->portal.name);
         memset(&r->portal, 0, sizeof(r->portal));
     }
-    if (r->telling.on || r->telling.bytes.data || r->telling.entry.name) {
-        pw_buf_finish(&r->telling.bytes);
-        client_statement_unref(r->telling.entry.name);
-        memset(&r->telling, 0, sizeof(r->telling));
-    }
+    if (r->telling.on)
+        end_telling(r);
 }
 
 /* ---- who is told what ---- */
@@ -199,9 +198,7 @@ void relay_stale_more(Relay *r, const uint8_t *bytes, size_t n, bool last)
     if (!last)
         return;
     learn(r, &r->telling.entry, shape_of_rows(pw_buf_head(&r->telling.bytes), pw_buf_unread(&r->telling.bytes)));
-    pw_buf_finish(&r->telling.bytes);
-    client_statement_unref(r->telling.entry.name);
-    memset(&r->telling, 0, sizeof(r->telling));
+    end_telling(r);
 }
 
 /* ---- errors ---- */

@@ -109,6 +109,21 @@ static void server_free(WorkerDeferred *d)
     free(s);
 }
 
+void server_log_closing(const Server *s, const char *why)
+{
+    Worker *w = server_local(s)->worker;
+    if (worker_ctx(w)->config->log_disconnections)
+        server_log(s, PW_LOG_LOG, "closing because: %s (age=%llds)", why,
+                   (long long)((worker_now(w) - s->connected_at) / PW_USEC_PER_SEC));
+}
+
+void server_send_terminate(Server *s)
+{
+    static const uint8_t terminate[] = {PW_F_TERMINATE, 0, 0, 0, 4};
+    if (stream_flush(&s->stream) && stream_pending(&s->stream) == 0 && !stream_send(&s->stream, terminate, sizeof(terminate)))
+        server_log(s, PW_LOG_DEBUG, "was gone already");
+}
+
 void server_close(Server *s, const char *reason)
 {
     if (s->phase == SERVER_CLOSED)
@@ -117,9 +132,8 @@ void server_close(Server *s, const char *reason)
     PoolLocal *local = server_local(s);
     Worker *w = local->worker;
     s->phase = SERVER_CLOSED;
-    if (worker_ctx(w)->config->log_disconnections && was != SERVER_BLANK)
-        server_log(s, PW_LOG_LOG, "closing because: %s (age=%llds)", reason,
-                   (long long)((worker_now(w) - s->connected_at) / PW_USEC_PER_SEC));
+    if (was != SERVER_BLANK)
+        server_log_closing(s, reason);
     if (s->blank_up)
         event_free(s->blank_up);
     s->blank_up = NULL;
@@ -129,11 +143,8 @@ void server_close(Server *s, const char *reason)
     }
     server_cancel_orphan(s);
     /* Behind a half-sent message of a client a Terminate could complete that message. */
-    if (s->stream.fd >= 0 && was != SERVER_CONNECT && was != SERVER_TLS && was != SERVER_LOGIN && was != SERVER_LINKED) {
-        static const uint8_t terminate[] = {PW_F_TERMINATE, 0, 0, 0, 4};
-        if (stream_flush(&s->stream) && stream_pending(&s->stream) == 0 && !stream_send(&s->stream, terminate, sizeof(terminate)))
-            server_log(s, PW_LOG_DEBUG, "was gone already");
-    }
+    if (s->stream.fd >= 0 && was != SERVER_CONNECT && was != SERVER_TLS && was != SERVER_LOGIN && was != SERVER_LINKED)
+        server_send_terminate(s);
     stream_close(&s->stream);
     const ServerUser *user = s->user;
     s->user = NULL;

@@ -16,8 +16,6 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "pooler/net/stream_tls.h"
 #include "pooler/server/server_priv.h"
@@ -214,14 +212,12 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 /* False: the request has ended. */
 static bool connect_it(CancelRequest *r)
 {
-    int fd = socket(net_addr_family(&r->addr), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && (connect(fd, net_addr_sa(&r->addr), r->addr.len) == 0 || errno == EINPROGRESS)) {
+    int fd = net_addr_connect(&r->addr);
+    if (fd >= 0) {
         stream_open(&r->stream, r->worker, fd, &stream_ops);
         return true;
     }
     server_log(r->server, PW_LOG_WARNING, "cannot connect for a cancel request: %s", strerror(errno));
-    if (fd >= 0)
-        close(fd);
     finish(r, true, failed);
     return false;
 }
@@ -242,10 +238,7 @@ static void begin(CancelRequest *r)
         pw_atomic_store(r->caller.waits, 0);
     if (!connect_it(r))
         return;
-    size_t mark = pw_msg_begin(&r->packet, 0);
-    pw_buf_append_be32(&r->packet, PW_CODE_CANCEL);
-    pw_buf_append(&r->packet, s->cancel_key, s->cancel_key_len);
-    pw_msg_end(&r->packet, mark);
+    pw_msg_cancel(&r->packet, s->cancel_key, s->cancel_key_len);
     r->packet_len = pw_buf_unread(&r->packet);
     stream_read_start(&r->stream);
     if (!s->tls_asked) {
@@ -310,7 +303,7 @@ void server_cancel_send(Server *s, const ServerCancelCaller *caller)
     evtimer_assign(&r->timer, w->base, on_timeout, r);
     PwUsec limit = worker_ctx(w)->config->cancel_wait_timeout;
     if (limit > 0) {
-        struct timeval tv = {.tv_sec = (time_t)(limit / PW_USEC_PER_SEC), .tv_usec = (suseconds_t)(limit % PW_USEC_PER_SEC)};
+        struct timeval tv = pw_timeval(limit);
         evtimer_add(&r->timer, &tv);
     }
     if (r->caller.waits)

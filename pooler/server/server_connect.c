@@ -99,9 +99,7 @@ static void forget_addresses(Server *s)
 static void log_failure(const Server *s, const char *reason, const char *why_closed)
 {
     server_log(s, PW_LOG_WARNING, "connect failed: %s", reason);
-    if (worker_ctx(server_local(s)->worker)->config->log_disconnections)
-        server_log(s, PW_LOG_LOG, "closing because: %s (age=%llds)", why_closed,
-                   (long long)((worker_now(server_local(s)->worker) - s->connected_at) / PW_USEC_PER_SEC));
+    server_log_closing(s, why_closed);
 }
 
 /* The reason for the log and the clients: PgBouncer's words. */

@@ -53,13 +53,10 @@ void server_blank_start(Server *s)
 /* An ordinary server gives its slot up. */
 static void strip(Server *s)
 {
-    static const uint8_t terminate[] = {PW_F_TERMINATE, 0, 0, 0, 4};
     PoolLocal *local = server_local(s);
     PwUsec now = worker_now(local->worker);
-    if (worker_ctx(local->worker)->config->log_disconnections)
-        server_log(s, PW_LOG_LOG, "closing because: evicted (age=%llds)", (long long)((now - s->connected_at) / PW_USEC_PER_SEC));
-    if (!stream_send(&s->stream, terminate, sizeof(terminate)))
-        server_log(s, PW_LOG_DEBUG, "was gone already");
+    server_log_closing(s, "evicted");
+    server_send_terminate(s);
     stream_close(&s->stream);
     pipeline_clear(&s->pipeline);
     params_finish(&s->params);

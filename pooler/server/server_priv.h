@@ -5,6 +5,10 @@
 
 #include "pooler/server/server.h"
 
+/* server.c */
+void server_log_closing(const Server *s, const char *why); /* log_disconnections */
+void server_send_terminate(Server *s); /* unless something is unsent in front of it */
+
 /* server_connect.c */
 void server_connect_start(Server *s);                       /* may fail from a later loop turn only */
 void server_connected(Server *s);                           /* the start-up packet went out */

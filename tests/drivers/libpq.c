@@ -3,33 +3,13 @@
 #include <libpq-fe.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static char why[600];  /* of the scenario that failed */
-static char told[100]; /* what a scenario wants to tell */
+typedef PGconn Connection;
 
-static bool fail(const char *format, ...)
-{
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(why, sizeof(why), format, ap);
-    va_end(ap);
-    for (char *p = why; *p; p++)
-        if (*p == '\n' || *p == '\t')
-            *p = ' ';
-    return false;
-}
-
-#define CHECK(condition)                                              \
-    do {                                                              \
-        if (!(condition))                                             \
-            return fail("line %d: not true: %s", __LINE__, #condition); \
-    } while (0)
+#include "harness.h"
 
 static PGconn *open_one(void)
 {
@@ -64,11 +44,6 @@ static const char *one(PGconn *c, const char *sql)
 static const char *with_param(PGconn *c, const char *sql, const char *param)
 {
     return value_of(PQexecParams(c, sql, 1, NULL, &param, NULL, NULL, 0));
-}
-
-static bool is(const char *got, const char *want)
-{
-    return strcmp(got, want) == 0 || fail("'%.150s' instead of '%.80s'", got, want);
 }
 
 static bool connect_(PGconn *c)
@@ -354,46 +329,17 @@ static bool reconnect(PGconn *c)
     return is(one(c, "SELECT 1"), "1");
 }
 
-static bool servers(PGconn *c)
+static Connection *open_it(void)
 {
-    char seen[30][20];
-    int n = 0;
-    for (int i = 0; i < 30; i++) {
-        const char *pid = one(c, "SELECT pg_backend_pid()");
-        int k = 0;
-        while (k < n && strcmp(seen[k], pid) != 0)
-            k++;
-        if (k == n)
-            snprintf(seen[n++], sizeof(seen[0]), "%s", pid);
-    }
-    snprintf(told, sizeof(told), "%d", n);
-    return true;
+    PGconn *c = open_one();
+    if (PQstatus(c) == CONNECTION_OK)
+        return c;
+    PQfinish(c);
+    return NULL;
 }
-
-static const struct {
-    const char *name;
-    bool (*run)(PGconn *c);
-} scenarios[] = {
-    {"connect", connect_}, {"parameters", parameters}, {"settings", settings}, {"prepared", prepared}, {"batch", batch},
-    {"transactions", transactions}, {"cursor", cursor}, {"copy", copy}, {"cancel", cancel}, {"notices", notices}, {"notify", notify},
-    {"large", large}, {"errors", errors}, {"ddl", ddl}, {"session", session}, {"reconnect", reconnect}, {"servers", servers},
-};
 
 int main(int argc, char **argv)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    for (int i = 1; i < argc; i++) {
-        for (size_t k = 0; k < sizeof(scenarios) / sizeof(scenarios[0]); k++) {
-            if (strcmp(argv[i], scenarios[k].name) != 0)
-                continue;
-            why[0] = told[0] = '\0';
-            PGconn *c = open_one();
-            if (PQstatus(c) == CONNECTION_OK && scenarios[k].run(c))
-                printf("%s\tok\t%s\n", argv[i], told);
-            else
-                printf("%s\tFAIL\t%s\n", argv[i], why);
-            PQfinish(c);
-        }
-    }
-    return 0;
+    static const Scenario scenarios[] = SCENARIOS;
+    return run_scenarios(argc, argv, scenarios, sizeof(scenarios) / sizeof(scenarios[0]), open_it, PQfinish);
 }

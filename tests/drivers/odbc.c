@@ -3,9 +3,6 @@
 #include <pthread.h>
 #include <sql.h>
 #include <sqlext.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,28 +12,7 @@ typedef struct Connection {
     SQLHDBC dbc;
 } Connection;
 
-static char why[600];
-static char told[100];
-
-static bool fail(const char *format, ...)
-{
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(why, sizeof(why), format, ap);
-    va_end(ap);
-    for (char *p = why; *p; p++)
-        if (*p == '\n' || *p == '\t')
-            *p = ' ';
-    return false;
-}
-
-static const char not_supported[] = "\1";
-
-#define CHECK(condition)                                              \
-    do {                                                              \
-        if (!(condition))                                             \
-            return fail("line %d: not true: %s", __LINE__, #condition); \
-    } while (0)
+#include "harness.h"
 
 static const char *state_of(SQLSMALLINT kind, SQLHANDLE h)
 {
@@ -118,11 +94,6 @@ static SQLRETURN bind_text(SQLHSTMT s, int i, const char *value, SQLLEN *length)
 {
     *length = value ? SQL_NTS : SQL_NULL_DATA;
     return SQLBindParameter(s, (SQLUSMALLINT)i, SQL_PARAM_INPUT, SQL_C_CHAR, SQL_VARCHAR, 250, 0, (SQLPOINTER)(value ? value : ""), 0, length);
-}
-
-static bool is(const char *got, const char *want)
-{
-    return strcmp(got, want) == 0 || fail("'%.150s' instead of '%.80s'", got, want);
 }
 
 static bool connect_(Connection *c)
@@ -376,48 +347,14 @@ static bool reconnect(Connection *c)
     return right;
 }
 
-static bool servers(Connection *c)
+static Connection *open_it(void)
 {
-    char seen[30][20];
-    int n = 0;
-    for (int i = 0; i < 30; i++) {
-        const char *pid = one(c, "SELECT pg_backend_pid()");
-        int k = 0;
-        while (k < n && strcmp(seen[k], pid) != 0)
-            k++;
-        if (k == n)
-            snprintf(seen[n++], sizeof(seen[0]), "%s", pid);
-    }
-    snprintf(told, sizeof(told), "%d", n);
-    return true;
+    static Connection c; /* one at a time */
+    return open_one(&c) ? &c : NULL;
 }
-
-static const struct {
-    const char *name;
-    bool (*run)(Connection *c);
-} scenarios[] = {
-    {"connect", connect_}, {"parameters", parameters}, {"settings", settings}, {"prepared", prepared}, {"batch", batch},
-    {"transactions", transactions}, {"cursor", cursor}, {"copy", copy}, {"cancel", cancel}, {"notices", notices}, {"notify", notify},
-    {"large", large}, {"errors", errors}, {"ddl", ddl}, {"session", session}, {"reconnect", reconnect}, {"servers", servers},
-};
 
 int main(int argc, char **argv)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    for (int i = 1; i < argc; i++) {
-        for (size_t k = 0; k < sizeof(scenarios) / sizeof(scenarios[0]); k++) {
-            if (strcmp(argv[i], scenarios[k].name) != 0)
-                continue;
-            why[0] = told[0] = '\0';
-            Connection c;
-            bool open = open_one(&c);
-            if (open && scenarios[k].run(&c))
-                printf("%s\tok\t%s\n", argv[i], told);
-            else
-                printf("%s\t%s\t%s\n", argv[i], told[0] == not_supported[0] ? "n/a" : "FAIL", why);
-            if (open)
-                close_one(&c);
-        }
-    }
-    return 0;
+    static const Scenario scenarios[] = SCENARIOS;
+    return run_scenarios(argc, argv, scenarios, sizeof(scenarios) / sizeof(scenarios[0]), open_it, close_one);
 }

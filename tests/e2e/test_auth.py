@@ -3,20 +3,13 @@
 import pytest
 
 from support import wire
-from support.pooler import Console
+from support.pooler import Console, refused
 from support.postgres import USERS
 from support.tap import fake_line
 from support.util import wait_until
 from support.wire import md5_secret, scram_secret
 
 PASSWORD = "p@ss w\"ord' \\x ö"
-
-
-def refused(p, user, password, database="p0"):
-    with pytest.raises(wire.ServerError) as e:
-        p.client(database, user, password)
-    assert (e.value.severity, e.value.code) == ("FATAL", "08P01")
-    return e.value.message
 
 
 def trust_line(pg):

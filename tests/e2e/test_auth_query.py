@@ -5,19 +5,12 @@ import threading
 import pytest
 
 from support import wire
-from support.pooler import Console
+from support.pooler import Console, refused
 from support.postgres import USERS
 from support.util import wait_until
 
 QUERY = "SELECT rolname, rolpassword FROM pg_authid WHERE rolname = $1"
 AUTH_FILE = {"postgres": "", "admin": "adm"}
-
-
-def refused(p, user, password, database="p0"):
-    with pytest.raises(wire.ServerError) as e:
-        p.client(database, user, password)
-    assert (e.value.severity, e.value.code) == ("FATAL", "08P01")
-    return e.value.message
 
 
 @pytest.fixture

@@ -6,21 +6,13 @@ import subprocess
 
 import pytest
 
-from support import wire
-from support.pooler import Console
+from support.pooler import Console, refused
 from support.util import have_ipv6, run_as, server_user
 from support.wire import md5_secret, scram_secret
 
 USERS = {"someone": "secret", "other": md5_secret("other", "secret"), "scrammer": scram_secret("secret"),
          "admin": "adm", "bob": "bob"}
 CONSOLE = "host pgbouncer admin 127.0.0.1/32 password\n"
-
-
-def refused(p, user, password=None, database="p0", **how):
-    with pytest.raises(wire.ServerError) as e:
-        p.client(database, user, password, **how)
-    assert (e.value.severity, e.value.code) == ("FATAL", "08P01")
-    return e.value.message
 
 
 @pytest.fixture

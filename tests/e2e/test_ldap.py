@@ -11,6 +11,7 @@ import pytest
 
 from support import wire
 from support.dns import NameServer
+from support.pooler import refused
 from support.util import free_port, wait_until
 
 SLAPD = shutil.which("slapd", path="/usr/sbin:/usr/lib/openldap:/usr/bin")
@@ -107,13 +108,6 @@ def ports(certs):
 @pytest.fixture(scope="module")
 def ldap(ports):
     return ports[0]
-
-
-def refused(p, user, password, database="p0"):
-    with pytest.raises(wire.ServerError) as e:
-        p.client(database, user, password)
-    assert (e.value.severity, e.value.code) == ("FATAL", "08P01")
-    return e.value.message
 
 
 @pytest.fixture

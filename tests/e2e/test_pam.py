@@ -9,6 +9,7 @@ import tempfile
 import pytest
 
 from support import wire
+from support.pooler import refused
 
 SERVICE = "/etc/pam.d/pgbouncer"
 OURS = "# by tests/e2e/test_pam.py\n"
@@ -54,13 +55,6 @@ def pam():
         finally:
             os.unlink(SERVICE)
             shutil.rmtree(directory, ignore_errors=True)
-
-
-def refused(p, user, password):
-    with pytest.raises(wire.ServerError) as e:
-        p.client("p0", user, password)
-    assert (e.value.severity, e.value.code) == ("FATAL", "08P01")
-    return e.value.message
 
 
 def test_pam_decides(make_pooler, pam):

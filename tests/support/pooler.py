@@ -7,11 +7,20 @@ import signal
 import subprocess
 
 import psycopg
+import pytest
 
 from . import wire
 from .util import DEADLINE, free_port, run_as, server_user, wait_until
 
 SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|WARNING: ThreadSanitizer|Assertion .* failed")
+
+
+def refused(pooler, user, password=None, database="p0", **how):
+    """What a client is told whose login must be refused."""
+    with pytest.raises(wire.ServerError) as e:
+        pooler.client(database, user, password, **how)
+    assert (e.value.severity, e.value.code) == ("FATAL", "08P01")
+    return e.value.message
 
 
 class Console:

@@ -35,6 +35,8 @@ static void test_bytes(void **state)
     EXPECT(&b, "R\0\0\0\x08\0\0\0\0");
     pw_msg_key_data(&b, (const uint8_t *)"12345678", 8);
     EXPECT(&b, "K\0\0\0\x0c" "12345678");
+    pw_msg_cancel(&b, (const uint8_t *)"12345678", 8);
+    EXPECT(&b, "\0\0\0\x10\x04\xd2\x16\x2e" "12345678");
     pw_msg_command_complete(&b, "SELECT 1");
     EXPECT(&b, "C\0\0\0\x0dSELECT 1\0");
     PwErrorText e = {.severity = "FATAL", .sqlstate = "08P01", .message = "no"};

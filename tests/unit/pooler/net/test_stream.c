@@ -183,17 +183,21 @@ static void test_plain(void **state)
 
 /* ---- sends put off to the end of the turn ---- */
 
-static bool batch_sends(void)
+/* False: no io_uring here, nothing to test. */
+static bool open_batching_pair(Pair *p)
 {
     char why[200];
-    if (stream_batch_sends(why, sizeof(why)) == PW_OK)
-        return true;
-    print_message("no io_uring here: %s\n", why);
-    return false;
+    if (stream_batch_sends(why, sizeof(why)) != PW_OK) {
+        print_message("no io_uring here: %s\n", why);
+        return false;
+    }
+    open_pair(p);
+    return true;
 }
 
-static void end_batching(void)
+static void close_batching_pair(Pair *p)
 {
+    close_pair(p);
     send_batch_destroy(worker_get(0)->batch);
     worker_get(0)->batch = NULL;
 }
@@ -209,9 +213,8 @@ static void test_sends_put_off_keep_their_order(void **state)
 {
     (void)state;
     Pair p;
-    if (!batch_sends())
+    if (!open_batching_pair(&p))
         return;
-    open_pair(&p);
     stream_read_start(&p.server.s);
     assert_true(stream_send_soon(&p.client.s, "1", 1));
     assert_true(stream_send_soon(&p.client.s, "2", 1));
@@ -235,34 +238,30 @@ static void test_sends_put_off_keep_their_order(void **state)
     assert_got(&p, "1234567");
     turn();
     assert_true(p.server.ended);
-    close_pair(&p);
-    end_batching();
+    close_batching_pair(&p);
 }
 
 static void test_what_was_put_off_goes_before_the_socket_closes(void **state)
 {
     (void)state;
     Pair p;
-    if (!batch_sends())
+    if (!open_batching_pair(&p))
         return;
-    open_pair(&p);
     stream_read_start(&p.server.s);
     assert_true(stream_send_soon(&p.client.s, "last words", 10));
     stream_close(&p.client.s);
     assert_int_equal(p.client.s.fd, -1);
     send_batch_flush(worker_get(0)->batch); /* of a closed stream nothing is left in it */
     assert_got(&p, "last words");
-    close_pair(&p);
-    end_batching();
+    close_batching_pair(&p);
 }
 
 static void test_what_the_kernel_refuses_at_the_end_of_the_turn_waits(void **state)
 {
     (void)state;
     Pair p;
-    if (!batch_sends())
+    if (!open_batching_pair(&p))
         return;
-    open_pair(&p);
     size_t junk = 0;
     ssize_t n;
     static const char zeros[4096];
@@ -280,25 +279,22 @@ static void test_what_the_kernel_refuses_at_the_end_of_the_turn_waits(void **sta
     assert_int_equal(pw_buf_unread(&p.server.got), junk + 6);
     assert_memory_equal(pw_buf_head(&p.server.got) + junk, "waits!", 6);
     assert_int_equal(stream_pending(&p.client.s), 0);
-    close_pair(&p);
-    end_batching();
+    close_batching_pair(&p);
 }
 
 static void test_a_peer_that_is_gone_shows_in_the_loop(void **state)
 {
     (void)state;
     Pair p;
-    if (!batch_sends())
+    if (!open_batching_pair(&p))
         return;
-    open_pair(&p);
     assert_true(stream_send_soon(&p.client.s, "who is there", 12));
     assert_true(stream_send_soon(&p.server.s, "x", 1));
     stream_close(&p.server.s);
     send_batch_flush(worker_get(0)->batch);
     turn();
     assert_true(p.client.ended);
-    close_pair(&p);
-    end_batching();
+    close_batching_pair(&p);
 }
 
 static void each_version(const char *protocols, const char *version)
