@@ -11,6 +11,8 @@
 #define PW_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define PW_LIKELY(x) __builtin_expect(!!(x), 1)
 #define PW_UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* Seldom called: not inlined, or its callers on the data path would save registers for it. */
+#define PW_COLD __attribute__((noinline, cold))
 #define PW_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 typedef enum PwErr {

@@ -67,7 +67,7 @@ static void console_input(Client *c)
 }
 
 /* Before READY: everything goes through `held`. */
-static void early_input(Client *c)
+static PW_COLD void early_input(Client *c)
 {
     Worker *w = c->relay.stream.worker;
     uint8_t *scratch = w->scratch + WORKER_SCRATCH_HEADROOM;

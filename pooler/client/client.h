@@ -39,7 +39,10 @@ typedef struct ClientJob ClientJob;
 struct Client {
     Relay relay; /* first; its stream is the connection */
     ClientState state;
+    Replication replication;
+    bool notified;
     PoolWaiter waiter;
+    PoolEntry *entry; /* one reference */
     WorkerDeferred deferred;
     TAILQ_ENTRY(Client) link;
     UT_hash_handle hh; /* WorkerCtx.by_cancel_id */
@@ -48,15 +51,13 @@ struct Client {
     uint32_t protocol; /* the version agreed on: 3.0, 3.1 (which is 3.0) or 3.2 */
     NetAddr peer;
     bool asks_welcome; /* WELCOME: it holds PoolEntry.welcome_asked */
-    bool is_unix, counted, notified, hashed, paused_reading;
+    bool is_unix, counted, hashed, paused_reading;
     bool ssl_asked, gss_asked, direct_tls; /* STARTUP */
     bool console_counted; /* among client_count_consoles */
     char *user, *database;
-    Replication replication;
     char *options; /* replication only: `options` of the start-up packet, as it was */
     DbState *db;
     UserState *login_user;
-    PoolEntry *entry; /* one reference */
     ClientSettings settings;
     const Config *config; /* AUTH: the snapshot that the login began with, one reference */
     AuthType auth_type;   /* how this client has to prove who it is; AUTH_TYPE_COUNT: no rule lets it in */

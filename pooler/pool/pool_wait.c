@@ -85,6 +85,9 @@ void pool_dequeue(PoolShard *shard, PoolWaiter *waiter)
 {
     Pool *pool = shard->pool;
     TAILQ_REMOVE(&shard->waiting, waiter, link);
+    PoolWaiter *first = TAILQ_FIRST(&shard->waiting), *second = first ? TAILQ_NEXT(first, link) : NULL;
+    if (second)
+        __builtin_prefetch(second); /* it is the next one to be looked at; in a long queue it is cold */
     shard->n_waiting--;
     waiter->ticket = POOL_NO_TICKET;
     pool_publish_waiters(shard);

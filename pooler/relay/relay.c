@@ -43,7 +43,7 @@ static void forget_query(void *arg, PipelineEntry *e)
     e->query = NULL;
 }
 
-void relay_reset_unnamed(Relay *r)
+void relay_forget_unnamed(Relay *r)
 {
     if (r->unnamed)
         query_entry_drop(r->unnamed);
@@ -55,7 +55,7 @@ void relay_reset_unnamed(Relay *r)
         r->bound_effects = NULL;
     }
     r->unnamed_class = 0;
-    r->unnamed_here = false;
+    r->unnamed_here = r->extended = false;
     relay_stale_reset(r);
 }
 
@@ -121,7 +121,7 @@ bool relay_check_close(Relay *r)
 /* ---- client side ---- */
 
 /* The stray message (CopyData of a copy that had failed) has ended: nothing more will come from the server. */
-static void release_late(Relay *r)
+static PW_COLD void release_late(Relay *r)
 {
     if (r->msg_left || !r->server)
         return;
@@ -306,5 +306,6 @@ void relay_turn_over(Relay *r)
                    "transaction blocks not allowed in statement pooling mode");
         return;
     }
-    relay_pump(r);
+    if (PW_UNLIKELY(r->held.data || !r->stream.reading || r->close_reason))
+        relay_pump(r);
 }

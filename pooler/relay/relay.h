@@ -95,6 +95,7 @@ typedef struct RelayTelling {
     PipelineEntry entry; /* of the Describe that it answers; with a reference to its name */
 } RelayTelling;
 
+/* What every query touches comes first: of a thousand clients each one's lines are cold when its turn comes. */
 struct Relay {
     const RelayOps *ops;
     Stream stream; /* to the client */
@@ -104,60 +105,61 @@ struct Relay {
     PwBuf held;        /* request bytes that could not go on yet */
     size_t want;       /* bytes of the message at the head of `held` that must be there at once; 0: no such wish */
     uint32_t msg_left; /* of a request being streamed */
+    unsigned hold;     /* RelayHold bits */
     bool msg_discard;
     bool discard_to_sync; /* an error was answered by the pooler itself: drop through the next Sync */
     bool pumping;
-    bool turn_ends;  /* the message being streamed is a Query, Sync or FunctionCall */
-    bool at_ready;   /* the server's last message (asynchronous ones apart) was a clean ReadyForQuery */
+    bool turn_ends;   /* the message being streamed is a Query, Sync or FunctionCall */
+    bool at_ready;    /* the server's last message (asynchronous ones apart) was a clean ReadyForQuery */
     bool release_due; /* a clean ReadyForQuery came while a stray message was still being streamed */
-    bool terminated; /* the client sent Terminate */
+    bool terminated;  /* the client sent Terminate */
     bool session_mode; /* fixed at login */
     bool disable_pqexec;
-    unsigned hold; /* RelayHold bits */
-
-    ParamSet params; /* what this client wants */
-    const Settings *startup; /* of those, what its start-up packet asked for: a RESET goes back to it. NULL: nothing, or nobody looks */
-    bool startup_reset;      /* a request with such a RESET went out; behind its Sync the server is set right (relay_state_restore) */
-    ClientStatements statements; /* its named prepared statements */
-
-    SqlNames names; /* its SQL-level prepared statements */
-    SessionState state;
-    bool lex_unsafe;         /* client_encoding is one that the lexer may misread */
-    bool pin_told;           /* the log knows that this client pins */
-    bool effects_in_flight;  /* relay_finish: an unanswered request has effects */
-    bool names_end;          /* a Close, DEALLOCATE or DISCARD ALL is about to go out that ends names of `statements` */
-    bool unnamed_here;       /* the server's unnamed statement is this client's */
-    bool unnamed_was_here;   /* ... was, before the last Parse of it */
-    PwBuf unnamed_parse;     /* the last Parse of it, without its header */
-    uint64_t unnamed_turn;   /* rises with each Parse of it by the client */
-    uint64_t unnamed_told, unnamed_found; /* shapes of its rows: as the client was told, as this server says (relay_stale.h) */
-    uint64_t checked;        /* ServerStatement.since of the plan that was described last for a Bind that waits; RELAY_UNNAMED */
-    RelayGroup group;
-    RelayPortal portal;
-    RelayTelling telling;
-    uint64_t id;             /* for statements that are shared with nobody; 0: not needed yet */
-    unsigned unnamed_class;  /* StmtClass of the unnamed statement */
-    PwBuf unnamed_sql;       /* its text, if it has effects or may have */
-    Effects *bound_effects;  /* of the unnamed portal */
-    RelayProbe *probe;       /* with HOLD_PROBE */
-    const Settings *asked;   /* names of settings that the next full probe asks for (session/dotted.h); one reference */
-    uint64_t suspect, pin_query; /* fingerprints: the last statement that may pin, the one that did */
-    const char *close_text, *close_reason; /* set inside a loop, acted upon at its end */
-    char close_buf[OWN_ERROR_TEXT];
-    const char *refusal_sqlstate, *refusal_text; /* relay_refuse inside a walk; the text is borrowed, close_buf's or static */
+    bool lex_unsafe;       /* client_encoding is one that the lexer may misread */
+    bool pin_told;         /* the log knows that this client pins */
+    bool effects_in_flight; /* relay_finish: an unanswered request has effects */
+    bool names_end;        /* a Close, DEALLOCATE or DISCARD ALL is about to go out that ends names of `statements` */
+    bool startup_reset;    /* a RESET of `startup` went out; behind its Sync the server is set right (relay_state_restore) */
+    bool extended;         /* since the server was linked: there may be something to forget (relay_reset_unnamed) */
+    bool unnamed_here;     /* the server's unnamed statement is this client's */
+    bool unnamed_was_here; /* ... was, before the last Parse of it */
 
     /* measured; times are worker_now's */
+    char sqlstate[6];     /* of the error in the current request, "" if none */
     PwUsec request_start; /* of the oldest unanswered request; 0: none */
     PwUsec xact_start;    /* 0: not in a transaction */
     PwUsec idle_since;    /* last ReadyForQuery (idle or in a transaction) */
     PwUsec last_done, wait_usec;
     uint64_t done_in, done_out; /* stream.bytes_in/out when the last query was counted */
     uint64_t rows;
-    char sqlstate[6]; /* of the error in the current request, "" if none */
     QueryIdent *ident; /* database, user, application_name */
-    const char *user;  /* the login's, borrowed from the client */
-    PwBuf unnamed_text; /* only with query_log_samples */
+
+    const char *close_text, *close_reason; /* set inside a loop, acted upon at its end */
+    RelayGroup group;
+    SessionState state;
+    ParamSet params; /* what this client wants */
+
+    const Settings *startup; /* of those, what its start-up packet asked for: a RESET goes back to it. NULL: nothing, or nobody looks */
+    ClientStatements statements; /* its named prepared statements */
+    SqlNames names;              /* its SQL-level prepared statements */
+    const char *user;            /* the login's, borrowed from the client */
     QueryEntry *unnamed, *bound; /* of the unnamed statement; of the last Bind */
+    Effects *bound_effects;      /* of the unnamed portal */
+    PwBuf unnamed_parse;         /* the last Parse of it, without its header */
+    uint64_t unnamed_turn;       /* rises with each Parse of it by the client */
+    uint64_t unnamed_told, unnamed_found; /* shapes of its rows: as the client was told, as this server says (relay_stale.h) */
+    uint64_t checked;       /* ServerStatement.since of the plan that was described last for a Bind that waits; RELAY_UNNAMED */
+    unsigned unnamed_class; /* StmtClass of the unnamed statement */
+    PwBuf unnamed_sql;      /* its text, if it has effects or may have */
+    PwBuf unnamed_text;     /* only with query_log_samples */
+    RelayPortal portal;
+    RelayTelling telling;
+    uint64_t id;             /* for statements that are shared with nobody; 0: not needed yet */
+    RelayProbe *probe;       /* with HOLD_PROBE */
+    const Settings *asked;   /* names of settings that the next full probe asks for (session/dotted.h); one reference */
+    uint64_t suspect, pin_query; /* fingerprints: the last statement that may pin, the one that did */
+    const char *refusal_sqlstate, *refusal_text; /* relay_refuse inside a walk; the text is borrowed, close_buf's or static */
+    char close_buf[OWN_ERROR_TEXT];
 };
 
 /* stream must be open and reading. */

@@ -55,6 +55,7 @@ void relay_align_parse_skipped(Relay *r, bool was_here)
 {
     relay_align_forget(r);
     r->unnamed_here &= was_here; /* of several the first one tells */
+    r->extended = true;
     r->unnamed_class = CLASS_SEEN | CLASS_UNKNOWN; /* what runs is not the text that was seen last */
     pw_buf_finish(&r->unnamed_sql);
 }

@@ -33,10 +33,22 @@ void relay_fail(Relay *r, const char *text, const char *reason); /* closes the c
 void relay_fail_later(Relay *r, const char *text, const char *reason);
 bool relay_check_close(Relay *r); /* acts upon relay_fail_later; true when closed */
 void relay_drop_entry(void *arg, const PipelineEntry *e);
-void relay_reset_unnamed(Relay *r);
+void relay_forget_unnamed(Relay *r);
+/* The server goes: what is known of the unnamed statement and portal, and of the group of messages, is of no use. */
+static inline void relay_reset_unnamed(Relay *r)
+{
+    if (r->extended)
+        relay_forget_unnamed(r);
+    r->group.state = GROUP_NONE; /* relay_stale_begin sets the rest */
+    r->group.alone = false;
+    r->group.tries = 0;
+}
 void relay_turn_over(Relay *r); /* clean ReadyForQuery: release or go on */
 
-unsigned relay_lex_flags(const Relay *r);
+static inline unsigned relay_lex_flags(const Relay *r)
+{
+    return r->params.backslashes ? PW_LEX_BACKSLASH : 0;
+}
 /* Keeps an execution's values if query_log_samples asks for them; `bind` is Bind's payload or NULL. */
 void relay_sample(Relay *r, QueryEntry *q, const char *sql, size_t len, const uint8_t *bind, size_t bind_len);
 

@@ -46,7 +46,7 @@ static void skip_to(Walk *w, const uint8_t *next)
 
 /* Answers of our own that are due before the next message of the server: they are put right in front of it, where
  * the bytes were sent already or are the scratch buffer's headroom. */
-static void insert_fakes(Walk *w)
+static PW_COLD void insert_fakes(Walk *w)
 {
     PwBuf out;
     pw_buf_init(&out);
@@ -130,7 +130,7 @@ static void new_ident(Relay *r, const char *application_name)
     query_ident_release(r->ctx->queries, old);
 }
 
-static void on_param_status(Walk *w, const uint8_t *payload, size_t n)
+static PW_COLD void on_param_status(Walk *w, const uint8_t *payload, size_t n)
 {
     int i = server_param_status(w->s, payload, n);
     if (i < 0 || (w->r->hold & HOLD_SYNC))
@@ -143,7 +143,7 @@ static void on_param_status(Walk *w, const uint8_t *payload, size_t n)
 }
 
 /* What of an ErrorResponse is there (a very long one may be cut): its SQLSTATE. */
-static void note_error(Walk *w, const uint8_t *payload, size_t n)
+static PW_COLD void note_error(Walk *w, const uint8_t *payload, size_t n)
 {
     const char *code = pw_error_field(payload, n, 'C');
     if (PW_UNLIKELY(w->r->hold & HOLD_PROBE)) {
@@ -170,7 +170,7 @@ static void note_error(Walk *w, const uint8_t *payload, size_t n)
 }
 
 /* The server refused what it was meant to refuse: the client gets our own error in its place. */
-static void tell_refusal(Walk *w, const PipelineEntry *e)
+static PW_COLD void tell_refusal(Walk *w, const PipelineEntry *e)
 {
     flush(w);
     if (!w->client_dead)
@@ -301,11 +301,20 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
     return true;
 }
 
+/* CommandComplete of a simple Query of which only the rows are counted: nothing of the session changes, the queue does not either. */
+static bool is_plain_completion(const Relay *r, const uint8_t *tag, size_t n)
+{
+    const Pipeline *p = &r->server->pipeline;
+    const PipelineEntry *head = pipeline_head(p);
+    return head && head->kind == PIPE_QUERY && head->action == PIPE_FORWARD && !p->copy_in && tag[0] != 'D' /* see message() */ &&
+           n > 1 && tag[n - 1] == 0 && !relay_state_cares(r, head, tag);
+}
+
 /* The Describe of a stale statement is answered by its parameters, and then by the error. What follows the ParameterDescription
  * at `cur`, from `next` on, is looked at before that is passed on. */
 typedef enum Describing { DESCRIBING_GOES_ON, DESCRIBING_NEEDS_MORE, DESCRIBING_AGAIN } Describing;
 
-static Describing describing(Walk *w, const uint8_t *next)
+static PW_COLD Describing describing(Walk *w, const uint8_t *next)
 {
     size_t left = (size_t)(w->end - next);
     if (!relay_stale_is_kept(w->r) || (size_t)(next - w->cur) + PW_WIRE_HEADER > SERVER_HOLD_MAX)
@@ -324,7 +333,7 @@ static Describing describing(Walk *w, const uint8_t *next)
 }
 
 /* The next n bytes belong to a description that arrives in pieces. */
-static void more_description(Walk *w, size_t n)
+static PW_COLD void more_description(Walk *w, size_t n)
 {
     bool waited = w->r->hold & HOLD_SHAPE;
     relay_stale_more(w->r, w->cur, n, w->s->msg_left == 0);
@@ -348,19 +357,18 @@ static bool walk(Walk *w)
                 w->cur += k;
             continue;
         }
+        size_t bulk = pipeline_bulk(&s->pipeline, w->cur, left, &s->msg_left);
+        if (bulk) {
+            w->r->at_ready = false;
+            s->msg_swallow = false;
+            w->cur += bulk;
+            continue;
+        }
         if (left < PW_WIRE_HEADER)
             break;
         uint8_t type = w->cur[0];
         uint32_t len = pw_be32(w->cur + 1);
         size_t total = (size_t)len + 1;
-        if (pipeline_is_bulk(&s->pipeline, type) && len >= 4) {
-            w->r->at_ready = false;
-            s->msg_swallow = false;
-            size_t take = left < total ? left : total;
-            s->msg_left = (uint32_t)(total - take);
-            w->cur += take;
-            continue;
-        }
         const PwMsgInfo *info = pw_msg_backend(type);
         if (!info->name || len < info->min_length) {
             flush(w);
@@ -372,6 +380,12 @@ static bool walk(Walk *w)
         bool wanted = (info->flags & PW_MSG_WHOLE) || (w->r->hold & HOLD_PROBE);
         if (!whole && wanted && total <= SERVER_HOLD_MAX)
             break;
+        if (type == PW_B_COMMAND_COMPLETE && whole && is_plain_completion(w->r, w->cur + PW_WIRE_HEADER, len - 4)) {
+            w->r->rows += pw_tag_rows((const char *)w->cur + PW_WIRE_HEADER, len - 5);
+            w->r->at_ready = s->msg_swallow = false;
+            w->cur += total;
+            continue;
+        }
         w->whole = whole;
         const uint8_t *next = whole ? w->cur + total : w->end;
         if (PW_UNLIKELY(type == PW_B_PARAM_DESC) && whole) {
@@ -420,40 +434,54 @@ static void begin_requests(Relay *r, Server *s)
         relay_turn_over(r);
 }
 
+/* The session must not run with other settings than it asked for. */
+static PW_COLD void settings_refused(Walk *w)
+{
+    Relay *r = w->r;
+    r->hold &= ~(unsigned)HOLD_SYNC;
+    w->s->user = NULL;
+    server_close(w->s, "invalid server parameter");
+    r->server = NULL;
+    relay_fail(r, "invalid server parameter", "invalid server parameter");
+}
+
+/* Is something still owed, or not? True: the client goes on with another server, or is closed; nobody else gets this one. */
+static PW_COLD bool leave_unclear(Walk *w)
+{
+    Relay *r = w->r;
+    Server *s = w->s;
+    if (r->state.pins || r->state.due) {
+        relay_fail(r, "server conn crashed?", "a pinned server became unclean");
+        return true;
+    }
+    if (s->txn_status != 'I' || r->session_mode || r->msg_left > 0)
+        return false;
+    r->hold &= ~(unsigned)(HOLD_TURN | HOLD_FLOW);
+    r->idle_since = worker_now(r->stream.worker);
+    r->request_start = 0;
+    relay_reset_unnamed(r);
+    s->user = NULL;
+    server_close(s, "unclean server");
+    r->server = NULL;
+    stream_read_start(&r->stream);
+    relay_pump(r);
+    return true;
+}
+
 static void end_of_walk(Walk *w)
 {
     Relay *r = w->r;
     Server *s = w->s;
-    if (w->client_dead) {
+    if (PW_UNLIKELY(w->client_dead)) {
         relay_fail(r, NULL, "client unexpected eof");
         return;
     }
-    if (w->sync_failed) {
-        /* the session must not run with other settings than it asked for */
-        r->hold &= ~(unsigned)HOLD_SYNC;
-        s->user = NULL;
-        server_close(s, "invalid server parameter");
-        r->server = NULL;
-        relay_fail(r, "invalid server parameter", "invalid server parameter");
+    if (PW_UNLIKELY(w->sync_failed)) {
+        settings_refused(w);
         return;
     }
-    if (w->unclear && (r->state.pins || r->state.due)) {
-        relay_fail(r, "server conn crashed?", "a pinned server became unclean");
+    if (PW_UNLIKELY(w->unclear) && leave_unclear(w))
         return;
-    }
-    if (w->unclear && s->txn_status == 'I' && !r->session_mode && r->msg_left == 0) {
-        /* the client goes on with another server; nobody else gets this one */
-        r->hold &= ~(unsigned)(HOLD_TURN | HOLD_FLOW);
-        r->idle_since = worker_now(r->stream.worker);
-        r->request_start = 0;
-        relay_reset_unnamed(r);
-        s->user = NULL;
-        server_close(s, "unclean server");
-        r->server = NULL;
-        stream_read_start(&r->stream);
-        relay_pump(r);
-        return;
-    }
     if (stream_pending(&r->stream) > RELAY_FLOW_MAX)
         stream_read_stop(&s->stream);
     if (PW_UNLIKELY(r->hold & (HOLD_TURN | HOLD_FLOW)))

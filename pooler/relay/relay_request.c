@@ -30,12 +30,6 @@ static bool forward(Relay *r, const uint8_t *bytes, size_t n)
     return true;
 }
 
-unsigned relay_lex_flags(const Relay *r)
-{
-    const char *v = params_get(&r->params, PARAM_STANDARD_CONFORMING_STRINGS);
-    return v && v[0] == 'o' && v[1] == 'f' ? PW_LEX_BACKSLASH : 0; /* on or off */
-}
-
 static QueryEntry *observe(Relay *r, const char *sql, size_t avail)
 {
     if (!r->ctx->queries)
@@ -205,7 +199,7 @@ static bool handle_unlinked(Relay *r, uint8_t type)
 }
 
 /* The batch was answered by the pooler: everything through Sync is dropped, Sync gets its ReadyForQuery. */
-static void discard_batch(Relay *r, uint8_t type)
+static PW_COLD void discard_batch(Relay *r, uint8_t type)
 {
     if (type != PW_F_SYNC)
         return;
@@ -218,7 +212,7 @@ static void discard_batch(Relay *r, uint8_t type)
     pw_buf_finish(&out);
 }
 
-static void bad_header(Relay *r, const uint8_t *p)
+static PW_COLD void bad_header(Relay *r, const uint8_t *p)
 {
     snprintf(r->close_buf, sizeof(r->close_buf), "bad packet header: '%02x%02x%02x%02x%02x'", p[0], p[1], p[2], p[3], p[4]);
     relay_fail_later(r, r->close_buf, r->close_buf);
@@ -251,7 +245,7 @@ static void leave_out(Relay *r, Out *o, size_t pos, size_t skip)
     o->from = pos + skip;
 }
 
-static void align_query(Relay *r, Out *o, size_t pos, size_t total, PwUsec now)
+static PW_COLD void align_query(Relay *r, Out *o, size_t pos, size_t total, PwUsec now)
 {
     const char *sql = (const char *)o->bytes + pos + PW_WIRE_HEADER;
     size_t len = strnlen(sql, total - PW_WIRE_HEADER);
@@ -265,7 +259,7 @@ static void align_query(Relay *r, Out *o, size_t pos, size_t total, PwUsec now)
 }
 
 /* The message at pos is left out if it is a LISTEN that is not allowed; in its place goes what fails with our error. */
-static bool refuse_listen(Relay *r, Out *o, size_t pos, size_t take, PwUsec now)
+static PW_COLD bool refuse_listen(Relay *r, Out *o, size_t pos, size_t take, PwUsec now)
 {
     const uint8_t *p = o->bytes + pos;
     leave_out(r, o, pos, 0);
@@ -278,7 +272,7 @@ static bool refuse_listen(Relay *r, Out *o, size_t pos, size_t take, PwUsec now)
 }
 
 /* Behind what ends at pos. */
-static void restore_startup(Relay *r, Out *o, size_t pos, PwUsec now)
+static PW_COLD void restore_startup(Relay *r, Out *o, size_t pos, PwUsec now)
 {
     leave_out(r, o, pos, 0);
     start_patch(r, o);
@@ -302,7 +296,7 @@ static bool send_out(Relay *r, Out *o, size_t pos)
 }
 
 /* Our own ParseComplete and CloseComplete would otherwise wait for the server's next message. */
-static void answer_flush(Relay *r)
+static PW_COLD void answer_flush(Relay *r)
 {
     PwBuf out;
     pw_buf_init(&out);
@@ -318,9 +312,13 @@ static bool may_wait(const Relay *r)
     return r->group.state == GROUP_KEPT && pipeline_first_sent(&r->server->pipeline);
 }
 
-static bool is_statement_message(uint8_t type)
+/* From here on something may be known of the server's unnamed statement and portal. */
+static bool names_statement(Relay *r, uint8_t type)
 {
-    return type == PW_F_PARSE || type == PW_F_BIND || type == PW_F_DESCRIBE || type == PW_F_CLOSE;
+    if (type != PW_F_PARSE && type != PW_F_BIND && type != PW_F_DESCRIBE && type != PW_F_CLOSE)
+        return false;
+    r->extended = true;
+    return true;
 }
 
 /* While the server skips to Sync it discards what it gets: then the messages pass as they are. */
@@ -375,7 +373,10 @@ static void after_request(Relay *r, const uint8_t *p, size_t take, size_t total)
 
 size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
 {
-    Out o = {.bytes = bytes};
+    Out o; /* `patch` is set with `patched` */
+    o.bytes = bytes;
+    o.from = 0;
+    o.patched = false;
     size_t pos = 0;
     PwUsec now = worker_now(r->stream.worker);
     r->want = 0;
@@ -432,7 +433,7 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
             after_request(r, p, take, total);
             continue;
         }
-        if (is_statement_message(type) && follows_statements(r)) {
+        if (names_statement(r, type) && follows_statements(r)) {
             size_t used, before = pos;
             leave_out(r, &o, pos, 0);
             start_patch(r, &o);

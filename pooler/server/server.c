@@ -284,13 +284,9 @@ static Server *server_of_stream(Stream *st)
     return (Server *)((char *)st - offsetof(Server, stream));
 }
 
-static void on_readable(Stream *st)
+static PW_COLD void unlinked_readable(Server *s)
 {
-    Server *s = server_of_stream(st);
     switch (s->phase) {
-    case SERVER_LINKED:
-        s->user->on_input(s);
-        return;
     case SERVER_CONNECT:
         if (s->tls_asked)
             server_tls_input(s);
@@ -309,11 +305,21 @@ static void on_readable(Stream *st)
     case SERVER_READY:
         ready_input(s);
         return;
+    case SERVER_LINKED: /* see below */
     case SERVER_BLANK: /* no socket */
     case SERVER_CLOSED:
     case SERVER_PHASE_COUNT:
         return;
     }
+}
+
+static void on_readable(Stream *st)
+{
+    Server *s = server_of_stream(st);
+    if (PW_LIKELY(s->phase == SERVER_LINKED))
+        s->user->on_input(s);
+    else
+        unlinked_readable(s);
 }
 
 static void on_drained(Stream *st)
@@ -432,13 +438,14 @@ void server_to_pool(Server *s)
 {
     if (PW_UNLIKELY(!LIST_EMPTY(&s->cancel_list)))
         server_cancel_too_late(s);
-    const char *why = server_retire_reason(s, worker_now(s->stream.worker));
+    PwUsec now = worker_now(s->stream.worker);
+    const char *why = server_retire_reason(s, now);
     if (PW_UNLIKELY(why != NULL)) {
         server_close(s, why);
         return;
     }
     s->phase = SERVER_READY;
-    s->released_at = worker_now(s->stream.worker);
+    s->released_at = now;
     stream_read_start(&s->stream);
     pool_release(server_local(s)->shard, &s->ps);
 }

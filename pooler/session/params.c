@@ -74,6 +74,8 @@ void params_set(ParamSet *set, unsigned i, const char *value)
     set->digest ^= hash(i, set->value[i]) ^ hash(i, value);
     free(set->value[i]);
     set->value[i] = value ? pw_xstrdup(value) : NULL;
+    if (i == PARAM_STANDARD_CONFORMING_STRINGS)
+        set->backslashes = value && value[0] == 'o' && value[1] == 'f'; /* on or off */
 }
 
 const char *params_get(const ParamSet *set, unsigned i)

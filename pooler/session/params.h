@@ -26,8 +26,9 @@ const char *params_name(unsigned i);
 int params_index(const char *name); /* -1: not tracked; ASCII case ignored */
 
 typedef struct ParamSet {
-    char *value[PARAMS_MAX]; /* NULL: not known */
     uint64_t digest;
+    bool backslashes;        /* standard_conforming_strings is off: they escape in '...' */
+    char *value[PARAMS_MAX]; /* NULL: not known */
 } ParamSet;
 
 void params_init(ParamSet *set);

@@ -70,13 +70,24 @@ static const KindRow kinds[] = {
 };
 _Static_assert(PW_ARRAY_LEN(kinds) == PIPE_KIND_COUNT, "one row a kind");
 
-bool pipeline_is_bulk(const Pipeline *p, uint8_t type)
+size_t pipeline_bulk(const Pipeline *p, const uint8_t *bytes, size_t n, uint32_t *ret_left)
 {
-    uint32_t bulk = bit_of[type] & BITS_BULK;
-    if (!bulk || !p->count)
-        return false;
-    const PipelineEntry *head = &p->ring[p->head];
-    return head->action == PIPE_FORWARD && (bulk & kinds[head->kind].stays);
+    const PipelineEntry *head = pipeline_head(p);
+    if (!head || head->action != PIPE_FORWARD)
+        return 0;
+    uint32_t bulk = kinds[head->kind].stays & BITS_BULK;
+    size_t at = 0;
+    while (n - at >= PW_WIRE_HEADER && (bit_of[bytes[at]] & bulk)) {
+        uint32_t len = pw_be32(bytes + at + 1);
+        if (len < 4)
+            break; /* the caller finds out */
+        if (n - at - 1 < len) {
+            *ret_left = len - (uint32_t)(n - at - 1);
+            return n;
+        }
+        at += (size_t)len + 1;
+    }
+    return at;
 }
 
 const char *pipeline_kind_name(PipelineKind kind)
@@ -132,7 +143,7 @@ void pipeline_finish(Pipeline *p)
     p->size = p->head = 0;
 }
 
-static void grow(Pipeline *p)
+static PW_COLD void grow(Pipeline *p)
 {
     unsigned size = p->size ? p->size * 2 : FIRST_SIZE;
     PipelineEntry *ring = pw_xmalloc(size * sizeof(*ring));
@@ -145,7 +156,7 @@ static void grow(Pipeline *p)
 }
 
 /* A Sync sent to a server that copies in: it is ignored, unless the copy has failed before it is read. */
-static void ignore_sync(Pipeline *p, const PipelineEntry *e)
+static PW_COLD void ignore_sync(Pipeline *p, const PipelineEntry *e)
 {
     p->open = true;
     p->syncs_in_copy++;
@@ -160,17 +171,16 @@ void pipeline_push(Pipeline *p, PipelineKind kind, PipelineAction action, void *
 
 void pipeline_push_entry(Pipeline *p, const PipelineEntry *entry)
 {
-    PipelineEntry e = *entry;
-    PipelineKind kind = (PipelineKind)e.kind;
+    PipelineKind kind = (PipelineKind)entry->kind;
     if (kinds[kind].extended)
         p->open = true;
-    else if (owes_ready(&e)) /* Query and FunctionCall commit what was open as Sync does */
+    else if (owes_ready(entry)) /* Query and FunctionCall commit what was open as Sync does */
         p->open = false;
     if (p->skipping) {
         if (kind != PIPE_SYNC) {
             if (p->maybe_ready && kind != PIPE_COPY_END)
                 p->ambiguous = true; /* or does it not skip any more, and will it answer this? */
-            drop(p, &e); /* the server discards it unread */
+            drop(p, entry); /* the server discards it unread */
             return;
         }
         p->skipping = false;
@@ -179,7 +189,7 @@ void pipeline_push_entry(Pipeline *p, const PipelineEntry *entry)
         p->maybe_ready = false;
     }
     if (p->copy_in && !p->copy_ended && kind == PIPE_SYNC) {
-        ignore_sync(p, &e);
+        ignore_sync(p, entry);
         return;
     }
     if (kind == PIPE_COPY_END) {
@@ -190,8 +200,8 @@ void pipeline_push_entry(Pipeline *p, const PipelineEntry *entry)
     }
     if (p->count == p->size)
         grow(p);
-    *at(p, p->count++) = e;
-    p->owed_ready += owes_ready(&e);
+    *at(p, p->count++) = *entry;
+    p->owed_ready += owes_ready(entry);
 }
 
 /* Markers that reached the head mark nothing any more. */
@@ -212,7 +222,7 @@ static void take_out(Pipeline *p, unsigned n)
 }
 
 /* The copy of the head is over; its marker, if it was sent, with it (a simple Query may copy again). */
-static void end_copy(Pipeline *p)
+static PW_COLD void end_copy(Pipeline *p)
 {
     take_out(p, p->count > 1 && at(p, 1)->kind == PIPE_COPY_END);
     p->copy_in = p->copy_ended = false;
@@ -221,7 +231,7 @@ static void end_copy(Pipeline *p)
 
 /* CopyInResponse for the head: the Syncs right behind it, before the copy's end, are ignored by the server. (Behind any
  * other request they are not this copy's: it fails before that, or because of it.) */
-static void begin_copy_in(Pipeline *p)
+static PW_COLD void begin_copy_in(Pipeline *p)
 {
     p->copy_in = true;
     unsigned syncs = 0;
@@ -244,7 +254,7 @@ static void drop_to_sync(Pipeline *p)
     p->skipping = p->count == 0;
 }
 
-static void on_error(Pipeline *p, const KindRow *row, PipelineEntry *ret_done, bool *ret_completed)
+static PW_COLD void on_error(Pipeline *p, const KindRow *row, PipelineEntry *ret_done, bool *ret_completed)
 {
     bool maybe_ready = false;
     if (p->copy_in) {

@@ -170,11 +170,32 @@ static void test_diff_of_several(void **state)
     params_finish(&client);
 }
 
+static void test_backslashes(void **state)
+{
+    (void)state;
+    ParamSet set, copy;
+    params_init(&set);
+    params_init(&copy);
+    params_set(&set, at("standard_conforming_strings"), "on");
+    assert_false(set.backslashes);
+    params_set(&set, at("standard_conforming_strings"), "off");
+    params_set(&set, at("application_name"), "on");
+    assert_true(set.backslashes);
+    params_copy(&copy, &set);
+    assert_true(copy.backslashes);
+    params_set(&set, at("standard_conforming_strings"), NULL);
+    assert_false(set.backslashes);
+    params_finish(&copy);
+    assert_false(copy.backslashes);
+    params_finish(&set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),         cmocka_unit_test(test_too_many_names), cmocka_unit_test(test_set_and_digest),
         cmocka_unit_test(test_copy_and_fill), cmocka_unit_test(test_diff),           cmocka_unit_test(test_diff_of_several),
+        cmocka_unit_test(test_backslashes),
     };
     return cmocka_run_group_tests(tests, start, end);
 }

@@ -597,6 +597,42 @@ static void test_withdraw(void **state)
     assert_false(f.p.open);
 }
 
+static size_t bulk(const char *bytes, size_t n, uint32_t *ret_left)
+{
+    *ret_left = 0;
+    return pipeline_bulk(&f.p, (const uint8_t *)bytes, n, ret_left);
+}
+
+static void test_bulk(void **state)
+{
+    (void)state;
+    /* RowDescription of 2 bytes, DataRow of 1, CommandComplete */
+    static const char stream[] = "T\0\0\0\6abD\0\0\0\5rC\0\0\0\6x\0";
+    static const char bad[] = "D\0\0\0\5rD\0\0\0\3";
+    uint32_t left;
+    assert_int_equal(bulk(stream, 20, &left), 0); /* nothing is owed */
+    push("Q");
+    assert_int_equal(bulk(stream, 20, &left), 13);
+    assert_int_equal(left, 0);
+    assert_int_equal(bulk(stream, 11, &left), 7); /* the second header is not whole */
+    assert_int_equal(left, 0);
+    assert_int_equal(bulk(stream, 5, &left), 5);
+    assert_int_equal(left, 2);
+    assert_int_equal(bulk(stream, 6, &left), 6);
+    assert_int_equal(left, 1);
+    assert_int_equal(bulk(stream, 4, &left), 0);
+    assert_int_equal(bulk(bad, 11, &left), 6); /* a length below its own four bytes is the caller's to refuse */
+    assert_int_equal(left, 0);
+    replies("CZ");
+    push("E");
+    assert_int_equal(bulk(stream, 20, &left), 0); /* an Execute has no RowDescription */
+    assert_int_equal(bulk(stream + 7, 13, &left), 6);
+    replies("C");
+    push_as('Q', PIPE_SWALLOW);
+    assert_int_equal(bulk(stream, 20, &left), 0); /* not the client's */
+    assert_int_equal(left, 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, start, stop)
@@ -631,6 +667,7 @@ int main(void)
         T(visit),
         T(open),
         T(withdraw),
+        T(bulk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
