@@ -32,7 +32,7 @@ int adv_app_read_database(App *app); /* or the snapshot; analyses the statements
 void adv_app_advise(App *app);       /* costs, search, report */
 
 /* The steps of reading apart, for those that want no report. app_sources.c */
-int adv_app_read_logs(App *app);
+int adv_app_read_logs(App *app, bool scripts_too); /* scripts_too: files named *.sql among them are scripts */
 int adv_app_read_poolers(App *app);
 int adv_app_read_store(App *app);
 int adv_app_read_statements(App *app); /* of the database that the app is connected to */

@@ -24,7 +24,32 @@ static int fail_with(App *app, int code, char *why)
     return adv_app_fail(code, own);
 }
 
-int adv_app_read_logs(App *app)
+/* Scripts of SQL go another way: nothing ran yet, and each text counts. */
+static int read_scripts(App *app, const AdvFiles *scripts)
+{
+    const char *note, *why;
+    for (size_t i = 0; i < scripts->n; i++) {
+        if (adv_source_sql_file(app->workload, scripts->items[i].path, &note, &why))
+            return adv_app_fail(ADV_EXIT_INPUT, why);
+        if (note)
+            adv_report_note(&app->report, note);
+    }
+    return ADV_EXIT_OK;
+}
+
+static int read_files(App *app, AdvFiles *files, bool scripts_too)
+{
+    AdvFiles scripts = {0};
+    char *why;
+    if (scripts_too)
+        adv_files_take_scripts(files, &scripts);
+    PwErr err = adv_gather_files(app->gather, files, &why);
+    int code = err ? fail_with(app, ADV_EXIT_INPUT, why) : read_scripts(app, &scripts);
+    adv_files_finish(&scripts);
+    return code;
+}
+
+int adv_app_read_logs(App *app, bool scripts_too)
 {
     AdvFiles files;
     char *why;
@@ -33,9 +58,9 @@ int adv_app_read_logs(App *app)
     app->gather = adv_gather_create(app->filter, app->options->jobs, true);
     if (adv_files_expand(&app->options->logs, &files, &why))
         return fail_with(app, ADV_EXIT_INPUT, why);
-    PwErr err = adv_gather_files(app->gather, &files, on_note, app, &why);
+    int code = read_files(app, &files, scripts_too);
     adv_files_finish(&files);
-    return err ? fail_with(app, ADV_EXIT_INPUT, why) : ADV_EXIT_OK;
+    return code;
 }
 
 static int read_pooler(App *app, const char *conninfo)
@@ -79,7 +104,7 @@ int adv_app_read_store(App *app)
 int adv_app_read_sources(App *app)
 {
     const char *note, *why;
-    int code = adv_app_read_logs(app);
+    int code = adv_app_read_logs(app, true);
     if (!code)
         code = adv_app_read_poolers(app);
     if (!code)

@@ -54,10 +54,19 @@ static int store(App *app)
     return err ? adv_app_fail(ADV_EXIT_DATABASE, why) : ADV_EXIT_OK;
 }
 
+static void print_notes(App *app)
+{
+    const AdvNotes *notes = adv_tally_notes_const(adv_gather_tally(app->gather));
+    for (size_t i = 0; i < notes->n; i++)
+        fprintf(stderr, "advisor: %s\n", notes->items[i]);
+    for (int i = 0; i < app->report.n_notes; i++)
+        fprintf(stderr, "advisor: %s\n", app->report.notes[i]);
+}
+
 static int work(App *app, bool merge)
 {
     const char *why;
-    int code = adv_app_read_logs(app);
+    int code = adv_app_read_logs(app, false);
     if (!code)
         code = merge ? adv_app_read_store(app) : adv_app_read_poolers(app);
     if (!code && app->options->statements) {
@@ -65,8 +74,8 @@ static int work(App *app, bool merge)
             return adv_app_fail(ADV_EXIT_DATABASE, why);
         code = adv_app_read_statements(app);
     }
-    for (int i = 0; !code && i < app->report.n_notes; i++)
-        fprintf(stderr, "advisor: %s\n", app->report.notes[i]);
+    if (!code)
+        print_notes(app);
     if (!code && app->options->store && !merge)
         code = store(app);
     if (!code && (merge || !app->options->store || app->options->output))

@@ -6,19 +6,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lzma.h>
-#include <stdbool.h>
+#include <poll.h>
 #include <stdio.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "poolwise/mem.h"
 
 #define RAW (256 * 1024)
+#define TICK_MS 100 /* how soon a pipe is given up when it is no longer wanted */
 
 typedef enum Step { STEP_MORE, STEP_END, STEP_BROKEN } Step;
 
@@ -35,6 +36,9 @@ typedef struct Kind {
 struct AdvDecoder {
     int fd;
     bool eof, ended;
+    bool waits; /* no regular file: reading may take for ever */
+    const atomic_bool *stop;
+    uint64_t device, inode;
     const Kind *kind; /* NULL: plain */
     atomic_uint_fast64_t taken; /* relaxed: for whoever shows the progress */
     uint64_t size;
@@ -57,6 +61,10 @@ static bool gzip_start(AdvDecoder *d)
 
 static Step gzip_step(AdvDecoder *d, char **out, char *out_end, bool last)
 {
+    if (d->between && d->at < d->len && (unsigned char)d->raw[d->at] != 0x1f) { /* as gzip does: no further member */
+        snprintf(d->why, sizeof(d->why), "bytes behind the gzip data are left out");
+        return STEP_END;
+    }
     if (d->between && d->at < d->len) { /* rotation may append one archive to another */
         inflateReset(&d->gzip);
         d->between = false;
@@ -86,7 +94,7 @@ static void gzip_stop(AdvDecoder *d)
 static bool zstd_start(AdvDecoder *d)
 {
     d->zstd = ZSTD_createDStream();
-    if (d->zstd) /* what zstd --long=31 writes */
+    if (d->zstd) /* 128 MB, as much as zstd itself takes unless it is told otherwise */
         ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, 27);
     return d->zstd != NULL;
 }
@@ -101,8 +109,11 @@ static Step zstd_step(AdvDecoder *d, char **out, char *out_end, bool last)
     bool nothing = in.pos == d->at && to.pos == 0;
     d->at = in.pos;
     *out += to.pos;
-    if (ZSTD_isError(hint))
+    if (ZSTD_isError(hint)) {
+        if (ZSTD_getErrorCode(hint) == ZSTD_error_frameParameter_windowTooLarge)
+            snprintf(d->why, sizeof(d->why), "unpacking it takes more than 128 MB of memory (zstd --long); unpack it with zstd -d --long=31");
         return STEP_BROKEN;
+    }
     d->zstd_hint = hint;
     return nothing && last ? STEP_BROKEN : STEP_MORE;
 }
@@ -130,6 +141,8 @@ static Step xz_step(AdvDecoder *d, char **out, char *out_end, bool last)
     *out = (char *)d->xz.next_out;
     if (err == LZMA_STREAM_END)
         return STEP_END;
+    if (err == LZMA_MEMLIMIT_ERROR)
+        snprintf(d->why, sizeof(d->why), "unpacking it takes more than 256 MB of memory; unpack it with xz -d");
     return err == LZMA_OK || (err == LZMA_BUF_ERROR && !last) ? STEP_MORE : STEP_BROKEN;
 }
 
@@ -141,6 +154,7 @@ static void xz_stop(AdvDecoder *d)
 static const Kind kinds[] = {
     {"gzip", "\x1f\x8b", 2, gzip_start, gzip_step, gzip_stop},
     {"zstd", "\x28\xb5\x2f\xfd", 4, zstd_start, zstd_step, zstd_stop},
+    {"zstd", "\x50\x2a\x4d\x18", 4, zstd_start, zstd_step, zstd_stop}, /* pzstd begins with a frame to skip */
     {"xz", "\xfd" "7zXZ\0", 6, xz_start, xz_step, xz_stop},
 };
 
@@ -152,44 +166,68 @@ static void took(AdvDecoder *d, ssize_t n)
         atomic_fetch_add_explicit(&d->taken, (uint64_t)n, memory_order_relaxed);
 }
 
+static bool is_stopped(const AdvDecoder *d)
+{
+    return d->stop && atomic_load(d->stop);
+}
+
+/* As read(2); 0 is the end, also when no more is wanted. */
+static ssize_t get(AdvDecoder *d, char *out, size_t n)
+{
+    ssize_t got = 0;
+    for (bool ready = !d->waits; !ready && !d->eof && !is_stopped(d);) {
+        struct pollfd p = {.fd = d->fd, .events = POLLIN};
+        ready = poll(&p, 1, TICK_MS) > 0;
+    }
+    d->eof = d->eof || is_stopped(d);
+    while (!d->eof && (got = read(d->fd, out, n)) < 0 && errno == EINTR)
+        d->eof = is_stopped(d);
+    if (d->eof)
+        return 0;
+    if (got < 0)
+        snprintf(d->why, sizeof(d->why), "%s", strerror(errno));
+    d->eof = got == 0;
+    took(d, got);
+    return got;
+}
+
 static bool fill(AdvDecoder *d)
 {
-    while (d->at == d->len && !d->eof) {
-        ssize_t n = read(d->fd, d->raw, RAW);
-        if (n < 0 && errno == EINTR)
-            return true; /* the caller looks whether it is to stop */
-        if (n < 0) {
-            snprintf(d->why, sizeof(d->why), "%s", strerror(errno));
-            return false;
-        }
-        d->at = 0;
-        d->len = (size_t)n;
-        took(d, n);
-        d->eof = n == 0;
-    }
-    return true;
+    if (d->at < d->len || d->eof)
+        return true;
+    ssize_t n = get(d, d->raw, RAW);
+    d->at = 0;
+    d->len = n > 0 ? (size_t)n : 0;
+    return n >= 0;
 }
 
 /* Enough for every magic, also from a pipe that gives it byte by byte. */
 static void look(AdvDecoder *d)
 {
     while (d->len < 8 && !d->eof) {
-        ssize_t n = read(d->fd, d->raw + d->len, RAW - d->len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        d->eof = n <= 0;
-        d->len += n > 0 ? (size_t)n : 0;
-        took(d, n);
+        ssize_t n = get(d, d->raw + d->len, RAW - d->len);
+        if (n < 0)
+            break; /* told again by whoever reads on */
+        d->len += (size_t)n;
     }
     for (size_t i = 0; i < PW_ARRAY_LEN(kinds); i++)
         if (d->len >= kinds[i].magic_len && memcmp(d->raw, kinds[i].magic, kinds[i].magic_len) == 0)
             d->kind = &kinds[i];
 }
 
-PwErr adv_decoder_open(const char *path, AdvDecoder **ret_decoder, char **ret_why)
+static int open_file(const char *path, const atomic_bool *stop)
+{
+    int fd;
+    do /* of a pipe that nobody writes to it takes until somebody does */
+        fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR && !(stop && atomic_load(stop)));
+    return fd;
+}
+
+PwErr adv_decoder_open(const char *path, const atomic_bool *stop, AdvDecoder **ret_decoder, char **ret_why)
 {
     struct stat st;
-    int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open_file(path, stop);
     if (fd < 0 || fstat(fd, &st) < 0) {
         *ret_why = pw_xasprintf("cannot open %s: %s", path, strerror(errno));
         if (fd > 0)
@@ -198,6 +236,10 @@ PwErr adv_decoder_open(const char *path, AdvDecoder **ret_decoder, char **ret_wh
     }
     AdvDecoder *d = pw_xcalloc(1, sizeof(*d));
     d->fd = fd;
+    d->stop = stop;
+    d->waits = !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+    d->device = (uint64_t)st.st_dev;
+    d->inode = (uint64_t)st.st_ino;
     d->raw = pw_xmalloc(RAW);
     d->size = S_ISREG(st.st_mode) && st.st_size > 0 ? (uint64_t)st.st_size : 0;
     posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -233,14 +275,7 @@ static ssize_t read_plain(AdvDecoder *d, char *out, size_t n)
         d->at += have;
         return (ssize_t)have;
     }
-    ssize_t got;
-    do
-        got = d->eof ? 0 : read(d->fd, out, n);
-    while (got < 0 && errno == EINTR);
-    if (got < 0)
-        snprintf(d->why, sizeof(d->why), "%s", strerror(errno));
-    took(d, got);
-    return got;
+    return get(d, out, n);
 }
 
 ssize_t adv_decoder_read(AdvDecoder *d, char *out, size_t n)
@@ -252,13 +287,13 @@ ssize_t adv_decoder_read(AdvDecoder *d, char *out, size_t n)
         if (!fill(d))
             return -1;
         Step step = d->kind->step(d, &to, out + n, d->eof && d->at == d->len);
-        if (step == STEP_BROKEN && to == out) {
-            snprintf(d->why, sizeof(d->why), d->eof && d->at == d->len ? "the %s data end too early" : "the %s data are broken", d->kind->name);
-            return -1;
-        }
         d->ended = step != STEP_MORE;
-        if (step == STEP_BROKEN)
-            snprintf(d->why, sizeof(d->why), "the %s data are broken", d->kind->name);
+        if (step != STEP_BROKEN || is_stopped(d))
+            continue;
+        if (!d->why[0])
+            snprintf(d->why, sizeof(d->why), d->eof && d->at == d->len ? "the %s data end too early" : "the %s data are broken", d->kind->name);
+        if (to == out)
+            return -1;
     }
     return to - out;
 }
@@ -266,6 +301,11 @@ ssize_t adv_decoder_read(AdvDecoder *d, char *out, size_t n)
 const char *adv_decoder_why(const AdvDecoder *d)
 {
     return d->why[0] ? d->why : NULL;
+}
+
+bool adv_decoder_is(const AdvDecoder *d, uint64_t device, uint64_t inode)
+{
+    return d->device == device && d->inode == inode;
 }
 
 uint64_t adv_decoder_taken(const AdvDecoder *d)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* file.h - a text file as a whole. */
+/* file.h - a text file as a whole, plain or compressed. */
 #ifndef ADVISOR_SOURCE_FILE_H
 #define ADVISOR_SOURCE_FILE_H
 

@@ -10,12 +10,25 @@
 
 #include "poolwise/mem.h"
 
+static bool is_link(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 static void add(AdvFiles *files, const char *path, const struct stat *st, bool named)
 {
     bool regular = st && S_ISREG(st->st_mode);
-    for (size_t i = 0; regular && i < files->n; i++)
-        if (files->items[i].inode == (uint64_t)st->st_ino && files->items[i].device == (uint64_t)st->st_dev)
-            return; /* two patterns may name one file */
+    for (size_t i = 0; regular && i < files->n; i++) {
+        AdvFile *other = &files->items[i];
+        if (other->inode != (uint64_t)st->st_ino || other->device != (uint64_t)st->st_dev)
+            continue;
+        if (is_link(other->path) && !is_link(path)) { /* its own name says more */
+            free(other->path);
+            other->path = pw_xstrdup(path);
+        }
+        return; /* two patterns may name one file */
+    }
     files->items = pw_xrealloc(files->items, (files->n + 1) * sizeof(*files->items));
     files->items[files->n++] = (AdvFile){.path = pw_xstrdup(path), .named = named, .size = regular ? (uint64_t)st->st_size : 0,
                                          .device = regular ? (uint64_t)st->st_dev : 0, .inode = regular ? (uint64_t)st->st_ino : 0};
@@ -57,7 +70,12 @@ static PwErr add_name(AdvFiles *files, const char *name, bool named, char **ret_
     if (stat(name, &st) == 0) {
         if (S_ISDIR(st.st_mode))
             return add_directory(files, name, ret_why);
-        add(files, name, &st, named);
+        if (named || S_ISREG(st.st_mode)) /* nobody may ever write to a pipe that a pattern has found */
+            add(files, name, &st, named);
+        return PW_OK;
+    }
+    if (!named) { /* a link to nowhere, or gone in the meantime: whoever opens it says so */
+        add(files, name, NULL, false);
         return PW_OK;
     }
     *ret_why = pw_xasprintf("cannot open %s: %s", name, strerror(errno));
@@ -78,22 +96,54 @@ static PwErr add_pattern(AdvFiles *files, const char *pattern, char **ret_why)
     return err;
 }
 
-static int rank(const char *path)
+/* "dir/pg.csv.1.gz" in parts: "dir/pg", the form, ".1". */
+typedef struct Name {
+    int rank; /* how much the form tells; 0: its name does not say */
+    size_t stem;
+    const char *rest;
+    size_t rest_len;
+} Name;
+
+static bool ends_with(const char *text, size_t n, const char *end)
 {
+    size_t len = strlen(end);
+    return n >= len && memcmp(text + n - len, end, len) == 0;
+}
+
+/* Without what a program that packs appends. */
+static size_t unpacked_length(const char *path)
+{
+    static const char *const packed[] = {".gz", ".zst", ".xz"};
     size_t n = strlen(path);
-    return n > 4 && strcmp(path + n - 4, ".csv") == 0 ? 3 : n > 5 && strcmp(path + n - 5, ".json") == 0 ? 2 : n > 4 && strcmp(path + n - 4, ".log") == 0 ? 1 : 0;
+    for (size_t i = 0; i < PW_ARRAY_LEN(packed); i++)
+        n -= ends_with(path, n, packed[i]) ? strlen(packed[i]) : 0;
+    return n;
+}
+
+static Name name_of(const char *path)
+{
+    static const char *const forms[] = {".log", ".json", ".csv"};
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    size_t n = unpacked_length(path);
+    Name name = {0};
+    for (size_t i = 0; i < PW_ARRAY_LEN(forms); i++)
+        for (const char *at = base; (at = strstr(at, forms[i])); at++) {
+            const char *rest = at + strlen(forms[i]);
+            if (at > base && rest <= path + n && (rest == path + n || *rest == '.' || *rest == '-'))
+                name = (Name){(int)i + 1, (size_t)(at - path), rest, (size_t)(path + n - rest)};
+        }
+    return name;
 }
 
 /* With log_destination = 'stderr,csvlog' the server writes everything twice: it must not count twice. The form that tells most is kept. */
 static bool has_better_twin(const AdvFiles *files, size_t i)
 {
     const char *path = files->items[i].path;
-    int own = rank(path);
-    size_t stem = strlen(path) - (own == 2 ? 5 : 4);
-    for (size_t k = 0; own && k < files->n; k++) {
-        int other = rank(files->items[k].path);
-        size_t n = strlen(files->items[k].path) - (other == 2 ? 5 : 4);
-        if (other > own && n == stem && strncmp(path, files->items[k].path, stem) == 0)
+    const Name own = name_of(path);
+    for (size_t k = 0; own.rank && k < files->n; k++) {
+        const Name other = name_of(files->items[k].path);
+        if (other.rank > own.rank && other.stem == own.stem && strncmp(path, files->items[k].path, own.stem) == 0 && other.rest_len == own.rest_len &&
+            strncmp(own.rest, other.rest, own.rest_len) == 0)
             return true;
     }
     return false;
@@ -133,8 +183,43 @@ PwErr adv_files_expand(const PwStrList *names, AdvFiles *ret_files, char **ret_w
         return err;
     }
     drop_twins(&files);
+    files.none = names->n > 0 && files.n == 0;
     *ret_files = files;
     return PW_OK;
+}
+
+void adv_files_take_scripts(AdvFiles *files, AdvFiles *ret_scripts)
+{
+    AdvFiles scripts = {.items = pw_xcalloc(files->n + 1, sizeof(*files->items))};
+    size_t kept = 0;
+    for (size_t i = 0; i < files->n; i++) {
+        AdvFile *file = &files->items[i];
+        bool script = ends_with(file->path, unpacked_length(file->path), ".sql");
+        files->size -= script ? file->size : 0;
+        *(script ? &scripts.items[scripts.n++] : &files->items[kept++]) = *file;
+    }
+    files->n = kept;
+    *ret_scripts = scripts;
+}
+
+char *adv_files_moved(const AdvFile *file)
+{
+    const char *slash = strrchr(file->path, '/');
+    char *folder = slash ? pw_xstrndup(file->path, (size_t)(slash - file->path) + 1) : pw_xstrdup("./"), *found = NULL;
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir && !found && (entry = readdir(dir));) {
+        struct stat st;
+        char *path = pw_xasprintf("%s%s", folder, entry->d_name);
+        bool same = stat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_ino == file->inode && (uint64_t)st.st_dev == file->device;
+        if (same && (uint64_t)st.st_size >= file->size) /* a new file may get the number of one that was deleted; logs only grow */
+            found = path;
+        else
+            free(path);
+    }
+    if (dir)
+        closedir(dir);
+    free(folder);
+    return found;
 }
 
 void adv_files_finish(AdvFiles *files)

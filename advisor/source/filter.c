@@ -8,11 +8,9 @@
 #include "advisor/source/prefix.h"
 #include "poolwise/mem.h"
 
-#define TIME_LEN 23 /* "2026-01-02 03:04:05.678" */
-
 struct AdvFilter {
     const AdvFilterOptions *options;
-    char from[TIME_LEN + 1], to[TIME_LEN + 1]; /* "": no limit */
+    char from[ADV_TIME_MAX + 1], to[ADV_TIME_MAX + 1]; /* "": no limit */
     size_t n_include, n_exclude;
     regex_t *include, *exclude;
 };
@@ -35,7 +33,7 @@ static bool complete_time(const char *text, bool end, char *out)
             return false;
         out[i] = c;
     }
-    memcpy(out + n, rest + n, TIME_LEN + 1 - n);
+    memcpy(out + n, rest + n, ADV_TIME_MAX + 1 - n);
     return true;
 }
 
@@ -112,12 +110,9 @@ static AdvWanted in_time(const AdvFilter *f, AdvSlice time)
 {
     if (!f->from[0] && !f->to[0])
         return ADV_WANTED;
-    size_t n = adv_time_length(time);
-    if (n == 0)
+    char text[ADV_TIME_MAX + 1] = "0000-01-01 00:00:00.000"; /* of the latter as much as the log leaves out */
+    if (adv_time_text(time, text) == 0)
         return ADV_UNPLACED;
-    char text[TIME_LEN + 1] = "0000-01-01 00:00:00.000";
-    memcpy(text, time.p, n < TIME_LEN ? n : TIME_LEN);
-    text[10] = ' ';
     bool before = f->from[0] && strcmp(text, f->from) < 0, after = f->to[0] && strcmp(text, f->to) > 0;
     return before || after ? ADV_UNWANTED : ADV_WANTED;
 }

@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -51,6 +50,16 @@ struct AdvGather {
     AdvPendings carry;
     AdvTally *times; /* those that found their statement in an earlier block */
 };
+
+/* ---- Ctrl-C ---- */
+
+static atomic_bool interrupt_seen;
+
+static void on_interrupt(int signo)
+{
+    (void)signo;
+    atomic_store(&interrupt_seen, true);
+}
 
 AdvGather *adv_gather_create(const AdvFilter *filter, unsigned jobs, bool progress)
 {
@@ -164,16 +173,6 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-/* ---- Ctrl-C ---- */
-
-static atomic_bool interrupt_seen;
-
-static void on_interrupt(int signo)
-{
-    (void)signo;
-    atomic_store(&interrupt_seen, true);
-}
-
 /* ---- one file ---- */
 
 /* Waits for the workers; meanwhile shows how far they are. */
@@ -191,7 +190,6 @@ static void watch(AdvGather *g, AdvProgress *progress)
         pthread_mutex_unlock(&g->lock);
         if (atomic_load(&interrupt_seen) && !g->interrupted) {
             g->interrupted = true;
-            adv_input_stop(g->input);
             signal(SIGINT, SIG_DFL); /* who cannot wait says it twice */
         }
         adv_input_progress(g->input, &taken, &size);
@@ -303,84 +301,122 @@ PwErr adv_gather_text(AdvGather *g, const char *text, size_t len)
     return g->form ? PW_OK : PW_ERR_UNSUPPORTED;
 }
 
-typedef struct Notes {
-    AdvGatherNote on_note;
-    void *arg;
-} Notes;
-
-static void __attribute__((format(printf, 2, 3))) note(const Notes *notes, const char *fmt, ...)
+static void __attribute__((format(printf, 2, 3))) note(AdvGather *g, const char *fmt, ...)
 {
-    char text[600];
+    char text[ADV_NOTE_LEN_MAX / 3];
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    notes->on_note(notes->arg, text);
+    adv_notes_add(adv_tally_notes(g->tally), text);
 }
 
-static void tell(const AdvGather *g, const char *path, const Totals *t, const Notes *notes)
+static void tell(AdvGather *g, const char *path, const Totals *t)
 {
     const char *why = adv_input_why(g->input);
     if (why)
-        note(notes, "%s: %s; what could be read until then counts", path, why);
-    if (t->bad > 0)
-        note(notes, "%s: %llu lines or records cannot be read and are left out", path, (unsigned long long)t->bad);
+        note(g, "%s: %s; what could be read until then counts", path, why);
+    if (t->bad > 0 && g->form != &adv_form_summary) /* which has the notes of its logs */
+        note(g, "%s: %llu lines or records cannot be read and are left out", path, (unsigned long long)t->bad);
     if (t->unplaced > 0)
-        note(notes, "%s: %llu entries are left out since they do not tell what a filter asks for (time, database, user or application); "
+        note(g, "%s: %llu entries are left out since they do not tell what a filter asks for (time, database, user or application); "
                     "--log-line-prefix helps when the prefix of a log is unusual",
              path, (unsigned long long)t->unplaced);
     else if (t->statements == 0 && t->explained == 0 && t->troubles == 0 && g->form->told && !g->interrupted && !adv_filter_asks_entries(g->filter))
-        note(notes, "%s (%s) tells of no statement: set log_min_duration_statement = 0 (or a small time) for a while", path, g->form->name);
+        note(g, "%s (%s) tells of no statement: set log_min_duration_statement = 0 (or a small time) for a while", path, g->form->name);
     else if (t->messages == 0 && !g->form->told && !g->interrupted && !adv_filter_asks_entries(g->filter))
-        note(notes, "%s holds no query yet", path);
+        note(g, "%s holds no query yet", path);
 }
 
-static PwErr no_log(const AdvFile *file, const Notes *notes, char **ret_why)
+static PwErr no_log(AdvGather *g, const AdvFile *file, AdvSlice head, char **ret_why)
 {
+    bool utf16 = adv_slice_begins(head, "\xff\xfe", 2) || adv_slice_begins(head, "\xfe\xff", 2);
     if (!file->named) {
-        note(notes, "%s is no log and was passed over", file->path);
+        note(g, "%s is no log and was passed over", file->path);
         return PW_OK;
     }
-    *ret_why = pw_xasprintf("%s is no log that is known\n"
-                            "hint: give SQL scripts with --sql; known are logs of PostgreSQL (text, CSV, JSON, syslog), also those of RDS, Cloud SQL and Azure, "
-                            "pg_stat_statements as CSV with a header, the query log of the pooler and what advisor collect writes",
-                            file->path);
+    *ret_why = utf16 ? pw_xasprintf("%s is UTF-16 text\nhint: iconv -f UTF-16 -t UTF-8 makes a log of it that can be read", file->path)
+                     : pw_xasprintf("%s is no log that is known\n"
+                                    "hint: give SQL scripts with --sql; known are logs of PostgreSQL (text, CSV, JSON, syslog), also those of RDS, Cloud SQL and Azure, "
+                                    "pg_stat_statements as CSV with a header, the query log of the pooler and what advisor collect writes",
+                                    file->path);
     return PW_ERR_SYNTAX;
 }
 
-static PwErr gather_file(AdvGather *g, const AdvFile *file, AdvProgress *progress, const Notes *notes, char **ret_why)
+/* While others were read the log may have been rotated: what was named then is meant, not what has its name now. */
+static PwErr open_input(AdvGather *g, const AdvFile *file, char **ret_why)
 {
-    PwErr err = adv_input_open(file->path, &g->input, ret_why);
-    if (err)
+    PwErr err = adv_input_open(file->path, &interrupt_seen, &g->input, ret_why);
+    bool other = !err && file->inode && !adv_input_is(g->input, file->device, file->inode);
+    if ((!err && !other) || !file->inode || atomic_load(&interrupt_seen))
         return err;
-    AdvSlice head = adv_input_head(g->input);
-    g->form = adv_form_of(head.p, head.n);
-    const char *broken = adv_input_why(g->input);
-    if (head.n == 0 && broken) {
-        *ret_why = pw_xasprintf("cannot read %s: %s", file->path, broken);
-        err = PW_ERR_IO;
-    } else if (head.n == 0) {
-        note(notes, "%s is empty", file->path);
-    } else if (!g->form) {
-        err = no_log(file, notes, ret_why);
-    } else {
-        Totals t = read_input(g, file->size, progress);
-        if (error_of(g)) {
-            *ret_why = pw_xasprintf("%s %s", file->path, error_of(g));
-            err = PW_ERR_UNSUPPORTED;
-        } else {
-            tell(g, file->path, &t, notes);
-        }
-    }
-    g->done_bytes += file->size;
-    adv_input_close(g->input);
+    char *path = adv_files_moved(file);
+    if (!err)
+        adv_input_close(g->input);
     g->input = NULL;
+    if (!path && err)
+        return err;
+    if (!path) {
+        *ret_why = pw_xasprintf("%s was rotated away while others were read", file->path);
+        return PW_ERR_IO;
+    }
+    if (err)
+        free(*ret_why);
+    err = adv_input_open(path, &interrupt_seen, &g->input, ret_why);
+    free(path);
     return err;
 }
 
-PwErr adv_gather_files(AdvGather *g, const AdvFiles *files, AdvGatherNote on_note, void *arg, char **ret_why)
+static PwErr read_opened(AdvGather *g, const AdvFile *file, AdvProgress *progress, char **ret_why)
 {
-    const Notes notes = {on_note, arg};
+    AdvSlice head = adv_input_head(g->input);
+    const char *broken = adv_input_why(g->input);
+    g->form = adv_form_of(head.p, head.n);
+    if (head.n == 0 && broken) {
+        *ret_why = pw_xasprintf("cannot read %s: %s", file->path, broken);
+        return PW_ERR_IO;
+    }
+    if (head.n == 0 && !atomic_load(&interrupt_seen))
+        note(g, "%s is empty", file->path);
+    if (head.n == 0)
+        return PW_OK;
+    if (!g->form)
+        return no_log(g, file, head, ret_why);
+    Totals t = read_input(g, file->size, progress);
+    if (error_of(g)) {
+        *ret_why = pw_xasprintf("%s %s", file->path, error_of(g));
+        return PW_ERR_UNSUPPORTED;
+    }
+    for (unsigned i = 0; i < g->jobs; i++) { /* of a summary; in the order of the files */
+        AdvNotes *notes = adv_tally_notes(g->workers[i].reader.tally);
+        adv_notes_append(adv_tally_notes(g->tally), notes);
+        adv_notes_finish(notes);
+    }
+    tell(g, file->path, &t);
+    return PW_OK;
+}
+
+static PwErr gather_file(AdvGather *g, const AdvFile *file, AdvProgress *progress, char **ret_why)
+{
+    PwErr err = open_input(g, file, ret_why);
+    if (!err)
+        err = read_opened(g, file, progress, ret_why);
+    g->done_bytes += file->size;
+    adv_input_close(g->input);
+    g->input = NULL;
+    bool stopped = atomic_load(&interrupt_seen) && !g->interrupted;
+    g->interrupted = g->interrupted || stopped;
+    if (err == PW_ERR_IO && (stopped || !file->named)) { /* one of many must not keep the others from being read */
+        if (!stopped)
+            note(g, "%s; it was passed over", *ret_why);
+        free(*ret_why);
+        err = PW_OK;
+    }
+    return err;
+}
+
+PwErr adv_gather_files(AdvGather *g, const AdvFiles *files, char **ret_why)
+{
     struct sigaction action = {.sa_handler = on_interrupt}, before;
     AdvProgress progress;
     PwErr err = PW_OK;
@@ -391,13 +427,15 @@ PwErr adv_gather_files(AdvGather *g, const AdvFiles *files, AdvGatherNote on_not
     if (g->progress)
         adv_progress_start(&progress);
     for (; !err && done < files->n && !g->interrupted; done++)
-        err = gather_file(g, &files->items[done], g->progress ? &progress : NULL, &notes, ret_why);
+        err = gather_file(g, &files->items[done], g->progress ? &progress : NULL, ret_why);
     if (g->progress)
         adv_progress_end(&progress);
     sigaction(SIGINT, &before, NULL);
+    if (files->none)
+        note(g, "there is no file to read in what was named");
     if (files->twins > 0)
-        note(&notes, "%llu files were passed over since they hold the same log in another form (.csv is preferred, then .json)", (unsigned long long)files->twins);
+        note(g, "%llu files were passed over since they hold the same log in another form (.csv is preferred, then .json)", (unsigned long long)files->twins);
     if (g->interrupted)
-        note(&notes, "the reading was interrupted in file %zu of %zu: this is what was read until then", done, files->n);
+        note(g, "the reading was interrupted in file %zu of %zu: this is what was read until then", done, files->n);
     return err;
 }

@@ -13,12 +13,9 @@ typedef struct AdvGather AdvGather;
 AdvGather *adv_gather_create(const AdvFilter *filter, unsigned jobs, bool progress);
 void adv_gather_destroy(AdvGather *gather);
 
-/* Called for what the user should know of a file. */
-typedef void (*AdvGatherNote)(void *arg, const char *note);
-
-/* All files, one after the other. SIGINT ends the reading, not the program: what was read counts, and a note says so. PW_ERR_IO, or PW_ERR_SYNTAX for what is no log,
- * with *ret_why (to be freed). */
-PW_MUSTCHECK PwErr adv_gather_files(AdvGather *gather, const AdvFiles *files, AdvGatherNote on_note, void *arg, char **ret_why);
+/* All files, one after the other. SIGINT ends the reading, not the program: what was read counts. What the user should know of the files is in the notes of the tally.
+ * PW_ERR_IO, or PW_ERR_SYNTAX for what is no log, with *ret_why (to be freed). */
+PW_MUSTCHECK PwErr adv_gather_files(AdvGather *gather, const AdvFiles *files, char **ret_why);
 
 /* Text in memory, for tests. PW_ERR_UNSUPPORTED when it is no log. */
 PW_MUSTCHECK PwErr adv_gather_text(AdvGather *gather, const char *text, size_t len);

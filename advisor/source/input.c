@@ -9,7 +9,6 @@
 #include "advisor/source/input.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +20,6 @@
 #define HEAD ((size_t)64 * 1024)
 
 struct AdvInput {
-    atomic_bool stop;     /* without the lock, which is held as long as a pipe keeps us waiting */
     pthread_mutex_t lock; /* guards everything below */
     AdvDecoder *decoder;  /* NULL: `left` is all there is */
     char *left;           /* what the last block left, or the head */
@@ -37,10 +35,10 @@ static AdvInput *create(void)
     return in;
 }
 
-PwErr adv_input_open(const char *path, AdvInput **ret_input, char **ret_why)
+PwErr adv_input_open(const char *path, const atomic_bool *stop, AdvInput **ret_input, char **ret_why)
 {
     AdvDecoder *decoder;
-    PwErr err = adv_decoder_open(path, &decoder, ret_why);
+    PwErr err = adv_decoder_open(path, stop, &decoder, ret_why);
     if (err)
         return err;
     *ret_input = create();
@@ -86,6 +84,20 @@ static bool read_more(AdvInput *in, char *out, size_t n, size_t *ret_got)
     return got > 0;
 }
 
+/* Returns whether nothing is left of what could be more. */
+static bool skip_leading(AdvInput *in)
+{
+    static const char bom[] = "\xef\xbb\xbf";
+    size_t n = 0;
+    while (n < in->n_left && in->left[n] == '\0')
+        n++;
+    if (in->n_left - n >= strlen(bom) && memcmp(in->left + n, bom, strlen(bom)) == 0)
+        n += strlen(bom);
+    memmove(in->left, in->left + n, in->n_left - n);
+    in->n_left -= n;
+    return in->n_left == 0 && !in->end;
+}
+
 AdvSlice adv_input_head(AdvInput *in)
 {
     pthread_mutex_lock(&in->lock);
@@ -93,11 +105,18 @@ AdvSlice adv_input_head(AdvInput *in)
         in->cap_left = HEAD;
         in->left = pw_xrealloc(in->left, HEAD);
     }
-    for (size_t got; in->n_left < HEAD && read_more(in, in->left + in->n_left, HEAD - in->n_left, &got);)
-        in->n_left += got;
+    do
+        for (size_t got; in->n_left < HEAD && read_more(in, in->left + in->n_left, HEAD - in->n_left, &got);)
+            in->n_left += got;
+    while (skip_leading(in));
     AdvSlice head = {in->left, in->n_left};
     pthread_mutex_unlock(&in->lock);
     return head;
+}
+
+bool adv_input_is(const AdvInput *in, uint64_t device, uint64_t inode)
+{
+    return in->decoder && adv_decoder_is(in->decoder, device, inode);
 }
 
 static void reserve(AdvBlock *b, size_t cap)
@@ -113,6 +132,8 @@ static size_t last_start(const AdvForm *form, const char *data, size_t len)
 {
     if (form->whole)
         return 0;
+    if (form->anywhere)
+        return len;
     for (size_t end = len; end > 0;) {
         const char *newline = memrchr(data, '\n', end);
         if (!newline)
@@ -158,14 +179,9 @@ static bool next(AdvInput *in, const AdvForm *form, AdvBlock *b)
 bool adv_input_next(AdvInput *in, const AdvForm *form, AdvBlock *b)
 {
     pthread_mutex_lock(&in->lock);
-    bool any = !atomic_load(&in->stop) && (!in->end || in->n_left > 0) && next(in, form, b);
+    bool any = (!in->end || in->n_left > 0) && next(in, form, b);
     pthread_mutex_unlock(&in->lock);
     return any;
-}
-
-void adv_input_stop(AdvInput *in)
-{
-    atomic_store(&in->stop, true);
 }
 
 const char *adv_input_why(AdvInput *in)

@@ -57,6 +57,14 @@ static void pour_shape(Pour *p, const AdvShape *s, int *n)
     }
 }
 
+static void pass_notes(const Pour *p, const AdvNotes *notes)
+{
+    for (size_t i = 0; i < notes->n; i++)
+        p->on_note(p->arg, notes->items[i]);
+    if (notes->more > 0)
+        p->on_note(p->arg, adv_arena_printf(p->w->arena, "%" PRIu64 " more notes on the logs were left out", notes->more));
+}
+
 static void note_left(Pour *p, const AdvTallyCounts *c)
 {
     uint64_t shapes = p->left + c->forgotten, calls = p->left_calls + c->forgotten_calls, us = p->left_us + c->forgotten_us;
@@ -115,6 +123,7 @@ void adv_pour(AdvWorkload *w, const AdvTally *tally, const AdvFilter *filter, vo
         if (adv_filter_shape(filter, shapes[i]))
             pour_shape(&p, shapes[i], &n);
     }
+    pass_notes(&p, adv_tally_notes_const(tally));
     note_left(&p, c);
     note_troubles(&p, c, shapes, n_shapes);
     free(shapes);

@@ -2,6 +2,9 @@
 #include "advisor/source/prefix.h"
 
 #include <ctype.h>
+#include <time.h>
+
+#include "poolwise/err.h"
 
 static bool is_digit(char c)
 {
@@ -23,12 +26,43 @@ size_t adv_time_length(AdvSlice s)
     return n;
 }
 
+/* "1772366400.123", as %n writes it: the length, 0 when it is none. */
+static size_t epoch_length(AdvSlice s)
+{
+    size_t n = 0;
+    while (n < s.n && is_digit(s.p[n]))
+        n++;
+    if (n != 10 || s.n < 14 || s.p[10] != '.' || !is_digit(s.p[11]) || !is_digit(s.p[12]) || !is_digit(s.p[13]) || (s.n > 14 && is_digit(s.p[14])))
+        return 0;
+    return 14;
+}
+
+size_t adv_time_text(AdvSlice s, char *out)
+{
+    size_t n = adv_time_length(s);
+    if (n > 0) {
+        n = n < ADV_TIME_MAX ? n : ADV_TIME_MAX;
+        memcpy(out, s.p, n);
+        out[10] = ' ';
+        return n;
+    }
+    struct tm parts;
+    time_t seconds = 0;
+    char text[64];
+    if (epoch_length(s) == 0)
+        return 0;
+    for (int i = 0; i < 10; i++)
+        seconds = 10 * seconds + (s.p[i] - '0');
+    if (!gmtime_r(&seconds, &parts) || strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &parts) != 19)
+        return 0;
+    memcpy(out, text, 19);
+    memcpy(out + 19, s.p + 10, 4);
+    return ADV_TIME_MAX;
+}
+
 /* ---- by the setting ---- */
 
-typedef struct Match {
-    AdvSlice rest;
-    AdvEntry *entry;
-} Match;
+#define ATTEMPTS 200 /* of values that may end in several places */
 
 static size_t span(AdvSlice s, const char *set)
 {
@@ -36,16 +70,6 @@ static size_t span(AdvSlice s, const char *set)
     while (n < s.n && s.p[n] && strchr(set, s.p[n]))
         n++;
     return n;
-}
-
-/* Up to the literal text that the setting has behind the escape. */
-static size_t until_literal(AdvSlice s, const char *after)
-{
-    size_t n = strcspn(after, "%");
-    if (n == 0)
-        return *after ? span(s, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-.") : s.n;
-    const char *at = memmem(s.p, s.n, after, n);
-    return at ? (size_t)(at - s.p) : s.n;
 }
 
 /* With the name of a time zone behind it, as %m and %t write it: "UTC", "+03", "+05:30", "America/Lima". */
@@ -62,37 +86,25 @@ static size_t time_with_zone(AdvSlice s)
     return n;
 }
 
-static bool match_escape(Match *m, char escape, const char *after)
+/* %b and %i are words with blanks between them: the kind of the process, what it does. 0: neither. */
+static size_t words_length(AdvSlice s, char escape)
 {
-    static const char digits[] = "0123456789";
-    AdvSlice s = m->rest;
-    size_t n;
-    switch (escape) {
-    case 'm':
-    case 't':
-    case 's':
-        n = time_with_zone(s);
-        if (n == 0)
-            return false;
-        break;
-    case 'n':
-        n = span(s, "0123456789.");
-        break;
-    case 'p':
-    case 'l':
-    case 'P':
-    case 'Q':
-    case 'x':
-        n = span(s, *after == '-' ? digits : "0123456789-");
-        break;
-    case 'c':
-        n = span(s, "0123456789abcdef.");
-        break;
-    default:
-        n = until_literal(s, after);
-        break;
-    }
-    AdvSlice value = {s.p, n};
+    static const char *const kinds[] = {"client backend", "parallel worker", "autovacuum launcher", "autovacuum worker", "background writer", "background worker", "io worker",
+                                        "logical replication launcher", "logical replication worker", "logical replication apply worker",
+                                        "logical replication parallel worker", "logical replication tablesync worker", "slotsync worker", "standalone backend"};
+    static const char *const states[] = {"idle in transaction (aborted)", "idle in transaction"};
+    const char *const *names = escape == 'b' ? kinds : states;
+    size_t count = escape == 'b' ? PW_ARRAY_LEN(kinds) : escape == 'i' ? PW_ARRAY_LEN(states) : 0, n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (strlen(names[i]) > n && adv_slice_begins(s, names[i], strlen(names[i])))
+            n = strlen(names[i]);
+    while (escape == 'i' && n < s.n && (isupper((unsigned char)s.p[n]) || (s.p[n] == ' ' && n > 0 && n + 1 < s.n && isupper((unsigned char)s.p[n + 1]))))
+        n++;
+    return n;
+}
+
+static void store(AdvEntry *e, char escape, AdvSlice value)
+{
     while (value.n > 0 && value.p[value.n - 1] == ' ') /* padding, on either side */
         value.n--;
     while (value.n > 0 && value.p[0] == ' ')
@@ -100,54 +112,118 @@ static bool match_escape(Match *m, char escape, const char *after)
     switch (escape) {
     case 'm':
     case 't':
-        m->entry->time = value;
+    case 'n':
+        e->time = value;
         break;
     case 'p':
     case 'c':
-        if (!m->entry->pid.p || escape == 'p')
-            m->entry->pid = value;
+        if (!e->pid.p || escape == 'p')
+            e->pid = value;
         break;
     case 'u':
-        m->entry->user = value;
+        e->user = value;
         break;
     case 'd':
-        m->entry->database = value;
+        e->database = value;
         break;
     case 'a':
-        m->entry->application = value;
+        e->application = value;
         break;
     default:
         break;
     }
-    m->rest = adv_slice_from(s, n);
+}
+
+static bool match(const char *p, AdvSlice s, AdvEntry *entry, unsigned *attempts);
+
+static bool try_length(const char *p, AdvSlice s, size_t n, char escape, AdvEntry *entry, unsigned *attempts)
+{
+    AdvEntry own = *entry;
+    store(&own, escape, (AdvSlice){s.p, n});
+    if (*attempts == 0 || !match(p, adv_slice_from(s, n), &own, attempts)) {
+        *attempts -= *attempts > 0;
+        return false;
+    }
+    *entry = own;
     return true;
 }
 
-bool adv_prefix_match(const char *p, AdvSlice text, AdvEntry *entry)
+/* A value of any text: it ends where the literal text behind the escape stands, which may be in several places. p is behind the escape. */
+static bool match_text(const char *p, AdvSlice s, char escape, AdvEntry *entry, unsigned *attempts)
 {
-    Match m = {text, entry};
+    size_t n = strcspn(p, "%"), words = words_length(s, escape);
+    if (words > 0 && try_length(p, s, words, escape, entry, attempts))
+        return true;
+    if (n == 0)
+        return try_length(p, s, *p ? span(s, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-.") : s.n, escape, entry, attempts);
+    for (const char *at = s.p; (at = memmem(at, (size_t)(s.p + s.n - at), p, n)) && *attempts > 0; at++)
+        if (try_length(p, s, (size_t)(at - s.p), escape, entry, attempts))
+            return true;
+    return *attempts > 0 && try_length(p, s, s.n, escape, entry, attempts); /* what is at the very end may be missing */
+}
+
+/* The length of a value whose form is known; false when it has another one. */
+static bool known_length(AdvSlice s, char escape, const char *after, size_t *ret_n)
+{
+    static const char digits[] = "0123456789";
+    switch (escape) {
+    case 'm':
+    case 't':
+    case 's':
+        *ret_n = time_with_zone(s);
+        return *ret_n > 0;
+    case 'n':
+        *ret_n = span(s, "0123456789.");
+        return true;
+    case 'c':
+        *ret_n = span(s, "0123456789abcdef.");
+        return true;
+    default: /* numbers */
+        *ret_n = span(s, *after == '-' ? digits : "0123456789-");
+        return true;
+    }
+}
+
+static bool match(const char *p, AdvSlice s, AdvEntry *entry, unsigned *attempts)
+{
     while (*p) {
         if (*p == '%' && p[1] && p[1] != '%') {
             p++;
             p += *p == '-';
-            bool padded = is_digit(*p);
+            bool padded = is_digit(*p), number;
             while (is_digit(*p))
                 p++;
             char escape = *p ? *p++ : '%';
-            if (escape == 'q' && m.rest.n == 0)
+            if (escape == 'q' && s.n == 0)
                 return true; /* a process without session writes nothing more */
-            while (padded && strchr("mtsnplPQxc", escape) && m.rest.n > 0 && m.rest.p[0] == ' ')
-                m.rest = adv_slice_from(m.rest, 1);
-            if (escape != 'q' && !match_escape(&m, escape, p))
+            number = strchr("mtsnplPQxc", escape);
+            while (padded && number && s.n > 0 && s.p[0] == ' ')
+                s = adv_slice_from(s, 1);
+            size_t n = 0;
+            if (escape != 'q' && !number)
+                return match_text(p, s, escape, entry, attempts);
+            if (escape != 'q' && !known_length(s, escape, p, &n))
                 return false;
+            store(entry, escape, (AdvSlice){s.p, n});
+            s = adv_slice_from(s, n);
             continue;
         }
         p += *p == '%';
-        if (m.rest.n == 0 || m.rest.p[0] != *p)
-            return m.rest.n == 0 && (*p == ' ' || p[1] == '\0');
-        m.rest = adv_slice_from(m.rest, 1);
+        if (s.n == 0 || s.p[0] != *p)
+            return s.n == 0 && (*p == ' ' || p[1] == '\0');
+        s = adv_slice_from(s, 1);
         p++;
     }
+    return span(s, " ") == s.n;
+}
+
+bool adv_prefix_match(const char *p, AdvSlice text, AdvEntry *entry)
+{
+    unsigned attempts = ATTEMPTS;
+    AdvEntry own = *entry;
+    if (!match(p, text, &own, &attempts))
+        return false;
+    *entry = own;
     return true;
 }
 
@@ -225,6 +301,8 @@ void adv_prefix_guess(AdvSlice text, AdvEntry *entry)
     for (size_t i = 0; i < text.n && !entry->time.p; i++)
         if (is_digit(text.p[i])) {
             size_t n = adv_time_length(adv_slice_from(text, i));
+            if (n == 0 && (i == 0 || !is_digit(text.p[i - 1])))
+                n = epoch_length(adv_slice_from(text, i));
             if (n)
                 entry->time = (AdvSlice){text.p + i, n};
         }

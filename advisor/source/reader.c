@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "advisor/source/reader.h"
 
-#include <jansson.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "advisor/source/explained.h"
 #include "advisor/source/prefix.h"
 #include "advisor/source/words.h"
 #include "poolwise/mem.h"
@@ -22,6 +23,10 @@ void adv_reader_finish(AdvReader *r)
     pw_buf_finish(&r->message);
     pw_buf_finish(&r->detail);
     pw_buf_finish(&r->statement);
+    pw_buf_finish(&r->payload);
+    pw_buf_finish(&r->inner);
+    pw_buf_finish(&r->line);
+    pw_buf_finish(&r->pieces);
     for (size_t i = 0; i < PW_ARRAY_LEN(r->field); i++)
         pw_buf_finish(&r->field[i]);
 }
@@ -116,41 +121,13 @@ static void take_time(AdvReader *r, const AdvEntry *e, uint64_t us)
 
 /* ---- messages ---- */
 
-/* auto_explain: "Query Text: ...", the plan behind it begins with a cost; or JSON. */
 static void take_plan(AdvReader *r, AdvSlice plan, uint64_t us)
 {
-    static const char head[] = "Query Text: ", values[] = "\nQuery Parameters: "; /* the values from PostgreSQL 16 on */
-    AdvExecution x = {.origin = ADV_ORIGIN_LOG, .calls = 1, .us = us, .rows = -1};
-    while (plan.n > 0 && (*plan.p == ' ' || *plan.p == '\n' || *plan.p == '\t'))
-        plan = adv_slice_from(plan, 1);
-    if (plan.n > 0 && *plan.p == '{') {
-        json_t *root = json_loadb(plan.p, plan.n, JSON_DISABLE_EOF_CHECK, NULL);
-        const json_t *text = json_object_get(root, "Query Text");
-        if (json_is_string(text)) {
-            x.text = json_string_value(text);
-            x.len = json_string_length(text);
-            adv_tally_add(r->explained, &x);
-        }
-        json_decref(root);
+    AdvSlice text, params;
+    if (!adv_explained(plan, &r->field[6], &r->field[7], &text, &params))
         return;
-    }
-    if (!adv_slice_begins(plan, head, strlen(head)))
-        return;
-    plan = adv_slice_from(plan, strlen(head));
-    const char *end = memmem(plan.p, plan.n, "  (cost=", 8);
-    const char *newline = end ? memrchr(plan.p, '\n', (size_t)(end - plan.p)) : NULL;
-    if (end)
-        plan.n = newline ? (size_t)(newline - plan.p) : 0;
-    const char *params = memmem(plan.p, plan.n, values, strlen(values));
-    if (params) {
-        x.params = params + strlen(values);
-        x.params_len = (size_t)(plan.p + plan.n - x.params);
-        plan.n = (size_t)(params - plan.p);
-    }
-    x.text = plan.p;
-    x.len = plan.n;
-    if (x.len > 0)
-        adv_tally_add(r->explained, &x);
+    AdvExecution x = {.text = text.p, .len = text.n, .params = params.p, .params_len = params.n, .origin = ADV_ORIGIN_LOG, .calls = 1, .us = us, .rows = -1};
+    adv_tally_add(r->explained, &x);
 }
 
 static void take_statement(AdvReader *r, const AdvEntry *e, const AdvTelling *t)
@@ -185,12 +162,10 @@ static void note_time(AdvTallyCounts *counts, AdvEntry *e)
 {
     if (!e->time.p && e->prefix.p)
         adv_prefix_guess(e->prefix, e);
-    size_t n = adv_time_length(e->time);
     char text[sizeof(counts->first)] = {0};
-    memcpy(text, e->time.p ? e->time.p : "", n < sizeof(text) - 1 ? n : sizeof(text) - 1);
-    if (n == 0)
+    static_assert(sizeof(text) > ADV_TIME_MAX, "with a NUL");
+    if (adv_time_text(e->time, text) == 0)
         return;
-    text[10] = ' ';
     if (!counts->first[0] || strcmp(text, counts->first) < 0)
         memcpy(counts->first, text, sizeof(text));
     if (strcmp(text, counts->last) > 0)
@@ -240,7 +215,8 @@ void adv_reader_message(AdvReader *r, const AdvEntry *entry)
 const AdvForm *adv_form_of(const char *head, size_t len)
 {
     /* The surest first. */
-    static const AdvForm *const forms[] = {&adv_form_summary, &adv_form_query_log, &adv_form_json, &adv_form_csv, &adv_form_statements, &adv_form_syslog, &adv_form_stderr};
+    static const AdvForm *const forms[] = {&adv_form_summary, &adv_form_query_log, &adv_form_json_array, &adv_form_json, &adv_form_csv, &adv_form_statements,
+                                          &adv_form_container, &adv_form_syslog, &adv_form_stderr};
     while (len > 0 && (*head == '\n' || *head == '\r' || *head == ' ')) {
         head++;
         len--;

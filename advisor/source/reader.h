@@ -33,7 +33,11 @@ typedef struct AdvReader {
     AdvPendings pendings; /* of the block */
     PwBuf message, detail, statement; /* texts that had to be put together */
     PwBuf field[8];
+    PwBuf payload, inner, line; /* a text in a record, in a record in that, a line in pieces: what is read out of them does not use these */
+    PwBuf pieces;             /* of a message whose pieces are still coming */
+    bool piece_open;          /* the next one is the rest of the same line */
     struct AdvSyslog *syslog; /* messages whose lines are still coming; NULL: none */
+    struct AdvJsonSplit *split; /* where in a JSON text the block before has ended; NULL: in none */
     uint64_t time_us;     /* what time_text says */
     char time_text[24];
     const char *error;    /* the file cannot be read at all; NULL: it can */
@@ -57,13 +61,14 @@ typedef struct AdvForm {
     bool told; /* it is an odd thing if such a file tells of no statement */
     bool serial; /* its records are woven into each other: one block after the other */
     bool whole;  /* it is read as one piece */
+    bool anywhere; /* its blocks may end in the middle of a record; it is serial then */
     bool (*is)(const char *head, size_t len);          /* is this the beginning of such a file? */
     bool (*starts)(const char *line, size_t len);      /* does this line begin a record? NULL: every line does */
     void (*read)(AdvReader *reader, const char *data, size_t len); /* whole records */
     void (*finish)(AdvReader *reader); /* at the end of the file, of a serial form; NULL: nothing is kept */
 } AdvForm;
 
-extern const AdvForm adv_form_stderr, adv_form_syslog, adv_form_csv, adv_form_json, adv_form_query_log, adv_form_statements, adv_form_summary;
+extern const AdvForm adv_form_stderr, adv_form_syslog, adv_form_csv, adv_form_json, adv_form_json_array, adv_form_container, adv_form_query_log, adv_form_statements, adv_form_summary;
 
 /* NULL: nothing that is known. */
 const AdvForm *adv_form_of(const char *head, size_t len);

@@ -2,6 +2,7 @@
 /* statements_csv.c - pg_stat_statements as psql --csv or COPY ... CSV HEADER write it. */
 #include <ctype.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "advisor/source/csv.h"
@@ -12,24 +13,28 @@
 
 typedef struct Columns {
     size_t query, calls, ms, rows; /* FIELDS: there is none */
+    size_t user, database;         /* of whoever joined pg_roles and pg_database */
 } Columns;
 
-/* Times were one column before version 13. */
+static const struct {
+    const char *name;
+    size_t offset;
+} columns[] = {
+    {"query", offsetof(Columns, query)},       {"calls", offsetof(Columns, calls)},   {"rows", offsetof(Columns, rows)},
+    {"total_exec_time", offsetof(Columns, ms)}, {"total_time", offsetof(Columns, ms)}, /* before PostgreSQL 13 */
+    {"rolname", offsetof(Columns, user)},      {"usename", offsetof(Columns, user)},  {"username", offsetof(Columns, user)},
+    {"datname", offsetof(Columns, database)},  {"database", offsetof(Columns, database)},
+};
+
 static bool read_header(AdvCsv *csv, Columns *ret)
 {
     AdvSlice f[FIELDS];
     size_t n = adv_csv_next(csv, f, NULL, FIELDS);
-    *ret = (Columns){FIELDS, FIELDS, FIELDS, FIELDS};
-    for (size_t i = 0; i < n && i < FIELDS; i++) {
-        if (adv_slice_is(f[i], "query"))
-            ret->query = i;
-        else if (adv_slice_is(f[i], "calls"))
-            ret->calls = i;
-        else if (adv_slice_is(f[i], "total_exec_time") || adv_slice_is(f[i], "total_time"))
-            ret->ms = i;
-        else if (adv_slice_is(f[i], "rows"))
-            ret->rows = i;
-    }
+    *ret = (Columns){FIELDS, FIELDS, FIELDS, FIELDS, FIELDS, FIELDS};
+    for (size_t i = 0; i < n && i < FIELDS; i++)
+        for (size_t k = 0; k < PW_ARRAY_LEN(columns); k++)
+            if (adv_slice_is(f[i], columns[k].name))
+                *(size_t *)(void *)((char *)ret + columns[k].offset) = i;
     return ret->query < FIELDS && ret->calls < FIELDS;
 }
 
@@ -42,6 +47,11 @@ static double number(const AdvSlice *f, size_t n, size_t column)
     text[f[column].n] = '\0';
     double value = strtod(text, NULL);
     return value >= 0 && value < 1e15 ? value : -1;
+}
+
+static AdvSlice field(const AdvSlice *f, size_t n, size_t column)
+{
+    return column < n ? f[column] : (AdvSlice){0};
 }
 
 static void read_statements(AdvReader *r, const char *data, size_t len)
@@ -61,11 +71,16 @@ static void read_statements(AdvReader *r, const char *data, size_t len)
             adv_tally_counts(r->tally)->bad += n > 1 && calls < 0;
             continue;
         }
-        if (adv_filter_asks_entries(r->filter)) { /* it has sums, which tell no time and nobody's name */
-            r->unplaced += (uint64_t)calls;
+        AdvEntry e = {.user = field(f, n, c.user), .database = field(f, n, c.database)}; /* sums tell no time */
+        AdvWanted wanted = adv_filter_entry(r->filter, &e);
+        r->unplaced += wanted == ADV_UNPLACED ? (uint64_t)calls : 0;
+        if (wanted != ADV_WANTED)
+            continue;
+        adv_tally_counts(r->tally)->messages++;
+        if (adv_slice_is(f[c.query], "<insufficient privilege>") || f[c.query].n == 0) {
+            adv_tally_add_unlogged(r->tally, (uint64_t)calls);
             continue;
         }
-        adv_tally_counts(r->tally)->messages++;
         AdvExecution x = {.text = f[c.query].p, .len = f[c.query].n, .origin = ADV_ORIGIN_STATEMENTS, .calls = (uint64_t)calls,
                           .us = ms > 0 ? (uint64_t)llround(ms * 1000) : 0, .rows = rows >= 0 ? (int64_t)rows : -1};
         adv_tally_add(r->tally, &x);

@@ -3,6 +3,8 @@
 #include "advisor/source/stderr_log.h"
 #include "advisor/source/words.h"
 
+#include <ctype.h>
+
 /* A text that is one line of the log as long as no other follows; then it is put together in `buf`. */
 typedef struct Growing {
     AdvSlice text;
@@ -52,6 +54,17 @@ static void finish(AdvReader *r, Open *open)
     clear(&open->statement);
 }
 
+/* log_error_verbosity = verbose puts the SQLSTATE in front of what is said: "LOG:  00000: duration: ...". */
+static size_t sqlstate_length(const char *p, size_t n)
+{
+    if (n < 7 || p[5] != ':' || p[6] != ' ')
+        return 0;
+    for (size_t i = 0; i < 5; i++)
+        if (!isdigit((unsigned char)p[i]) && !isupper((unsigned char)p[i]))
+            return 0;
+    return 7;
+}
+
 static void take_line(AdvReader *r, Open *open, const char *line, size_t len)
 {
     size_t label, at;
@@ -61,6 +74,7 @@ static void take_line(AdvReader *r, Open *open, const char *line, size_t len)
     case ADV_PART_ERROR:
     case ADV_PART_MESSAGE:
         finish(r, open);
+        at += sqlstate_length(line + at, len - at);
         open->entry = (AdvEntry){.severity = part, .prefix = {line, label}};
         begin(&open->message, line + at, len - at);
         open->current = &open->message;
@@ -86,6 +100,14 @@ static void take_line(AdvReader *r, Open *open, const char *line, size_t len)
     }
 }
 
+/* A machine that lost its power leaves NUL bytes where the last lines should be. */
+static const char *skip_hole(const char *p, const char *stop)
+{
+    while (p < stop && *p == '\0')
+        p++;
+    return p;
+}
+
 void adv_stderr_read(AdvReader *r, const char *data, size_t len)
 {
     Open open = {.message.buf = &r->message, .detail.buf = &r->detail, .statement.buf = &r->statement};
@@ -94,9 +116,11 @@ void adv_stderr_read(AdvReader *r, const char *data, size_t len)
     clear(&open.statement);
     for (const char *p = data, *end = data + len; p < end;) {
         const char *newline = memchr(p, '\n', (size_t)(end - p)), *stop = newline ? newline : end;
-        size_t n = (size_t)(stop - p);
-        n -= n > 0 && p[n - 1] == '\r';
-        take_line(r, &open, p, n);
+        const char *line = skip_hole(p, stop);
+        size_t n = (size_t)(stop - line);
+        n -= n > 0 && line[n - 1] == '\r';
+        if (n > 0 || line == p)
+            take_line(r, &open, line, n);
         p = stop + 1;
     }
     finish(r, &open);
@@ -105,6 +129,9 @@ void adv_stderr_read(AdvReader *r, const char *data, size_t len)
 static bool starts(const char *line, size_t len)
 {
     size_t label, at;
+    const char *p = skip_hole(line, line + len);
+    len -= (size_t)(p - line);
+    line = p;
     return len > 0 && line[0] != '\t' && adv_find_part(line, len, &label, &at) <= ADV_PART_MESSAGE;
 }
 

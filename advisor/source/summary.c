@@ -44,12 +44,25 @@ static void write_counts(PwBuf *out, const void *object, const CountRow *rows, s
             pw_buf_printf(out, ",\"%s\":%" PRIu64, rows[i].name, *count_of(object, &rows[i]));
 }
 
-static void write_head(PwBuf *out, const AdvTallyCounts *c)
+static void write_notes(PwBuf *out, const AdvNotes *notes)
+{
+    for (size_t i = 0; i < notes->n; i++) {
+        pw_buf_append_str(out, i > 0 ? "," : ",\"notes\":[");
+        pw_json_append_string(out, notes->items[i], strlen(notes->items[i]));
+    }
+    if (notes->n > 0)
+        pw_buf_append_u8(out, ']');
+    if (notes->more > 0)
+        pw_buf_printf(out, ",\"more_notes\":%" PRIu64, notes->more);
+}
+
+static void write_head(PwBuf *out, const AdvTallyCounts *c, const AdvNotes *notes)
 {
     pw_buf_printf(out, "{\"poolwise_summary\":%d", ADV_SUMMARY_VERSION);
     write_counts(out, c, counts_rows, PW_ARRAY_LEN(counts_rows));
     if (c->first[0])
         pw_buf_printf(out, ",\"first\":\"%s\",\"last\":\"%s\"", c->first, c->last);
+    write_notes(out, notes);
     pw_buf_append_str(out, ",\"kinds\":{");
     const char *comma = "";
     for (int i = 0; i < PW_SQL_KIND_COUNT; i++)
@@ -99,7 +112,7 @@ void adv_summary_write(const AdvTally *tally, bool redact, PwBuf *out)
     size_t n;
     AdvShape **shapes = adv_tally_sorted(tally, &n);
     char *buffer = redact ? pw_xmalloc(PW_QUERY_TEXT_MAX + 1) : NULL;
-    write_head(out, adv_tally_counts_const(tally));
+    write_head(out, adv_tally_counts_const(tally), adv_tally_notes_const(tally));
     for (size_t i = 0; i < n; i++)
         write_shape(out, shapes[i], buffer);
     free(buffer);
@@ -132,6 +145,20 @@ static bool read_time(const json_t *line, const char *name, char *out, size_t si
     return true;
 }
 
+static bool read_notes(AdvTally *t, const json_t *line)
+{
+    const json_t *notes = json_object_get(line, "notes"), *more = json_object_get(line, "more_notes");
+    for (size_t i = 0; i < json_array_size(notes); i++) {
+        const json_t *note = json_array_get(notes, i);
+        if (!json_is_string(note) || json_string_length(note) > ADV_NOTE_LEN_MAX)
+            return false;
+        adv_notes_add(adv_tally_notes(t), json_string_value(note));
+    }
+    const AdvNotes rest = {.more = json_integer_value(more) > 0 ? (uint64_t)json_integer_value(more) : 0};
+    adv_notes_append(adv_tally_notes(t), &rest);
+    return true;
+}
+
 static const char *read_head(AdvTally *t, json_t *line)
 {
     static const char wrong[] = "is no summary that advisor collect wrote";
@@ -152,7 +179,7 @@ static const char *read_head(AdvTally *t, json_t *line)
         c.kinds[pw_sql_kind_from_name(name)] += (uint64_t)json_integer_value(value);
     }
     adv_tally_add_counts(t, &c);
-    return NULL;
+    return read_notes(t, line) ? NULL : wrong;
 }
 
 static bool read_hex(const json_t *line, const char *name, uint64_t *ret)

@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "advisor/source/fill.h"
+#include "advisor/source/utf8.h"
 #include "poolwise/mem.h"
 
 #define BYTES_MAX ((size_t)32 * 1024 * 1024) /* of sample texts */
@@ -28,6 +29,7 @@ struct AdvTally {
     Slot *slots;
     size_t bytes; /* of sample texts */
     Known *cache;
+    AdvNotes notes;
     PwBuf filled, scratch;
 };
 
@@ -74,6 +76,7 @@ void adv_tally_destroy(AdvTally *t)
             free_shape(t, t->slots[i].shape);
     free(t->slots);
     free(t->cache);
+    adv_notes_finish(&t->notes);
     pw_buf_finish(&t->filled);
     pw_buf_finish(&t->scratch);
     free(t);
@@ -87,6 +90,16 @@ AdvTallyCounts *adv_tally_counts(AdvTally *t)
 const AdvTallyCounts *adv_tally_counts_const(const AdvTally *t)
 {
     return &t->counts;
+}
+
+AdvNotes *adv_tally_notes(AdvTally *t)
+{
+    return &t->notes;
+}
+
+const AdvNotes *adv_tally_notes_const(const AdvTally *t)
+{
+    return &t->notes;
 }
 
 /* ---- the table ---- */
@@ -226,57 +239,36 @@ static AdvTallyText *find_sample(AdvShape *s, uint64_t key)
     return NULL;
 }
 
-/* The length of the UTF-8 sequence at p; 0 when it is none. */
-static size_t utf8_length(const unsigned char *p, const unsigned char *end)
-{
-    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-    if (n > (size_t)(end - p))
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    bool odd = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f);
-    return odd ? 0 : n;
-}
-
-/* A log may be in any encoding. What is no UTF-8 is taken for Latin 1, which it most often is, so that servers and reports can read the text. */
-static void append_utf8(PwBuf *out, const char *text, size_t len)
-{
-    const unsigned char *p = (const unsigned char *)text, *end = p + len;
-    while (p < end) {
-        size_t n = utf8_length(p, end);
-        if (n > 0) {
-            const unsigned char *start = p;
-            for (; n > 0; n = p < end ? utf8_length(p, end) : 0)
-                p += n;
-            pw_buf_append(out, start, (size_t)(p - start));
-            continue;
-        }
-        pw_buf_append_u8(out, (uint8_t)(0xc0 | *p >> 6));
-        pw_buf_append_u8(out, (uint8_t)(0x80 | (*p++ & 0x3f)));
-    }
-}
-
-/* The text with its values goes to t->scratch; returns whether some are missing. A text that is too long is kept as the query log would have it. */
-static bool make_text(AdvTally *t, const AdvExecution *e)
+/* The text goes to t->scratch with as many of its values as can be; returns whether some are missing. Nothing is copied that is too long anyway. */
+static bool fill_in(AdvTally *t, const AdvExecution *e)
 {
     PwBuf *out = &t->scratch, *filled = &t->filled;
-    bool open = e->open;
-    out->off = out->len = filled->off = filled->len = 0;
-    if (e->params && e->params_len > 0 && adv_fill(filled, e->text, e->len, e->params, e->params_len)) {
-        append_utf8(out, (const char *)filled->data, filled->len);
-    } else {
-        append_utf8(out, e->text, e->len);
-        open = open || adv_has_parameter(e->text, e->len);
+    filled->off = filled->len = 0;
+    bool has_values = e->params_len > 0 && e->params_len <= PW_QUERY_TEXT_MAX;
+    if (has_values && adv_fill(filled, e->text, e->len, e->params, e->params_len) && filled->len <= PW_QUERY_TEXT_MAX) {
+        adv_append_utf8(out, (const char *)filled->data, filled->len);
+        return e->open;
     }
-    if (out->len <= PW_QUERY_TEXT_MAX && !memchr(out->data, '\0', out->len))
+    adv_append_utf8(out, e->text, e->len);
+    return e->open || adv_has_parameter(e->text, e->len);
+}
+
+/* The text as it is kept, in t->scratch; returns whether values are missing. One that is too long is kept as the query log would have it. */
+static bool make_text(AdvTally *t, const AdvExecution *e)
+{
+    PwBuf *out = &t->scratch;
+    out->off = out->len = 0;
+    bool open = e->len > PW_QUERY_TEXT_MAX || fill_in(t, e);
+    if (e->len <= PW_QUERY_TEXT_MAX && out->len <= PW_QUERY_TEXT_MAX && !(out->len > 0 && memchr(out->data, '\0', out->len)))
         return open;
     char *normalised = pw_xmalloc(PW_QUERY_TEXT_MAX + 1);
     PwNormalised n = pw_normalise(e->text, e->len, 0, normalised, PW_QUERY_TEXT_MAX + 1);
     out->len = 0;
     if (!n.truncated)
-        append_utf8(out, normalised, n.len);
+        adv_append_utf8(out, normalised, n.len);
     free(normalised);
+    if (out->len > PW_QUERY_TEXT_MAX) /* as UTF-8 */
+        out->len = 0;
     return true;
 }
 
@@ -309,6 +301,8 @@ AdvTallied adv_tally_add(AdvTally *t, const AdvExecution *e)
     if (e->params)
         key = XXH3_64bits_withSeed(e->params, e->params_len, hash);
     key &= ~ADV_TEXT_OPEN;
+    if (t->bytes > BYTES_MAX) /* longer texts have taken the places of shorter ones */
+        forget(t);
     AdvShape *s = shape_of(t, e->text, e->len, hash, e->fingerprint);
     add(&t->counts.statements, e->calls);
     add(&t->counts.kinds[s->kind], e->calls);
@@ -346,6 +340,8 @@ void adv_tally_add_unlogged(AdvTally *t, uint64_t calls)
 
 void adv_tally_add_shape(AdvTally *t, const AdvShape *from)
 {
+    if (t->bytes > BYTES_MAX)
+        forget(t);
     AdvShape *s = find(t, from->fingerprint);
     if (!s)
         s = make(t, from->fingerprint, from->kind);
@@ -396,6 +392,7 @@ void adv_tally_add_counts(AdvTally *t, const AdvTallyCounts *from)
 void adv_tally_merge(AdvTally *into, const AdvTally *from)
 {
     adv_tally_add_counts(into, &from->counts);
+    adv_notes_append(&into->notes, &from->notes);
     for (size_t i = 0; i < from->cap; i++)
         if (from->slots[i].fingerprint)
             adv_tally_add_shape(into, from->slots[i].shape);

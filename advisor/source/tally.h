@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "advisor/source/notes.h"
 #include "poolwise/fingerprint.h"
 
 #define ADV_TALLY_SAMPLES 4
@@ -62,6 +63,8 @@ AdvTally *adv_tally_create(void);
 void adv_tally_destroy(AdvTally *tally);
 AdvTallyCounts *adv_tally_counts(AdvTally *tally);
 const AdvTallyCounts *adv_tally_counts_const(const AdvTally *tally);
+AdvNotes *adv_tally_notes(AdvTally *tally);
+const AdvNotes *adv_tally_notes_const(const AdvTally *tally);
 void adv_tally_add_counts(AdvTally *tally, const AdvTallyCounts *more);
 
 typedef struct AdvExecution {

@@ -66,24 +66,40 @@ typedef struct Language {
     const char *with_duration, *alone;          /* "statement: " behind a duration and without one */
     const char *execute, *fetch;                /* the fetch of more rows is the same execution once more */
     const char *parameters;
+    const char *temp_file, *lock_wait; /* '#': a number, '%': anything, up to what stands behind it */
 } Language;
 
 static const Language languages[] = {
-    {"duration: ", "duration: ", " ms", "statement: ", "statement: ", "execute ", "execute fetch from ", "parameters: "},
-    {"Dauer: ", "Dauer: ", " ms", "Anweisung: ", "Anweisung: ", "Ausführen ", "Ausführen Fetch von ", "Parameter: "},
-    {"duración: ", "duración: ", " ms", "sentencia: ", "sentencia: ", "ejecutar ", "ejecutar fetch desde ", "parámetros: "},
-    {"durée : ", "durée : ", " ms", "instruction : ", "instruction : ", "exécute ", "exécute fetch à partir de ", "paramètres : "},
-    {"durata: ", "durata: ", " ms", "istruzione: ", "istruzione: ", "esecuzione di ", "esecuzione di fetch da ", "parametri: "},
-    {"期間: ", "期間: ", " ミリ秒", "文: ", "文: ", "実行 ", "取り出し実行 ", "パラメータ: "},
-    {"ხანგრძლივობა: ", "ხანგრძლივობა: ", " მწმs", "გამოსახულება: ", "ოპერატორი: ", "გაშვება ", "execute fetch from ", "პარამეტრები: "}, /* of executions, as its catalog spells it */
-    {"ხანგრძლივობა: ", "ხანგრძლივობა: ", " მწმ", "გამოსახულება: ", "ოპერატორი: ", "გაშვება ", "execute fetch from ", "პარამეტრები: "},
-    {"실행시간: ", "수행시간: ", " ms", "명령 구문: ", "명령 구문: ", "쿼리실행 ", "자료뽑기 ", "매개 변수: "},
-    {"продолжительность: ", "продолжительность: ", " мс", "оператор: ", "оператор: ", "выполнение ", "выборка из ", "параметры: "},
-    {"varaktighet: ", "varaktighet ", " ms", "sats: ", "sats: ", "kör ", "kör hämtning från ", "parametrar: "},
-    {"тривалість: ", "тривалість: ", " мс", "оператор: ", "оператор: ", "виконувати ", "виконати витягнення з ", "параметри: "},
-    {"耗时: ", "耗时: ", " ms", "语句: ", "语句: ", "执行 ", "执行提取，来源为 ", "参数: "},
-    {"执行时间: ", "执行时间: ", " ms", "语句: ", "语句: ", "执行", "执行FETCH操作", "参数: "},
-    {"持續時間: ", "持續時間: ", " 毫秒", "陳述式: ", "陳述式: ", "執行 ", "執行擷取，來源為 ", "參數: "},
+    {"duration: ", "duration: ", " ms", "statement: ", "statement: ", "execute ", "execute fetch from ", "parameters: ",
+     "temporary file: path \"%\", size #", "process # still waiting for "},
+    {"Dauer: ", "Dauer: ", " ms", "Anweisung: ", "Anweisung: ", "Ausführen ", "Ausführen Fetch von ", "Parameter: ",
+     "temporäre Datei: Pfad »%«, Größe #", "Prozess # wartet immer noch auf "},
+    {"duración: ", "duración: ", " ms", "sentencia: ", "sentencia: ", "ejecutar ", "ejecutar fetch desde ", "parámetros: ",
+     "archivo temporal: ruta «%», tamaño #", "el proceso # aún espera "},
+    {"durée : ", "durée : ", " ms", "instruction : ", "instruction : ", "exécute ", "exécute fetch à partir de ", "paramètres : ",
+     "fichier temporaire : chemin « % », taille #", "le processus # est toujours en attente de "},
+    {"durata: ", "durata: ", " ms", "istruzione: ", "istruzione: ", "esecuzione di ", "esecuzione di fetch da ", "parametri: ",
+     "file temporaneo: percorso \"%\", dimensione #", "il processo # è ancora un attesa di "},
+    {"期間: ", "期間: ", " ミリ秒", "文: ", "文: ", "実行 ", "取り出し実行 ", "パラメータ: ",
+     "一時ファイル: パス \"%\"、サイズ #", "プロセス#は%を%で待機しています"},
+    {"ხანგრძლივობა: ", "ხანგრძლივობა: ", " მწმs", "გამოსახულება: ", "ოპერატორი: ", "გაშვება ", "execute fetch from ", "პარამეტრები: ",
+     "დროებითი ფაილი: ბილიკი \"%\", ზომა #", NULL}, /* of executions, as its catalog spells it */
+    {"ხანგრძლივობა: ", "ხანგრძლივობა: ", " მწმ", "გამოსახულება: ", "ოპერატორი: ", "გაშვება ", "execute fetch from ", "პარამეტრები: ",
+     "დროებითი ფაილი: ბილიკი \"%\", ზომა #", NULL},
+    {"실행시간: ", "수행시간: ", " ms", "명령 구문: ", "명령 구문: ", "쿼리실행 ", "자료뽑기 ", "매개 변수: ",
+     "임시 파일: 경로 \"%\", 크기 #", "# PID 프로세스에서 여전히 "},
+    {"продолжительность: ", "продолжительность: ", " мс", "оператор: ", "оператор: ", "выполнение ", "выборка из ", "параметры: ",
+     "временный файл: путь \"%\", размер #", "процесс # продолжает ожидать "},
+    {"varaktighet: ", "varaktighet ", " ms", "sats: ", "sats: ", "kör ", "kör hämtning från ", "parametrar: ",
+     "temporär fil: sökväg \"%\", storlek #", "process # väntar fortfarande på "},
+    {"тривалість: ", "тривалість: ", " мс", "оператор: ", "оператор: ", "виконувати ", "виконати витягнення з ", "параметри: ",
+     "тимчасовий файл: шлях \"%\", розмір #", "процес # все ще чекає "},
+    {"耗时: ", "耗时: ", " ms", "语句: ", "语句: ", "执行 ", "执行提取，来源为 ", "参数: ",
+     "临时文件: 路径 \"%\", 大小 #", "进程 # 等待 % 毫秒后，仍在等待 "},
+    {"执行时间: ", "执行时间: ", " ms", "语句: ", "语句: ", "执行", "执行FETCH操作", "参数: ",
+     "临时文件: 路径 \"%\", 大小 #", "进程 # 等待 % 毫秒后，仍在等待 "},
+    {"持續時間: ", "持續時間: ", " 毫秒", "陳述式: ", "陳述式: ", "執行 ", "執行擷取，來源為 ", "參數: ",
+     "暫存檔: 路徑 \"%\", 大小 #", "行程 # 在下列時間後仍等候 "},
 };
 
 static bool is_word(const char *end, size_t room, const Word *word)
@@ -127,10 +143,11 @@ static bool skip(AdvSlice *s, const char *text)
     return true;
 }
 
-/* "12.345", "12,345", "12": thousandths. */
+/* "12.345", "12,345", "12": thousandths. A clock that was set back has made times negative: they are none. */
 static bool read_thousandths(AdvSlice *s, unsigned long long *ret)
 {
     unsigned long long value = 0;
+    bool negative = skip(s, "-");
     size_t i = 0, digits = 0;
     while (i < s->n && i < 15 && s->p[i] >= '0' && s->p[i] <= '9')
         value = 10 * value + (unsigned)(s->p[i++] - '0');
@@ -143,7 +160,7 @@ static bool read_thousandths(AdvSlice *s, unsigned long long *ret)
     for (; digits < 3; digits++)
         value *= 10;
     *s = adv_slice_from(*s, i);
-    *ret = value;
+    *ret = negative ? 0 : value;
     return true;
 }
 
@@ -195,18 +212,42 @@ static bool tell_in(const Language *l, AdvSlice message, AdvTelling *ret)
     return skip(&ret->text, l->alone) || after_execute(message, l, true, &ret->text);
 }
 
-/* In English alone: these are told for the reader's sake, nothing is counted wrong without them. */
-static AdvTelling tell_other(AdvSlice message)
+/* Does the message begin as the pattern says? The last number in it is told. */
+static bool fits(AdvSlice s, const char *pattern, unsigned long long *ret_number)
 {
-    static const char temp[] = "temporary file: path ", size[] = ", size ";
+    while (*pattern) {
+        size_t n = strcspn(pattern, "#%");
+        if (n > 0 && !adv_slice_begins(s, pattern, n))
+            return false;
+        s = adv_slice_from(s, n);
+        pattern += n;
+        if (*pattern == '%') {
+            n = strcspn(++pattern, "#%");
+            const char *at = memmem(s.p, s.n, pattern, n);
+            if (!at)
+                return false;
+            s = adv_slice_from(s, (size_t)(at - s.p));
+        } else if (*pattern == '#') {
+            pattern++;
+            if (s.n == 0 || !isdigit((unsigned char)s.p[0]))
+                return false;
+            for (*ret_number = 0; s.n > 0 && isdigit((unsigned char)s.p[0]); s = adv_slice_from(s, 1))
+                *ret_number = *ret_number < 1000000000000000ULL ? 10 * *ret_number + (unsigned)(s.p[0] - '0') : *ret_number;
+        }
+    }
+    return true;
+}
+
+static AdvTelling tell_trouble(AdvSlice message)
+{
     AdvTelling t = {.what = ADV_TOLD_NOTHING};
-    if (adv_slice_begins(message, temp, strlen(temp))) {
-        const char *at = memmem(message.p, message.n, size, strlen(size));
-        for (const char *p = at ? at + strlen(size) : message.p + message.n; p < message.p + message.n && *p >= '0' && *p <= '9' && t.bytes < UINT64_C(1000000000000000); p++)
-            t.bytes = 10 * t.bytes + (unsigned)(*p - '0');
-        t.what = at ? ADV_TOLD_TEMP_FILE : ADV_TOLD_NOTHING;
-    } else if (adv_slice_begins(message, "process ", 8) && memmem(message.p, message.n, " still waiting for ", 19)) {
-        t.what = ADV_TOLD_LOCK_WAIT;
+    unsigned long long number = 0;
+    for (size_t i = 0; i < PW_ARRAY_LEN(languages); i++) {
+        const Language *l = &languages[i];
+        if (fits(message, l->temp_file, &number))
+            return (AdvTelling){.what = ADV_TOLD_TEMP_FILE, .bytes = number};
+        if (l->lock_wait && fits(message, l->lock_wait, &number))
+            return (AdvTelling){.what = ADV_TOLD_LOCK_WAIT};
     }
     return t;
 }
@@ -217,7 +258,7 @@ AdvTelling adv_tell(AdvSlice message)
     for (size_t i = 0; i < PW_ARRAY_LEN(languages); i++)
         if (tell_in(&languages[i], message, &t))
             return t;
-    return tell_other(message);
+    return tell_trouble(message);
 }
 
 AdvSlice adv_parameters(AdvSlice detail)

@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (fd < 0 || write(fd, data, size) != (ssize_t)size)
         abort();
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    if (adv_decoder_open(path, &decoder, &why)) {
+    if (adv_decoder_open(path, NULL, &decoder, &why)) {
         free(why);
         close(fd);
         return 0;

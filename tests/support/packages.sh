@@ -14,6 +14,12 @@ pw_install_slapd() {
     RUNLEVEL=1 pw_install slapd || echo "without slapd the LDAP tests are skipped" >&2
 }
 
+# A browser to look at the report with, the smallest there is; without it those tests are skipped.
+pw_install_browser() {
+    command -v chromium >/dev/null && return 0
+    pw_install chromium-headless-shell || echo "without chromium nobody looks at the HTML report" >&2
+}
+
 pw_missing_packages() {
     local p
     for p in "$@"; do

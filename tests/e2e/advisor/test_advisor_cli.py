@@ -35,7 +35,7 @@ def test_unreadable_input(advisor, tmp_path, database):
     assert "No such file" in advisor("report", "--sql", str(tmp_path / "none.sql")).stderr
     assert advisor("report", "--sql", str(tmp_path / "none.sql")).returncode == 3
     assert advisor("report", "--log", str(tmp_path / "none.log")).returncode == 3
-    script = tmp_path / "script.sql"
+    script = tmp_path / "script"  # a name that does not tell
     script.write_text("SELECT 1;\n")
     done = advisor("report", "--log", str(script), "--dsn", database.dsn)
     assert done.returncode == 3 and "--sql" in done.stderr

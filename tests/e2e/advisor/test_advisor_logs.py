@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Logs as files: compressed, many, large, filtered, interrupted; and their summaries. No database: advisor collect tells what was read."""
 import contextlib
+import fcntl
 import gettext
 import glob
 import gzip
@@ -14,6 +15,7 @@ import random
 import re
 import signal
 import subprocess
+import termios
 
 import pytest
 from conftest import ROOT, SANITIZERS, advisor_binary
@@ -126,13 +128,26 @@ def test_patterns_directories_and_rotated_sets(collect, advisor, tmp_path):
     assert collect("--log", f"{tmp_path}/pg.log*").split("\n", 1)[1] == expected
     assert collect(*sorted(tmp_path.glob("pg.log*"))).split("\n", 1)[1] == expected, "as the shell gives them"
     assert collect("--log", tmp_path, "--log", tmp_path / "pg.log").split("\n", 1)[1] == expected, "each file counts once"
-    # The same log in other forms beside it, and things that are no logs.
+    # The same log in other forms beside it (also rotated and packed), things that are no logs, and one that cannot be read.
     (tmp_path / "pg.csv").write_text("".join(map(logs.as_csv, own[:1000])), encoding="utf-8")
+    (tmp_path / "pg.json.1").write_text("".join(map(logs.as_json, own[1000:2000])), encoding="utf-8")
+    (tmp_path / "pg.csv.2.xz").write_bytes(lzma.compress("".join(map(logs.as_csv, own[2000:])).encode(), preset=0))
     (tmp_path / "notes").write_text("buy milk\n")
     (tmp_path / "empty").write_text("")
+    (tmp_path / "torn.gz").write_bytes(b"\x1f\x8b\x08\x00")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "again").symlink_to("pg.csv")
+    os.mkfifo(tmp_path / "pipe")
     done = advisor("collect", "--log", str(tmp_path))
     assert done.returncode == 0 and done.stdout.split("\n", 1)[1] == expected
-    assert "1 files were passed over" in done.stderr and "notes is no log" in done.stderr
+    assert "3 files were passed over" in done.stderr and "notes is no log" in done.stderr and "torn.gz: the gzip data end too early; it was passed over" in done.stderr
+    done = advisor("collect", "--log", str(tmp_path / "*"))
+    assert done.returncode == 0 and done.stdout.split("\n", 1)[1] == expected and "dangling: No such file" in done.stderr, "nobody waits for the pipe"
+    done = advisor("collect", "--log", str(tmp_path / "torn.gz"))
+    assert done.returncode == 3 and "end too early" in done.stderr
+    (tmp_path / "folder").mkdir()
+    done = advisor("collect", "--log", str(tmp_path / "folder"))
+    assert done.returncode == 0 and "there is no file" in done.stderr
     done = advisor("collect", "--log", str(tmp_path / "nothing*"))
     assert done.returncode == 3 and "no file is named as" in done.stderr
     done = advisor("collect", "--log", str(tmp_path / "notes"))
@@ -209,6 +224,76 @@ def test_the_database_of_a_csvlog_and_of_a_jsonlog(large, collect):
         assert "statements" not in head(collect("--log", large / form, "--user", "other"))
 
 
+def test_rotated_while_others_are_read(tmp_path):
+    """The files are those that had the names in the beginning, wherever they are when their turn comes."""
+    for i, name in enumerate(("pg.log", "pg.log.1", "pg.log.2")):
+        (tmp_path / name).write_text(f"2026-01-02 03:04:05.000 UTC [7] LOG:  duration: 1.000 ms  statement: SELECT {i} FROM t_{'abc'[i]}\n")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    child = start(["collect", *[str(tmp_path / n) for n in ("fifo", "pg.log", "pg.log.1", "pg.log.2")]], subprocess.DEVNULL, subprocess.PIPE)
+    with open(fifo, "w", encoding="utf-8") as f:  # it is being read: the names are known
+        (tmp_path / "pg.log.2").unlink()
+        (tmp_path / "pg.log.1").rename(tmp_path / "pg.log.2")
+        (tmp_path / "pg.log").rename(tmp_path / "pg.log.1")
+        (tmp_path / "pg.log").write_text("x LOG:  duration: 1.000 ms  statement: SELECT 9 FROM t_new\n")
+        f.write("2026-01-02 03:04:05.000 UTC [7] LOG:  duration: 1.000 ms  statement: SELECT 9 FROM t_pipe\n")
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 3 and b"pg.log.2 was rotated away" in err and out == b"", "who names a file wants it"
+    child = start(["collect", str(fifo), *[str(tmp_path / n) for n in ("pg.log.1", "pg.log.2")]], subprocess.DEVNULL, subprocess.PIPE)
+    with open(fifo, "w", encoding="utf-8") as f:
+        (tmp_path / "pg.log.2").rename(tmp_path / "pg.log.3")
+        (tmp_path / "pg.log.1").rename(tmp_path / "pg.log.2")
+        (tmp_path / "pg.log").rename(tmp_path / "pg.log.1")
+        f.write("x LOG:  statement: SELECT 9 FROM t_pipe\n")
+    out, _ = child.communicate(timeout=60)
+    assert child.returncode == 0 and sorted(s["samples"][0]["text"] for s in map(json.loads, out.splitlines()[1:])) == ["SELECT 0 FROM t_a", "SELECT 1 FROM t_b", "SELECT 9 FROM t_pipe"]
+
+
+def test_utf_16_is_told(tmp_path, advisor):
+    (tmp_path / "x.log").write_text("2026-01-02 UTC LOG:  statement: SELECT 1\n", encoding="utf-16")
+    done = advisor("collect", "--log", str(tmp_path / "x.log"))
+    assert done.returncode == 3 and "iconv" in done.stderr
+
+
+def test_notes_go_with_summaries(tmp_path, collect, advisor):
+    """Also when there is something to be said of the logs, the report of their summaries is byte for byte that of the logs."""
+    line = "2026-01-02 03:04:05.000 UTC [7] LOG:  duration: 1.000 ms  statement: SELECT * FROM t WHERE a = 1\n"
+    record = {"timestamp": "2026-01-02 03:04:05.000 UTC", "error_severity": "LOG", "message": "duration: 1.000 ms  statement: SELECT * FROM t WHERE a = 2"}
+    (tmp_path / "s.sql").write_text("CREATE TABLE t (a int);")
+    (tmp_path / "a.gz").write_bytes(gzip.compress((line * 50000).encode())[:-100])
+    (tmp_path / "b").write_text(json.dumps(record) + '\n{"timestamp":"2026-01\n' + json.dumps(record) + "\n")
+    (tmp_path / "c").write_text("2026-01-02 03:04:05.000 UTC [7] LOG:  checkpoint starting: time\n")
+    together = [str(tmp_path / n) for n in ("a.gz", "b", "c")]
+    for name in ("a.gz", "b", "c"):
+        collect("--log", tmp_path / name, "--output", tmp_path / (name + ".summary"))
+    merged = advisor("merge", *[p + ".summary" for p in together])
+    assert merged.stdout == collect(*together)
+    (tmp_path / "merged").write_text(merged.stdout)
+    for form in ("text", "json", "markdown"):
+        reports = [advisor("report", *files, "--schema", str(tmp_path / "s.sql"), "--format", form).stdout for files in (together, [str(tmp_path / "merged")], [p + ".summary" for p in together])]
+        assert reports[0] == reports[1] == reports[2]
+    assert reports[0].index("end too early") < reports[0].index("1 lines or records cannot be read") < reports[0].index("tells of no statement")
+
+
+def test_scripts_among_logs(tmp_path, advisor):
+    """Files named *.sql are known as scripts; packed ones are unpacked."""
+    (tmp_path / "schema").write_text("CREATE TABLE t (a int, b int, c int);")
+    (tmp_path / "one.sql").write_text("\ufeff-- weight: 5\nSELECT * FROM t WHERE a = 1;", encoding="utf-8")
+    (tmp_path / "two.sql.gz").write_bytes(gzip.compress(b"SELECT * FROM t WHERE b = 1;"))
+    (tmp_path / "x.log").write_text("2026-01-02 03:04:05.000 UTC [7] LOG:  duration: 1.000 ms  statement: SELECT * FROM t WHERE c = 1\n")
+    def columns(*args):
+        done = advisor("report", *args, "--schema", str(tmp_path / "schema"), "--format", "json")
+        assert done.returncode == 0, done.stderr
+        return sorted((f["keys"][0]["column"], f["calls"]) for f in json.loads(done.stdout)["findings"])
+    assert columns(str(tmp_path / "*.*")) == [("a", 5), ("b", 1), ("c", 1)]
+    assert columns("--sql", str(tmp_path / "two.sql.gz"), "--log", str(tmp_path / "one.sql")) == [("a", 5), ("b", 1)]
+    done = advisor("collect", str(tmp_path / "one.sql"))
+    assert done.returncode == 3 and "no log that is known" in done.stderr
+    (tmp_path / "torn.sql.gz").write_bytes((tmp_path / "two.sql.gz").read_bytes()[:-12])
+    done = advisor("report", "--sql", str(tmp_path / "torn.sql.gz"), "--schema", str(tmp_path / "schema"))
+    assert done.returncode == 3 and "end too early" in done.stderr
+
+
 def start(args, stdin, stderr):
     return subprocess.Popen([advisor_binary(), *args], stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, **SANITIZERS})
 
@@ -240,21 +325,77 @@ def test_interrupted(tmp_path):
     assert 1000 < head((tmp_path / "summary").read_text())["statements"] <= 100000
 
 
+@pytest.mark.parametrize("text", ["", "2026-01-02 03:04:05.000 UTC [7] LOG:  duration: 1.000 ms  statement: SELECT 1 FROM t\n" * 30000], ids=["at all", "more"])
+def test_interrupted_while_nothing_comes(text):
+    """A pipe that is open and silent does not keep anybody."""
+    child = start(["collect", "--log", "-"], subprocess.PIPE, subprocess.PIPE)
+    wait_until(lambda: catches_interrupts(child.pid), 20)
+    child.stdin.write(text.encode())
+    child.stdin.flush()
+    if text:  # all of it is with the program
+        wait_until(lambda: unread(child.stdin) == 0, 20)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(30) == 130, child.stderr.read()
+    n = head(child.stdout.read().decode()).get("statements", 0)
+    assert 10000 < n <= 30000 if text else n == 0
+    child.stdin.close()
+
+
+def test_an_interrupted_report(tmp_path):
+    (tmp_path / "s.sql").write_text("CREATE TABLE t (a int);")
+    child = start(["report", "--log", "-", "--schema", str(tmp_path / "s.sql"), "--format", "json"], subprocess.PIPE, subprocess.PIPE)
+    child.stdin.write(b"2026-01-02 03:04:05.000 UTC [7] LOG:  duration: 1.000 ms  statement: SELECT * FROM t WHERE a = 1\n")
+    child.stdin.flush()
+    wait_until(lambda: catches_interrupts(child.pid) and unread(child.stdin) == 0, 20)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(30) == 130, child.stderr.read()
+    report = json.loads(child.stdout.read())
+    assert [f["table"] for f in report["findings"]] == ["t"] and any("interrupted in file 1 of 1" in n for n in report["notes"])
+    child.stdin.close()
+
+
+def unread(pipe):
+    buffer = bytearray(4)
+    fcntl.ioctl(pipe.fileno(), termios.FIONREAD, buffer)
+    return int.from_bytes(buffer, "little")
+
+
+@contextlib.contextmanager
+def on_a_terminal(*args):
+    """The program with a terminal as its standard error, and a function that gives what it writes there, until some text has come."""
+    master, slave = pty.openpty()
+    child = start(["collect", *map(str, args)], subprocess.DEVNULL, slave)
+    os.close(slave)
+
+    def seen(text):
+        out = b""
+        while text not in out:
+            out += os.read(master, 4096)
+        return out
+    yield child, seen
+    os.close(master)
+
+
 def test_progress_on_a_terminal_only(tmp_path, advisor):
     path = tmp_path / "fifo"
     os.mkfifo(path)
-    master, slave = pty.openpty()
-    child = start(["collect", "--log", str(path)], subprocess.DEVNULL, slave)
-    os.close(slave)
-    seen = b""
-    with open(path, "w", encoding="utf-8") as f:
-        f.write("".join(map(logs.as_stderr, events(4000))))
-        f.flush()
-        while b"MB read" not in seen:
-            seen += os.read(master, 4096)
-    out, _ = child.communicate(timeout=60)
-    assert child.returncode == 0 and head(out.decode())["statements"] > 3000
-    os.close(master)
+    text = "".join(map(logs.as_stderr, events(4000)))
+    with on_a_terminal("--log", path) as (child, seen):
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+            f.flush()
+            seen(b"MB read")
+        out, _ = child.communicate(timeout=60)
+        assert child.returncode == 0 and head(out.decode())["statements"] > 3000
+    # When it is known how much there will be: how far it is, the rate, and the time left.
+    (tmp_path / "large").write_bytes(b"x LOG:  nothing\n" * 200000)
+    with on_a_terminal("--log", path, "--log", tmp_path / "large") as (child, seen):
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+            f.flush()
+            assert re.search(rb"\[#+ +\] +\d+ %  \d+ MB/s  [\d.]+ (s|min|h) left", seen(b" left"))
+        child.communicate(timeout=60)
+        assert child.returncode == 0
     (tmp_path / "log").write_text("".join(map(logs.as_stderr, events(100))), encoding="utf-8")
     assert advisor("collect", "--log", str(tmp_path / "log")).stderr == ""
 
@@ -305,6 +446,15 @@ def test_memory_does_not_grow_with_the_log(large, tmp_path):
         assert peak < 200 * 1024
 
 
+def c_format(text, *values):
+    """As printf does it, with places in another order ("%2$s"). Python knows no %lu and no places."""
+    left = list(values)
+    def one(found):
+        value = values[int(found.group(1)) - 1] if found.group(1) else left.pop(0)
+        return ("%" + (found.group(2) or "") + found.group(3)) % value
+    return re.sub(r"%(?:(\d+)\$)?(0\d+)?l?([duis])", one, text.replace("%lu", "%u")).replace("%%", "%")
+
+
 def test_the_languages_of_the_server(advisor, tmp_path):
     """In each language that the installed server has a catalog for: severities, statements, executions, parameters, errors."""
     catalogs = glob.glob("/usr/share/locale/*/LC_MESSAGES/postgres-1?.mo")
@@ -320,11 +470,18 @@ def test_the_languages_of_the_server(advisor, tmp_path):
             say("LOG") + ":  " + say("duration: %s ms  %s %s%s%s: %s") % ("2.000", say("execute"), "<unnamed>", "", "", "SELECT b FROM b WHERE b = $1"),
             say("DETAIL:  ") + say("parameters: %s") % "$1 = '7'",
             say("LOG") + ":  " + say("duration: %s ms  %s %s%s%s: %s") % ("9.000", say("execute fetch from"), "c", "", "", "SELECT b FROM b WHERE b = $1"),
-            say("LOG") + ":  " + say("statement: %s") % "SELECT 2 FROM c", say("LOG") + ":  " + say("duration: %s ms") % "4.000"))
+            say("LOG") + ":  " + say("statement: %s") % "SELECT 2 FROM c", say("LOG") + ":  " + say("duration: %s ms") % "4.000",
+            say("LOG") + ":  " + c_format(say('temporary file: path "%s", size %lu'), "base/pgsql_tmp/pgsql_tmp7.0", 1048576), say("STATEMENT:  ") + "SELECT 2 FROM c",
+            say("LOG") + ":  " + c_format(say("process %d still waiting for %s on %s after %ld.%03d ms"), 7, "ShareLock", "transaction 5", 1000, 1),
+            say("STATEMENT:  ") + "SELECT 1 FROM a",
+            say("LOG") + ":  " + c_format(say("process %d acquired %s on %s after %ld.%03d ms"), 7, "ShareLock", "transaction 5", 1500, 1)))
         (tmp_path / "x.log").write_text(text, encoding="utf-8")
         counts, *shapes = map(json.loads, advisor("collect", "--log", str(tmp_path / "x.log")).stdout.splitlines())
         told = (counts.get("statements"), counts.get("us"), counts.get("errors"), sorted(s["samples"][0]["text"] for s in shapes))
         assert told == (3, 7000, 1, ["SELECT 1 FROM a", "SELECT 2 FROM c", "SELECT b FROM b WHERE b = '7'"]), (path, told, text)
+        troubles = {s["samples"][0]["text"]: (s.get("temp_files"), s.get("temp_bytes"), s.get("lock_waits")) for s in shapes}
+        assert troubles["SELECT 2 FROM c"] == (1, 1048576, None) and troubles["SELECT 1 FROM a"] == (None, None, 1), (path, troubles, text)
+        assert counts["temp_files"] == counts["lock_waits"] == 1, (path, counts)
 
 
 SHAPES = ROOT / "tests/data/logs"
@@ -335,12 +492,13 @@ EXPECTED = json.loads((SHAPES / "expected.json").read_text(encoding="utf-8"))
 def test_awkward_shapes(advisor, name):
     """Logs as servers, clouds and collectors really write them: counts, time, and some texts, whole."""
     want = dict(EXPECTED[name])
-    texts, database = want.pop("texts", []), want.pop("database", None)
+    texts, database, first = want.pop("texts", []), want.pop("database", None), want.pop("first", None)
     done = advisor("collect", "--log", str(SHAPES / name))
     assert done.returncode == 0, done.stderr
     counts, *shapes = map(json.loads, done.stdout.splitlines())
     for key in ("statements", "us", "errors", "bad", "temp_files", "temp_bytes", "lock_waits"):
         assert counts.get(key, 0) == want.get(key, 0), (key, done.stdout)
+    assert first in (None, counts.get("first")), counts
     kept = [sample["text"] for shape in shapes for sample in shape["samples"]]
     assert [t for t in texts if t not in kept] == [], kept
     if database:

@@ -2,13 +2,17 @@
 /* Logs in all forms: what counts as an execution, times that come later, prefixes, filters, torn and foreign lines. */
 #include "fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "advisor/source/csv.h"
 #include "advisor/source/gather.h"
 #include "advisor/source/json_scan.h"
 #include "advisor/source/prefix.h"
+#include "advisor/source/reader.h"
+#include "advisor/source/summary.h"
 #include "advisor/source/words.h"
+#include "poolwise/mem.h"
 
 static AdvGather *gathered(const char *text, const AdvFilter *filter)
 {
@@ -240,6 +244,18 @@ static void test_prefixes(void **state)
          false},
         {"< %m %-8u|%8d >", "< 2026-01-02 03:04:05.678 +03 me      |    shop >", "2026-01-02 03:04:05.678 +03", NULL, "me", "shop", NULL, false},
         {"%%%d/%u ", "%shop/me ", NULL, NULL, "me", "shop", NULL, false},
+        {"%n [%p] %u@%d ", "1772366400.123 [77] me@shop ", "1772366400.123", "77", "me", "shop", NULL, true},
+        {"%m [%p] %b %q%u@%d %a ", "2026-01-02 03:04:05.678 UTC [77] client backend me@shop my own app ", "2026-01-02 03:04:05.678 UTC", "77", "me", "shop", "my own app",
+         false},
+        {"%m [%p] %b %q%u@%d ", "2026-01-02 03:04:05.678 UTC [55] logical replication launcher ", "2026-01-02 03:04:05.678 UTC", "55", NULL, NULL, NULL, false},
+        {"%i %u@%d %t ", "idle in transaction (aborted) me@shop 2026-01-02 03:04:05 -03 ", "2026-01-02 03:04:05 -03", NULL, "me", "shop", NULL, false},
+        {"%i %u@%d %t ", "CREATE TABLE me@shop 2026-01-02 03:04:05 <+0530>-05:30 ", "2026-01-02 03:04:05 <+0530>-05:30", NULL, "me", "shop", NULL, false},
+        {"%m %p %l %s %v %x %c %Q %e %r %h %P %b,%a,%u,%d: ",
+         "2026-01-02 03:04:05.678 UTC 77 5 2026-01-02 03:00:00 UTC 3/17 1234 6957.4d -5678901234 00000 10.0.0.1(4711) 10.0.0.1  client backend,a b,me,shop: ",
+         "2026-01-02 03:04:05.678 UTC", "77", "me", "shop", "a b", false},
+        {"%m %p %l %s %v %x %c %Q %e %r %h %P %b,%a,%u,%d: ", "2026-01-02 03:04:05.678 UTC 78 1 2026-01-02 03:00:00 UTC  0 6957.4e 0 00000    checkpointer,,,: ",
+         "2026-01-02 03:04:05.678 UTC", "78", NULL, NULL, NULL, false},
+        {"%c %-20a|%u|", "6957.4d x                   |me|", NULL, "6957.4d", "me", NULL, "x", false},
     };
     for (size_t i = 0; i < PW_ARRAY_LEN(rows); i++) {
         AdvEntry e = {0};
@@ -255,6 +271,136 @@ static void test_prefixes(void **state)
     }
     AdvEntry e = {0};
     assert_false(adv_prefix_match("%m [%p] ", slice("something else "), &e));
+    assert_false(adv_prefix_match("%m [%p] ", slice("2026-01-02 03:04:05.678 UTC [77] more "), &e));
+    char blanks[4001]; /* of a line that does not fit not every place is tried where a value could end */
+    memset(blanks, ' ', sizeof(blanks) - 1);
+    blanks[sizeof(blanks) - 1] = '\0';
+    assert_false(adv_prefix_match("%u %d %a %h %r %e|x", slice(blanks), &e));
+    assert_null(e.user.p);
+}
+
+/* Very long texts, and those that become so as UTF-8: what is kept of them can be read back. */
+static void test_long_texts(void **state)
+{
+    (void)state;
+    static const char fill[] = {'x', (char)0xfc, 'y'};
+    for (size_t kind = 0; kind < 3; kind++) {
+        size_t n = kind == 2 ? 3 * PW_QUERY_TEXT_MAX : PW_QUERY_TEXT_MAX - 100;
+        char *text = pw_xmalloc(n + 100);
+        int head = sprintf(text, "x LOG:  duration: 1.0 ms  statement: SELECT \"");
+        memset(text + head, fill[kind], n);
+        strcpy(text + head + n, "\" FROM t\n");
+        AdvGather *g = gathered(text, NULL);
+        AdvShape **shapes;
+        PwBuf summary;
+        AdvTally *again = adv_tally_create();
+        pw_buf_init(&summary);
+        assert_int_equal(only_shape(g, &shapes)->n_samples, kind == 0);
+        adv_summary_write(adv_gather_tally(g), false, &summary);
+        assert_null(adv_summary_read(again, (const char *)summary.data, summary.len));
+        assert_int_equal(adv_tally_counts(again)->statements, 1);
+        pw_buf_finish(&summary);
+        adv_tally_destroy(again);
+        adv_gather_destroy(g);
+        free(shapes);
+        free(text);
+    }
+    /* Values that are longer than any text leave their text as it is. */
+    static const char start[] = "x LOG:  execute s: INSERT INTO t VALUES ($1, $2)\nx DETAIL:  parameters: $1 = '1', $2 = '";
+    char *text = pw_xmalloc(sizeof(start) + 100000);
+    memset(text, 'v', sizeof(start) + 100000);
+    memcpy(text, start, strlen(start));
+    strcpy(text + sizeof(start) + 100000 - 3, "'\n");
+    AdvGather *g = gathered(text, NULL);
+    AdvShape **shapes;
+    assert_string_equal(only_shape(g, &shapes)->samples[0].text, "INSERT INTO t VALUES ($1, $2)");
+    adv_gather_destroy(g);
+    free(shapes);
+    free(text);
+}
+
+static void test_times(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *want;
+    } rows[] = {{"2026-01-02T03:04:05Z", "2026-01-02 03:04:05"}, {"2026-01-02 03:04:05.6 UTC", "2026-01-02 03:04:05.6"}, {"2026-01-02 03:04:05.678901", "2026-01-02 03:04:05.678"},
+                {"1772366400.123", "2026-03-01 12:00:00.123"}, {"1772366400", ""}, {"17723664001.123", ""}, {"1772366400.12", ""}, {"1772366400.1234", ""}, {"", ""}, {"x", ""}};
+    for (size_t i = 0; i < PW_ARRAY_LEN(rows); i++) {
+        char out[ADV_TIME_MAX + 1] = "";
+        size_t n = adv_time_text(slice(rows[i].text), out);
+        assert_int_equal(n, strlen(rows[i].want));
+        assert_memory_equal(out, rows[i].want, n);
+    }
+}
+
+/* Temporary files and lock waits as each language puts them; what only looks like one is none. */
+static void test_troubles_in_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        AdvTold what;
+        unsigned long long bytes;
+    } rows[] = {
+        {"temporary file: path \"base/pgsql_tmp/a, size 3\", size 1048576", ADV_TOLD_TEMP_FILE, 1048576},
+        {"temporary file: path \"x\", size ", ADV_TOLD_NOTHING, 0},
+        {"temporary file: path \"x", ADV_TOLD_NOTHING, 0},
+        {"temporäre Datei: Pfad »base/pgsql_tmp/a«, Größe 12", ADV_TOLD_TEMP_FILE, 12},
+        {"fichier temporaire : chemin « a », taille 99999999999999999999", ADV_TOLD_TEMP_FILE, 9999999999999999ULL},
+        {"一時ファイル: パス \"a\"、サイズ 7", ADV_TOLD_TEMP_FILE, 7},
+        {"process 102 still waiting for ShareLock on transaction 5 after 1000.100 ms", ADV_TOLD_LOCK_WAIT, 0},
+        {"process x still waiting for ShareLock", ADV_TOLD_NOTHING, 0},
+        {"process 102 acquired ShareLock on transaction 5 after 1500.100 ms", ADV_TOLD_NOTHING, 0},
+        {"プロセス102はShareLockをトランザクション 5で待機しています。1000.100ミリ秒後", ADV_TOLD_LOCK_WAIT, 0},
+        {"102 PID 프로세스에서 여전히 ShareLock(트랜잭션 5) 작업을 기다리고 있음(1000.100ms 후)", ADV_TOLD_LOCK_WAIT, 0},
+        {"进程 102 等待 1000.100 毫秒后，仍在等待 事务 5 上的 ShareLock", ADV_TOLD_LOCK_WAIT, 0},
+    };
+    for (size_t i = 0; i < PW_ARRAY_LEN(rows); i++) {
+        AdvTelling t = adv_tell(slice(rows[i].text));
+        if (t.what != rows[i].what || t.bytes != rows[i].bytes)
+            fail_msg("%s: %d, %llu bytes", rows[i].text, (int)t.what, t.bytes);
+    }
+}
+
+/* Blocks of an array may end anywhere. */
+static void test_json_array_in_blocks(void **state)
+{
+    (void)state;
+    static const char text[] = "[ {\"textPayload\": \"x LOG:  duration: 1.0 ms  statement: SELECT '\\\"{' FROM a\", \"l\": {\"b\": [1, {\"c\": \"]\"}]}},\n"
+                               "{\"textPayload\": \"x LOG:  duration: 2.0 ms  execute s: SELECT $1 FROM b\"}, {\"textPayload\": \"x DETAIL:  parameters: $1 = '7'\"} ]\n"
+                               "{\"textPayload\": \"x LOG:  duration: 4.0 ms  statement: SELECT 4 FROM c\"}{\"textPayload\": \"cut";
+    for (size_t block = 1; block < sizeof(text); block++) {
+        AdvReader r;
+        adv_reader_init(&r, NULL);
+        for (size_t at = 0; at < strlen(text); at += block)
+            adv_form_json_array.read(&r, text + at, strlen(text) - at < block ? strlen(text) - at : block);
+        adv_form_json_array.finish(&r);
+        const AdvTallyCounts *c = adv_tally_counts(r.tally);
+        assert_int_equal(c->statements, 3);
+        assert_int_equal(c->us, 7000);
+        assert_int_equal(c->bad, 1);
+        assert_non_null(strstr(adv_tally_shape(r.tally, "SELECT $1 FROM b", 16)->samples[0].text, "'7'"));
+        adv_reader_finish(&r);
+    }
+}
+
+static void test_notes(void **state)
+{
+    (void)state;
+    AdvNotes all = {0}, more = {0};
+    for (int i = 0; i < ADV_NOTES_MAX - 1; i++)
+        adv_notes_add(&all, "x\xfc");
+    adv_notes_add(&more, "a");
+    adv_notes_add(&more, "b");
+    adv_notes_append(&all, &more);
+    adv_notes_append(&all, &more);
+    assert_int_equal(all.n, ADV_NOTES_MAX);
+    assert_int_equal(all.more, 3);
+    assert_string_equal(all.items[0], "x\xc3\xbc");
+    assert_string_equal(all.items[ADV_NOTES_MAX - 1], "a");
+    adv_notes_finish(&all);
+    adv_notes_finish(&more);
 }
 
 static void test_filters(void **state)
@@ -311,6 +457,15 @@ static void test_other_encodings(void **state)
     assert_string_equal(only_shape(g, &shapes)->samples[0].text, "SELECT 'm\xc3\xbcller \xc3\xbc'");
     free(shapes);
     adv_gather_destroy(g);
+    /* Windows-1252, and a text in EUC-JP, which becomes another one, but one in UTF-8. */
+    g = gathered("x LOG:  duration: 1.0 ms  statement: SELECT '\x80 5 \x93no\x94 \x81'\n", NULL);
+    assert_string_equal(only_shape(g, &shapes)->samples[0].text, "SELECT '\xe2\x82\xac 5 \xe2\x80\x9cno\xe2\x80\x9d \xc2\x81'");
+    free(shapes);
+    adv_gather_destroy(g);
+    g = gathered("x LOG:  duration: 1.0 ms  statement: SELECT '\xc6\xfc\xcb\xdc' FROM t\n", NULL);
+    assert_string_equal(only_shape(g, &shapes)->samples[0].text, "SELECT '\xc3\x86\xc3\xbc\xc3\x8b\xc3\x9c' FROM t");
+    free(shapes);
+    adv_gather_destroy(g);
 }
 
 int main(void)
@@ -319,6 +474,8 @@ int main(void)
         cmocka_unit_test(test_csv),           cmocka_unit_test(test_json_scan), cmocka_unit_test(test_what_counts), cmocka_unit_test(test_times_of_their_own),
         cmocka_unit_test(test_several_lines), cmocka_unit_test(test_syslog),    cmocka_unit_test(test_torn_csv),    cmocka_unit_test(test_troubles),
         cmocka_unit_test(test_prefixes),      cmocka_unit_test(test_filters),   cmocka_unit_test(test_other_encodings),
+        cmocka_unit_test(test_times),         cmocka_unit_test(test_notes),     cmocka_unit_test(test_troubles_in_words),
+        cmocka_unit_test(test_json_array_in_blocks), cmocka_unit_test(test_long_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -271,12 +271,33 @@ static void test_pour(void **state)
     adv_arena_destroy(arena);
 }
 
+/* Longer texts may take the places of shorter ones: also then the memory has an end. */
+static void test_bytes_have_an_end(void **state)
+{
+    (void)state;
+    AdvTally *t = adv_tally_create();
+    static char text[16000];
+    for (unsigned i = 0; i < 6 * 700; i++) {
+        int n = snprintf(text, sizeof(text), "SELECT * FROM t%u WHERE x = '%u", i % 700, i);
+        size_t len = i < 700 ? (size_t)n : sizeof(text) - 2;
+        memset(text + n, 'x', len - (size_t)n);
+        text[len] = '\'';
+        text[len + 1] = '\0';
+        add(t, text, NULL, 1, -1);
+    }
+    assert_true(adv_tally_counts(t)->forgotten > 100);
+    PwBuf out = written(t);
+    assert_true(out.len < 40 * 1024 * 1024);
+    pw_buf_finish(&out);
+    adv_tally_destroy(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parts_are_the_whole),  cmocka_unit_test(test_samples_are_exact), cmocka_unit_test(test_values_go_before_texts_without),
         cmocka_unit_test(test_forgets_the_lightest), cmocka_unit_test(test_a_time_told_later), cmocka_unit_test(test_summary_reads_back),
-        cmocka_unit_test(test_redacted),             cmocka_unit_test(test_parameters),        cmocka_unit_test(test_pour),
+        cmocka_unit_test(test_redacted),             cmocka_unit_test(test_parameters),        cmocka_unit_test(test_bytes_have_an_end), cmocka_unit_test(test_pour),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
