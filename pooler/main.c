@@ -13,7 +13,7 @@
 enum { OPT_CHECK = 1000 };
 
 static const PwCliRow rows[] = {
-    {'d', 'd', "daemon", NULL, "run in the background (needs pidfile, and logfile or syslog)"},
+    {'d', 'd', "daemon", NULL, "run in the background (needs pidfile; without logfile or syslog nothing is logged)"},
     {'q', 'q', "quiet", NULL, "no log on standard error"},
     {'R', 'R', "reboot", NULL, "take over listening sockets and clients from the running pooler"},
     {'u', 'u', "user", "NAME", "become this operating system user"},

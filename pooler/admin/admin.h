@@ -28,7 +28,7 @@ void admin_init(const AdminProcessOps *ops);
 /* Every 100 ms on each worker. */
 void admin_tick(WorkerCtx *ctx, PwUsec now);
 
-/* PAUSE and RESUME without a name, for SIGUSR1 and SIGUSR2. Main worker. */
+/* PAUSE and RESUME without a name, for SIGUSR1 and SIGUSR2, which they log. Main worker. */
 void admin_pause_all(void);
 void admin_resume_all(void);
 

@@ -178,9 +178,10 @@ void admin_cmd_pause(AdminSession *s, const AdminRequest *r)
 void admin_pause_all(void)
 {
     if (!change_state(ADMIN_ACTIVE, ADMIN_PAUSED)) {
-        pw_log(PW_LOG_LOG, "already suspended/paused");
+        pw_log(PW_LOG_LOG, "got SIGUSR1, but already paused/suspended");
         return;
     }
+    pw_log(PW_LOG_LOG, "got SIGUSR1, pausing all activity");
     registry_pause_all(true);
     tour_pause(0, NULL);
 }
@@ -219,8 +220,11 @@ static bool resume_named(unsigned origin)
 
 void admin_resume_all(void)
 {
-    if (!resume_all(0) && !resume_named(0))
-        pw_log(PW_LOG_LOG, "pooler is not paused/suspended");
+    bool suspended = admin_state() == ADMIN_SUSPENDED;
+    if (resume_all(0) || resume_named(0))
+        pw_log(PW_LOG_LOG, "got SIGUSR2, continuing from %s", suspended ? "SUSPEND" : "PAUSE");
+    else
+        pw_log(PW_LOG_LOG, "got SIGUSR2, but not paused/suspended");
 }
 
 void admin_cmd_resume(AdminSession *s, const AdminRequest *r)

@@ -245,7 +245,7 @@ typedef struct AdminDatabase {
     bool is_auto;
 } AdminDatabase;
 /* By name. The caller frees the array. `config` must outlive it. */
-int64_t admin_count_peers(const Config *config); /* without ourselves */
+int64_t admin_count_peer_pools(const Config *config); /* peers without ourselves */
 AdminDatabase *admin_databases(const Config *config, PwUsec now, size_t *ret_n);
 
 /* All DbStates there are, with what their gone pools counted; the caller frees the array. */

@@ -11,7 +11,7 @@ static const AdminColumn list_columns[] = {
 };
 
 typedef struct Lists {
-    int64_t used_clients, login_clients, used_servers, dns_queries;
+    int64_t used_clients, login_clients, used_servers, dns_queries, dns_pending;
     AdminDnsHost *hosts;
 } Lists;
 
@@ -41,6 +41,7 @@ static void visit(WorkerCtx *ctx, AdminShow *show)
     }
     admin_dns_collect(ctx, &l->hosts);
     l->dns_queries += (int64_t)resolver_pending(ctx->resolver);
+    l->dns_pending += (int64_t)resolver_waiting(ctx->resolver);
 }
 
 static void put(AdminResult *r, const char *name, int64_t n)
@@ -62,9 +63,9 @@ static void finish(WorkerCtx *ctx, AdminShow *show)
     free(admin_users(ctx->config, ctx->users, &n_users));
     put(r, "databases", (int64_t)n_databases);
     put(r, "users", (int64_t)n_users);
-    put(r, "peers", admin_count_peers(ctx->config));
+    put(r, "peers", (int64_t)config_n_peers(ctx->config));
     put(r, "pools", (int64_t)registry_n_pools() + 1); /* and the console's */
-    put(r, "peer_pools", admin_count_peers(ctx->config));
+    put(r, "peer_pools", admin_count_peer_pools(ctx->config));
     put(r, "free_clients", 0); /* memory goes back to the system: nothing is kept for later */
     put(r, "used_clients", l->used_clients);
     put(r, "login_clients", l->login_clients);
@@ -73,7 +74,7 @@ static void finish(WorkerCtx *ctx, AdminShow *show)
     put(r, "dns_names", HASH_COUNT(l->hosts));
     put(r, "dns_zones", HASH_COUNT(zones));
     put(r, "dns_queries", l->dns_queries);
-    put(r, "dns_pending", 0); /* a question goes out at once */
+    put(r, "dns_pending", l->dns_pending);
     admin_dns_zones_free(zones);
 }
 

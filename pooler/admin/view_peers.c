@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* view_peers.c - SHOW PEERS, PEER_POOLS: the other processes of the group. */
+/* view_peers.c - SHOW PEERS, PEER_POOLS: the processes of the group; we send nothing to ourselves. */
 #include "pooler/admin/admin_priv.h"
 #include "pooler/client/peer_pool.h"
 
@@ -18,12 +18,13 @@ static const AdminColumn peer_pool_columns[] = {
     {"sv_login", ADMIN_INT4, "connections to it that are being made"},
 };
 
-/* Calls `row` for each line of [peers] but our own. */
-static void each_peer(const Config *config, AdminResult *r, void (*row)(AdminResult *r, const Config *config, const PeerConf *peer))
+/* Calls `row` for each line of [peers]. */
+static void each_peer(const Config *config, bool others_only, AdminResult *r,
+                      void (*row)(AdminResult *r, const Config *config, const PeerConf *peer))
 {
     for (size_t i = 0; i < config_n_peers(config); i++) {
         const PeerConf *peer = config_peer_at(config, i);
-        if (peer->id == config->peer_id)
+        if (others_only && peer->id == config->peer_id)
             continue;
         admin_row_begin(r, NULL);
         admin_row_int(r, peer->id);
@@ -32,7 +33,7 @@ static void each_peer(const Config *config, AdminResult *r, void (*row)(AdminRes
     }
 }
 
-int64_t admin_count_peers(const Config *config)
+int64_t admin_count_peer_pools(const Config *config)
 {
     int64_t n = 0;
     for (size_t i = 0; i < config_n_peers(config); i++)
@@ -49,7 +50,7 @@ static void peer_row(AdminResult *r, const Config *config, const PeerConf *peer)
 
 static void finish_peers(WorkerCtx *ctx, AdminShow *show)
 {
-    each_peer(ctx->config, &show->result, peer_row);
+    each_peer(ctx->config, false, &show->result, peer_row);
 }
 
 static void pool_row(AdminResult *r, const Config *config, const PeerConf *peer)
@@ -66,12 +67,12 @@ static void pool_row(AdminResult *r, const Config *config, const PeerConf *peer)
 static void visit_pools(WorkerCtx *ctx, AdminShow *show)
 {
     if (ctx->worker->index == 0)
-        each_peer(ctx->config, &show->result, pool_row);
+        each_peer(ctx->config, true, &show->result, pool_row);
 }
 
 const AdminView admin_view_peers = {
     .name = "peers", .columns = peer_columns, .n_columns = PW_ARRAY_LEN(peer_columns), .finish = finish_peers,
-    .help = "the other processes of the group, as [peers] has them",
+    .help = "the processes of the group, as [peers] has them",
 };
 const AdminView admin_view_peer_pools = {
     .name = "peer_pools", .columns = peer_pool_columns, .n_columns = PW_ARRAY_LEN(peer_pool_columns), .visit = visit_pools,

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "pooler/app/app.h"
 
+#include <ares.h>
 #include <errno.h>
+#include <event2/event.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,10 +213,8 @@ static bool go_background(const Config *c)
         pw_log(PW_LOG_FATAL, "-d needs pidfile to be set in the configuration");
         return false;
     }
-    if ((!c->logfile || !c->logfile[0]) && !c->syslog) {
-        pw_log(PW_LOG_FATAL, "-d needs logfile or syslog to be set in the configuration");
-        return false;
-    }
+    if ((!c->logfile || !c->logfile[0]) && !c->syslog)
+        fprintf(stderr, "pooler: in the background without logfile or syslog: nothing is logged\n");
     if (daemon_fork(why, sizeof(why)) == PW_OK)
         return true;
     fprintf(stderr, "pooler: %s\n", why);
@@ -362,7 +363,7 @@ static void on_hup(void *arg)
 static void end_by_signal(const char *signal, ShutdownMode mode, const char *what)
 {
     if (app_is_shutting_down()) {
-        pw_log(PW_LOG_LOG, "got %s while shutting down, exiting at once", signal);
+        pw_log(PW_LOG_LOG, "got %s while shutting down, fast exit", signal);
         mode = SHUTDOWN_NOW;
     } else {
         pw_log(PW_LOG_LOG, "got %s, %s", signal, what);
@@ -379,7 +380,7 @@ static void on_int(void *arg)
 static void on_term(void *arg)
 {
     (void)arg;
-    end_by_signal("SIGTERM", SHUTDOWN_WAIT_FOR_CLIENTS, "shutting down, waiting for all clients to disconnect");
+    end_by_signal("SIGTERM", SHUTDOWN_WAIT_FOR_CLIENTS, "shutting down, waiting for all clients disconnect");
 }
 
 static void on_quit(void *arg)
@@ -391,7 +392,6 @@ static void on_quit(void *arg)
 static void on_usr1(void *arg)
 {
     (void)arg;
-    pw_log(PW_LOG_LOG, "got SIGUSR1, pausing all activity");
     admin_pause_all();
 }
 
@@ -402,7 +402,6 @@ static void on_usr2(void *arg)
         pw_log(PW_LOG_LOG, "got SIGUSR2 while shutting down, ignoring");
         return;
     }
-    pw_log(PW_LOG_LOG, "got SIGUSR2, continuing from PAUSE/SUSPEND");
     admin_resume_all();
 }
 
@@ -442,8 +441,9 @@ int app_run(const AppOptions *options)
     Signals *signals;
     if (signals_create(worker_get(0)->base, &handlers, &signals) != PW_OK)
         goto fail;
-    pw_log(PW_LOG_LOG, "process up: Poolwise %s, libevent (%s), %d worker%s", POOLWISE_VERSION,
-           worker_get(0)->batch ? "epoll, sends by io_uring" : "epoll", c->worker_threads, c->worker_threads == 1 ? "" : "s");
+    pw_log(PW_LOG_LOG, "process up: " POOLWISE_BANNER ", libevent %s (%s), adns: c-ares %s, tls: %s, %d worker%s", event_get_version(),
+           worker_get(0)->batch ? "epoll, sends by io_uring" : "epoll", ares_version(NULL), OpenSSL_version(OPENSSL_VERSION),
+           c->worker_threads, c->worker_threads == 1 ? "" : "s");
     daemon_ready();
     if (app.options.reboot)
         notify_took_over();

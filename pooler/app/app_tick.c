@@ -98,6 +98,17 @@ static bool may_exit(void)
     return active == 0;
 }
 
+static void stop_all(void)
+{
+    if (pw_atomic_exchange(&app.stopping, 1))
+        return;
+    int mode = pw_atomic_load(&app.shutdown);
+    if (mode == SHUTDOWN_WAIT_FOR_SERVERS)
+        pw_log(PW_LOG_LOG, "server connections dropped, exiting");
+    else if (mode == SHUTDOWN_WAIT_FOR_CLIENTS)
+        pw_log(PW_LOG_LOG, "client connections dropped, exiting");
+}
+
 static void main_tick(WorkerCtx *ctx, PwUsec now)
 {
     static PwUsec last_warm;
@@ -110,7 +121,7 @@ static void main_tick(WorkerCtx *ctx, PwUsec now)
     query_log_tick(now);
     zone_watch_tick(ctx, now);
     if (may_exit())
-        pw_atomic_store(&app.stopping, 1);
+        stop_all();
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)

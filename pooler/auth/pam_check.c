@@ -75,7 +75,7 @@ PwErr pam_check(const char *user, const char *password, const char *rhost, char 
         rc = pam_acct_mgmt(pam, PAM_SILENT);
     }
     if (rc != PAM_SUCCESS)
-        (void)snprintf(why, size, "%s: %s", what, pam ? pam_strerror(pam, rc) : "failed");
+        (void)snprintf(why, size, "%s() failed: %s", what, pam ? pam_strerror(pam, rc) : "no memory");
     if (pam)
         pam_end(pam, rc);
     pw_wipe(copy, strlen(copy));

@@ -66,6 +66,13 @@ static void console_input(Client *c)
     }
 }
 
+/* Nobody asked for anything: somebody looked whether the port is open (a load balancer, each second), or psql went to ask its user for
+ * a password. The log need not know. */
+static bool is_probe(const Client *c)
+{
+    return (c->state == CLIENT_STARTUP || c->state == CLIENT_AUTH) && pw_buf_unread(&c->relay.held) == 0;
+}
+
 /* Before READY: everything goes through `held`. */
 static PW_COLD void early_input(Client *c)
 {
@@ -75,7 +82,7 @@ static PW_COLD void early_input(Client *c)
     if (got == -1)
         return;
     if (got <= 0) {
-        client_close(c, NULL, got == 0 ? "client unexpected eof" : stream_error(&c->relay.stream));
+        client_close(c, NULL, got < 0 ? stream_error(&c->relay.stream) : is_probe(c) ? NULL : "client unexpected eof");
         return;
     }
     if (pw_buf_unread(&c->relay.held) + (size_t)got > 2 * PW_AUTH_MAX) {
@@ -260,6 +267,7 @@ void client_setup_local(WorkerCtx *ctx, PoolLocal *local)
         pw_atomic_store(&e->db->is_auto, is_auto);
         pw_atomic_store(&e->pool->lifo, !ctx->config->server_round_robin);
     }
+    local->maybe_too_many = true;
     local->reconnect_epoch = pw_atomic_load(&e->db->reconnect_epoch);
     bool paused = pw_atomic_load(&e->db->paused) != 0;
     if (local->shard->blocked != paused)

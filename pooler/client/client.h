@@ -112,7 +112,8 @@ bool client_cancel_by_key(unsigned origin, const uint8_t *bytes, size_t n, void 
 typedef bool (*ClientForeignCancel)(const CancelKey *key, void (*done)(void *arg), void *arg);
 void client_set_foreign_cancel(ClientForeignCancel f);
 
-/* Closes. `text`: FATAL message for the client, as PgBouncer has it (session/own_errors.h), or NULL; `reason`: for the log. */
+/* Closes. `text`: FATAL message for the client, as PgBouncer has it (session/own_errors.h), or NULL; `reason`: for the log
+ * (NULL: a close that nobody wants to read of). */
 void client_close(Client *c, const char *text, const char *reason);
 void client_close_with(Client *c, const char *sqlstate, const char *text, const char *reason);
 

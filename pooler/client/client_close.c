@@ -39,7 +39,7 @@ void client_close_with(Client *c, const char *sqlstate, const char *text, const 
     c->state = CLIENT_CLOSED;
     if (text && ctx->config->log_pooler_errors)
         client_log(c, PW_LOG_WARNING, "pooler error: %s", text);
-    if (ctx->config->log_disconnections)
+    if (reason && ctx->config->log_disconnections)
         client_log(c, PW_LOG_LOG, "closing because: %s (age=%llds)", reason,
                    (long long)((worker_now(w) - c->connected_at) / PW_USEC_PER_SEC));
     if (text) {

@@ -304,6 +304,12 @@ bool client_lookup_configured(const Client *c)
     return user_of(c, db) != NULL && (db || client_is_console(c));
 }
 
+bool client_lookup_has_line(const Client *c)
+{
+    const DatabaseConf *db = line_of(c);
+    return db && db->auth_user && *db->auth_user;
+}
+
 static bool refuse(Client *c, const char *text, const char *log)
 {
     if (log)

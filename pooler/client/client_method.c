@@ -88,7 +88,7 @@ static bool cert_may_be_user(const Client *c)
     } else {
         if (ident_map_allows(map, c->user, cert_has_name, (void *)(uintptr_t)c))
             return true;
-        client_log(c, PW_LOG_ERROR, "ident map %s cannot be matched", ident_map_name(map));
+        client_log(c, PW_LOG_ERROR, "ident map: %s does not have a match", ident_map_name(map));
     }
     return false;
 }
@@ -114,7 +114,7 @@ bool client_method_check(Client *c, bool known)
         break;
     case AUTH_TYPE_LDAP:
     case AUTH_TYPE_PAM:
-        if (client_lookup_configured(c) && c->config->auth_type != AUTH_TYPE_HBA) {
+        if (client_lookup_has_line(c) && c->config->auth_type != AUTH_TYPE_HBA) {
             client_log(c, PW_LOG_ERROR, "%s can't be used together with database authentication",
                        c->auth_type == AUTH_TYPE_PAM ? "PAM" : "LDAP");
             text = "bouncer config error";

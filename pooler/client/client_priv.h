@@ -72,6 +72,7 @@ void client_replication_granted(Client *c, Server *s);
 /* Is there an auth_user to ask, and a database that the client asked for? An unknown database is not told before the
  * password was right, so nothing is asked for it. */
 bool client_lookup_configured(const Client *c);
+bool client_lookup_has_line(const Client *c); /* the database line itself has an auth_user, whatever [pgbouncer] says */
 void client_lookup_start(Client *c); /* ends in client_login_found or a close */
 void client_lookup_abort(Client *c);
 void client_lookup_tick(Client *c, PwUsec now);

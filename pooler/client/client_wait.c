@@ -279,8 +279,8 @@ static void tick_waiting(Client *c, PwUsec now)
         fail_wait(c, NULL, "query_timeout");
     else if (c->state == CLIENT_WELCOME && over(config->client_login_timeout, c->connected_at, now))
         client_close(c, "client_login_timeout (server down)", "client_login_timeout (server down)");
-    else if (!c->notified && over(config->query_wait_notify, c->waiter.since, now))
-        notify_waiting(c);
+    else if (c->state == CLIENT_READY && !c->notified && over(config->query_wait_notify, c->waiter.since, now))
+        notify_waiting(c); /* libpq gives up a login that begins with a notice */
 }
 
 static void drop_with_server(Client *c, const char *text)

@@ -422,6 +422,16 @@ size_t resolver_pending(const Resolver *r)
     return r->pending;
 }
 
+size_t resolver_waiting(const Resolver *r)
+{
+    size_t n = 0;
+    const ResolverQuery *q;
+    for (const Entry *e = r->entries; e != NULL; e = e->hh.next)
+        TAILQ_FOREACH (q, &e->queries, link)
+            n++;
+    return n;
+}
+
 /* ---- life ---- */
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;

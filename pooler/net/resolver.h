@@ -79,5 +79,6 @@ typedef void (*ResolverVisit)(void *arg, const char *host, PwUsec ttl_left, cons
 void resolver_each(const Resolver *resolver, ResolverVisit visit, void *arg);
 size_t resolver_names(const Resolver *resolver);
 size_t resolver_pending(const Resolver *resolver); /* names being asked now */
+size_t resolver_waiting(const Resolver *resolver); /* who wait for the answers */
 
 #endif

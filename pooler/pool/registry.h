@@ -98,6 +98,7 @@ typedef struct PoolLocal {
     uint64_t reconnect_epoch;   /* the database's as this worker knows it: servers of another are closed on release */
     TAILQ_ENTRY(PoolLocal) link; /* WorkerCtx.pools */
     bool listed;
+    bool maybe_too_many; /* pool_size may have been lowered: server.c looks at it on each release; cleared by the tick */
     bool alarmed; /* on WorkerCtx.alarms */
     TAILQ_ENTRY(PoolLocal) alarm_link;
 } PoolLocal;

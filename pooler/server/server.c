@@ -434,12 +434,33 @@ const char *server_retire_reason(Server *s, PwUsec now)
     return NULL;
 }
 
+/* More servers than pool_size and the reserve allow, because they were lowered (or replication connections came, which count). When
+ * workers look at the same moment each may close the last one that is too many. */
+static bool has_too_many(const PoolLocal *local)
+{
+    Pool *pool = local->entry->pool;
+    int max = pw_atomic_load_relaxed(&pool->size.max);
+    return max > 0 && pool_size_used(pool) > max + pw_atomic_load_relaxed(&pool->reserve_max);
+}
+
+static const char too_many[] = "too many servers in the pool";
+
+static void close_too_many(PoolLocal *local)
+{
+    PoolServer *longest_idle;
+    while ((local->maybe_too_many = has_too_many(local)) && (longest_idle = TAILQ_LAST(&local->shard->idle, PoolServerList)))
+        server_close(server_of(longest_idle), too_many);
+}
+
 void server_to_pool(Server *s)
 {
     if (PW_UNLIKELY(!LIST_EMPTY(&s->cancel_list)))
         server_cancel_too_late(s);
+    const PoolLocal *local = server_local(s);
     PwUsec now = worker_now(s->stream.worker);
     const char *why = server_retire_reason(s, now);
+    if (PW_UNLIKELY(local->maybe_too_many) && !why && has_too_many(local))
+        why = too_many;
     if (PW_UNLIKELY(why != NULL)) {
         server_close(s, why);
         return;
@@ -501,6 +522,7 @@ void server_maintain(PoolLocal *local, PwUsec now)
         else if (s->phase == SERVER_CHORE)
             server_chore_maintain(s, now);
     }
+    close_too_many(local);
     int spare = pool_size_used(local->entry->pool) - local->settings.min_pool_size;
     for (ps = TAILQ_FIRST(&shard->idle); ps; ps = next) {
         next = TAILQ_NEXT(ps, link);

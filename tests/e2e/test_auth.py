@@ -199,6 +199,56 @@ def test_scram_pass_through_keeps_a_pool_warm(make_pooler, pg):
     assert c.fatal()["M"] == "server login failed: wrong password type"
 
 
+@pytest.mark.poolwise  # PgBouncer shows the server a proof that cannot fit, and tells of a wrong password
+def test_scram_pass_through_names_what_differs(make_pooler):
+    """The password is the same; the secrets are not."""
+    password = USERS["u_scram"][0]
+    p = make_pooler(auth_type="scram-sha-256", auth_file={"u_scram": scram_secret(password, iterations=5000)})
+    c = p.raw()
+    c.startup(user="u_scram", database="p0")
+    with pytest.raises(wire.ServerError) as e:
+        c.authenticate("u_scram", password)
+    text = "server login failed: SCRAM secret does not match the server's: the same salt (ours has 5000 iterations, the server's 4096)"
+    assert (e.value.severity, e.value.code, e.value.message) == ("FATAL", "08P01", text)
+    assert text.split(": ", 1)[1] in p.log()
+
+
+@pytest.mark.poolwise
+def test_a_scram_key_that_the_server_refuses_is_forgotten(make_pooler, own_pg_factory):
+    """Also when the server takes its old secret back: only a login brings the key again."""
+    server = own_pg_factory()
+    secret = server.one("SELECT rolpassword FROM pg_authid WHERE rolname = 'u_scram'")
+    another = secret.split("$")[:2] + [wire.scram_secret("another").split("$")[2]]  # the same salt and iterations
+    password = USERS["u_scram"][0]
+    p = make_pooler(postgres=server, databases={"p0": server.line()}, auth_type="scram-sha-256", server_login_retry=1,
+                    auth_file={"u_scram": secret, "admin": "adm"})
+    con = Console(p.client("pgbouncer", "admin", "adm"))
+    c = p.client(user="u_scram", password=password)
+    c.ok("SELECT 1")
+    server.sql(f"ALTER ROLE u_scram PASSWORD '{'$'.join(another)}'")
+    con.do("RECONNECT")
+    c.send(wire.query("SELECT 1"))
+    assert c.fatal()["C"] == "28P01"
+    server.sql(f"ALTER ROLE u_scram PASSWORD '{secret}'")
+    con.do("SET auth_type=trust")
+
+    def attempt():
+        d = p.raw()
+        d.startup(user="u_scram", database="p0")
+        d.until_closed()
+        return "server login failed: FATAL wrong password type" in p.log()
+    wait_until(attempt, what="the key is forgotten", every=0.2)
+    con.do("SET auth_type='scram-sha-256'")
+    wait_until(lambda: logs_in(p, "u_scram", password), every=0.2)
+
+
+def logs_in(p, user, password):
+    try:
+        return p.client(user=user, password=password).one("SELECT current_user") == user
+    except wire.ServerError:
+        return False
+
+
 def test_scram_secret_without_the_clients_key_cannot_log_in(make_pooler, pg):
     """auth_type trust: nobody ever showed the password."""
     secret = pg.one("SELECT rolpassword FROM pg_authid WHERE rolname = 'u_scram'")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Command line, configuration file, daemon, pid file, privileges."""
 import os
+import pwd
 import signal
 import subprocess
 
@@ -206,17 +207,38 @@ def gone(pid):
         return True
 
 
+def test_daemon_without_a_log(make_pooler):
+    """It runs, and nobody will know how: PgBouncer's manual forbids it, PgBouncer does not."""
+    p = make_pooler(start=False, pidfile="pooler.pid", logfile="")
+    p.write()
+    out = run(p, "-d", p.ini_path)
+    assert out.returncode == 0
+    pid = int(wait_until(lambda: open(os.path.join(p.dir, "pooler.pid"), encoding="utf-8").read().strip()))
+    try:
+        wait_until(p.try_connect)
+    finally:
+        os.kill(pid, signal.SIGINT)
+        wait_until(lambda: gone(pid))
+
+
 def test_daemon_without_pidfile(cold):
     p = cold()
     assert run(p, "-d", p.ini_path).returncode == 1
 
 
+@pytest.mark.poolwise  # PgBouncer ends
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_root_is_refused_without_a_user(cold):
-    p = cold()
-    out = run(p, p.ini_path, as_root=True)
-    assert out.returncode == 1
-    assert "root" in out.stderr + out.stdout + p.log()
+def test_root_without_a_user_becomes_nobody(make_pooler):
+    nobody = pwd.getpwnam("nobody").pw_uid
+    p = make_pooler(start=False)
+    p.write()
+    os.chmod(p.dir, 0o777)
+    p.spawn("-q", p.ini_path, as_root=True)
+    p.wait_up()
+    status = dict(line.split(":", 1) for line in open(f"/proc/{p.proc.pid}/status", encoding="utf-8").read().splitlines() if ":" in line)
+    assert set(status["Uid"].split()) == {str(nobody)} and int(status["CapEff"], 16) == 0
+    assert 'runs as "nobody"' in p.stderr()
+    assert p.client().one("SELECT 1") == "1"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

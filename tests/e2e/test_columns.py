@@ -22,13 +22,13 @@ CONSTANT = {
     ("SOCKETS", "replication"): "replication connections", ("ACTIVE_SOCKETS", "replication"): "replication connections",
     ("POOLS", "cl_waiting_cancel_req"): "test_cancel.py",
     ("POOLS", "sv_login"): "test_states_that_pass", ("POOLS", "sv_tested"): "test_states_that_pass",
-    ("POOLS", "sv_transit"): "on the way between two workers: for microseconds",
+    ("POOLS", "sv_transit"): "test_pgbench.py, under load",
     ("POOLS", "cl_active_cancel_req"): "test_states_that_pass", ("POOLS", "sv_active_cancel"): "test_states_that_pass",
     ("POOLS", "sv_being_canceled"): "test_states_that_pass",
     ("FDS", "password"): "test_takeover.py", ("FDS", "scram_client_key"): "test_takeover.py",
     ("FDS", "scram_server_key"): "test_takeover.py",
     ("CLIENTS", "local_port"): "the port that is listened on", ("SERVERS", "port"): "there is one PostgreSQL",
-    ("WORKERS", "batched_sends"): "test_io_engine.py", ("WORKERS", "handovers_in"): "test_limits.py, under load", ("WORKERS", "handovers_out"): "test_limits.py, under load",
+    ("WORKERS", "batched_sends"): "test_io_engine.py", ("WORKERS", "handovers_in"): "test_pgbench.py, under load", ("WORKERS", "handovers_out"): "test_pgbench.py, under load",
     ("WORKERS", "sv_login"): "as in POOLS",
     ("MEM", "free"): "memory that is not used goes back to the system", ("WORKERS", "worker"): "its number",
 }
@@ -127,6 +127,51 @@ def test_each_column_changes(busy):
     seen.look()  # all paused
     admin2.do("RESUME")
     assert not dull(seen), " ".join(f"{v}.{c}" for v, c in dull(seen))
+
+
+# Views that have a row for each thing that is counted. Rows that may hold one value here, and why.
+BY_ROW = {"LISTS": ("list", "items"), "TOTALS": ("name", "value"), "STATE": ("key", "value")}
+CONSTANT_ROWS = {"free_clients": "memory goes back to the system", "free_servers": "the same", "dns_names": "test_hosts.py", "dns_zones": "test_hosts.py",
+                 "dns_queries": "test_hosts.py", "dns_pending": "test_hosts.py"}
+
+
+@pytest.mark.poolwise
+def test_each_row_changes(make_pooler, pg):
+    p = make_pooler(databases={"p0": pg.line(), "*": pg.line("p1")}, default_pool_size=1, stats_period=1)
+    con, admin, seen = p.console(), p.console(), collections.defaultdict(set)
+
+    def look():
+        for view, (key, value) in BY_ROW.items():
+            for row in con.show(view):
+                seen[view, row[key]].add(row[value])
+    look()
+    raw = p.raw()
+    raw.send(b"\0\0")
+    wait_until(lambda: [r for r in con.show("LISTS") if r["list"] == "login_clients"][0]["items"] == "1")
+    look()
+    a, b = p.client(), p.client("made_up")
+
+    def work():
+        """Each counter of a second rises in it."""
+        a.ok("BEGIN")
+        waiting = p.client()
+        waiting.send(wire.parse("SELECT $1::int", "s", (23,)), wire.bind("", "s", ("1",)), wire.execute(), wire.sync())
+        b.ok("SELECT 1")
+        a.ok("COMMIT")
+        waiting.until_ready()
+        waiting.close()
+        look()
+        return all(len(values) > 1 for (view, row), values in seen.items() if view == "TOTALS")
+    wait_until(work)
+    p.auth["newcomer"] = ""
+    p.extra = "[peers]\n1 = host=127.0.0.1\n"
+    p.reload(admin)
+    look()
+    for command in ("PAUSE", "RESUME", "SUSPEND", "RESUME"):
+        admin.do(command)
+        look()
+    dull = [f"{view}.{row}" for (view, row), values in seen.items() if len(values) < 2 and row not in CONSTANT_ROWS]
+    assert not dull
 
 
 @pytest.mark.poolwise

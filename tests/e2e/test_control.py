@@ -124,11 +124,16 @@ def test_pause_by_signal(make_pooler):
     c = p.client()
     c.ok("SELECT 1")
     p.signal(signal.SIGUSR1)
-    p.wait_log("got SIGUSR1")
+    p.wait_log("got SIGUSR1, pausing all activity")
     con = p.console()
     ask_until_held(c, con, "SELECT 'held'")
+    p.signal(signal.SIGUSR1)
+    p.wait_log("got SIGUSR1, but already paused/suspended")
     p.signal(signal.SIGUSR2)
     assert c.until_ready().rows == [["held"]]
+    p.wait_log("got SIGUSR2, continuing from PAUSE")
+    p.signal(signal.SIGUSR2)
+    p.wait_log("got SIGUSR2, but not paused/suspended")
 
 
 def test_a_paused_client_still_times_out(make_pooler):
@@ -400,6 +405,9 @@ def test_shutdown_wait_for_clients(make_pooler, how):
     assert fatal(late) == "pooler is shutting down"
     c.send(wire.terminate())
     assert p.wait_exit() == 0
+    if how == signal.SIGTERM:
+        assert "got SIGTERM, shutting down, waiting for all clients disconnect" in p.log()
+    assert "client connections dropped, exiting" in p.log()
 
 
 def test_sigint_waits_for_transactions(make_pooler):
@@ -407,10 +415,11 @@ def test_sigint_waits_for_transactions(make_pooler):
     c = p.client()
     c.ok("BEGIN")
     p.signal(signal.SIGINT)
-    p.wait_log("got SIGINT")
+    p.wait_log("got SIGINT, shutting down")
     assert c.one("SELECT 'finishes'") == "finishes"
     c.send(wire.query("COMMIT"))
     assert p.wait_exit() in p.expect_exit
+    assert "server connections dropped, exiting" in p.log()
 
 
 @pytest.mark.newer

@@ -193,6 +193,23 @@ def items(p, *lists):
     return [int(found[name]) for name in lists]
 
 
+@pytest.mark.poolwise  # dns_pending is always 0 in PgBouncer
+def test_dns_queries_and_who_waits_for_them(named, pg):
+    """A name server that is silent: one question, and everybody who waits for its answer."""
+    p, dns = named({"db.test": ["127.0.0.1"]}, databases={"p0": pg.line(host="db.test"), "same": pg.line(host="DB.test")})
+    assert items(p, "dns_queries", "dns_pending") == [0, 0]
+    dns.silent = True
+    clients = []
+    for database, waiting in (("p0", 1), ("same", 2)):
+        clients.append(p.raw())
+        clients[-1].startup(user="postgres", database=database)
+        wait_until(lambda n=waiting: items(p, "dns_queries", "dns_pending") == [1, n])
+    dns.silent = False
+    for c in clients:
+        c.authenticate("postgres", None)
+    assert items(p, "dns_queries", "dns_pending") == [0, 0]
+
+
 @pytest.fixture
 def second_address(pg):
     """The server answers at 127.0.0.2 too."""

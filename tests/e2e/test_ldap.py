@@ -248,7 +248,11 @@ def test_a_directory_that_is_not_there_is_told_to_the_log(make):
     p.wait_log("login refused: cannot bind to the LDAP server as the user")
 
 
-def test_auth_user_and_a_directory_do_not_go_together(make, ldap):
-    p = make(f"ldapserver=127.0.0.1 ldapport={ldap} {SIMPLE}", auth_user="postgres")
-    assert refused(p, "u_trust", "dir secret") == "bouncer config error"
+def test_auth_user_of_a_line_and_a_directory_do_not_go_together(make, ldap, pg):
+    """The global auth_user may stay in the file: with a directory nobody asks it."""
+    p = make(f"ldapserver=127.0.0.1 ldapport={ldap} {SIMPLE}", auth_user="u_md5",
+             databases={"p0": pg.line(), "p1": pg.line(auth_user="u_md5")})
+    p.client("p0", "u_trust", "dir secret").ok("SELECT 1")
+    assert refused(p, "u_trust", "wrong") == "LDAP authentication failed"
+    assert refused(p, "u_trust", "dir secret", "p1") == "bouncer config error"
     p.wait_log("LDAP can't be used together with database authentication")

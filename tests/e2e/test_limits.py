@@ -236,19 +236,41 @@ def test_limit_raised_by_reload_serves_the_waiters(make_pooler, workers):
     assert w.until_ready().rows
 
 
-def test_limit_lowered_by_reload_is_reached_by_closing_idle_servers(make_pooler, pg):
-    p = make_pooler(default_pool_size=3, server_idle_timeout=600)
+def test_limit_lowered_by_reload_is_reached_by_closing_idle_servers(make_pooler, workers):
+    p = make_pooler(default_pool_size=3, server_idle_timeout=600, **workers)
     for c in hold(p, 3):
         c.ok("COMMIT")
-    p.reload(default_pool_size=1)
+    con = p.console()
+    assert len(con.servers()) == 3
+    p.reload(con, default_pool_size=1)
+    wait_until(lambda: len(con.servers()) <= 1)
+    p.wait_log("closing because: too many servers in the pool", count=2)
     held = p.client()
     held.ok("BEGIN")
     w = start_waiting(p)
-    con = p.console()
-    # either the surplus is closed, or it is at least not handed out beyond the limit
-    wait_until(lambda: con.pool()["cl_waiting"] == 1 or w.readable())
+    wait_until(lambda: con.pool()["cl_waiting"] == 1)
+    assert len(con.servers()) == 1
     held.ok("COMMIT")
     assert w.until_ready().rows
+
+
+@pytest.mark.poolwise  # PgBouncer closes idle servers only: with waiters there are none
+def test_limit_lowered_under_load_is_reached_release_by_release(make_pooler, workers):
+    p = make_pooler(default_pool_size=3, reserve_pool_size=1, reserve_pool_timeout=1000, query_wait_timeout=0, **workers)
+    a, b, c = hold(p, 3)
+    waiting = [start_waiting(p) for _ in range(2)]
+    con = p.console()
+    wait_until(lambda: con.pool()["cl_waiting"] == 2)
+    con.do("SET default_pool_size = 1")
+    a.ok("COMMIT")
+    wait_until(lambda: (con.pool()["sv_active"], con.pool()["cl_waiting"]) == (2, 2))
+    b.ok("COMMIT")  # two are what pool and reserve allow: this one goes round
+    for w in waiting:
+        assert w.until_ready().rows
+    assert len(con.servers()) == 2
+    con.do("SET reserve_pool_size = 0")
+    wait_until(lambda: len(con.servers()) == 1)
+    c.ok("COMMIT")
 
 
 @pytest.mark.newer

@@ -50,6 +50,22 @@ def test_client_that_vanishes(make_pooler):
     p.wait_log(rf"C-\S+: p0/postgres@127\.0\.0\.1:{port} closing because: client unexpected eof \(age=\d+s\)")
 
 
+@pytest.mark.newer
+def test_who_only_looks_leaves_no_line(make_pooler):
+    """A load balancer that looks whether the port is open; psql that goes to ask for a password. Half a packet is told."""
+    p = make_pooler(auth_type="md5", auth_file={"someone": "secret"})
+    p.raw().close()
+    asked = p.raw()
+    asked.startup(user="someone", database="p0")
+    asked.expect("R")
+    asked.close()
+    half = p.raw()
+    half.send(b"\0\0")
+    half.close()
+    p.wait_log("closing because: ")
+    assert re.findall("closing because: [a-z ]*", p.log()) == ["closing because: client unexpected eof "]
+
+
 def test_before_the_login(make_pooler):
     p = make_pooler(client_login_timeout=1)
     p.raw()

@@ -65,9 +65,9 @@ def test_pam_decides(make_pooler, pam):
     assert refused(p, "u_trust", "wrong") == "PAM authentication failed"
     assert refused(p, "nobody", "pam secret") == "PAM authentication failed"
     assert refused(p, "u_trust", "") == "empty password returned by client"
-    p.wait_log("login refused: pam_authenticate: ")
+    p.wait_log(r"login refused: pam_authenticate\(\) failed: ")
     assert refused(p, "locked", "pam secret") == "PAM authentication failed"
-    p.wait_log("login refused: pam_acct_mgmt: ")
+    p.wait_log(r"login refused: pam_acct_mgmt\(\) failed: ")
     assert "pam secret" not in p.log()
 
 
@@ -105,7 +105,10 @@ def test_rules_can_name_pam(make_pooler, pam):
     assert refused(p, "u_trust", "wrong") == "PAM authentication failed"
 
 
-def test_auth_user_and_pam_do_not_go_together(make_pooler, pam):
-    p = make_pooler(auth_type="pam", auth_user="postgres", auth_file={})
-    assert refused(p, "u_trust", "pam secret") == "bouncer config error"
+def test_auth_user_of_a_line_and_pam_do_not_go_together(make_pooler, pam, pg):
+    """The global auth_user may stay in the file: with PAM nobody asks it."""
+    p = make_pooler(auth_type="pam", auth_user="u_md5", auth_file={}, databases={"p0": pg.line(), "p1": pg.line(auth_user="u_md5")})
+    p.client("p0", "u_trust", "pam secret").ok("SELECT 1")
+    assert refused(p, "u_trust", "wrong") == "PAM authentication failed"
+    assert refused(p, "u_trust", "pam secret", "p1") == "bouncer config error"
     p.wait_log("PAM can't be used together with database authentication")

@@ -145,8 +145,11 @@ def test_peer_that_does_not_answer(make_pooler):
 
 
 def test_own_line_and_reload(group, make_pooler, pg):
+    """Our own line is shown, as in PgBouncer; nothing is ever sent there."""
     a, b = group(2).values()
-    assert [r["peer_id"] for r in a.console().show("PEERS")] == ["2"]
+    assert [r["peer_id"] for r in a.console().show("PEERS")] == ["1", "2"]
+    assert [r["peer_id"] for r in a.console().show("PEER_POOLS")] == ["2"]
+    assert {r["list"]: r["items"] for r in a.console().show("LISTS") if r["list"].startswith("peer")} == {"peers": "2", "peer_pools": "1"}
     a.extra = ""
     a.reload()
     wait_until(lambda: a.console().show("PEERS") == [])

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from support.postgres import bindir
+from support.util import wait_until
 
 CLIENTS = int(os.environ.get("PGBENCH_CLIENTS", "60"))
 SECONDS = os.environ.get("PGBENCH_SECONDS", "3")
@@ -107,6 +108,23 @@ def test_every_worker_carries_load(make_pooler, bench, threads):
     assert len(rows) == threads and xacts > 1000
     assert sum(done for done, _ in rows) == xacts, "the workers' counts do not add up to the pool's"
     assert min(done for done, _ in rows) > xacts / threads / 5, rows
+
+
+@pytest.mark.poolwise
+def test_servers_on_their_way_are_counted(make_pooler, bench):
+    """A hand-over lasts until the other worker's next turn: with load on both some server is on its way now and then."""
+    p = make_pooler(default_pool_size=1, worker_threads=2)
+    con = p.console()
+    load = subprocess.Popen([f"{bindir()}/pgbench", "-n", "-S", "-c", "16", "-T", "60", "-h", "127.0.0.1", "-p", str(p.port), "-U", "postgres", "p2"],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert wait_until(lambda: (con.pool("p2") or {}).get("sv_transit"), every=0) == 1
+    finally:
+        load.terminate()
+        load.wait()
+    wait_until(lambda: con.pool("p2")["sv_transit"] == 0)
+    for column in ("handovers_in", "handovers_out"):
+        assert all(int(r[column]) > 0 for r in con.show("WORKERS"))
 
 
 @pytest.mark.poolwise

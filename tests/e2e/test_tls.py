@@ -229,7 +229,7 @@ def test_rules_know_tls_and_certificates(make_pooler, certs, pg):
     assert cert_client(p, certs, "c_mapped", "alice", cn="alice.example").one("SELECT 1") == "1"
     with pytest.raises(wire.ServerError, match="certificate authentication failed"):
         cert_client(p, certs, "c_alice", "alice", cn="alice")
-    p.wait_log("ident map people cannot be matched")
+    p.wait_log("ident map: people does not have a match")
     with pytest.raises(wire.ServerError, match="certificate authentication failed"):
         p.tls_client(user="alice")
     p.wait_log("TLS client certificate required")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Waiting for a server: order, the end of patience, and what a failed wait leaves behind (design rule 2)."""
+import subprocess
 import threading
 import time
 
@@ -129,6 +130,19 @@ def test_query_wait_notify(make_pooler):
     holder.ok("COMMIT")
     result = c.until_ready()
     assert result.rows == [["noted"]] and not result.notices
+
+
+@pytest.mark.newer
+def test_no_notice_before_the_login_is_over(make_pooler, tap, pg):
+    """libpq takes nothing but an answer to its login then; for a query of the same client there is one."""
+    p = make_pooler(databases={"p0": f"host=127.0.0.1 port={tap.port} dbname=p0"}, query_wait_notify="0.2", server_login_retry="0.3")
+    tap.stall()
+    psql = subprocess.Popen(["psql", "-XAtq", "-h", "127.0.0.1", "-p", str(p.port), "-U", "postgres", "-c", "SELECT 'in'", "p0"], stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True)
+    con = p.console()
+    wait_until(lambda: con.pool() and con.pool()["maxwait"] >= 1)
+    tap.go_on()
+    assert psql.communicate(timeout=60)[0] == "in\n"
 
 
 def test_query_timeout_also_ends_a_wait(make_pooler):

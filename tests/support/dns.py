@@ -8,7 +8,7 @@ import threading
 
 class NameServer:
     """PermissionError unless we may use port 53. names: {name: [IPv4 addresses]}; other names do not exist. asked: the names of the questions for addresses, in order.
-    serials: {zone: serial number}. services: {name of a SRV record: (host, port)}."""
+    serials: {zone: serial number}. services: {name of a SRV record: (host, port)}. silent: nobody is answered while it is set."""
 
     def __init__(self, names, ttl=60, services=None):
         self.services = services or {}
@@ -16,7 +16,7 @@ class NameServer:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.address = f"127.{random.randint(1, 250)}.{random.randint(1, 250)}.53"  # a resolv.conf knows no other port than 53
         self.sock.bind((self.address, 53))
-        self.closed = False
+        self.closed = self.silent = False
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
 
@@ -41,6 +41,8 @@ class NameServer:
             addresses = self.names.get(name, []) if kind == 1 else []
             if kind == 1:
                 self.asked.append(name)
+            if self.silent:
+                continue
             answer = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, self.ttl, 4) + socket.inet_aton(a) for a in addresses)
             answers = len(addresses)
             if kind == 6 and name in self.serials:  # SOA: two names, serial, refresh, retry, expire, minimum
