@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "pooler/admin/admin_priv.h"
+#include "pooler/listen/hub.h"
 #include "poolwise/log.h"
 
 /* Of the process. Changed by compare-and-swap, so that of two PAUSEs one is told. */
@@ -104,6 +105,7 @@ static void apply_pause(WorkerCtx *ctx, const DbState *only)
         pool_block(local->shard, paused);
         if (paused)
             close_idle(local, "pause mode");
+        listen_hub_refresh(local);
     }
 }
 

@@ -217,6 +217,7 @@ extern const AdminView admin_view_pools, admin_view_peer_pools, admin_view_datab
 extern const AdminView admin_view_stats, admin_view_stats_totals, admin_view_stats_averages, admin_view_averages,
     admin_view_totals;
 extern const AdminView admin_view_lists, admin_view_mem, admin_view_config, admin_view_state, admin_view_version;
+extern const AdminView admin_view_listeners;
 extern const AdminView admin_view_pins;
 extern const AdminView admin_view_queries, admin_view_workers, admin_view_dns_hosts, admin_view_dns_zones, admin_view_fds;
 

@@ -11,7 +11,7 @@
 
 const AdminView *const admin_views[] = {
     &admin_view_active_sockets, &admin_view_averages,   &admin_view_clients, &admin_view_config,
-    &admin_view_databases,      &admin_view_dns_hosts,  &admin_view_dns_zones, &admin_view_fds,     &admin_view_lists,
+    &admin_view_databases,      &admin_view_dns_hosts,  &admin_view_dns_zones, &admin_view_fds,     &admin_view_listeners, &admin_view_lists,
     &admin_view_mem,            &admin_view_peer_pools, &admin_view_peers,   &admin_view_pins,    &admin_view_pools,
     &admin_view_queries,        &admin_view_servers,    &admin_view_sockets, &admin_view_state,
     &admin_view_stats,          &admin_view_stats_averages, &admin_view_stats_totals, &admin_view_totals,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* view_mem.c - SHOW MEM: what objects and buffers take. */
 #include "pooler/admin/admin_priv.h"
+#include "pooler/listen/hub.h"
+#include "pooler/relay/relay_listen.h"
 
 static const AdminColumn mem_columns[] = {
     {"name", ADMIN_TEXT, "kind of object"},
@@ -13,6 +15,7 @@ static const AdminColumn mem_columns[] = {
 typedef struct Mem {
     uint64_t clients, servers, workers, held, unsent, server_held;
     uint64_t owed, on_servers; /* requests without an answer, prepared statements of servers */
+    uint64_t queued; /* notifications */
     uint64_t query_bytes, query_entries, query_max;
 } Mem;
 
@@ -34,10 +37,15 @@ static void visit(WorkerCtx *ctx, AdminShow *show)
         m->clients++;
         m->held += c->relay.held.cap + c->relay.unnamed_parse.cap + c->relay.unnamed_sql.cap;
         m->unsent += c->relay.stream.out.cap;
+        m->queued += c->relay.listen ? c->relay.listen->queue.cap : 0;
     }
     const PoolLocal *local;
-    TAILQ_FOREACH(local, &ctx->pools, link)
+    ListenHubInfo hub;
+    TAILQ_FOREACH(local, &ctx->pools, link) {
         admin_each_server(local, count_server, m);
+        if (listen_hub_info(local, &hub) && hub.server)
+            count_server(m, hub.server);
+    }
     if (ctx->queries) {
         QueryTableStats stats;
         query_table_stats(ctx->queries, &stats);
@@ -101,6 +109,7 @@ static void finish(WorkerCtx *ctx, AdminShow *show)
     /* bytes: what connections hold beside it */
     put_objects(r, "client_held_bytes", 1, m->held);
     put_objects(r, "client_unsent_bytes", 1, m->unsent);
+    put_objects(r, "client_notification_bytes", 1, m->queued);
     put_objects(r, "server_held_bytes", 1, m->server_held);
     put(r, "query_table", m->query_max ? m->query_bytes / m->query_max : 0, m->query_entries,
         m->query_max - m->query_entries, m->query_bytes);

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "pooler/admin/admin_priv.h"
+#include "pooler/listen/hub.h"
 #include "pooler/net/stream_tls.h"
+#include "pooler/relay/relay_listen.h"
 
 #define SOCKET_COLUMNS                                                                                                         \
     {"type", ADMIN_TEXT, "C for a client, S for a server"},                                                                    \
@@ -43,7 +45,8 @@
     {"worker", ADMIN_INT4, "the worker thread that owns it"},                                                                  \
         {"wait_reason", ADMIN_TEXT, "why the client's next request is not read; empty when nothing holds it"},                   \
         {"pin_reason", ADMIN_TEXT, "why a client keeps its server between transactions, joined by +; empty: it does not"},       \
-        {"pin_query", ADMIN_TEXT, "fingerprint of the statement that made it so, as in SHOW QUERIES"}
+        {"pin_query", ADMIN_TEXT, "fingerprint of the statement that made it so, as in SHOW QUERIES"},                            \
+        {"listens", ADMIN_INT4, "channels that the shared connection listens on: for this client; on that connection itself, for all"}
 
 static const AdminColumn socket_columns[] = {SOCKET_COLUMNS, OUR_COLUMNS};
 static const AdminColumn debug_columns[] = {SOCKET_COLUMNS, DEBUG_COLUMNS, OUR_COLUMNS};
@@ -104,7 +107,7 @@ static const char *wait_reason(const Client *c)
     if (c->state != CLIENT_READY)
         return "";
     unsigned hold = c->relay.hold;
-    return hold & HOLD_SERVER ? "server" : hold & HOLD_SYNC ? "sync" : hold & HOLD_PROBE ? "probe" : hold & HOLD_TURN ? "turn" : hold & HOLD_FLOW ? "flow" : "";
+    return hold & HOLD_SERVER ? "server" : hold & HOLD_SYNC ? "sync" : hold & HOLD_PROBE ? "probe" : hold & HOLD_TURN ? "turn" : hold & HOLD_FLOW ? "flow" : hold & HOLD_LISTEN ? "listen" : "";
 }
 
 /* ---- rows ---- */
@@ -135,7 +138,7 @@ typedef struct Fields {
     size_t held;
     uint32_t msg_left;
     bool running;
-    unsigned prepared, pins;
+    unsigned prepared, pins, listens;
     uint64_t pin_query;
     Replication replication;
 } Fields;
@@ -210,6 +213,7 @@ static void put(const Row *row, const char *prefix, const Fields *f)
     admin_row_text(r, session_pin_text(f->pins, pins));
     snprintf(text, sizeof(text), "%016llx", (unsigned long long)f->pin_query);
     admin_row_text(r, f->pins ? text : "");
+    admin_row_int(r, f->listens);
     admin_row_end(r);
 }
 
@@ -245,6 +249,7 @@ static void client_row(const Row *row, const Client *c, const char *prefix, cons
         .prepared = client_statements_count(&r->statements) + sql_names_count(&r->names),
         .pins = r->state.pins,
         .pin_query = r->pin_query,
+        .listens = r->listen ? r->listen->who.n : 0,
         .replication = c->replication,
     };
     if (f.wait < 0)
@@ -256,7 +261,10 @@ static void server_row(void *arg, Server *s)
 {
     const Row *row = arg;
     const PoolLocal *local = server_local(s);
-    const Relay *user = s->phase == SERVER_LINKED ? s->user_arg : NULL;
+    const Relay *user = s->phase == SERVER_LINKED && !s->beside ? s->user_arg : NULL;
+    ListenHubInfo hub = {.channels = 0};
+    if (s->beside)
+        (void)listen_hub_info(local, &hub);
     AdminServerState state = admin_server_state(s, row->ctx->config, row->now);
     Fields f = {
         .type = "S",
@@ -277,6 +285,7 @@ static void server_row(void *arg, Server *s)
         .held = pw_buf_unread(&s->held),
         .msg_left = s->msg_left,
         .prepared = server_statements_count(&s->statements) + sql_names_count(&s->names),
+        .listens = hub.channels,
         .replication = s->replication,
     };
     put(row, row->debug ? "sv_" : "", &f);
@@ -315,8 +324,12 @@ static Row row_of(WorkerCtx *ctx, AdminShow *show)
 static void servers_of(const Row *row)
 {
     PoolLocal *local;
-    TAILQ_FOREACH(local, &row->ctx->pools, link)
+    ListenHubInfo hub;
+    TAILQ_FOREACH(local, &row->ctx->pools, link) {
         admin_each_server(local, server_row, (void *)(uintptr_t)row);
+        if (listen_hub_info(local, &hub) && hub.server)
+            server_row((void *)(uintptr_t)row, hub.server);
+    }
 }
 
 /* ---- views ---- */

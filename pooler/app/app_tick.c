@@ -6,6 +6,7 @@
 #include "pooler/admin/stats_period.h"
 #include "pooler/app/app_priv.h"
 #include "pooler/client/client.h"
+#include "pooler/listen/hub.h"
 #include "pooler/server/server.h"
 #include "pooler/server/zone_watch.h"
 #include "poolwise/log.h"
@@ -37,6 +38,7 @@ static void tend_pool(WorkerCtx *ctx, PoolLocal *local, PwUsec now)
 {
     server_maintain(local, now);
     use_reserve(local, now);
+    listen_hub_tick(local, now);
     PwUsec failed = pw_atomic_load(&local->entry->failed_at);
     if (!TAILQ_EMPTY(&local->shard->waiting) && failed && now - failed >= ctx->config->server_login_retry)
         pool_kick(local->shard);
@@ -67,7 +69,7 @@ static void warm_forced(WorkerCtx *ctx)
         PoolEntry *e = registry_pool(registry_db(db->name), registry_user(db->user));
         PoolLocal *local = &e->locals[ctx->worker->index];
         if (!local->listed)
-            client_setup_local(ctx, local);
+            context_setup_pool(ctx, local);
         registry_unref(e);
     }
 }

@@ -12,6 +12,7 @@
 #include "pooler/app/app_priv.h"
 #include "pooler/client/client.h"
 #include "pooler/config/hba.h"
+#include "pooler/listen/hub.h"
 #include "pooler/server/server.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
@@ -50,7 +51,7 @@ static void drop_clients(WorkerCtx *ctx, const PoolLocal *local, const char *tex
 static void refresh_pool(WorkerCtx *ctx, PoolLocal *local, const DatabaseConf *before, bool tls_changed, uint64_t epoch)
 {
     bool changed = false;
-    client_setup_local(ctx, local);
+    context_setup_pool(ctx, local);
     if (!local->dbconf) {
         drop_clients(ctx, local, "database removed");
     } else if (tls_changed || !before || config_database_needs_reconnect(before, local->dbconf)) {
@@ -61,6 +62,7 @@ static void refresh_pool(WorkerCtx *ctx, PoolLocal *local, const DatabaseConf *b
         pool_entry_worked(local->entry); /* what failed before may work now: no pause of server_login_retry */
     }
     close_idle_retired(local, changed, worker_now(ctx->worker));
+    listen_hub_refresh(local);
     pool_kick(local->shard);
 }
 

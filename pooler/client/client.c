@@ -251,29 +251,3 @@ const char *client_state_name(const Client *c)
     }
     return "closed";
 }
-
-void client_setup_local(WorkerCtx *ctx, PoolLocal *local)
-{
-    PoolEntry *e = local->entry;
-    bool is_auto;
-    local->worker = ctx->worker;
-    local->dbconf = config_find_database(ctx->config, e->db->name, &is_auto);
-    if (local->dbconf) {
-        config_effective(ctx->config, local->dbconf, e->user->name, &local->settings);
-        pw_atomic_store(&e->pool->size.max, local->settings.pool_size);
-        pw_atomic_store(&e->pool->reserve_max, local->settings.reserve_pool_size);
-        pw_atomic_store(&e->db->servers.max, local->settings.max_db_connections);
-        pw_atomic_store(&e->user->servers.max, local->settings.max_user_connections);
-        pw_atomic_store(&e->db->is_auto, is_auto);
-        pw_atomic_store(&e->pool->lifo, !ctx->config->server_round_robin);
-    }
-    local->maybe_too_many = true;
-    local->reconnect_epoch = pw_atomic_load(&e->db->reconnect_epoch);
-    bool paused = pw_atomic_load(&e->db->paused) != 0;
-    if (local->shard->blocked != paused)
-        pool_block(local->shard, paused);
-    if (!local->listed) {
-        TAILQ_INSERT_TAIL(&ctx->pools, local, link);
-        local->listed = true;
-    }
-}

@@ -135,7 +135,4 @@ int client_count_total(void);
 int client_count_consoles(void);
 int client_count_worker(unsigned worker);
 
-/* Resolves the settings of a pool for this worker's snapshot; lists it in ctx->pools. Idempotent, also after RELOAD. */
-void client_setup_local(WorkerCtx *ctx, PoolLocal *local);
-
 #endif

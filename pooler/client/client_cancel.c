@@ -14,6 +14,7 @@
 
 #include "pooler/client/client_priv.h"
 #include "pooler/client/peer_pool.h"
+#include "pooler/relay/relay_listen.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
@@ -49,6 +50,7 @@ void client_cancel_register(Client *c, PwBuf *out)
     HASH_ADD(hh, ctx->by_cancel_id, cancel_key.bytes, sizeof(c->cancel_key.bytes), c);
     c->hashed = true;
     cancel_key_write(&c->cancel_key, c->cancel_key.hops, wire);
+    c->relay.told_pid = pw_be32(wire);
     pw_msg_key_data(out, wire, c->cancel_key.len);
 }
 
@@ -109,6 +111,11 @@ static void on_request(MailNode *node)
     }
     if (c->relay.hold & HOLD_SYNC) { /* what runs on the server is ours, not the client's */
         relay_cancel_held(&c->relay);
+        answer_why(m, "cancel request for waiting client");
+        return;
+    }
+    if (c->relay.hold & HOLD_LISTEN) { /* nothing of it runs yet */
+        relay_listen_cancel(&c->relay);
         answer_why(m, "cancel request for waiting client");
         return;
     }

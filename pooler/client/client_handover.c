@@ -238,6 +238,7 @@ static void keep_key(Client *c, const uint8_t *wire, size_t n)
     HASH_FIND(hh, ctx->by_cancel_id, c->cancel_key.bytes, sizeof(c->cancel_key.bytes), other);
     if (other)
         return;
+    c->relay.told_pid = pw_be32(wire);
     HASH_ADD(hh, ctx->by_cancel_id, cancel_key.bytes, sizeof(c->cancel_key.bytes), c);
     c->hashed = true;
 }

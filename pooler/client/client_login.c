@@ -348,7 +348,7 @@ static void enter_pool(Client *c, const DatabaseConf *dbconf, bool is_auto)
     config_effective(c->config, dbconf, c->user, &settings);
     c->entry = registry_pool(c->db, registry_user(settings.server_user));
     PoolLocal *local = &c->entry->locals[ctx->worker->index];
-    client_setup_local(ctx, local);
+    context_setup_pool(ctx, local);
     local->n_clients++;
     keep_proof(c, dbconf);
     client_forget_auth(c);

@@ -360,7 +360,7 @@ void client_lookup_start(Client *c)
     l->waiter.since = worker_now(ctx->worker);
     l->entry = registry_pool(registry_db(name), registry_user(user_of(c, db)));
     l->local = &l->entry->locals[ctx->worker->index];
-    client_setup_local(ctx, l->local);
+    context_setup_pool(ctx, l->local);
     c->lookup = l;
     c->state = CLIENT_LOOKUP;
     if (client_pool_is_failing(l->entry, text, sizeof(text))) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pooler/client/client_priv.h"
+#include "pooler/relay/relay_listen.h"
 #include "pooler/relay/relay_priv.h"
 #include "poolwise/log.h"
 #include "poolwise/wire.h"
@@ -298,6 +299,11 @@ static void tick_ready(Client *c, PwUsec now)
 {
     Relay *r = &c->relay;
     const ClientSettings *s = &c->settings;
+    if (PW_UNLIKELY(r->listen != NULL)) {
+        relay_listen_tick(r, now);
+        if (c->state != CLIENT_READY)
+            return;
+    }
     if (!r->server) {
         if (over(s->client_idle_timeout, r->idle_since, now))
             client_close(c, "client_idle_timeout", "client_idle_timeout");

@@ -92,6 +92,7 @@ static const PwParamWord session_words[] = {
 static const PwParamWord listen_words[] = {
     {"pin", LISTEN_MODE_PIN},
     {"refuse", LISTEN_MODE_REFUSE},
+    {"shared", LISTEN_MODE_SHARED},
     {NULL, 0},
 };
 static const PwParamWord ssl_modes[] = {
@@ -233,7 +234,8 @@ static const PwParamRow rows[] = {
     ENUM(client_max_protocol_version, protocol_versions, "3.0", RT | OURS, "newest protocol version spoken with clients: 3.0, or 3.2 with its longer cancel keys"),
     ENUM(error_behaviour, error_behaviours, "pgbouncer", RT | OURS, "how the pooler's own errors look: as PgBouncer's, or with what PostgreSQL would say and do"),
     ENUM(io_engine, io_engines, "auto", OURS, "epoll, or io_uring for sends: those of one turn of the event loop in one system call; auto takes io_uring where the system allows it"),
-    ENUM(listen_mode, listen_words, "pin", RT | OURS, "what LISTEN does in transaction and statement mode: pin keeps the server for its client, refuse answers with an error"),
+    ENUM(listen_mode, listen_words, "pin", RT | OURS, "what LISTEN does in transaction and statement mode: pin keeps the server for its client, refuse answers with an error, shared lets one more server connection listen for all clients of the pool"),
+    INT(listen_queue_size, 16384, INT_MAX, "1048576", RT | OURS, "bytes of notifications that wait for one client with listen_mode = shared; more are lost, and it gets a warning"),
     INT(max_queries_observed, 1, INT_MAX, "5000", RT | OURS, "different queries counted; the rest counts as one"),
     PATH(query_log, "", RT | OURS, "file for the observed queries, one line of JSON each; empty none"),
     TIME(query_log_interval, SEC, "60", RT | OURS, "how often query_log is written"),

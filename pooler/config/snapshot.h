@@ -45,6 +45,7 @@ typedef enum ListenMode {
     LISTEN_MODE_UNSET = -1, /* only in DatabaseConf and UserConf */
     LISTEN_MODE_PIN,
     LISTEN_MODE_REFUSE,
+    LISTEN_MODE_SHARED,
 } ListenMode;
 
 typedef enum AuthType {
@@ -221,6 +222,7 @@ typedef struct Config {
     PwUsec server_recovery_timeout;
     SessionTracking session_state;
     ListenMode listen_mode;
+    int listen_queue_size;
     int worker_threads; /* resolved: at least 1 */
 
     const Hba *hba;     /* with auth_type = hba: the rules of auth_hba_file; else NULL */

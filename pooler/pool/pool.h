@@ -217,6 +217,12 @@ typedef enum PoolGrow { POOL_GROW_NORMAL, POOL_GROW_MIN, POOL_GROW_RESERVE, POOL
  * FORCED (cancel, replication) ignores the pool's size but not the other limits. True when one was started. */
 bool pool_grow(PoolShard *shard, PoolGrow how);
 
+/* Slots of the limits that pools share, without one of the pool's own: for a connection that is on no list of the pool (the
+ * shared listening one). False: one of them is full; idle servers of other pools, and of this one on this worker, are then being
+ * closed, so the caller tries again later. pool_beside_give also wakes whoever waits for what it frees. */
+bool pool_beside_take(PoolShard *shard);
+void pool_beside_give(PoolShard *shard);
+
 /* PAUSE / RESUME of this shard. Blocked: waiters stay but are invisible to the others, nothing is granted,
  * a release closes its server, nothing is opened. Idle servers stay, to be closed by the embedder. */
 void pool_block(PoolShard *shard, bool blocked);

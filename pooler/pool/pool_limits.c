@@ -268,6 +268,36 @@ void pool_open_inherited(PoolShard *shard, int slots)
     (void)connect_one(shard, POOL_GROW_NORMAL);
 }
 
+/* Where idle servers fill the limit one of them goes: at once if it is this shard's, else its owner is asked. */
+static bool take_beside(PoolShard *shard, PoolStarved which)
+{
+    LimitCounter *limit = pool_limit_of(shard->pool, which);
+    if (!limit || limit_take(limit, 0, false))
+        return true;
+    PoolServer *idle = TAILQ_LAST(&shard->idle, PoolServerList);
+    if (!idle) {
+        evict_for(shard, which);
+        return false;
+    }
+    shard->pool->ops->close(idle, "evicted");
+    return limit_take(limit, 0, false);
+}
+
+bool pool_beside_take(PoolShard *shard)
+{
+    if (!take_beside(shard, POOL_STARVED_DATABASE))
+        return false;
+    if (take_beside(shard, POOL_STARVED_USER))
+        return true;
+    give_slots(shard->pool, POOL_STARVED_DATABASE, shard->retired);
+    return false;
+}
+
+void pool_beside_give(PoolShard *shard)
+{
+    give_slots(shard->pool, POOL_STARVED_SHARED, shard->retired);
+}
+
 bool pool_grow(PoolShard *shard, PoolGrow how)
 {
     if (how == POOL_GROW_RESERVE && pool_need(shard) <= 0)

@@ -193,6 +193,7 @@ static PoolEntry *entry_new(const char *key, DbState *db, UserState *user)
     e->pool = pool_create(registry.ops, registry.n_workers, &db->servers, &user->servers);
     e->locals = pw_xcalloc(registry.n_workers, sizeof(*e->locals));
     pthread_mutex_init(&e->lock, NULL);
+    e->listen_worker = HASH_COUNT(registry.pools) % registry.n_workers; /* spread; any would do */
     for (unsigned i = 0; i < registry.n_workers; i++) {
         e->locals[i].entry = e;
         TAILQ_INIT(&e->locals[i].cancels_waiting);
@@ -248,6 +249,11 @@ void registry_free_entry(PoolEntry *entry)
         pool_stats_add(&entry->db->past, &entry->locals[i].stats);
     pthread_mutex_unlock(&registry.lock);
     entry_free(entry);
+}
+
+void registry_ref(PoolEntry *entry)
+{
+    pw_atomic_add(&entry->clients, 1);
 }
 
 void registry_unref(PoolEntry *entry)

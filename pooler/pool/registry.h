@@ -99,6 +99,8 @@ typedef struct PoolLocal {
     TAILQ_ENTRY(PoolLocal) link; /* WorkerCtx.pools */
     bool listed;
     bool maybe_too_many; /* pool_size may have been lowered: server.c looks at it on each release; cleared by the tick */
+    struct ListenBranch *listen_branch; /* pooler/listen: channels that clients of this worker listen on; NULL: none */
+    struct ListenHub *listen_hub;       /* ... on the pool's listening worker only; NULL: nobody listens */
     bool alarmed; /* on WorkerCtx.alarms */
     TAILQ_ENTRY(PoolLocal) alarm_link;
 } PoolLocal;
@@ -110,7 +112,8 @@ struct PoolEntry {
     DbState *db;
     UserState *user; /* the server user */
     PoolLocal *locals; /* [workers] */
-    PW_ATOMIC(int) clients; /* references held by clients (from login to close) */
+    unsigned listen_worker; /* whose is the shared listening connection, should there be one; never changes */
+    PW_ATOMIC(int) clients; /* references held by clients (from login to close) and by what listens for them (pooler/listen) */
     PW_ATOMIC(int64_t) failed_at; /* PwUsec of the last failed connect or login, 0: the last one worked */
     PW_ATOMIC(int64_t) empty_since;
     PW_ATOMIC(int) cancels; /* connections that carry a cancel request; never above pool_size, 0 is no limit */
@@ -156,6 +159,8 @@ void registry_raise_epoch(DbState *db, uint64_t epoch);
 /* The pool of (db, user), made if need be, with one client reference taken (give it back with registry_unref). */
 PoolEntry *registry_pool(DbState *db, UserState *user);
 void registry_unref(PoolEntry *entry);
+/* One more, for who has one or knows that somebody has. */
+void registry_ref(PoolEntry *entry);
 
 /* Calls `visit` for each, under the lock: it must be short and must not call the registry. */
 void registry_each_db(void (*visit)(void *arg, DbState *db), void *arg);

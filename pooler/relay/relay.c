@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "pooler/relay/relay_align.h"
+#include "pooler/relay/relay_listen.h"
 #include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
 #include "pooler/relay/relay_stale.h"
@@ -77,6 +78,8 @@ void relay_finish(Relay *r)
         else
             server_unlink(s, r->session_mode);
     }
+    if (r->listen)
+        relay_listen_finish(r);
     relay_reset_unnamed(r);
     relay_state_finish(r);
     pw_buf_finish(&r->held);
@@ -88,7 +91,7 @@ void relay_finish(Relay *r)
 
 bool relay_is_at_rest(const Relay *r)
 {
-    return !r->server && !r->hold && !r->close_reason && !r->msg_left && !r->discard_to_sync && !r->terminated &&
+    return !r->server && !r->hold && !r->listen && !r->close_reason && !r->msg_left && !r->discard_to_sync && !r->terminated &&
            pw_buf_unread(&r->held) == 0 && stream_pending(&r->stream) == 0;
 }
 
@@ -210,6 +213,8 @@ void relay_client_drained(Relay *r)
 {
     if (r->server)
         stream_read_start(&r->server->stream);
+    if (PW_UNLIKELY(r->listen != NULL))
+        relay_listen_flush(r);
 }
 
 /* ---- server side ---- */
@@ -268,6 +273,8 @@ void relay_linked(Relay *r, Server *s, PwUsec waited)
     r->local->stats.wait_time += (uint64_t)waited;
     s->pipeline.on_drop = relay_drop_entry;
     s->pipeline.arg = r;
+    if (PW_UNLIKELY(r->listen != NULL))
+        relay_listen_linked(r);
     server_link(s, &relay_server_user, r);
     if (relay_sync_start(r))
         relay_pump(r);
@@ -282,6 +289,8 @@ void relay_turn_over(Relay *r)
     r->group.state = GROUP_NONE;
     r->group.tries = 0;
     if (s->txn_status == 'I') {
+        if (PW_UNLIKELY(r->listen != NULL) && !relay_listen_idle(r))
+            return;
         if (PW_UNLIKELY(r->state.due && r->msg_left == 0)) {
             relay_state_probe(r);
             return;

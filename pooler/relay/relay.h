@@ -13,6 +13,7 @@
  *   HOLD_PROBE   the server is asked whether its session still holds something of the client's
  *   HOLD_SHAPE   the server is asked what rows a statement returns now (relay_stale.h)
  *   HOLD_RETRY   a group of requests is about to be sent again (relay_stale.h)
+ *   HOLD_LISTEN  the pool's shared connection does not listen yet on what it asks for (relay_listen.h)
  *   HOLD_CLOSED  the client is being closed */
 #ifndef POOLER_RELAY_RELAY_H
 #define POOLER_RELAY_RELAY_H
@@ -43,6 +44,7 @@ typedef enum RelayHold {
     HOLD_PROBE = 1 << 5,
     HOLD_SHAPE = 1 << 6,
     HOLD_RETRY = 1 << 7,
+    HOLD_LISTEN = 1 << 8,
 } RelayHold;
 
 typedef struct RelayOps {
@@ -133,6 +135,7 @@ struct Relay {
     uint64_t done_in, done_out; /* stream.bytes_in/out when the last query was counted */
     uint64_t rows;
     QueryIdent *ident; /* database, user, application_name */
+    struct RelayListen *listen; /* relay_listen.h; NULL: it does not listen by the shared connection */
 
     const char *close_text, *close_reason; /* set inside a loop, acted upon at its end */
     RelayGroup group;
@@ -143,6 +146,7 @@ struct Relay {
     ClientStatements statements; /* its named prepared statements */
     SqlNames names;              /* its SQL-level prepared statements */
     const char *user;            /* the login's, borrowed from the client */
+    uint32_t told_pid;           /* process id that it was told at login, for cancel requests; 0: none */
     QueryEntry *unnamed, *bound; /* of the unnamed statement; of the last Bind */
     Effects *bound_effects;      /* of the unnamed portal */
     PwBuf unnamed_parse;         /* the last Parse of it, without its header */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pooler/relay/relay_listen.h"
 #include "pooler/relay/relay_priv.h"
 #include "pooler/relay/relay_state.h"
 #include "poolwise/log.h"
@@ -97,6 +98,8 @@ bool relay_state_probe(Relay *r)
     r->probe->since = worker_now(r->stream.worker);
     r->hold |= HOLD_PROBE;
     r->local->session.probes++;
+    if (PW_UNLIKELY(r->listen != NULL) && !relay_listen_leave_server(r))
+        return false;
     return r->probe->full ? ask_for_all(r) : server_send_own(r->server, PROBE_PINS);
 }
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pooler/relay/relay_listen.h"
 #include "pooler/relay/relay_priv.h"
 #include "pooler/session/own_errors.h"
 #include "pooler/session/stmt_class.h"
@@ -99,6 +100,8 @@ static void refuse_held(Relay *r, const char *sqlstate, const char *text, bool a
     } while (all && pw_buf_unread(&r->held) >= PW_WIRE_HEADER);
     r->hold &= ~(unsigned)HOLD_SERVER;
     r->request_start = 0;
+    if (PW_UNLIKELY(r->listen != NULL))
+        r->listen->failed = false;
     bool ok = stream_send_buf(&r->stream, &out);
     pw_buf_finish(&out);
     if (!ok)

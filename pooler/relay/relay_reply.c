@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pooler/relay/relay_align.h"
+#include "pooler/relay/relay_listen.h"
 #include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
 #include "pooler/relay/relay_stale.h"
@@ -160,6 +161,8 @@ static PW_COLD void note_error(Walk *w, const uint8_t *payload, size_t n)
     if (PW_UNLIKELY(head && code && strcmp(code, "0A000") == 0))
         relay_stale_error(w->s, pipeline_first_sent(&w->s->pipeline), payload, n);
     session_state_error(&w->r->state);
+    if (PW_UNLIKELY(w->r->listen != NULL))
+        relay_notify_failed(w->r->listen);
     memcpy(w->r->sqlstate, code && strlen(code) == 5 ? code : "XX000", 6);
     const char *severity = pw_error_field(payload, n, 'V');
     if ((w->r->hold & HOLD_SYNC) && !(severity && strcmp(severity, "FATAL") == 0)) { /* else it ends, and the client gets another one */
@@ -215,7 +218,11 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
     switch (type) {
     case PW_B_NOTICE: /* these three may come at any time and answer nothing */
     case PW_B_NOTIFICATION:
-        s->msg_swallow = false;
+        s->msg_swallow = PW_UNLIKELY(r->listen != NULL) && type == PW_B_NOTIFICATION && relay_listen_swallows(r, payload, avail);
+        if (s->msg_swallow) {
+            skip_to(w, next);
+            return true;
+        }
         if (PW_UNLIKELY(pipeline_head(&s->pipeline) && pipeline_head(&s->pipeline)->action == PIPE_FAKE))
             insert_fakes(w); /* what came before them is answered: it is of a later request */
         w->cur = next;
@@ -247,6 +254,8 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
             r->rows += pw_tag_rows((const char *)payload, avail - (payload[avail - 1] == 0));
         if (PW_UNLIKELY(payload[0] == 'D' && payload[avail - 1] == 0))
             relay_prepared_tag(r, (const char *)payload);
+        if (PW_UNLIKELY(r->listen != NULL) && avail == sizeof("ROLLBACK") && memcmp(payload, "ROLLBACK", avail) == 0)
+            relay_notify_failed(r->listen);
         break;
     case PW_B_READY:
         if (avail == 1)
@@ -307,7 +316,7 @@ static bool is_plain_completion(const Relay *r, const uint8_t *tag, size_t n)
     const Pipeline *p = &r->server->pipeline;
     const PipelineEntry *head = pipeline_head(p);
     return head && head->kind == PIPE_QUERY && head->action == PIPE_FORWARD && !p->copy_in && tag[0] != 'D' /* see message() */ &&
-           n > 1 && tag[n - 1] == 0 && !relay_state_cares(r, head, tag);
+           n > 1 && tag[n - 1] == 0 && !relay_state_cares(r, head, tag) && PW_LIKELY(!r->listen);
 }
 
 /* The Describe of a stale statement is answered by its parameters, and then by the error. What follows the ParameterDescription
@@ -377,7 +386,8 @@ static bool walk(Walk *w)
             return false;
         }
         bool whole = left >= total;
-        bool wanted = (info->flags & PW_MSG_WHOLE) || (w->r->hold & HOLD_PROBE);
+        bool wanted = (info->flags & PW_MSG_WHOLE) || (w->r->hold & HOLD_PROBE) ||
+                      (PW_UNLIKELY(type == PW_B_NOTIFICATION) && w->r->listen);
         if (!whole && wanted && total <= SERVER_HOLD_MAX)
             break;
         if (type == PW_B_COMMAND_COMPLETE && whole && is_plain_completion(w->r, w->cur + PW_WIRE_HEADER, len - 4)) {

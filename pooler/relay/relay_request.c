@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pooler/relay/relay_align.h"
+#include "pooler/relay/relay_listen.h"
 #include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
 #include "pooler/relay/relay_stale.h"
@@ -271,6 +272,20 @@ static PW_COLD bool refuse_listen(Relay *r, Out *o, size_t pos, size_t take, PwU
     return true;
 }
 
+/* A Query or Bind that may LISTEN: with listen_mode = shared it waits for the shared connection, which may refuse it. */
+static PW_COLD RelayListenStep share_listen(Relay *r, Out *o, size_t pos, size_t take, PwUsec now)
+{
+    const uint8_t *p = o->bytes + pos;
+    RelayListenStep step = relay_listen_request(r, p[0], p + PW_WIRE_HEADER, take - PW_WIRE_HEADER);
+    if (step != RELAY_LISTEN_FAIL)
+        return step;
+    leave_out(r, o, pos, take);
+    start_patch(r, o);
+    begin_request(r, now);
+    relay_listen_fail(r, p[0], &o->patch, now);
+    return step;
+}
+
 /* Behind what ends at pos. */
 static PW_COLD void restore_startup(Relay *r, Out *o, size_t pos, PwUsec now)
 {
@@ -432,6 +447,16 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
             pos += take;
             after_request(r, p, take, total);
             continue;
+        }
+        if ((type == PW_F_QUERY || type == PW_F_BIND) && take == total && relay_shares_listen(r)) {
+            RelayListenStep step = share_listen(r, &o, pos, take, now);
+            if (step == RELAY_LISTEN_WAIT)
+                break;
+            if (step == RELAY_LISTEN_FAIL) {
+                pos += take;
+                after_request(r, p, take, total);
+                continue;
+            }
         }
         if (names_statement(r, type) && follows_statements(r)) {
             size_t used, before = pos;

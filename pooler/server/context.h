@@ -71,6 +71,9 @@ struct Jobs;
 struct Jobs *context_jobs(JobsKind kind);
 void context_set_jobs(JobsKind kind, struct Jobs *jobs);
 
+/* Resolves the settings of a pool for this worker's snapshot; lists it in ctx->pools. Idempotent, also after RELOAD. */
+void context_setup_pool(WorkerCtx *ctx, PoolLocal *local);
+
 /* Next id of a socket: clients and servers count together, rising by one. Any thread. */
 uint64_t context_next_id(void);
 

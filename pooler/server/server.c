@@ -50,6 +50,27 @@ static PwUsec with_jitter(PwUsec lifetime, uint64_t id)
     return lifetime - lifetime / 10 * (PwUsec)spread / 1023;
 }
 
+Server *server_create(PoolShard *shard)
+{
+    PoolLocal *local = pool_local(shard);
+    Server *s = pw_xcalloc(1, sizeof(*s));
+    s->deferred.free_it = server_free;
+    s->ps.shard = shard;
+    s->id = context_next_id();
+    s->stream.fd = -1;
+    s->phase = SERVER_CONNECT;
+    s->connected_at = s->released_at = worker_now(local->worker);
+    s->connected_wall = s->request_wall = pw_time_wall();
+    s->lifetime = with_jitter(local->settings.server_lifetime, s->id);
+    s->reconnect_epoch = local->reconnect_epoch;
+    pipeline_init(&s->pipeline);
+    params_init(&s->params);
+    server_statements_init(&s->statements);
+    s->pipeline.on_drop = server_entry_dropped;
+    s->pipeline.arg = s;
+    return s;
+}
+
 static PoolServer *op_connect(PoolShard *shard)
 {
     PoolLocal *local = pool_local(shard);
@@ -61,22 +82,7 @@ static PoolServer *op_connect(PoolShard *shard)
     bool blank = server_wanted_blank(shard);
     if (!blank && failed && now - failed < ctx->config->server_login_retry)
         return NULL;
-    Server *s = pw_xcalloc(1, sizeof(*s));
-    s->deferred.free_it = server_free;
-    s->ps.shard = shard;
-    s->id = context_next_id();
-    s->stream.fd = -1;
-    s->phase = SERVER_CONNECT;
-    s->connected_at = now;
-    s->connected_wall = s->request_wall = pw_time_wall();
-    s->released_at = now;
-    s->lifetime = with_jitter(local->settings.server_lifetime, s->id);
-    s->reconnect_epoch = local->reconnect_epoch;
-    pipeline_init(&s->pipeline);
-    params_init(&s->params);
-    server_statements_init(&s->statements);
-    s->pipeline.on_drop = server_entry_dropped;
-    s->pipeline.arg = s;
+    Server *s = server_create(shard);
     if (blank)
         server_blank_start(s);
     else
@@ -151,7 +157,10 @@ void server_close(Server *s, const char *reason)
     pipeline_clear(&s->pipeline);
     if (user)
         user->on_gone(s, reason);
-    pool_server_gone(&s->ps);
+    if (PW_UNLIKELY(s->beside))
+        pool_beside_give(s->ps.shard);
+    else
+        pool_server_gone(&s->ps);
     worker_defer(w, &s->deferred);
 }
 
@@ -492,8 +501,9 @@ const char *server_state_name(const Server *s)
     return "closed";
 }
 
-static void check_connect(Server *s, const Config *config, PwUsec now)
+void server_check_connect(Server *s, PwUsec now)
 {
+    const Config *config = worker_ctx(server_local(s)->worker)->config;
     if (s->failed_early)
         server_connect_failed(s, s->failed_early);
     else if (config->server_connect_timeout && now - s->connected_at >= config->server_connect_timeout)
@@ -503,12 +513,11 @@ static void check_connect(Server *s, const Config *config, PwUsec now)
 void server_maintain(PoolLocal *local, PwUsec now)
 {
     PoolShard *shard = local->shard;
-    const Config *config = worker_ctx(local->worker)->config;
     PoolServer *ps, *next;
     server_cancel_serve(local);
     for (ps = TAILQ_FIRST(&shard->connecting); ps; ps = next) {
         next = TAILQ_NEXT(ps, link);
-        check_connect(server_of(ps), config, now);
+        server_check_connect(server_of(ps), now);
     }
     for (ps = TAILQ_FIRST(&shard->active); ps; ps = next) {
         next = TAILQ_NEXT(ps, link);
@@ -518,7 +527,7 @@ void server_maintain(PoolLocal *local, PwUsec now)
         if (why)
             server_close(s, why);
         else if (server_is_connecting(s))
-            check_connect(s, config, now);
+            server_check_connect(s, now);
         else if (s->phase == SERVER_CHORE)
             server_chore_maintain(s, now);
     }

@@ -6,6 +6,7 @@
  * server is noticed at once. Every close goes through server_close with a reason.
  *
  *   BLANK --> CONNECT [--> TLS] --> LOGIN --> LINKED  (server_own.c: of one client, from its login on)
+ *             CONNECT [--> TLS] --> LOGIN --> LINKED  (server_beside.c: of the pool, but not in it)
  *   CONNECT [--> TLS] --> LOGIN --> CHORE(connect_query) --> READY <--> LINKED
  *                                                   ^          |
  *                                                   +- CHORE <-+   ROLLBACK, server_reset_query
@@ -50,7 +51,7 @@ typedef struct ServerUser {
     void (*on_input)(Server *s);                     /* readable */
     void (*on_drained)(Server *s);                   /* its output buffer is empty again */
     void (*on_gone)(Server *s, const char *reason);  /* closed; already unlinked */
-    void (*on_up)(Server *s); /* server_connect_own: logged in, LINKED; the user calls server_link for what follows */
+    void (*on_up)(Server *s); /* server_connect_own, server_open_beside: logged in, LINKED; the user may call server_link for what follows */
 } ServerUser;
 
 struct Server {
@@ -110,6 +111,7 @@ struct Server {
     uint64_t moved_epoch; /* its name had this address then (moved.h) */
     bool close_needed; /* RECONNECT, changed configuration, an address that is gone: closed when next released */
     const char *close_why;
+    bool beside; /* on no list of its pool and without a slot of its size; its user's from its login to its end (server_beside.c) */
     bool let_finish; /* CHORE: the client said Terminate, not just vanished: what runs is not cancelled */
     bool reset_due; /* CHORE: server_reset_query is still to run */
     PwUsec asked_to_end; /* CHORE: when the last cancel request for what runs was sent; 0: it may finish */
@@ -143,6 +145,12 @@ void server_link(Server *s, const ServerUser *user, void *arg);
 /* A granted server becomes the client's own: whatever it was, it is connected anew with `startup` (pairs of a start-up
  * packet besides user, database and replication; taken over). Ends in on_up or on_gone, never inside this call. */
 void server_connect_own(Server *s, const ServerUser *user, void *arg, Replication replication, PwBuf *startup);
+
+/* A connection of the pool's user that is none of its servers: counted in the limits that pools share, not in pool_size. Ends in
+ * on_up or on_gone, never inside this call. NULL: there is no slot, or no such database; nothing follows. */
+Server *server_open_beside(PoolLocal *local, const ServerUser *user, void *arg);
+/* Every tick, for such a server: connect timeout. */
+void server_maintain_beside(Server *s, PwUsec now);
 
 /* The user is done, or gone at any point of a conversation. Runs what has to be run (winds up what is owed, ROLLBACK, the
  * reset query if the user had it for its `whole_session`) and releases it to the pool, or closes it. */

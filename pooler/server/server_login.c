@@ -130,7 +130,7 @@ static void forget_proof(Server *s, const char *sqlstate)
 void server_pool_failed(Server *s, const char *sqlstate, const char *text)
 {
     PoolLocal *local = server_local(s);
-    if (s->replication == REPLICATION_NONE)
+    if (s->replication == REPLICATION_NONE && !s->beside)
         pool_entry_failed(local->entry, worker_now(local->worker), sqlstate, text);
 }
 
@@ -259,7 +259,7 @@ static void on_ready(Server *s, const uint8_t *payload)
             net_addr_text(&mine, from, sizeof(from));
         server_log(s, PW_LOG_LOG, "new connection to server (from %s)", from);
     }
-    if (s->replication != REPLICATION_NONE) {
+    if (s->replication != REPLICATION_NONE || s->beside) {
         s->phase = SERVER_LINKED;
         s->linked_at = s->released_at = worker_now(local->worker);
         s->user->on_up(s);

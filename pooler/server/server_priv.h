@@ -6,6 +6,8 @@
 #include "pooler/server/server.h"
 
 /* server.c */
+Server *server_create(PoolShard *shard); /* not connecting yet */
+void server_check_connect(Server *s, PwUsec now); /* closes it, or tries the next host, when that takes too long */
 void server_log_closing(const Server *s, const char *why); /* log_disconnections */
 void server_send_terminate(Server *s); /* unless something is unsent in front of it */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The grammar is PostgreSQL's VariableSetStmt, VariableResetStmt, DiscardStmt, TransactionStmt (savepoints), PrepareStmt,
- * ExecuteStmt and DeallocateStmt. Anything that departs from it is a syntax error on the server or EFFECT_UNKNOWN here. */
+ * ExecuteStmt, DeallocateStmt, ListenStmt and UnlistenStmt. Anything that departs from it is a syntax error on the server or EFFECT_UNKNOWN here. */
 #include "pooler/session/effects.h"
 
 #include <stdlib.h>
@@ -50,8 +50,7 @@ void effects_lower(char *text)
             *text = (char)(*text | 32);
 }
 
-/* An identifier as the server reads it: folded, or as quoted. False: not one, or with Unicode escapes. */
-static bool identifier(EffectsWalk *w, PwBuf *out)
+bool effects_identifier(EffectsWalk *w, PwBuf *out)
 {
     const PwToken *t = &w->t;
     if (t->type == PW_TOK_WORD) {
@@ -165,12 +164,12 @@ static void unknown(EffectsWalk *w)
 /* name [. name]..., in lower case because settings ignore case. */
 static bool setting_name(EffectsWalk *w, PwBuf *name)
 {
-    if (!identifier(w, name))
+    if (!effects_identifier(w, name))
         return false;
     while (effects_at_punct(w, '.')) {
         effects_next(w);
         pw_buf_append_u8(name, '.');
-        if (!identifier(w, name))
+        if (!effects_identifier(w, name))
             return false;
     }
     pw_buf_append_u8(name, 0);
@@ -287,7 +286,7 @@ static bool role_name(EffectsWalk *w, char **ret_value)
     } else {
         PwBuf name;
         pw_buf_init(&name);
-        if (!identifier(w, &name)) {
+        if (!effects_identifier(w, &name)) {
             pw_buf_finish(&name);
             return false;
         }
@@ -442,7 +441,7 @@ static void named(EffectsWalk *w, EffectKind kind)
 {
     PwBuf name;
     pw_buf_init(&name);
-    if (identifier(w, &name)) {
+    if (effects_identifier(w, &name)) {
         pw_buf_append_u8(&name, 0);
         effects_add(w, kind, (const char *)pw_buf_head(&name), NULL, false);
     } else {
@@ -493,7 +492,7 @@ static void parse_prepare(EffectsWalk *w)
         return;
     PwBuf name;
     pw_buf_init(&name);
-    if (!identifier(w, &name)) {
+    if (!effects_identifier(w, &name)) {
         unknown(w);
     } else {
         pw_buf_append_u8(&name, 0);
@@ -543,6 +542,7 @@ static const struct {
     {"savepoint", parse_savepoint}, {"release", parse_release}, {"rollback", parse_rollback},
     {"prepare", parse_prepare}, {"execute", parse_execute}, {"deallocate", parse_deallocate},
     {"explain", parse_inner_execute}, {"create", parse_inner_execute}, {"select", effects_set_config},
+    {"listen", effects_listen}, {"unlisten", effects_unlisten},
 };
 
 static void statement(EffectsWalk *w)
@@ -588,7 +588,7 @@ bool effect_fits_tag(const Effect *effect, const char *tag)
         [EFFECT_RESET_ALL] = "RESET",   [EFFECT_AUTH] = "SET",        [EFFECT_DISCARD_ALL] = "DISCARD ALL",
         [EFFECT_SAVEPOINT] = "SAVEPOINT", [EFFECT_RELEASE] = "RELEASE", [EFFECT_ROLLBACK_TO] = "ROLLBACK",
         [EFFECT_PREPARE] = "PREPARE",   [EFFECT_EXECUTE] = "",        [EFFECT_DEALLOCATE] = "DEALLOCATE",
-        [EFFECT_DEALLOCATE_ALL] = "DEALLOCATE ALL",
+        [EFFECT_DEALLOCATE_ALL] = "DEALLOCATE ALL", [EFFECT_LISTEN] = "LISTEN", [EFFECT_UNLISTEN] = "UNLISTEN",
     };
     _Static_assert(PW_ARRAY_LEN(tags) == EFFECT_KIND_COUNT, "one tag a kind");
     const char *wanted = tags[effect->kind];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* effects.h - what a text will do to its session's settings, savepoints and SQL-level prepared statements when each of its
+/* effects.h - what a text will do to its session's settings, savepoints, SQL-level prepared statements and channels when each of its
  * statements completes. Only for texts that stmt_classify marked CLASS_TRACK or CLASS_NAMES.
  *
  * An Effects is immutable and belongs to one worker: a request's entry in the reply queue holds a reference until it
@@ -15,6 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* PostgreSQL's NAMEDATALEN: it cuts longer names. */
+#define EFFECTS_CHANNEL_SIZE 64
+
 typedef enum EffectKind {
     EFFECT_UNKNOWN,   /* flat: it sets something of which not even the name can be told */
     EFFECT_SET,       /* name TO value (SQL), or flat text (set_config) */
@@ -29,6 +32,8 @@ typedef enum EffectKind {
     EFFECT_EXECUTE, /* name */
     EFFECT_DEALLOCATE,
     EFFECT_DEALLOCATE_ALL,
+    EFFECT_LISTEN,   /* name, shorter than EFFECTS_CHANNEL_SIZE */
+    EFFECT_UNLISTEN, /* name; NULL: all */
     EFFECT_KIND_COUNT
 } EffectKind;
 

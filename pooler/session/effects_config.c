@@ -8,13 +8,8 @@
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
 
-typedef struct Arg {
-    char *text; /* allocated */
-    bool known;
-} Arg;
-
 /* Value of $number, as it stands in a Bind: text and its binary form are the same bytes, for a bool see is_true. */
-static bool bound_value(const EffectsBind *bind, unsigned number, Arg *ret)
+static bool bound_value(const EffectsBind *bind, unsigned number, EffectsArg *ret)
 {
     if (!bind || number == 0)
         return false;
@@ -62,10 +57,9 @@ static bool skip_cast(EffectsWalk *w)
     return true;
 }
 
-/* One argument, up to "," or ")". False: not a constant. */
-static bool argument(EffectsWalk *w, Arg *ret)
+bool effects_argument(EffectsWalk *w, EffectsArg *ret)
 {
-    *ret = (Arg){NULL, false};
+    *ret = (EffectsArg){NULL, false};
     if (w->t.type == PW_TOK_STRING) {
         ret->text = effects_string_value(w);
         ret->known = ret->text != NULL;
@@ -98,7 +92,7 @@ static int truth(const char *text)
 /* "(" is at hand. False: cannot be followed. */
 static bool call(EffectsWalk *w)
 {
-    Arg arg[3] = {{0}};
+    EffectsArg arg[3] = {{0}};
     bool ok = true;
     for (int i = 0; i < 3; i++) {
         if (!effects_at_punct(w, i == 0 ? '(' : ',')) {
@@ -106,7 +100,7 @@ static bool call(EffectsWalk *w)
             break;
         }
         effects_next(w);
-        ok = argument(w, &arg[i]) && ok; /* the others may be unknown when it is local */
+        ok = effects_argument(w, &arg[i]) && ok; /* the others may be unknown when it is local */
     }
     int local = arg[2].known ? truth(arg[2].text) : -1;
     if (local == 1 && effects_at_punct(w, ')')) {

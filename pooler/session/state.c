@@ -44,6 +44,7 @@ static void drop_savepoints(SessionState *st, unsigned keep)
         SessionSavepoint *sp = &st->savepoints[--st->n_savepoints];
         free(sp->name);
         settings_unref(sp->settings);
+        settings_unref(sp->channels);
     }
 }
 
@@ -53,12 +54,14 @@ void session_state_finish(SessionState *st)
     free(st->savepoints);
     settings_unref(st->committed);
     settings_unref(st->working);
+    settings_unref(st->channels);
+    settings_unref(st->channels_working);
     session_state_init(st);
 }
 
 static void note_dirty(SessionState *st)
 {
-    st->dirty = st->n_savepoints > 0 || st->working != st->committed;
+    st->dirty = st->n_savepoints > 0 || st->working != st->committed || st->channels_working != st->channels;
 }
 
 /* Takes over the reference. */
@@ -69,11 +72,21 @@ static void set_working(SessionState *st, const Settings *settings)
     note_dirty(st);
 }
 
+/* The same. */
+static void set_channels(SessionState *st, const Settings *channels)
+{
+    settings_unref(st->channels_working);
+    st->channels_working = channels;
+    note_dirty(st);
+}
+
 static void commit(SessionState *st)
 {
     drop_savepoints(st, 0);
     settings_unref(st->committed);
     st->committed = settings_ref(st->working);
+    settings_unref(st->channels);
+    st->channels = settings_ref(st->channels_working);
     st->failed = false;
     note_dirty(st);
 }
@@ -83,6 +96,7 @@ static void roll_back(SessionState *st)
     drop_savepoints(st, 0);
     st->failed = false;
     set_working(st, settings_ref(st->committed));
+    set_channels(st, settings_ref(st->channels));
 }
 
 /* ---- requests ---- */
@@ -133,6 +147,17 @@ static void reset_all(SessionState *st)
     set_working(st, left);
 }
 
+/* value NULL: no longer. */
+static void set_channel(SessionState *st, const char *name, const char *value)
+{
+    bool full;
+    const Settings *with = settings_with(st->channels_working, name, value, true, &full);
+    if (full)
+        st->due |= SESSION_DUE_PINS; /* it keeps its server for this one */
+    else
+        set_channels(st, with);
+}
+
 static void push_savepoint(SessionState *st, const char *name)
 {
     if (!st->dirty)
@@ -141,7 +166,7 @@ static void push_savepoint(SessionState *st, const char *name)
         st->cap_savepoints = st->cap_savepoints ? st->cap_savepoints * 2 : 4;
         st->savepoints = pw_xrealloc(st->savepoints, st->cap_savepoints * sizeof(*st->savepoints));
     }
-    st->savepoints[st->n_savepoints++] = (SessionSavepoint){pw_xstrdup(name), settings_ref(st->working)};
+    st->savepoints[st->n_savepoints++] = (SessionSavepoint){pw_xstrdup(name), settings_ref(st->working), settings_ref(st->channels_working)};
 }
 
 /* Its place, or n_savepoints. */
@@ -167,10 +192,12 @@ static void rollback_to(SessionState *st, const char *name)
     if (at == st->n_savepoints) {
         drop_savepoints(st, 0);
         set_working(st, settings_ref(st->committed));
+        set_channels(st, settings_ref(st->channels));
         return;
     }
     drop_savepoints(st, at + 1);
     set_working(st, settings_ref(st->savepoints[at].settings));
+    set_channels(st, settings_ref(st->savepoints[at].channels));
 }
 
 static void apply(SessionState *st, const Effect *e, SessionIsReported is_reported, void *arg)
@@ -190,8 +217,18 @@ static void apply(SessionState *st, const Effect *e, SessionIsReported is_report
         set(st, "session_authorization", e->value, false);
         set(st, "role", NULL, false);
         return;
+    case EFFECT_LISTEN:
+        set_channel(st, e->name, "");
+        return;
+    case EFFECT_UNLISTEN:
+        if (e->name)
+            set_channel(st, e->name, NULL);
+        else
+            set_channels(st, NULL);
+        return;
     case EFFECT_DISCARD_ALL:
         set_working(st, NULL);
+        set_channels(st, NULL);
         st->pins &= ~(unsigned)SESSION_PIN_SETTING; /* the probe behind it tells of the others */
         return;
     case EFFECT_SAVEPOINT:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* state.h - what one client's session holds beyond the reported parameters: its settings through transactions and
- * savepoints, and why it may have to keep its server.
+ * savepoints, the channels it listens on, and why it may have to keep its server.
  *
  *   request sent  ----> due |= what it might do (class)         even if it fails: a lock outlives an error
  *   CommandComplete --> working changes by its effect           in order, as the server did it
@@ -49,7 +49,7 @@ typedef enum SessionDue {
 
 typedef struct SessionSavepoint {
     char *name;
-    const Settings *settings;
+    const Settings *settings, *channels;
 } SessionSavepoint;
 
 typedef struct SessionState {
@@ -61,6 +61,7 @@ typedef struct SessionState {
     unsigned pins; /* SessionPin bits */
     unsigned statement; /* of the Query at the head of the queue: completed so far */
     const Settings *committed, *working;
+    const Settings *channels, *channels_working; /* names that it listens on: committed, and as the transaction has it; values are "" */
     SessionSavepoint *savepoints;
     unsigned n_savepoints, cap_savepoints;
 } SessionState;

@@ -139,10 +139,10 @@ static const struct {
 } first_words[] = {
     {"call", CLASS_UNKNOWN},  {"close", CLASS_UNPIN},    {"deallocate", CLASS_NAMES},
     {"discard", CLASS_TRACK | CLASS_UNPIN | CLASS_NAMES}, {"do", CLASS_UNKNOWN},
-    {"drop", CLASS_UNPIN},    {"execute", CLASS_NAMES},  {"listen", CLASS_PIN | CLASS_LISTEN},
+    {"drop", CLASS_UNPIN},    {"execute", CLASS_NAMES},  {"listen", CLASS_PIN | CLASS_LISTEN | CLASS_TRACK},
     {"load", CLASS_LOAD},     {"prepare", CLASS_NAMES},  {"release", CLASS_TRACK},
     {"reset", CLASS_TRACK},   {"savepoint", CLASS_TRACK}, {"set", CLASS_TRACK},
-    {"unlisten", CLASS_UNPIN},
+    {"unlisten", CLASS_UNPIN | CLASS_TRACK},
 };
 
 static unsigned class_of_first(const PwToken *t)

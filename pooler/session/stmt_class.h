@@ -13,7 +13,7 @@
 
 typedef enum StmtClass {
     CLASS_SEEN = 1 << 0,    /* was classified; the other bits are the answer (so that 0 can mean "not yet") */
-    CLASS_TRACK = 1 << 1,   /* SET, RESET, DISCARD, set_config, savepoints: effects_parse tells what it does */
+    CLASS_TRACK = 1 << 1,   /* SET, RESET, DISCARD, set_config, savepoints, LISTEN: effects_parse tells what it does */
     CLASS_PIN = 1 << 2,     /* LISTEN, advisory locks, temporary objects, WITH HOLD: the server is asked (short probe) */
     CLASS_UNKNOWN = 1 << 3, /* DO, CALL, functions that are not built in: the server is asked for everything */
     CLASS_LOAD = 1 << 4,    /* LOAD and what else nobody can undo or ask for */

@@ -58,7 +58,7 @@ def dull(seen):
 def busy(make_pooler, pg):
     """Two databases, one of them with everything set; two users, one with limits of its own."""
     lines = {
-        "p0": pg.line("p0"),
+        "p0": pg.line("p0") + " listen_mode=shared",
         "p1": f"host=127.0.0.1,localhost port={pg.port} dbname=p1 user=postgres pool_size=1 min_pool_size=1 reserve_pool_size=2 "
               "server_lifetime=100 pool_mode=session load_balance_hosts=disable max_db_connections=9 max_db_client_connections=8",
         "unix": f"host={pg.dir} port={pg.port} dbname=p2",
@@ -77,6 +77,7 @@ def test_each_column_changes(busy):
     other = p.client("unix", "postgres", unix=True, client_encoding="LATIN1")
     c.send(wire.parse("SELECT $1::int", "s", (23,)), wire.bind("", "s", ("1",)), wire.execute(), wire.sync())
     c.until_ready()
+    c.ok("LISTEN news")
     other.ok("SELECT generate_series(1, 10)")
     other.ok("SELECT generate_series(1, 20)")
     other.query("SELECT wrong")

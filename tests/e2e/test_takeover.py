@@ -103,6 +103,23 @@ def test_session_clients_stay_until_they_go(pair):
 
 
 @pytest.mark.poolwise
+def test_clients_that_listen_stay_until_they_go(pair, pg):
+    """By the shared connection of the old process, which goes on listening for them."""
+    both, p = pair(listen_mode="shared")
+    stays, moves = p.client(), p.client()
+    stays.ok("LISTEN news")
+    moves.ok("SELECT 1")
+    both.take_over()
+    with pg.connect("p0") as direct:
+        direct.execute("NOTIFY news, 'x'")
+    assert stays.expect("A")[0].body.endswith(b"news\0x\0")
+    assert moves.one("SELECT 1") == "1" and stays.one("SELECT 1") == "1"
+    stays.close()
+    both.old_ends()
+    assert moves.one("SELECT 1") == "1"
+
+
+@pytest.mark.poolwise
 def test_clients_with_tls_stay_until_they_go(pair, certs):
     """Keys of a TLS session cannot move; PgBouncer drops such clients."""
     both, p = pair(**{**certs.client_settings(), "client_tls_sslmode": "allow"})

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: ISC */
-/* What a text may do to its session: stmt_class, effects, state. The first byte chooses standard_conforming_strings and whether
+/* What a text may do to its session, and tells others: stmt_class, effects, state, notifies. The first byte chooses standard_conforming_strings and whether
  * the rest of the data is taken for a Bind too. Whatever the text: nothing is read past it, and what would be
  * replayed has only literals and quoted names that are closed. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "pooler/session/notifies.h"
 #include "pooler/session/state.h"
 #include "poolwise/lexer.h"
 
@@ -46,9 +47,15 @@ static void check_sql(const Settings *settings)
     pw_buf_finish(&sql);
 }
 
+static void on_notify(void *arg, const char *channel, const char *payload)
+{
+    *(size_t *)arg += strlen(channel) + strlen(payload);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const tags[] = {"SET", "RESET", "SAVEPOINT", "ROLLBACK", "RELEASE", "SELECT 1", "DISCARD ALL", "COMMIT"};
+    static const char *const tags[] = {"SET", "RESET", "SAVEPOINT", "ROLLBACK", "RELEASE", "SELECT 1", "DISCARD ALL", "COMMIT",
+                                       "LISTEN", "UNLISTEN"};
     if (size == 0)
         return 0;
     unsigned flags = data[0] & 1 ? PW_LEX_BACKSLASH : 0;
@@ -75,6 +82,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     session_state_ready(&st, 'I');
     check(!st.dirty);
     check_sql(st.committed);
+    Setting channel;
+    for (size_t pos = 0; settings_next(st.channels, &pos, &channel);)
+        check(*channel.name && strlen(channel.name) < EFFECTS_CHANNEL_SIZE);
+    size_t told = 0;
+    notifies_each(sql, len, flags, data[0] & 2 ? &bind : NULL, on_notify, &told);
     session_state_finish(&st);
     effects_unref(e);
     return 0;

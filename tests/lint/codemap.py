@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOC = ROOT / "docs/architecture.md"
 BEGIN, END = "<!-- code map: made by tests/lint/codemap.py --write -->", "<!-- end of the code map -->"
 FOLDERS = ["common/base", "common/wire", "common/workload", "pooler/net", "pooler/config", "pooler/auth", "pooler/session", "pooler/pool",
-           "pooler/server", "pooler/relay", "pooler/client", "pooler/capture", "pooler/metrics", "pooler/admin", "pooler/app", "pooler",
+           "pooler/server", "pooler/listen", "pooler/relay", "pooler/client", "pooler/capture", "pooler/metrics", "pooler/admin", "pooler/app", "pooler",
            "advisor", "advisor/source", "advisor/sql", "advisor/catalog", "advisor/candidate", "advisor/cost", "advisor/select",
            "advisor/health", "advisor/report", "advisor/command"]
 

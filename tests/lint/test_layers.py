@@ -18,13 +18,14 @@ LAYERS = {
     "pooler/capture": ["common", "pooler/net", "pooler/config"],
     "pooler/pool": ["common", "pooler/net", "pooler/config", "pooler/auth", "pooler/session"],
     "pooler/server": ["common", "pooler/net", "pooler/config", "pooler/auth", "pooler/session", "pooler/capture", "pooler/pool"],
+    "pooler/listen": ["common", "pooler/net", "pooler/config", "pooler/auth", "pooler/session", "pooler/capture", "pooler/pool", "pooler/server"],
     "pooler/relay": ["common", "pooler/net", "pooler/config", "pooler/auth", "pooler/session", "pooler/capture", "pooler/pool",
-                     "pooler/server"],
+                     "pooler/server", "pooler/listen"],
     "pooler/client": ["common", "pooler/net", "pooler/config", "pooler/auth", "pooler/session", "pooler/capture", "pooler/pool",
-                      "pooler/server", "pooler/relay"],
+                      "pooler/server", "pooler/listen", "pooler/relay"],
     "pooler/metrics": ["common", "pooler/net", "pooler/config", "pooler/pool", "pooler/server", "pooler/client"],
     "pooler/admin": ["common", "pooler/net", "pooler/config", "pooler/auth", "pooler/session", "pooler/pool", "pooler/server",
-                     "pooler/relay", "pooler/client", "pooler/capture", "pooler/metrics"],
+                     "pooler/listen", "pooler/relay", "pooler/client", "pooler/capture", "pooler/metrics"],
     "pooler/app": ["common", "pooler"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)

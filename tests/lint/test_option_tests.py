@@ -12,7 +12,7 @@ from conftest import ROOT
 DATA = ROOT / "tests/lint/data/option-tests.tsv"
 E2E = ROOT / "tests/e2e"
 # Views that tests/e2e/test_columns.py does not walk through, and where their columns are seen to change.
-OTHER_VIEWS = {"dns_hosts": "test_hosts", "dns_zones": "test_hosts", "peers": "test_peers", "peer_pools": "test_peers", "pins": "test_session_pins",
+OTHER_VIEWS = {"dns_hosts": "test_hosts", "dns_zones": "test_hosts", "peers": "test_peers", "peer_pools": "test_peers", "listeners": "test_listen_shared", "pins": "test_session_pins",
                "version": "test_admin", "help": "test_admin", "averages": "test_admin"}
 
 

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -284,6 +285,71 @@ static void test_settings_are_bounded(void **state)
     session_state_finish(&st);
 }
 
+/* Channels that are listened on, with a blank between them. */
+static void expect_channels(SessionState *st, const char *want)
+{
+    char got[200] = "";
+    Setting at;
+    for (size_t pos = 0; settings_next(st->channels, &pos, &at);)
+        snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s", *got ? " " : "", at.name);
+    assert_string_equal(got, want);
+}
+
+static void test_channels(void **state)
+{
+    static const struct {
+        const char *sql, *tags;
+        char status;
+        const char *channels;
+    } rows[] = {
+        {"LISTEN a", "LISTEN", 'I', "a"},
+        {"listen \"B\"; LISTEN Cc;", "LISTEN,LISTEN", 'I', "B a cc"},
+        {"UNLISTEN \"B\"", "UNLISTEN", 'I', "a cc"},
+        {"LISTEN d; SELECT 1/0", "LISTEN,!", 'I', "a cc"},
+        {"BEGIN", "BEGIN", 'T', "a cc"},
+        {"UNLISTEN *", "UNLISTEN", 'T', "a cc"},
+        {"LISTEN e", "LISTEN", 'T', "a cc"},
+        {"ROLLBACK", "ROLLBACK", 'I', "a cc"},
+        {"BEGIN; UNLISTEN *; LISTEN e; COMMIT", "BEGIN,UNLISTEN,LISTEN,COMMIT", 'I', "e"},
+        {"BEGIN; LISTEN f; SAVEPOINT s; LISTEN g; UNLISTEN e", "BEGIN,LISTEN,SAVEPOINT,LISTEN,UNLISTEN", 'T', "e"},
+        {"ROLLBACK TO s", "ROLLBACK", 'T', "e"},
+        {"COMMIT", "COMMIT", 'I', "e f"},
+        {"BEGIN; SAVEPOINT s; LISTEN g; ROLLBACK TO s; COMMIT", "BEGIN,SAVEPOINT,LISTEN,ROLLBACK,COMMIT", 'I', "e f"},
+        {"BEGIN; SAVEPOINT s; LISTEN g; RELEASE s; COMMIT", "BEGIN,SAVEPOINT,LISTEN,RELEASE,COMMIT", 'I', "e f g"},
+        {"BEGIN; LISTEN h", "BEGIN,LISTEN", 'T', "e f g"},
+        {"x", "!", 'E', "e f g"},
+        {"COMMIT", "ROLLBACK", 'I', "e f g"},
+        {"DISCARD ALL", "DISCARD ALL", 'I', ""},
+    };
+    FRESH;
+    for (size_t i = 0; i < PW_ARRAY_LEN(rows); i++) {
+        run(&st, rows[i].sql, rows[i].tags, rows[i].status);
+        expect_channels(&st, rows[i].channels);
+    }
+    assert_null(st.committed);
+    session_state_finish(&st);
+}
+
+/* Only the server knows what these listen on. */
+static void test_channels_that_cannot_be_told(void **state)
+{
+    char longest[120];
+    snprintf(longest, sizeof(longest), "LISTEN %064d", 0);
+    longest[7] = 'x';
+    const char *texts[] = {longest, "LISTEN U&\"x\"", "LISTEN \xc3\x84", "LISTEN \"\"", "LISTEN a.b", "UNLISTEN", "LISTEN a b"};
+    for (size_t i = 0; i < PW_ARRAY_LEN(texts); i++) {
+        FRESH;
+        run(&st, texts[i], texts[i][0] == 'U' ? "UNLISTEN" : "LISTEN", 'I');
+        expect_channels(&st, "");
+        assert_int_equal(st.due & SESSION_DUE_ALL, SESSION_DUE_ALL);
+        session_state_finish(&st);
+    }
+    FRESH;
+    run(&st, "LISTEN \"\xc3\x84\"", "LISTEN", 'I'); /* quoted: as it is */
+    expect_channels(&st, "\xc3\x84");
+    session_state_finish(&st);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +364,8 @@ int main(void)
         cmocka_unit_test(test_strict_pins_instead),
         cmocka_unit_test(test_replay),
         cmocka_unit_test(test_settings_are_bounded),
+        cmocka_unit_test(test_channels),
+        cmocka_unit_test(test_channels_that_cannot_be_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

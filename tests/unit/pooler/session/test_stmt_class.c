@@ -62,9 +62,9 @@ static const Case cases[] = {
     {"CREATE TABLE b AS EXECUTE a", CLASS_NAMES},
     {"DEALLOCATE ALL", CLASS_NAMES},
     /* pins */
-    {"LISTEN a", CLASS_PIN | CLASS_LISTEN},
+    {"LISTEN a", CLASS_PIN | CLASS_LISTEN | CLASS_TRACK},
     {"SELECT 'LISTEN a', listen FROM listen", 0},
-    {"UNLISTEN a", CLASS_UNPIN},
+    {"UNLISTEN a", CLASS_UNPIN | CLASS_TRACK},
     {"SELECT pg_advisory_lock(1)", CLASS_PIN},
     {"SELECT 1 FROM t WHERE pg_try_advisory_lock (1)", CLASS_PIN},
     {"SELECT pg_advisory_unlock_all()", CLASS_UNPIN},
