@@ -2,6 +2,7 @@
 /* collect.c - advisor collect and advisor merge: what ran, as a summary that reports and further merges read like a log. */
 #include "advisor/app_priv.h"
 #include "advisor/command/command.h"
+#include "advisor/source/pour.h"
 #include "advisor/source/store.h"
 #include "advisor/source/summary.h"
 #include "poolwise/mem.h"
@@ -54,13 +55,10 @@ static int store(App *app)
     return err ? adv_app_fail(ADV_EXIT_DATABASE, why) : ADV_EXIT_OK;
 }
 
-static void print_notes(App *app)
+static void print_note(void *arg, const char *note)
 {
-    const AdvNotes *notes = adv_tally_notes_const(adv_gather_tally(app->gather));
-    for (size_t i = 0; i < notes->n; i++)
-        fprintf(stderr, "advisor: %s\n", notes->items[i]);
-    for (int i = 0; i < app->report.n_notes; i++)
-        fprintf(stderr, "advisor: %s\n", app->report.notes[i]);
+    (void)arg;
+    fprintf(stderr, "advisor: %s\n", note);
 }
 
 static int work(App *app, bool merge)
@@ -75,7 +73,9 @@ static int work(App *app, bool merge)
         code = adv_app_read_statements(app);
     }
     if (!code)
-        print_notes(app);
+        adv_tell_notes(adv_gather_tally(app->gather), print_note, NULL);
+    for (int i = 0; !code && i < app->report.n_notes; i++)
+        print_note(NULL, app->report.notes[i]);
     if (!code && app->options->store && !merge)
         code = store(app);
     if (!code && (merge || !app->options->store || app->options->output))

@@ -48,16 +48,21 @@ static PwErr add_directory(AdvFiles *files, const char *path, char **ret_why)
         *ret_why = pw_xasprintf("cannot open %s: %s", path, strerror(errno));
         return PW_ERR_IO;
     }
+    bool any = false;
     for (int i = 0; i < n; i++) {
         struct stat st;
         char *file = pw_xasprintf("%s/%s", path, entries[i]->d_name);
-        if (stat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
+        bool wanted = stat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
+        if (wanted)
             add(files, file, &st, false);
+        any = any || wanted;
         free(file);
         free(entries[i]);
     }
     free(entries);
-    return PW_OK;
+    if (!any)
+        *ret_why = pw_xasprintf("there is no file to read in %s", path);
+    return any ? PW_OK : PW_ERR_NOT_FOUND;
 }
 
 static PwErr add_name(AdvFiles *files, const char *name, bool named, char **ret_why)
@@ -136,13 +141,12 @@ static Name name_of(const char *path)
 }
 
 /* With log_destination = 'stderr,csvlog' the server writes everything twice: it must not count twice. The form that tells most is kept. */
-static bool has_better_twin(const AdvFiles *files, size_t i)
+static bool has_better_twin(const AdvFiles *files, const Name *names, size_t i)
 {
-    const char *path = files->items[i].path;
-    const Name own = name_of(path);
+    const Name own = names[i];
     for (size_t k = 0; own.rank && k < files->n; k++) {
-        const Name other = name_of(files->items[k].path);
-        if (other.rank > own.rank && other.stem == own.stem && strncmp(path, files->items[k].path, own.stem) == 0 && other.rest_len == own.rest_len &&
+        const Name other = names[k];
+        if (other.rank > own.rank && other.stem == own.stem && other.rest_len == own.rest_len && strncmp(files->items[i].path, files->items[k].path, own.stem) == 0 &&
             strncmp(own.rest, other.rest, own.rest_len) == 0)
             return true;
     }
@@ -153,8 +157,11 @@ static void drop_twins(AdvFiles *files)
 {
     size_t kept = 0;
     bool *drop = pw_xcalloc(files->n + 1, sizeof(*drop));
+    Name *names = pw_xcalloc(files->n + 1, sizeof(*names));
     for (size_t i = 0; i < files->n; i++)
-        drop[i] = !files->items[i].named && has_better_twin(files, i);
+        names[i] = name_of(files->items[i].path);
+    for (size_t i = 0; i < files->n; i++)
+        drop[i] = !files->items[i].named && has_better_twin(files, names, i);
     for (size_t i = 0; i < files->n; i++) {
         if (!drop[i]) {
             files->items[kept++] = files->items[i];
@@ -165,6 +172,7 @@ static void drop_twins(AdvFiles *files)
         free(files->items[i].path);
     }
     files->n = kept;
+    free(names);
     free(drop);
 }
 
@@ -183,7 +191,6 @@ PwErr adv_files_expand(const PwStrList *names, AdvFiles *ret_files, char **ret_w
         return err;
     }
     drop_twins(&files);
-    files.none = names->n > 0 && files.n == 0;
     *ret_files = files;
     return PW_OK;
 }

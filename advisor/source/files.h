@@ -20,7 +20,6 @@ typedef struct AdvFiles {
     size_t n;
     AdvFile *items;
     uint64_t size; /* of all */
-    bool none;     /* there were names, but no file was found for them */
     uint64_t twins; /* files left out since they hold the same log in another form: x.log and x.json beside x.csv */
 } AdvFiles;
 

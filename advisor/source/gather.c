@@ -431,10 +431,7 @@ PwErr adv_gather_files(AdvGather *g, const AdvFiles *files, char **ret_why)
     if (g->progress)
         adv_progress_end(&progress);
     sigaction(SIGINT, &before, NULL);
-    if (files->none)
-        note(g, "there is no file to read in what was named");
-    if (files->twins > 0)
-        note(g, "%llu files were passed over since they hold the same log in another form (.csv is preferred, then .json)", (unsigned long long)files->twins);
+    adv_tally_counts(g->tally)->twins += files->twins;
     if (g->interrupted)
         note(g, "the reading was interrupted in file %zu of %zu: this is what was read until then", done, files->n);
     return err;

@@ -2,6 +2,7 @@
 #include "advisor/source/pour.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "advisor/text.h"
@@ -57,12 +58,19 @@ static void pour_shape(Pour *p, const AdvShape *s, int *n)
     }
 }
 
-static void pass_notes(const Pour *p, const AdvNotes *notes)
+void adv_tell_notes(const AdvTally *tally, void (*on_note)(void *arg, const char *note), void *arg)
 {
+    const AdvNotes *notes = adv_tally_notes_const(tally);
+    const AdvTallyCounts *c = adv_tally_counts_const(tally);
+    char text[160];
     for (size_t i = 0; i < notes->n; i++)
-        p->on_note(p->arg, notes->items[i]);
+        on_note(arg, notes->items[i]);
+    snprintf(text, sizeof(text), "%" PRIu64 " more notes on the logs were left out", notes->more);
     if (notes->more > 0)
-        p->on_note(p->arg, adv_arena_printf(p->w->arena, "%" PRIu64 " more notes on the logs were left out", notes->more));
+        on_note(arg, text);
+    snprintf(text, sizeof(text), "%" PRIu64 " files were passed over since they hold the same log in another form (.csv is preferred, then .json)", c->twins);
+    if (c->twins > 0)
+        on_note(arg, text);
 }
 
 static void note_left(Pour *p, const AdvTallyCounts *c)
@@ -123,7 +131,7 @@ void adv_pour(AdvWorkload *w, const AdvTally *tally, const AdvFilter *filter, vo
         if (adv_filter_shape(filter, shapes[i]))
             pour_shape(&p, shapes[i], &n);
     }
-    pass_notes(&p, adv_tally_notes_const(tally));
+    adv_tell_notes(tally, on_note, arg);
     note_left(&p, c);
     note_troubles(&p, c, shapes, n_shapes);
     free(shapes);

@@ -18,7 +18,7 @@ typedef struct CountRow {
 
 #define COUNT(name) {#name, offsetof(AdvTallyCounts, name)}
 static const CountRow counts_rows[] = {COUNT(messages), COUNT(statements), COUNT(us), COUNT(timed), COUNT(unlogged), COUNT(forgotten), COUNT(forgotten_calls),
-                                       COUNT(forgotten_us), COUNT(errors), COUNT(temp_files), COUNT(temp_bytes), COUNT(lock_waits), COUNT(bad)};
+                                       COUNT(forgotten_us), COUNT(errors), COUNT(temp_files), COUNT(temp_bytes), COUNT(lock_waits), COUNT(bad), COUNT(twins)};
 #undef COUNT
 #define COUNT(name) {#name, offsetof(AdvShape, name)}
 static const CountRow shape_rows[] = {COUNT(calls), COUNT(us), COUNT(rows), COUNT(rows_calls), COUNT(temp_files), COUNT(temp_bytes), COUNT(lock_waits)};

@@ -383,6 +383,7 @@ void adv_tally_add_counts(AdvTally *t, const AdvTallyCounts *from)
     add(&into->temp_bytes, from->temp_bytes);
     add(&into->lock_waits, from->lock_waits);
     add(&into->bad, from->bad);
+    add(&into->twins, from->twins);
     if (from->first[0] && (!into->first[0] || strcmp(from->first, into->first) < 0))
         memcpy(into->first, from->first, sizeof(into->first));
     if (strcmp(from->last, into->last) > 0)

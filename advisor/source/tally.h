@@ -54,6 +54,7 @@ typedef struct AdvTallyCounts {
     uint64_t errors;     /* ERROR, FATAL, PANIC */
     uint64_t temp_files, temp_bytes, lock_waits;
     uint64_t bad;        /* lines or records that cannot be read */
+    uint64_t twins;      /* files that hold the log of another one in another form */
     char first[24], last[24]; /* time as the log has it, "2026-01-02 03:04:05.678"; "": not known */
 } AdvTallyCounts;
 

@@ -23,16 +23,17 @@ KINDS = {"select": ("SELECT",), "insert": ("INSERT",), "update": ("UPDATE",), "d
 
 def run(args):
     start, peak = time.monotonic(), 0
-    with subprocess.Popen(args, stdout=subprocess.PIPE, text=True) as child:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as out, subprocess.Popen(args, stdout=out) as child:
         with open(f"/proc/{child.pid}/status", encoding="ascii") as status:
             while child.poll() is None:
                 status.seek(0)
                 found = re.search(r"RssAnon:\s+(\d+)", status.read())
                 peak = max(peak, int(found.group(1)) if found else 0)
                 time.sleep(0.01)
-        out = child.stdout.read()
-    assert child.returncode == 0, args
-    return time.monotonic() - start, peak / 1024, out
+        seconds = time.monotonic() - start
+        assert child.returncode == 0, args
+        out.seek(0)
+        return seconds, peak / 1024, out.read()
 
 
 def pgbadger(form, path, folder):

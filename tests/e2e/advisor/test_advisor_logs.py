@@ -147,7 +147,7 @@ def test_patterns_directories_and_rotated_sets(collect, advisor, tmp_path):
     assert done.returncode == 3 and "end too early" in done.stderr
     (tmp_path / "folder").mkdir()
     done = advisor("collect", "--log", str(tmp_path / "folder"))
-    assert done.returncode == 0 and "there is no file" in done.stderr
+    assert done.returncode == 3 and "there is no file to read in" in done.stderr
     done = advisor("collect", "--log", str(tmp_path / "nothing*"))
     assert done.returncode == 3 and "no file is named as" in done.stderr
     done = advisor("collect", "--log", str(tmp_path / "notes"))
@@ -263,8 +263,13 @@ def test_notes_go_with_summaries(tmp_path, collect, advisor):
     (tmp_path / "a.gz").write_bytes(gzip.compress((line * 50000).encode())[:-100])
     (tmp_path / "b").write_text(json.dumps(record) + '\n{"timestamp":"2026-01\n' + json.dumps(record) + "\n")
     (tmp_path / "c").write_text("2026-01-02 03:04:05.000 UTC [7] LOG:  checkpoint starting: time\n")
-    together = [str(tmp_path / n) for n in ("a.gz", "b", "c")]
-    for name in ("a.gz", "b", "c"):
+    for name in ("d", "e"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.log").write_text(line)
+        (tmp_path / name / "x.json").write_text(json.dumps(record) + "\n")
+    names = ("a.gz", "b", "c", "d", "e")
+    together = [str(tmp_path / n) for n in names]
+    for name in names:
         collect("--log", tmp_path / name, "--output", tmp_path / (name + ".summary"))
     merged = advisor("merge", *[p + ".summary" for p in together])
     assert merged.stdout == collect(*together)
@@ -272,7 +277,7 @@ def test_notes_go_with_summaries(tmp_path, collect, advisor):
     for form in ("text", "json", "markdown"):
         reports = [advisor("report", *files, "--schema", str(tmp_path / "s.sql"), "--format", form).stdout for files in (together, [str(tmp_path / "merged")], [p + ".summary" for p in together])]
         assert reports[0] == reports[1] == reports[2]
-    assert reports[0].index("end too early") < reports[0].index("1 lines or records cannot be read") < reports[0].index("tells of no statement")
+    assert reports[0].index("end too early") < reports[0].index("1 lines or records cannot be read") < reports[0].index("tells of no statement") < reports[0].index("2 files were passed over")
 
 
 def test_scripts_among_logs(tmp_path, advisor):

@@ -78,7 +78,7 @@ def test_charts(inputs, advisor):
 
 
 def in_browser(tmp_path, page, width, dark, *more):
-    program = shutil.which("chromium") or shutil.which("chromium-headless-shell")
+    program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if not program:
         pytest.skip("no chromium: the page was not looked at")
     (tmp_path / "page.html").write_text(page, encoding="utf-8")

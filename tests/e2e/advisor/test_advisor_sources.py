@@ -69,6 +69,11 @@ def advice(advisor, database, *args, stdin=None):
     return json.loads(done.stdout)
 
 
+def ok(done):
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def found(report):
     return {(f["kind"], f["table"], tuple(k["column"] for k in f["keys"])) for f in report["findings"]}
 
@@ -119,6 +124,40 @@ def test_auto_explain(database, advisor):
     assert found(report) == EXPECTED and report["findings"][0]["queries"][0]["measured_ms"] in (5, 6)
     both = f"{head}LOG:  duration: 5.1 ms  statement: SELECT * FROM o WHERE c_id = 7\n" + plans
     assert advice(advisor, database, "--log", "-", stdin=both)["workload"]["calls"] == 1, "executions are not counted twice"
+
+
+def test_auto_explain_of_a_server(own_pg_factory, advisor):
+    """What the server really writes, in all of its formats and destinations, with log_error_verbosity = verbose; temporary files and lock waits too."""
+    pg = own_pg_factory()
+    for setting, value in (("logging_collector", "on"), ("log_destination", "'stderr,csvlog,jsonlog'"), ("log_directory", "'log'"), ("log_filename", "'x.log'"), ("log_file_mode", "'0644'"),
+                           ("log_error_verbosity", "verbose"), ("log_temp_files", "0"), ("log_lock_waits", "on"), ("deadlock_timeout", "'10ms'"),
+                           ("log_line_prefix", "'%n [%p] %b %i %v %x %e %q%u@%d %h %a '")):
+        pg.sql(f"ALTER SYSTEM SET {setting} = {value}")
+    pg.stop()
+    pg.start()
+    text = "SELECT '<&>\"\\' AS {0},\n\tg FROM generate_series(1, 3) g\nWHERE g < 2"
+    with pg.connect("p1") as conn, pg.connect("p1") as other:
+        conn.execute("LOAD 'auto_explain'")
+        conn.execute("SET auto_explain.log_min_duration = 0")
+        for form in ("text", "json", "yaml", "xml"):
+            conn.execute(f"SET auto_explain.log_format = {form}")
+            conn.execute(text.format(form))
+        conn.execute("SET auto_explain.log_min_duration = -1")
+        conn.execute("SET work_mem = '64kB'")
+        conn.execute("SELECT count(*) FROM (SELECT g FROM generate_series(1, 100000) g ORDER BY g DESC) x")
+        conn.execute("CREATE TABLE locked (a int)")
+        with conn.transaction():
+            conn.execute("LOCK TABLE locked")
+            other.execute("SET lock_timeout = '200ms'")
+            with pytest.raises(psycopg.Error):
+                other.execute("SELECT * FROM locked")
+    for ending in ("x.log", "x.csv", "x.json"):
+        path = os.path.join(pg.data, "log", ending)
+        wait_until(lambda p=path: "lock timeout" in open(p, encoding="utf-8").read(), 10)
+        counts, *shapes = map(json.loads, ok(advisor("collect", "--log", path, "--database", "p1", "--log-line-prefix", "%n [%p] %b %i %v %x %e %q%u@%d %h %a ")).splitlines())
+        texts = {s["text"].replace("\n\t", "\n").replace("\t", "") for shape in shapes for s in shape["samples"]}
+        assert texts >= {text.format(form).replace("\t", "") for form in ("text", "json", "yaml", "xml")}, (ending, texts)
+        assert counts["statements"] == 4 and counts["temp_files"] >= 1 and counts["temp_bytes"] > 100000 and counts["lock_waits"] == 1 and counts["errors"] == 1, (ending, counts)
 
 
 def test_pg_stat_statements(server, database, advisor, tmp_path):
