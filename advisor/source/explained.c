@@ -46,10 +46,8 @@ static bool yaml_string(AdvSlice s, PwBuf *buf, AdvSlice *ret_value, AdvSlice *r
 {
     AdvJsonMember m = {.type = '"'};
     size_t i = 1;
-    while (i < s.n && s.p[i] != '"') {
-        m.escaped = m.escaped || s.p[i] == '\\';
+    while (i < s.n && s.p[i] != '"')
         i += s.p[i] == '\\' ? 2 : 1;
-    }
     if (s.n == 0 || s.p[0] != '"' || i >= s.n)
         return false;
     m.value = (AdvSlice){s.p + 1, i - 1};

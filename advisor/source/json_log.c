@@ -5,6 +5,9 @@
  * payload holds lines as the stderr log has them; a message may be spread over several records. */
 #include "advisor/source/json_log.h"
 
+#include <assert.h>
+#include <pthread.h>
+
 #include "advisor/source/json_scan.h"
 #include "advisor/source/pieces.h"
 #include "advisor/source/prefix.h"
@@ -26,26 +29,43 @@ typedef enum Field {
     FIELD_COUNT
 } Field;
 
-#define KEY(text, field) {text, sizeof(text) - 1, field}
-
 static const struct {
     const char *key;
-    size_t len; /* kept, since most keys of a line differ in it from most rows */
     Field field;
 } keys[] = {
-    KEY("timestamp", FIELD_TIME), KEY("log_time", FIELD_TIME), KEY("time", FIELD_TIME), KEY("pid", FIELD_PID), KEY("process_id", FIELD_PID),
-    KEY("processId", FIELD_PID), KEY("user", FIELD_USER), KEY("user_name", FIELD_USER), KEY("dbname", FIELD_DATABASE), KEY("database_name", FIELD_DATABASE),
-    KEY("database", FIELD_DATABASE), KEY("application_name", FIELD_APPLICATION), KEY("error_severity", FIELD_SEVERITY), KEY("errorLevel", FIELD_SEVERITY),
-    KEY("message", FIELD_MESSAGE), KEY("detail", FIELD_DETAIL), KEY("statement", FIELD_STATEMENT), KEY("query", FIELD_STATEMENT),
-    KEY("textPayload", FIELD_TEXT), KEY("log", FIELD_TEXT), KEY("msg", FIELD_TEXT), KEY("LogFileData", FIELD_TEXT), KEY("properties", FIELD_INSIDE), KEY("jsonPayload", FIELD_INSIDE),
-    KEY("record", FIELD_INSIDE),
+    {"timestamp", FIELD_TIME}, {"log_time", FIELD_TIME}, {"time", FIELD_TIME}, {"pid", FIELD_PID}, {"process_id", FIELD_PID}, {"processId", FIELD_PID}, {"user", FIELD_USER},
+    {"user_name", FIELD_USER}, {"dbname", FIELD_DATABASE}, {"database_name", FIELD_DATABASE}, {"database", FIELD_DATABASE}, {"application_name", FIELD_APPLICATION},
+    {"error_severity", FIELD_SEVERITY}, {"errorLevel", FIELD_SEVERITY}, {"message", FIELD_MESSAGE}, {"detail", FIELD_DETAIL}, {"statement", FIELD_STATEMENT},
+    {"query", FIELD_STATEMENT}, {"textPayload", FIELD_TEXT}, {"log", FIELD_TEXT}, {"msg", FIELD_TEXT}, {"LogFileData", FIELD_TEXT}, {"properties", FIELD_INSIDE},
+    {"jsonPayload", FIELD_INSIDE}, {"record", FIELD_INSIDE},
 };
+
+/* The rows by a hash of their names: most names in a log are none of these, and find an empty place. */
+#define PLACES 128
+static unsigned char places[PLACES]; /* 1 + the row; 0: none. Written once, by fill_places */
+static pthread_once_t places_once = PTHREAD_ONCE_INIT;
+
+static size_t place_of(AdvSlice key)
+{
+    return key.n == 0 ? 0 : (key.n + 5 * (unsigned char)key.p[0] + 5 * (unsigned char)key.p[key.n - 1]) % PLACES;
+}
+
+static void fill_places(void)
+{
+    static_assert(PW_ARRAY_LEN(keys) < PLACES / 2, "there is always an empty place");
+    for (size_t i = 0; i < PW_ARRAY_LEN(keys); i++) {
+        size_t at = place_of((AdvSlice){keys[i].key, strlen(keys[i].key)});
+        while (places[at])
+            at = (at + 1) % PLACES;
+        places[at] = (unsigned char)(i + 1);
+    }
+}
 
 static Field field_of(AdvSlice key)
 {
-    for (size_t i = 0; i < PW_ARRAY_LEN(keys); i++)
-        if (keys[i].len == key.n && memcmp(keys[i].key, key.p, key.n) == 0)
-            return keys[i].field;
+    for (size_t at = place_of(key); places[at]; at = (at + 1) % PLACES)
+        if (adv_slice_is(key, keys[places[at] - 1].key))
+            return keys[places[at] - 1].field;
     return FIELD_COUNT;
 }
 
@@ -54,6 +74,7 @@ static bool collect(AdvSlice object, AdvJsonMember *found, bool inside)
 {
     AdvJsonScan scan = adv_json_scan(object.p, object.n);
     AdvJsonMember m;
+    pthread_once(&places_once, fill_places);
     while (adv_json_next(&scan, &m)) {
         Field f = field_of(m.key);
         if (f == FIELD_INSIDE && m.type == '{' && !inside)

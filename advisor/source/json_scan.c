@@ -20,24 +20,25 @@ AdvJsonScan adv_json_scan(const char *text, size_t len)
     return s;
 }
 
+#define SHORT 24 /* names are, and many values: a call costs more than looking at so many bytes */
+
 /* p is after the opening quote; returns the closing one, NULL when there is none. */
-static inline const char *string_end(const char *p, const char *end, bool *escaped)
+static inline const char *string_end(const char *p, const char *end)
 {
-    const char *start = p;
-    *escaped = false;
-    for (;;) {
-        const char *quote = memchr(p, '"', (size_t)(end - p));
-        if (!quote)
+    const char *start = p, *near = end - p > SHORT ? p + SHORT : end;
+    while (p < near && *p != '"' && *p != '\\')
+        p++;
+    if (p < near && *p == '"')
+        return p;
+    for (;; p++) {
+        p = memchr(p, '"', (size_t)(end - p));
+        if (!p)
             return NULL;
-        const char *back = quote;
+        const char *back = p;
         while (back > start && back[-1] == '\\')
             back--;
-        if (((quote - back) & 1) == 0) {
-            *escaped = *escaped || back < quote || memchr(start, '\\', (size_t)(quote - start));
-            return quote;
-        }
-        *escaped = true;
-        p = quote + 1;
+        if (((p - back) & 1) == 0)
+            return p;
     }
 }
 
@@ -45,7 +46,6 @@ static inline const char *string_end(const char *p, const char *end, bool *escap
 static const char *nested_end(const char *p, const char *end)
 {
     int depth = 0;
-    bool escaped;
     for (; p < end; p++)
         switch (*p) {
         case '{':
@@ -58,7 +58,7 @@ static const char *nested_end(const char *p, const char *end)
                 return p + 1;
             break;
         case '"':
-            p = string_end(p + 1, end, &escaped);
+            p = string_end(p + 1, end);
             if (!p)
                 return NULL;
             break;
@@ -78,9 +78,8 @@ static bool read_value(AdvJsonScan *s, AdvJsonMember *m)
 {
     const char *p = s->p, *stop;
     m->type = *p;
-    m->escaped = false;
     if (*p == '"') {
-        stop = string_end(p + 1, s->end, &m->escaped);
+        stop = string_end(p + 1, s->end);
         if (!stop)
             return fail(s);
         m->value = (AdvSlice){p + 1, (size_t)(stop - p - 1)};
@@ -104,7 +103,6 @@ static bool read_value(AdvJsonScan *s, AdvJsonMember *m)
 
 bool adv_json_next(AdvJsonScan *s, AdvJsonMember *m)
 {
-    bool escaped;
     if (s->bad)
         return false;
     const char *p = skip_space(s->p, s->end);
@@ -116,7 +114,7 @@ bool adv_json_next(AdvJsonScan *s, AdvJsonMember *m)
         s->p = p;
         return false;
     }
-    const char *key_end = *p == '"' ? string_end(p + 1, s->end, &escaped) : NULL;
+    const char *key_end = *p == '"' ? string_end(p + 1, s->end) : NULL;
     if (!key_end)
         return fail(s);
     m->key = (AdvSlice){p + 1, (size_t)(key_end - p - 1)};
@@ -178,7 +176,7 @@ bool adv_json_text(const AdvJsonMember *m, PwBuf *buf, AdvSlice *ret)
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     if (m->type != '"')
         return false;
-    if (!m->escaped) {
+    if (m->value.n == 0 || !memchr(m->value.p, '\\', m->value.n)) {
         *ret = m->value;
         return true;
     }

@@ -18,7 +18,6 @@ typedef struct AdvJsonMember {
     AdvSlice key;   /* as written, without its quotes */
     AdvSlice value; /* of a string: as written, without its quotes; of others with their brackets */
     char type;      /* the first byte: '"', '{', '[', 't', 'f', 'n', a digit or '-' */
-    bool escaped;   /* a backslash is in the string */
 } AdvJsonMember;
 
 /* `text` begins with an object, after blanks. */
