@@ -186,7 +186,9 @@ void registry_raise_epoch(DbState *db, uint64_t epoch)
 
 static PoolEntry *entry_new(const char *key, DbState *db, UserState *user)
 {
+    static PW_ATOMIC(uint64_t) last_id;
     PoolEntry *e = pw_xcalloc(1, sizeof(*e));
+    e->id = pw_atomic_add(&last_id, 1) + 1;
     e->key = pw_xstrdup(key);
     e->db = db;
     e->user = user;

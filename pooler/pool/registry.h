@@ -107,6 +107,7 @@ typedef struct PoolLocal {
 
 struct PoolEntry {
     UT_hash_handle hh;
+    uint64_t id; /* unlike the address never used again */
     char *key; /* "database\x1fuser" */
     Pool *pool;
     DbState *db;
@@ -127,6 +128,12 @@ struct PoolEntry {
     char fail_sqlstate[6];     /* under lock */
     ScramKeys *scram_keys;     /* under lock: recovered from a client's login, for SCRAM pass-through; NULL: none */
 };
+
+/* Never 0; another one after RECONNECT, when servers may be others than they were. */
+static inline uint64_t pool_local_id(const PoolLocal *local)
+{
+    return (local->entry->id * UINT64_C(0x9E3779B97F4A7C15) + local->reconnect_epoch) | 1;
+}
 
 void registry_init(unsigned n_workers, const PoolOps *ops);
 PoolDirectory *registry_directory(void);

@@ -149,8 +149,7 @@ static bool reads_the_clock(const char *text)
     return false;
 }
 
-/* Digest of the settings that parse analysis reads, as this client has them. session_state = off: texts alone count. */
-static uint64_t digest_for(Relay *r, const char *text)
+uint64_t relay_prepared_digest(Relay *r, const char *text)
 {
     if (!r->state.on)
         return 0;
@@ -166,7 +165,7 @@ static uint64_t digest_for(Relay *r, const char *text)
 /* The Statement that the client's name means on a server that lacks it: under the settings of now, because others share it. */
 static Statement *for_server(Relay *r, ClientStatement *cs)
 {
-    uint64_t digest = digest_for(r, statement_text(cs->statement));
+    uint64_t digest = relay_prepared_digest(r, statement_text(cs->statement));
     if (digest != cs->statement->digest) {
         Statement *st = statement_intern(cs->statement->body, cs->statement->body_len, digest, relay_lex_flags(r));
         statement_unref(cs->statement);
@@ -203,7 +202,7 @@ static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *ou
         relay_fail_later(r, "broken Parse packet", "broken Parse packet");
         return PREPARED_FAIL;
     }
-    Statement *st = statement_intern(c.p, pw_cursor_left(&c), digest_for(r, (const char *)c.p), relay_lex_flags(r));
+    Statement *st = statement_intern(c.p, pw_cursor_left(&c), relay_prepared_digest(r, (const char *)c.p), relay_lex_flags(r));
     if (!st) {
         relay_fail_later(r, "broken Parse packet", "broken Parse packet");
         return PREPARED_FAIL;

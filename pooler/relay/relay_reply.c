@@ -200,6 +200,8 @@ static void statement_done(Walk *w, PipelineEntry *e, uint8_t type)
     e->replaces = false; /* it was read, not skipped */
     if (e->effects)
         w->r->state.statement = 0;
+    if (type == PW_B_PARSE_COMPLETE && e->statement)
+        statement_parsed(e->statement, pool_local_id(w->r->local));
     if (type != PW_B_ERROR || !e->statement) {
         server_entry_release(e);
         return;

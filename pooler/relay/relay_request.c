@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pooler/relay/relay_align.h"
+#include "pooler/relay/relay_known.h"
 #include "pooler/relay/relay_listen.h"
 #include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
@@ -429,6 +430,17 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
             discard_batch(r, type);
             drop = true;
         } else if (!r->server) {
+            size_t size;
+            KnownStep step = relay_known_answer(r, p, have, &size);
+            if (step == KNOWN_ANSWERED) {
+                leave_out(r, &o, pos, size);
+                pos += size;
+                continue;
+            }
+            if (step == KNOWN_MORE) {
+                r->want = size;
+                break;
+            }
             drop = handle_unlinked(r, type);
             if (!drop && (r->hold || !r->server))
                 break; /* waits */

@@ -106,6 +106,26 @@ void statement_unref(Statement *st)
         free(st);
 }
 
+bool statement_is_parsed(Statement *st, uint64_t pool)
+{
+    for (unsigned i = 0; i < STATEMENT_POOLS; i++)
+        if (atomic_load_explicit(&st->parsed_in[i], memory_order_relaxed) == pool)
+            return true;
+    return false;
+}
+
+void statement_parsed(Statement *st, uint64_t pool)
+{
+    if (statement_is_parsed(st, pool))
+        return;
+    for (unsigned i = 0; i < STATEMENT_POOLS; i++) {
+        uint64_t none = 0;
+        if (atomic_compare_exchange_strong_explicit(&st->parsed_in[i], &none, pool, memory_order_relaxed, memory_order_relaxed))
+            return;
+    }
+    atomic_store_explicit(&st->parsed_in[pool % STATEMENT_POOLS], pool, memory_order_relaxed);
+}
+
 const char *statement_name(const Statement *st, char buf[STATEMENT_NAME_SIZE])
 {
     snprintf(buf, STATEMENT_NAME_SIZE, "POOLWISE_%llu", (unsigned long long)st->id);

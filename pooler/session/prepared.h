@@ -21,6 +21,7 @@
 #include <uthash.h>
 
 #define STATEMENT_NAME_SIZE 32
+#define STATEMENT_POOLS 4
 
 typedef struct Statement {
     UT_hash_handle hh; /* the store's; its lock */
@@ -32,6 +33,7 @@ typedef struct Statement {
     uint8_t class; /* stmt_classify */
     uint64_t digest; /* of the settings under which the text means what it means */
     _Atomic(unsigned) epoch; /* rises when a server calls a plan of it stale: what was prepared before is prepared anew */
+    _Atomic(uint64_t) parsed_in[STATEMENT_POOLS]; /* statement_parsed; 0: free */
     uint8_t body[]; /* as in Parse behind the name: text, NUL, number of types, types; then the digest: the store's key */
 } Statement;
 
@@ -47,6 +49,10 @@ void statement_unref(Statement *st); /* NULL is fine */
 
 /* The same text with the types of its parameters as a ParameterDescription lists them (`n_types` of 4 bytes each). One reference. */
 Statement *statement_with_types(const Statement *st, const uint8_t *types, unsigned n_types, unsigned lex_flags);
+/* A server of this pool (any number but 0) has said ParseComplete for it; did one, at some time? Of many pools the oldest may be
+ * forgotten. Any thread. */
+void statement_parsed(Statement *st, uint64_t pool);
+bool statement_is_parsed(Statement *st, uint64_t pool);
 /* Order of what happened to statements, over all threads: rises with each call, never 0. */
 uint64_t statement_tick(void);
 

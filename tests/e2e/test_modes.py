@@ -62,10 +62,10 @@ def test_session_mode_resets_the_server_for_the_next_client(make_pooler):
 
 
 def test_server_reset_query_always_runs_in_transaction_mode(make_pooler):
-    p = make_pooler(default_pool_size=1, server_reset_query_always=1)
+    p = make_pooler(default_pool_size=1, server_reset_query="SET work_mem = '9MB'", server_reset_query_always=1)
     a, b = p.client(), p.client()
-    a.ok("SET work_mem = '7MB'")
-    assert b.one("SHOW work_mem") == "4MB"
+    a.ok("SELECT 1")
+    assert b.one("SHOW work_mem") == "9MB"
 
 
 def test_statement_mode_refuses_a_transaction_block(make_pooler):

@@ -44,13 +44,78 @@ def test_a_statement_follows_its_client(make_pooler, workers):
 def test_same_text_is_prepared_once_on_a_server(make_pooler, pg):
     p = make_pooler(default_pool_size=1)
     clients = [p.client() for _ in range(5)]
+    when = "SELECT prepare_time FROM pg_prepared_statements WHERE statement LIKE '%* 2'"
+    first = None
     for i, c in enumerate(clients):
-        prepare(c, f"mine{i}", "SELECT $1::int * 2")
-        run(c, f"mine{i}", [i], str(2 * i))
-    count = clients[0].one("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%* 2'")
-    assert count == "1"
+        c.send(wire.parse("SELECT $1::int * 2", f"mine{i}"), wire.bind("", f"mine{i}", [i]), wire.execute(), wire.sync())
+        assert c.until_ready().rows == [[str(2 * i)]]
+        first = first or c.one(when)
+    assert clients[0].one(when) == first  # one row, and never prepared anew
     stats = p.console().stats()
     assert stats["total_client_parse_count"] == 5 and stats["total_server_parse_count"] == 1
+
+
+@pytest.mark.poolwise
+def test_a_known_text_is_prepared_without_a_server(make_pooler):
+    """libpq's PQprepare: Parse and Sync. A program that waits for it may itself hold all servers, on other connections."""
+    p = make_pooler(default_pool_size=1, worker_threads=1)
+    con = p.console()
+    a, b = p.client(), p.client()
+    prepare(a, "x", "SELECT $1::int + 1")
+    a.ok("BEGIN")
+    before = con.stats()
+    prepare(b, "s", "SELECT $1::int + 1")
+    prepare(b, "t", "SELECT $1::int + 1")
+    message = wire.parse("SELECT $1::int + 1", "u") + wire.sync()
+    for i in range(len(message)):  # no piece of it makes the client wait
+        b.send(message[i:i + 1])
+        assert con.pool()["cl_waiting"] == 0
+    assert b.until_ready().types == "1Z"
+    after = con.stats()
+    assert after["total_client_parse_count"] - before["total_client_parse_count"] == 3
+    assert after["total_server_parse_count"] == before["total_server_parse_count"]
+    b.send(wire.bind("", "u", [41]), wire.execute(), wire.sync())
+    wait_until(lambda: con.pool()["cl_waiting"] == 1)
+    a.ok("COMMIT")
+    assert b.until_ready().rows == [["42"]]
+    run(b, "s", [1], "2")
+
+
+@pytest.mark.poolwise
+@pytest.mark.parametrize("messages, types", [
+    ((wire.parse("SELECT 2", "n"), wire.sync()), "1Z"),
+    ((wire.parse("SELECT $1::int + 1", "n"), wire.flush(), wire.sync()), "1Z"),
+    ((wire.parse("SELECT $1::int + 1", "n"), wire.describe("S", "n"), wire.sync()), "1tTZ"),
+    ((wire.parse("SELECT $1::int + 1", ""), wire.sync()), "1Z"),
+    ((wire.parse("SELECT $1::int + 1", "n", [20]), wire.sync()), "1Z"),
+], ids=["another text", "flush", "describe", "unnamed", "other types"])
+def test_what_is_not_known_waits_for_a_server(make_pooler, messages, types):
+    p = make_pooler(default_pool_size=1, worker_threads=1)
+    con = p.console()
+    a, b = p.client(), p.client()
+    prepare(a, "x", "SELECT $1::int + 1")
+    a.ok("BEGIN")
+    b.send(*messages)
+    wait_until(lambda: con.pool()["cl_waiting"] == 1)
+    a.ok("COMMIT")
+    assert b.until_ready().types == types
+
+
+@pytest.mark.poolwise
+def test_known_is_what_a_server_has_parsed(make_pooler):
+    """A text that failed is asked for again; a name in use stays an error; other settings make another statement."""
+    p = make_pooler(default_pool_size=1, worker_threads=1)
+    a, b = p.client(), p.client()
+    for c in (a, b):
+        c.send(wire.parse("SELECT none FROM nowhere", "s"), wire.sync())
+        assert c.until_ready().errors[0]["C"] == "42P01"
+    prepare(a, "x", "SELECT '1/2/2000'::date::text")
+    b.ok("SET datestyle = 'ISO, DMY'")
+    prepare(b, "x", "SELECT '1/2/2000'::date::text")
+    run(a, "x", [], "2000-01-02")
+    run(b, "x", [], "2000-02-01")
+    b.send(wire.parse("SELECT '1/2/2000'::date::text", "x"), wire.sync())
+    assert b.fatal()["M"] == "prepared statement name is already in use"
 
 
 def test_parse_bind_execute_in_one_group_with_a_name(make_pooler, workers):

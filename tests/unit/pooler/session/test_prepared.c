@@ -81,6 +81,26 @@ static void test_plans_of_one_statement(void **state)
     statement_unref(st);
 }
 
+static void test_pools_that_parsed_it(void **state)
+{
+    (void)state;
+    Statement *st = intern();
+    assert_false(statement_is_parsed(st, 1));
+    for (uint64_t pool = 1; pool <= STATEMENT_POOLS; pool++) {
+        statement_parsed(st, pool);
+        statement_parsed(st, pool);
+    }
+    for (uint64_t pool = 1; pool <= STATEMENT_POOLS; pool++)
+        assert_true(statement_is_parsed(st, pool));
+    statement_parsed(st, 9);
+    assert_true(statement_is_parsed(st, 9));
+    unsigned kept = 0;
+    for (uint64_t pool = 1; pool <= STATEMENT_POOLS; pool++)
+        kept += statement_is_parsed(st, pool);
+    assert_int_equal(kept, STATEMENT_POOLS - 1);
+    statement_unref(st);
+}
+
 static void test_a_name_that_comes_back(void **state)
 {
     (void)state;
@@ -143,7 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_statement_is_shared),  cmocka_unit_test(test_types_make_another_one),
-        cmocka_unit_test(test_plans_of_one_statement), cmocka_unit_test(test_a_name_that_comes_back),
+        cmocka_unit_test(test_plans_of_one_statement), cmocka_unit_test(test_pools_that_parsed_it), cmocka_unit_test(test_a_name_that_comes_back),
         cmocka_unit_test(test_what_a_client_was_told_of_parameters), cmocka_unit_test(test_shapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
