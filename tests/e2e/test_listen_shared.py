@@ -2,6 +2,7 @@
 """listen_mode = shared: one server connection of a pool listens for all its clients, and nobody is pinned.
 docs/session-state.md names these tests."""
 import asyncio
+import os
 import random
 import struct
 import threading
@@ -15,6 +16,7 @@ from support import wire
 from support.util import wait_until
 
 pytestmark = pytest.mark.poolwise
+SECONDS = float(os.environ.get("LISTEN_SECONDS", "1"))
 
 
 def maker(make_pooler, workers):
@@ -514,47 +516,59 @@ def test_what_a_client_leaves_is_washed_off(shared, db):
 
 
 class Checker(threading.Thread):
-    """Listens, unlistens, rolls back and dies at random; every marker sent while it surely listens must come once."""
+    """Listens, unlistens, rolls back and dies at random; every marker sent while it surely listens must come once. With `gaps` the shared
+    connection is killed meanwhile: a marker may be lost then, but only if a warning says so."""
 
-    def __init__(self, pooler, pg, seed, seconds):
+    def __init__(self, pooler, pg, seed, gaps):
         super().__init__()
-        self.p, self.pg, self.seconds = pooler, pg, seconds
+        self.p, self.pg, self.seed, self.gaps = pooler, pg, seed, gaps
         self.random = random.Random(seed)
         self.name, self.problems, self.markers = f"c{seed % 4}", [], 0
-        self.seed = seed
+        self.end = time.monotonic() + SECONDS
 
-    def collect(self, c, until):
-        got = []
-        while until not in got:
-            got.append(told(c)[2])
-        return [g for g in got if g.startswith(f"m{self.seed} ")]
-
-    def turn(self, c, sender):
+    def listen(self, c):
+        """True: it does."""
         if self.random.random() < 0.5:
             c.ok(f"LISTEN {self.name}")
-        else:
-            c.ok("BEGIN")
-            c.ok(f"LISTEN {self.name}")
-            if self.random.random() < 0.3:
-                c.ok("ROLLBACK")
-                return
-            c.ok("COMMIT")
-        sent = []
-        for _ in range(self.random.randrange(1, 4)):
-            self.markers += 1
-            sent.append(f"m{self.seed} {self.markers}")
-            sender.ok(f"NOTIFY {self.name}, '{sent[-1]}'")
-        got = self.collect(c, sent[-1])
-        if got != sent:
+            return True
+        c.ok("BEGIN")
+        c.ok(f"LISTEN {self.name}")
+        end = "ROLLBACK" if self.random.random() < 0.3 else "COMMIT"
+        c.ok(end)
+        return end == "COMMIT"
+
+    def until(self, c, marker):
+        """Its own markers up to this one; None: a warning came instead."""
+        got, before = [], len(warnings(c))
+        while marker not in got:
+            if len(warnings(c)) > before and self.gaps:
+                return None
+            msg = c.recv()
+            if msg.type == "A":
+                got += [p for p in payloads([msg]) if p.startswith(f"m{self.seed} ")]
+        return got
+
+    def turn(self, c, sender):
+        if not self.listen(c):
+            return
+        while True:
+            sent = []
+            for _ in range(self.random.randrange(1, 4)):
+                self.markers += 1
+                sent.append(f"m{self.seed} {self.markers}")
+                sender.ok(f"NOTIFY {self.name}, '{sent[-1]}'")
+            got = self.until(c, sent[-1])
+            if got is not None:
+                break
+        if got.count(sent[-1]) != 1 if self.gaps else got != sent:
             self.problems.append(f"{self.name}: sent {sent}, got {got}")
         if self.random.random() < 0.7:
             c.ok(f"UNLISTEN {self.random.choice([self.name, '*'])}")
 
     def run(self):
         try:
-            end = time.monotonic() + self.seconds
             sender = wire.Conn(self.pg.port).login("postgres", "p0")
-            while time.monotonic() < end:
+            while time.monotonic() < self.end:
                 c = self.p.client()
                 for _ in range(self.random.randrange(1, 6)):
                     self.turn(c, sender)
@@ -564,15 +578,21 @@ class Checker(threading.Thread):
             self.problems.append(repr(e))
 
 
-def test_at_random(either, pg):
-    """Many clients of both workers on four channels; the same statements of everybody race each other."""
+@pytest.mark.parametrize("gaps", [False, True], ids=["undisturbed", "the connection is killed"])
+def test_at_random(either, pg, gaps):
+    """Many clients on four channels; the same statements of everybody race each other. LISTEN_SECONDS: how long (docs/testing.md)."""
     p = either(default_pool_size=3, server_idle_timeout=1)
-    checkers = [Checker(p, pg, seed, 1.2) for seed in range(8)]
+    console = p.console()
+    checkers = [Checker(p, pg, seed, gaps) for seed in range(8)]
     for c in checkers:
         c.start()
+    while gaps and any(c.is_alive() for c in checkers):
+        row = listener(console)
+        if row and row["state"] == "up":
+            pg.sql("SELECT pg_terminate_backend(%s)", int(row["remote_pid"]))
+        checkers[0].join(0.15)
     for c in checkers:
         c.join()
     assert not [problem for c in checkers for problem in c.problems]
     assert sum(c.markers for c in checkers) > 20
-    console = p.console()
     wait_until(lambda: listener(console) is None or listener(console)["channels"] == "0")
