@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: ISC
 """DDL changes what a prepared statement returns: a client sees what a direct connection would show it, or less trouble; never
 rows that it reads wrongly. docs/session-state.md names these tests."""
+import asyncio
 import itertools
 import os
 import random
 import struct
 import threading
 
+import asyncpg
 import pytest
 
 from support import wire
@@ -264,6 +266,71 @@ def test_a_stale_plan_of_sql_prepare(pool, table):
                 if busy:
                     busy.ok("ROLLBACK")
     assert 1 <= errors <= 2
+
+
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+@pytest.mark.parametrize("block", [False, True], ids=["alone", "in a transaction"])
+def test_sql_execute_against_a_direct_connection(pool, pg, table, block, extended):
+    """EXECUTE of a plan that DDL made stale is an error of PostgreSQL itself, each time, until the name is prepared anew. The pooler gives
+    no error where a direct connection gives none, and fewer."""
+    pooled, direct = pool.client(), wire.Conn(pg.port).login("postgres", "p0")
+    seen = {}
+    for c in (pooled, direct):
+        c.ok(f"PREPARE q AS {SELECT}")
+        assert c.one("EXECUTE q") == "1"
+    table.ok("ALTER TABLE stale_t ADD y int DEFAULT 2")
+    for c in (pooled, direct):
+        seen[c] = []
+        for _ in range(4):
+            if block:
+                c.ok("BEGIN")
+            result = run(c, wire.parse("EXECUTE q"), wire.bind(), wire.execute()) if extended else c.query("EXECUTE q")
+            seen[c].append(result.error["C"] if result.errors else result.rows)
+            assert result.status == ("E" if block and result.errors else "T" if block else "I")
+            if block:
+                c.ok("ROLLBACK")
+    assert seen[direct] == ["0A000"] * 4
+    assert seen[pooled][0] == "0A000" and seen[pooled][-1] == [["1", "2"]] and seen[pooled].count("0A000") <= 2
+    direct.ok(f"DEALLOCATE q; PREPARE q AS {SELECT}")
+    assert direct.ok("EXECUTE q") == [["1", "2"]]
+    direct.close()
+
+
+def test_asyncpg_against_a_direct_connection(pool, pg):
+    """It keeps statements and what it was told of them. Alone it prepares a stale one anew by itself; in a transaction, and with a statement
+    that the application keeps, it raises what PostgreSQL says. Through the pooler there is no error beyond those."""
+
+    async def outcome(call):
+        try:
+            return [tuple(row) for row in await call]
+        except asyncpg.PostgresError as e:
+            return type(e).__name__
+
+    async def play(where):
+        c = await asyncpg.connect(host="127.0.0.1", user="postgres", database="p0", ssl=False, **where)
+        other = await asyncpg.connect(host="127.0.0.1", user="postgres", database="p0", ssl=False, **where)
+        await c.execute("DROP TABLE IF EXISTS stale_t; CREATE TABLE stale_t AS SELECT 1 AS x")
+        seen, text = [], SELECT
+        kept = await c.prepare(text)
+        seen += [await outcome(c.fetch(text)), await outcome(other.fetch(text)), await outcome(kept.fetch())]
+        await other.execute("ALTER TABLE stale_t ADD y int DEFAULT 2")
+        seen += [await outcome(c.fetch(text)), await outcome(other.fetch(text)), await outcome(c.fetch(text))]
+        await other.execute("ALTER TABLE stale_t ALTER y TYPE text")
+        for client in (c, other):
+            transaction = client.transaction()
+            await transaction.start()
+            seen.append(await outcome(client.fetch(text)))
+            await transaction.rollback()
+            seen.append(await outcome(client.fetch(text)))
+        seen.append(await outcome(kept.fetch()))
+        await c.close()
+        await other.close()
+        return seen
+
+    direct = asyncio.run(play({"port": pg.port}))
+    pooled = asyncio.run(play({"port": pool.port}))
+    assert "InvalidCachedStatementError" in direct, direct
+    assert all(p == d or isinstance(d, str) and not isinstance(p, str) for p, d in zip(pooled, direct, strict=True)), (pooled, direct)
 
 
 class Twin:
