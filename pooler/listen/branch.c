@@ -58,10 +58,8 @@ static void channel_free(ListenChannel *c)
 ListenSubscription *listen_find(const ListenSubscriber *who, const char *name)
 {
     ListenSubscription *sub;
-    LIST_FOREACH(sub, &who->subscriptions, of_subscriber)
-        if (strcmp(sub->channel->name, name) == 0)
-            return sub;
-    return NULL;
+    HASH_FIND_STR(who->table, name, sub);
+    return sub;
 }
 
 ListenSubscription *listen_subscribe(PoolLocal *local, ListenSubscriber *who, const char *name)
@@ -71,7 +69,7 @@ ListenSubscription *listen_subscribe(PoolLocal *local, ListenSubscriber *who, co
     sub->channel = c;
     sub->who = who;
     LIST_INSERT_HEAD(&c->subscriptions, sub, of_channel);
-    LIST_INSERT_HEAD(&who->subscriptions, sub, of_subscriber);
+    HASH_ADD_KEYPTR(hh, who->table, c->name, strlen(c->name), sub);
     who->n++;
     return sub;
 }
@@ -81,7 +79,7 @@ static void take_off(ListenSubscription *sub)
     if (sub->channel->next_told == sub)
         sub->channel->next_told = LIST_NEXT(sub, of_channel);
     LIST_REMOVE(sub, of_channel);
-    LIST_REMOVE(sub, of_subscriber);
+    HASH_DEL(sub->who->table, sub);
     sub->who->n--;
     free(sub);
 }
@@ -96,8 +94,8 @@ void listen_unsubscribe(ListenSubscription *sub)
 
 void listen_unsubscribe_all(ListenSubscriber *who)
 {
-    while (!LIST_EMPTY(&who->subscriptions))
-        listen_unsubscribe(LIST_FIRST(&who->subscriptions));
+    while (who->table)
+        listen_unsubscribe(who->table);
 }
 
 /* ---- mail ---- */

@@ -20,14 +20,16 @@ typedef struct ListenSubscriberOps {
 
 struct ListenSubscriber {
     const ListenSubscriberOps *ops;
-    LIST_HEAD(, ListenSubscription) subscriptions;
+    ListenSubscription *table; /* by name; zero at first */
     unsigned n; /* of them */
 };
 
 struct ListenSubscription {
     ListenChannel *channel;
     ListenSubscriber *who;
-    LIST_ENTRY(ListenSubscription) of_channel, of_subscriber;
+    LIST_ENTRY(ListenSubscription) of_channel;
+    UT_hash_handle hh; /* of the subscriber; the key is the channel's name */
+    bool committed;    /* the subscriber's: see relay_listen.c */
 };
 
 static inline bool listen_is_live(const ListenSubscription *sub)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "pooler/relay/relay_listen.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,6 @@ static RelayListen *get(Relay *r)
     if (!r->listen) {
         r->listen = pw_xcalloc(1, sizeof(*r->listen));
         r->listen->who.ops = &subscriber_ops;
-        LIST_INIT(&r->listen->who.subscriptions);
         r->listen->relay = r;
     }
     return r->listen;
@@ -28,22 +28,16 @@ void relay_listen_finish(Relay *r)
 {
     RelayListen *l = r->listen;
     listen_unsubscribe_all(&l->who);
-    settings_unref(l->here);
+    pw_buf_finish(&l->here);
     settings_unref(l->settled);
     pw_buf_finish(&l->queue);
     free(l);
     r->listen = NULL;
 }
 
-static void set_here(RelayListen *l, const Settings *here)
-{
-    settings_unref(l->here);
-    l->here = here;
-}
-
 void relay_listen_linked(Relay *r)
 {
-    set_here(r->listen, NULL);
+    pw_buf_finish(&r->listen->here);
 }
 
 /* ---- requests ---- */
@@ -125,16 +119,6 @@ static bool is_ready(Relay *r, const char *name)
     return true;
 }
 
-static void note_here(RelayListen *l, const char *name)
-{
-    bool full;
-    if (!listen_find(&l->who, name))
-        return;
-    const Settings *with = settings_with(l->here, name, "", true, &full);
-    if (!full)
-        set_here(l, with);
-}
-
 static RelayListenStep prepare(Relay *r, const Effects *effects)
 {
     bool ready = true;
@@ -147,8 +131,8 @@ static RelayListenStep prepare(Relay *r, const Effects *effects)
         return RELAY_LISTEN_WAIT;
     }
     for (unsigned i = 0; i < effects->n; i++)
-        if (effects->list[i].kind == EFFECT_LISTEN)
-            note_here(r->listen, effects->list[i].name);
+        if (effects->list[i].kind == EFFECT_LISTEN && listen_find(&r->listen->who, effects->list[i].name))
+            pw_buf_append_cstr(&r->listen->here, effects->list[i].name);
     return RELAY_LISTEN_PASS;
 }
 
@@ -239,6 +223,13 @@ void relay_listen_tick(Relay *r, PwUsec now)
         relay_listen_flush(r);
 }
 
+/* As of the last idle moment. */
+static bool is_committed(const RelayListen *l, const char *name)
+{
+    const ListenSubscription *sub = listen_find(&l->who, name);
+    return sub && sub->committed;
+}
+
 /* ---- the client's own server ---- */
 
 bool relay_listen_swallows(const Relay *r, const uint8_t *payload, size_t n)
@@ -249,42 +240,48 @@ bool relay_listen_swallows(const Relay *r, const uint8_t *payload, size_t n)
     return !c.bad && listen_find(&r->listen->who, name) != NULL;
 }
 
+static void append_unlisten(PwBuf *sql, const char *name)
+{
+    pw_buf_append_str(sql, pw_buf_unread(sql) ? ";UNLISTEN \"" : "UNLISTEN \"");
+    for (const char *p = name; *p; p++) {
+        if (*p == '"')
+            pw_buf_append_u8(sql, '"');
+        pw_buf_append_u8(sql, (uint8_t)*p);
+    }
+    pw_buf_append_u8(sql, '"');
+}
+
+/* What is not in what is committed was rolled back, or could not be followed: then the server goes on listening, is found to, and
+ * stays with the client. */
 bool relay_listen_leave_server(Relay *r)
 {
+    RelayListen *l = r->listen;
     PwBuf sql;
-    Setting at;
-    bool first = true;
     pw_buf_init(&sql);
-    for (size_t pos = 0; settings_next(r->listen->here, &pos, &at); first = false) {
-        pw_buf_append_str(&sql, first ? "UNLISTEN \"" : ";UNLISTEN \"");
-        for (const char *p = at.name; *p; p++) {
-            if (*p == '"')
-                pw_buf_append_u8(&sql, '"');
-            pw_buf_append_u8(&sql, (uint8_t)*p);
-        }
-        pw_buf_append_u8(&sql, '"');
+    while (pw_buf_unread(&l->here)) {
+        const char *name = (const char *)pw_buf_head(&l->here);
+        if (is_committed(l, name))
+            append_unlisten(&sql, name);
+        pw_buf_consume(&l->here, strlen(name) + 1);
     }
+    pw_buf_finish(&l->here);
+    bool any = pw_buf_unread(&sql) > 0;
     pw_buf_append_u8(&sql, 0);
-    set_here(r->listen, NULL);
-    bool ok = first || server_send_own(r->server, (const char *)pw_buf_head(&sql));
+    bool ok = !any || server_send_own(r->server, (const char *)pw_buf_head(&sql));
     pw_buf_finish(&sql);
     return ok;
 }
 
 /* ---- notifications ---- */
 
-/* Between two transactions, and between two messages. */
+/* Between two transactions, and between two messages; the idle moment has been seen to (relay_listen_idle). */
 static bool may_tell(const Relay *r)
 {
     const Server *s = r->server;
     if (r->hold & HOLD_CLOSED)
         return false;
-    return !s || (s->txn_status == 'I' && pipeline_is_clean(&s->pipeline) && !s->pipeline.open && s->msg_left == 0);
-}
-
-static bool is_committed(const Relay *r, const char *name)
-{
-    return settings_get(r->state.channels, name) != NULL;
+    return !s || (s->txn_status == 'I' && pipeline_is_clean(&s->pipeline) && !s->pipeline.open && s->msg_left == 0 &&
+                  pw_buf_unread(&s->held) == 0);
 }
 
 static void warn(RelayListen *l, const char *text)
@@ -344,7 +341,7 @@ static void on_note(ListenSubscriber *who, ListenSubscription *sub, const Listen
     bool under_way = r->server && r->server->pipeline.count > 0;
     if (r->hold & HOLD_CLOSED)
         return;
-    if (!is_committed(r, c->name) && !under_way)
+    if (!sub->committed && !under_way && !settings_get(r->state.channels, c->name))
         return;
     if (note->kind == LISTEN_NOTE_GAP)
         queue_gap(l, c->name);
@@ -366,7 +363,7 @@ void relay_listen_flush(Relay *r)
     while (pw_buf_unread(&queue)) {
         const uint8_t *p = pw_buf_head(&queue);
         size_t total = (size_t)pw_be32(p + 1) + 1;
-        bool gone = p[0] == PW_B_NOTIFICATION && !is_committed(r, (const char *)p + PW_WIRE_HEADER + 4);
+        bool gone = p[0] == PW_B_NOTIFICATION && !is_committed(l, (const char *)p + PW_WIRE_HEADER + 4);
         if (!gone)
             pw_buf_append(&out, p, total);
         pw_buf_consume(&queue, total);
@@ -379,33 +376,38 @@ void relay_listen_flush(Relay *r)
         relay_fail(r, NULL, "client unexpected eof");
 }
 
-/* Subscriptions of channels that are not in what is committed end. */
-static void settle(Relay *r)
+/* Which subscriptions are of channels in what is committed? With `ends` the others end. */
+static void settle(Relay *r, bool ends)
 {
     RelayListen *l = r->listen;
     if (l->settled == r->state.channels && l->n_settled == l->who.n)
         return;
     ListenSubscription *sub, *next;
-    for (sub = LIST_FIRST(&l->who.subscriptions); sub; sub = next) {
-        next = LIST_NEXT(sub, of_subscriber);
-        if (!is_committed(r, sub->channel->name))
+    Setting at;
+    for (sub = l->who.table; sub; sub = sub->hh.next)
+        sub->committed = false;
+    for (size_t pos = 0; settings_next(r->state.channels, &pos, &at);)
+        if ((sub = listen_find(&l->who, at.name)))
+            sub->committed = true;
+    for (sub = l->who.table; sub && ends; sub = next) {
+        next = sub->hh.next;
+        if (!sub->committed)
             listen_unsubscribe(sub);
     }
     settings_unref(l->settled);
     l->settled = settings_ref(r->state.channels);
-    l->n_settled = l->who.n;
+    l->n_settled = ends ? l->who.n : UINT_MAX; /* then it is looked at again */
 }
 
 bool relay_listen_idle(Relay *r)
 {
     RelayListen *l = r->listen;
     relay_notify_ended(l, worker_now(r->stream.worker));
-    if (!(r->hold & HOLD_LISTEN))
-        settle(r);
+    settle(r, !(r->hold & HOLD_LISTEN));
     relay_listen_flush(r);
     if (r->hold & HOLD_CLOSED)
         return false;
-    if (l->who.n == 0 && !l->here && !l->failed && pw_buf_unread(&l->queue) == 0 && !(r->hold & HOLD_LISTEN))
+    if (l->who.n == 0 && pw_buf_unread(&l->here) == 0 && !l->failed && pw_buf_unread(&l->queue) == 0 && !(r->hold & HOLD_LISTEN))
         relay_listen_finish(r);
     return true;
 }

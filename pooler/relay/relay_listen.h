@@ -37,7 +37,7 @@ typedef struct RelayOwnNotify {
 typedef struct RelayListen {
     ListenSubscriber who; /* first */
     Relay *relay;
-    const Settings *here;    /* names that were LISTENed on the server it has now; one reference */
+    PwBuf here; /* names that were LISTENed on the server it has now, each with its NUL */
     const Settings *settled; /* SessionState.channels to which the subscriptions were fitted; one reference */
     unsigned n_settled;
     PwBuf queue; /* whole messages for the client */

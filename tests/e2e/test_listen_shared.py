@@ -477,6 +477,63 @@ def test_what_cannot_be_followed_pins(shared, db, sql):
     wait_until(lambda: reason(console, a) == "")
 
 
+def test_a_named_portal_pins(shared, db):
+    """What runs in it when is not followed: the client's own server goes on listening."""
+    p = shared()
+    a = p.client()
+    a.send(wire.parse("LISTEN news"), wire.bind("p"), wire.execute("p"), wire.sync())
+    assert a.until_ready().tags == ["LISTEN"]
+    wait_until(lambda: reason(p.console(), a) == "listen")
+    db.sql("NOTIFY news, 'x'")
+    assert told(a)[2] == "x"
+    nothing_waits(db, a)
+    a.ok("UNLISTEN *")
+    wait_until(lambda: reason(p.console(), a) == "")
+
+
+def test_more_channels_than_are_followed(shared, db):
+    """More than 64 KiB of names: those beyond keep the server."""
+    p = shared(default_pool_size=2)
+    a = p.client()
+    names = [f"c{i:059}" for i in range(1200)]
+    for i in range(0, 1200, 400):
+        a.ok(";".join(f"LISTEN {n}" for n in names[i:i + 400]))
+    wait_until(lambda: reason(p.console(), a) == "listen")
+    for name in (names[0], names[-1], names[600], names[1100]):
+        db.sql(f"NOTIFY {name}, 'x'")
+        assert told(a)[1:] == (name, "x")
+    nothing_waits(db, a, names[0])
+    a.ok("UNLISTEN *")
+    wait_until(lambda: reason(p.console(), a) == "")
+    wait_until(lambda: listener(p.console())["channels"] == "0")
+
+
+def test_nobody_is_left(shared, pg, db):
+    """The connection and the pool go with their clients: one that left, KILL, a database that is no longer configured."""
+    p = shared(pool_idle_timeout=1, server_idle_timeout=1)
+    console = p.console()
+
+    def gone():
+        return listener(console) is None and not console.servers()
+
+    a = p.client()
+    a.ok("LISTEN news")
+    a.close()
+    wait_until(lambda: gone() and not [r for r in console.show("POOLS") if r["database"] == "p0"])
+    a = p.client()
+    a.ok("LISTEN news")
+    console.do("KILL p0")
+    a.until_closed()
+    wait_until(gone)
+    console.do("RESUME p0")
+    a = p.client()
+    a.ok("LISTEN news")
+    del p.databases["p0"]
+    p.reload(console)
+    assert "database removed" in a.fatal()["M"]
+    wait_until(gone)
+
+
 def test_client_encoding(shared, db):
     """Notifications come in the connection's encoding: another one pins; one who changes it later hears what can be told."""
     p = shared(default_pool_size=3)

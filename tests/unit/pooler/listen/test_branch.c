@@ -87,7 +87,6 @@ static void subscriber(Subscriber *s)
 {
     memset(s, 0, sizeof(*s));
     s->who.ops = &ops;
-    LIST_INIT(&s->who.subscriptions);
 }
 
 static void expect(Subscriber *s, const char *heard)
