@@ -74,16 +74,13 @@ static const AdminCommand *look_up(AdminSession *s, const char *sql, AdminReques
         return &nothing;
     const AdminCommand *command = err ? NULL : admin_command_find(r->is_set ? "SET" : r->word);
     bool shows = command && command->run == admin_cmd_show;
-    if (!command || (command->arg == ADMIN_ARG_NONE && r->arg[0]) || (r->extra[0] && !shows)) {
+    bool fits = command && (command->arg != ADMIN_ARG_NONE || !r->arg[0]) && (shows ? admin_show_exists(r) : !r->extra[0]);
+    if (!fits) {
         admin_error(s, "invalid command '%s', use SHOW HELP;", sql);
         return NULL;
     }
     if (command->needs_admin && !s->client->console_admin) {
         admin_error(s, "admin access needed");
-        return NULL;
-    }
-    if (shows && !admin_show_exists(r)) {
-        admin_show_wrong(s, r);
         return NULL;
     }
     return command;

@@ -178,7 +178,6 @@ void admin_cmd_shutdown(AdminSession *s, const AdminRequest *r);
 void admin_cmd_show(AdminSession *s, const AdminRequest *r);
 unsigned admin_show_columns(const AdminRequest *r, const AdminColumn **ret_columns); /* 0: none, or no such view */
 bool admin_show_exists(const AdminRequest *r);
-void admin_show_wrong(AdminSession *s, const AdminRequest *r); /* answers that it does not */
 
 /* Settings of a PostgreSQL session that drivers ask for or set; NULL: not one of them. */
 typedef struct AdminFakeSetting {

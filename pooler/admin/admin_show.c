@@ -127,12 +127,6 @@ bool admin_show_exists(const AdminRequest *r)
     return !r->extra[0] && (is_help(r) || admin_fake_setting(r->arg));
 }
 
-void admin_show_wrong(AdminSession *s, const AdminRequest *r)
-{
-    admin_error(s, "invalid command '%s%s%s%s%s', use SHOW HELP;", r->word, r->arg[0] ? " " : "", r->arg, r->extra[0] ? " " : "",
-                r->extra);
-}
-
 unsigned admin_show_columns(const AdminRequest *r, const AdminColumn **ret_columns)
 {
     const AdminView *view = find_view(r->arg);

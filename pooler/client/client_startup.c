@@ -163,7 +163,9 @@ static bool negotiate(Client *c, const Startup *st)
 static void startup_message(Client *c, uint32_t version, const uint8_t *payload, size_t n)
 {
     if (version >> 16 != 3) {
-        const char *text = version >> 16 == 2 ? "old V2 protocol not supported" : "bad packet header";
+        char text[64];
+        snprintf(text, sizeof(text), version >> 16 == 2 ? "old V2 protocol not supported" : "bad packet header: '%08x%08x'",
+                 (unsigned)n + 8, version);
         client_close(c, text, text);
         return;
     }

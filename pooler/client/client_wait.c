@@ -18,6 +18,14 @@ static Client *client_of_waiter(PoolWaiter *w)
 
 static void wake_visit(Worker *w, void *arg);
 
+/* The pool's first server has told what clients hear at login. */
+static void welcome(Client *c)
+{
+    PwUsec waited = worker_now(c->relay.stream.worker) - c->waiter.since;
+    c->relay.local->stats.wait_time += waited > 0 ? (uint64_t)waited : 0;
+    client_login_finish(c);
+}
+
 static void on_server(PoolWaiter *w, PoolServer *ps)
 {
     Client *c = client_of_waiter(w);
@@ -32,7 +40,7 @@ static void on_server(PoolWaiter *w, PoolServer *ps)
         client_welcome_given_up(c);
         pool_release(c->relay.local->shard, ps);
         worker_tour(c->relay.stream.worker, wake_visit, NULL, c->entry);
-        client_login_finish(c);
+        welcome(c);
         return;
     }
     PwUsec waited = worker_now(c->relay.stream.worker) - w->since;
@@ -161,7 +169,7 @@ static bool tick_welcome(Client *c)
     Welcome *w = pool_entry_welcome(c->entry);
     if (w) {
         welcome_unref(c->entry, w);
-        client_login_finish(c);
+        welcome(c);
         return true;
     }
     PwUsec since = c->waiter.since; /* its wait began with its login */

@@ -204,6 +204,9 @@ static PwErr use_files(Maker *m)
         err = bad_file(m, "key_file", spec->key_file, "the key does not belong to the certificate");
     if (!err)
         err = use_file(m, PART_CA, "ca_file", spec->ca_file);
+    bool needs_ca = spec->verify == TLS_VERIFY_CA || spec->verify == TLS_VERIFY_NAME;
+    if (!err && needs_ca && !is_set(spec->ca_file) && SSL_CTX_set_default_verify_paths(m->ssl) != 1)
+        err = bad_file(m, "ca_file", "", "no authorities of the system");
     return err;
 }
 

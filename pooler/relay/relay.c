@@ -310,10 +310,6 @@ void relay_turn_over(Relay *r)
             relay_fail(r, "database configuration changed", "database configuration changed");
             return;
         }
-    } else if (r->local->settings.pool_mode == POOL_MODE_STATEMENT && !r->session_mode) {
-        relay_fail(r, "transaction blocks not allowed in statement pooling mode",
-                   "transaction blocks not allowed in statement pooling mode");
-        return;
     }
     if (PW_UNLIKELY(r->held.data || !r->stream.reading || r->close_reason))
         relay_pump(r);

@@ -214,10 +214,22 @@ static PW_COLD void discard_batch(Relay *r, uint8_t type)
     pw_buf_finish(&out);
 }
 
-static PW_COLD void bad_header(Relay *r, const uint8_t *p)
+static PW_COLD void bad_header(Relay *r, const uint8_t *p, size_t avail)
 {
-    snprintf(r->close_buf, sizeof(r->close_buf), "bad packet header: '%02x%02x%02x%02x%02x'", p[0], p[1], p[2], p[3], p[4]);
+    size_t used = (size_t)snprintf(r->close_buf, sizeof(r->close_buf), "bad packet header: '");
+    for (size_t i = 0; i < 8 && i < avail; i++)
+        used += (size_t)snprintf(r->close_buf + used, sizeof(r->close_buf) - used, "%02x", p[i]);
+    snprintf(r->close_buf + used, sizeof(r->close_buf) - used, "'");
     relay_fail_later(r, r->close_buf, r->close_buf);
+}
+
+static PW_COLD void refuse_message(Relay *r, const uint8_t *p, uint32_t len, size_t avail)
+{
+    const char *text = pw_msg_frontend(p[0])->name ? "failed to parse packet" : "unknown pkt";
+    if (len < 4 || len > (uint32_t)r->ctx->config->max_packet_size)
+        bad_header(r, p, avail);
+    else
+        relay_fail_later(r, text, text);
 }
 
 /* The stretch that goes out, and the worker's buffer for it once something in it was rewritten. */
@@ -344,11 +356,11 @@ static bool follows_statements(const Relay *r)
 }
 
 /* What the message at p must not be, whoever sends it. False: the client will be closed. */
-static bool is_acceptable(Relay *r, const uint8_t *p, uint32_t len)
+static bool is_acceptable(Relay *r, const uint8_t *p, uint32_t len, size_t avail)
 {
     const PwMsgInfo *info = pw_msg_frontend(p[0]);
     if (PW_UNLIKELY(!info->name || len < info->min_length || len > (uint32_t)r->ctx->config->max_packet_size))
-        bad_header(r, p);
+        refuse_message(r, p, len, avail);
     else if (p[0] == PW_F_QUERY && PW_UNLIKELY(r->disable_pqexec))
         relay_fail_later(r, "PQexec disallowed", "PQexec disallowed");
     else if (PW_UNLIKELY(p[0] == PW_F_PASSWORD))
@@ -414,7 +426,7 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
         const uint8_t *p = bytes + pos;
         uint8_t type = p[0];
         uint32_t len = pw_be32(p + 1);
-        if (!is_acceptable(r, p, len))
+        if (!is_acceptable(r, p, len, n - pos))
             break;
         size_t total = (size_t)len + 1, have = n - pos;
         if (have < total && total <= RELAY_WHOLE_MAX)

@@ -23,8 +23,6 @@ static const char *objection(const Config *c)
         return "auth_type=cert requires client_tls_ca_file";
     if (c->client_tls_sslmode >= SSL_MODE_VERIFY_CA && !is_set(c->client_tls_ca_file))
         return "this client_tls_sslmode requires client_tls_ca_file";
-    if (c->server_tls_sslmode >= SSL_MODE_VERIFY_CA && !is_set(c->server_tls_ca_file))
-        return "this server_tls_sslmode requires server_tls_ca_file";
     return NULL;
 }
 

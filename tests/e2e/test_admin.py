@@ -284,6 +284,7 @@ def test_wrong_commands(make_pooler, command):
     ("DISABLE pgbouncer", "cannot disable admin db: pgbouncer"), ("KILL pgbouncer", "cannot kill admin db: pgbouncer"),
     ("KILL_CLIENT x", "invalid client pointer supplied"), ("KILL_CLIENT 99999", "client not found"),
     ("RECONNECT pgbouncer", "cannot reconnect admin db: pgbouncer"), ("WAIT_CLOSE nosuch", "no such database: nosuch"),
+    ("SHOW nosuch;", "invalid command 'SHOW nosuch;', use SHOW HELP;"), ("show  nosuch", "invalid command 'show  nosuch', use SHOW HELP;"),
     ("SHOW POOLS; SHOW STATS", "invalid command 'SHOW POOLS; SHOW STATS', use SHOW HELP;")])
 def test_words_of_errors(make_pooler, command, text):
     """Read off PgBouncer 1.24."""

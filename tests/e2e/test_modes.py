@@ -73,10 +73,30 @@ def test_statement_mode_refuses_a_transaction_block(make_pooler):
     a = p.client()
     assert a.one("SELECT 1") == "1"
     a.send(wire.query("BEGIN"))
-    err = a.fatal()
+    _refused_block(a)
+    assert p.client().one("SELECT 2") == "2"
+
+
+@pytest.mark.parametrize("sent", [
+    wire.query("BEGIN") + wire.query("SELECT 'inside'") + wire.query("COMMIT"),
+    wire.parse("BEGIN") + wire.bind() + wire.execute() + wire.sync() + wire.query("SELECT 'inside'") + wire.query("COMMIT"),
+    wire.query("BEGIN; SELECT nosuch"), wire.query("BEGIN") + wire.query("SELECT 1")[:7]])
+def test_statement_mode_refuses_a_pipelined_transaction_block(make_pooler, sent):
+    p = make_pooler(pool_mode="statement", default_pool_size=1)
+    a = p.client()
+    a.send(sent)
+    assert "inside" not in str(_refused_block(a).rows)
+    assert p.client().one("SELECT 2") == "2"
+
+
+def _refused_block(c):
+    """libpq takes the last result before ReadyForQuery: there must be none before the error."""
+    result = c.until_closed()
+    err = result.errors[-1]
     assert (err["S"], err["C"]) == ("FATAL", "08P01")
     assert err["M"] == "transaction blocks not allowed in statement pooling mode"
-    assert p.client().one("SELECT 2") == "2"
+    assert "Z" not in result.types
+    return result
 
 
 def test_statement_mode_allows_a_multi_statement_query(make_pooler):

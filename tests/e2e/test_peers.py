@@ -50,6 +50,11 @@ def test_key_as_pgbouncer_makes_it(group):
     assert key[1] == 1 and key[2] == 0 and key[7] & 3 == 3 and key[0] < 128
 
 
+def test_key_of_the_highest_number(make_pooler):
+    key = make_pooler(peer_id=65535).client().key
+    assert key[1] == key[2] == 255
+
+
 def test_cancel_through_another_process(group, pg, workers):
     a, b = group(2, **workers).values()
     c = a.client()

@@ -338,6 +338,32 @@ def test_old_protocol(make_pooler):
     assert err["C"] == "08P01" and err["M"] == "old V2 protocol not supported"
 
 
+def test_unknown_protocol(make_pooler):
+    c = make_pooler().raw()
+    packet = wire.startup_packet({"user": "postgres", "database": "p0"}, 4 << 16)
+    c.send(packet)
+    err = c.fatal()
+    assert (err["C"], err["M"]) == ("08P01", f"bad packet header: '{packet[:8].hex()}'")
+
+
+@pytest.mark.parametrize("in_transaction", [False, True])
+@pytest.mark.parametrize("message, text", [
+    (b"!\0\0\0\x04", "unknown pkt"), (b"p\0\0\0\x05x", "unknown pkt"), (b"P\0\0\0\x04", "failed to parse packet"),
+    (b"B\0\0\0\x04", "failed to parse packet"), (b"D\0\0\0\x04", "failed to parse packet"), (b"C\0\0\0\x04", "failed to parse packet"),
+    (b"Q\0\0\0\x03xyz", "bad packet header: '510000000378797a'"), (b"Q\0\0\0\x00", "bad packet header: '5100000000'"),
+    (b"Q\xff\xff\xff\xffabcdefgh", "bad packet header: '51ffffffff616263'")])
+def test_broken_messages(make_pooler, message, text, in_transaction):
+    """Read off PgBouncer 1.24."""
+    p = make_pooler()
+    c = p.client()
+    if in_transaction:
+        c.ok("BEGIN")
+    c.send(message)
+    err = c.fatal()
+    assert (err["S"], err["C"], err["M"]) == ("FATAL", "08P01", text)
+    p.wait_log(f"closing because: {text}")
+
+
 @pytest.mark.newer
 def test_newer_minor_protocol_is_negotiated_down(make_pooler):
     p = make_pooler()

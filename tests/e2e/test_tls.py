@@ -283,6 +283,17 @@ def test_server_certificate_is_verified(make_pooler, certs, tls_pg):
     verify_fails(p, "TLS handshake error: certificate verify failed: ")
 
 
+def test_the_authorities_of_the_system(make_pooler, certs, tls_pg, monkeypatch):
+    """Without server_tls_ca_file."""
+    monkeypatch.setenv("SSL_CERT_DIR", "/nowhere")
+    monkeypatch.setenv("SSL_CERT_FILE", certs.ca)
+    p = make_pooler(postgres=tls_pg, server_tls_sslmode="verify-ca")
+    assert p.client().one("SELECT 1") == "1" and p.console().servers()[0]["tls"]
+    monkeypatch.setenv("SSL_CERT_FILE", certs.other_ca)
+    p = make_pooler(postgres=tls_pg, server_tls_sslmode="verify-ca", query_wait_timeout=1)
+    verify_fails(p, "TLS handshake error: certificate verify failed: ")
+
+
 def test_server_name_is_verified(make_pooler, certs, own_pg_factory):
     """The host of the database line must be in the certificate: as a name, or as an address."""
     crt, key = certs.site("named", "db.example", "DNS:localhost")
@@ -505,7 +516,6 @@ def test_missing_file_at_start(make_pooler, certs):
 
 @pytest.mark.parametrize("settings, text", [
     ({"client_tls_sslmode": "require"}, "client_tls_sslmode needs client_tls_key_file and client_tls_cert_file"),
-    ({"server_tls_sslmode": "verify-full"}, "this server_tls_sslmode requires server_tls_ca_file"),
     ({"server_tls_sslmode": "require", "server_tls_protocols": "sslv2"}, "invalid server_tls_protocols: sslv2"),
     ({"server_tls_sslmode": "require", "server_tls_ciphers": "nonsense"}, "invalid server_tls_ciphers: nonsense"),
     ({"server_tls_sslmode": "require", "server_tls13_ciphers": "nonsense"}, "failed to set the TLSv1.3 cipher suites"),

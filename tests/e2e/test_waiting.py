@@ -259,6 +259,22 @@ def test_maxwait_tells_the_oldest_wait(make_pooler):
     assert con.stats()["total_wait_time"] >= 1_000_000
 
 
+def test_the_wait_for_a_pools_first_server_counts(make_pooler):
+    """Both of one that asks for it and of one that waits for what that one learns."""
+    p = make_pooler()
+    con = p.console()
+    con.do("PAUSE p0")
+    clients = [p.raw(), p.raw()]
+    for c in clients:
+        c.startup(user="postgres", database="p0")
+    wait_until(lambda: con.pool()["maxwait"] >= 1 and con.pool()["cl_waiting"] == 2)
+    con.do("RESUME p0")
+    for c in clients:
+        c.until_ready()
+    assert con.stats()["total_wait_time"] >= 1_500_000
+    assert con.stats()["total_server_assignment_count"] == 0
+
+
 def test_five_groups_in_one_packet_are_all_answered(make_pooler, workers):
     p = make_pooler(default_pool_size=1, **workers)
     c = p.client()
