@@ -155,6 +155,11 @@ static PW_COLD void note_error(Walk *w, const uint8_t *payload, size_t n)
     }
     const PipelineEntry *head = pipeline_head(&w->s->pipeline);
     bool own = head && head->action == PIPE_SWALLOW;
+    if (PW_UNLIKELY((w->r->hold & HOLD_SYNC) && w->r->only_checks)) { /* it is alive, no more was asked */
+        const char *text = pw_error_field(payload, n, 'M');
+        server_log(w->s, PW_LOG_WARNING, "server_check_query failed: %s", text ? text : "?");
+        return;
+    }
     if (PW_UNLIKELY(own && head->kind == PIPE_QUERY && !head->effects && !(w->r->hold & HOLD_SYNC)))
         return; /* relay_state_restore: the client's transaction had failed before */
     if (PW_UNLIKELY(own && head->effects))

@@ -55,6 +55,7 @@ bool relay_sync_start(Relay *r)
         pw_buf_append_str(&sql, config->server_check_query);
     pw_buf_append_u8(&sql, 0);
     r->hold |= HOLD_SYNC;
+    r->only_checks = !differs;
     server_log(s, PW_LOG_DEBUG, "varcache_apply: %s", (const char *)pw_buf_head(&sql));
     bool open = server_send_own(s, (const char *)pw_buf_head(&sql));
     pw_buf_finish(&sql);

@@ -134,8 +134,21 @@ void server_pool_failed(Server *s, const char *sqlstate, const char *text)
         pool_entry_failed(local->entry, worker_now(local->worker), sqlstate, text);
 }
 
+/* Once for each connection, whether its login works or not. */
+static void log_connection(Server *s)
+{
+    char from[NET_ADDR_TEXT] = "unix";
+    NetAddr mine;
+    if (!worker_ctx(server_local(s)->worker)->config->log_connections)
+        return;
+    if (net_addr_of_local(s->stream.fd, &mine) == PW_OK && !net_addr_is_unix(&mine))
+        net_addr_text(&mine, from, sizeof(from));
+    server_log(s, PW_LOG_LOG, "new connection to server (from %s)", from);
+}
+
 static void login_failed(Server *s, const char *sqlstate, const char *text)
 {
+    log_connection(s);
     server_log(s, PW_LOG_WARNING, "server login failed: %s", text);
     server_pool_failed(s, sqlstate, text);
     server_close(s, "login failed");
@@ -150,6 +163,7 @@ static bool after_step(Server *s, AuthStep step, PwBuf *out)
     if (step == AUTH_STEP_FAILED) {
         char text[256];
         snprintf(text, sizeof(text), "server login failed: %s", server_auth_error(s->auth));
+        log_connection(s);
         server_log(s, PW_LOG_WARNING, "server login failed: FATAL %s", server_auth_error(s->auth));
         server_pool_failed(s, "08P01", text);
         server_close(s, "login failed");
@@ -240,6 +254,7 @@ static void on_error(Server *s, const uint8_t *payload, size_t n)
     const char *code = pw_error_field(payload, n, 'C');
     const char *severity = pw_error_field(payload, n, 'S');
     forget_proof(s, code);
+    log_connection(s);
     server_log(s, PW_LOG_WARNING, "server login failed: %s %s", severity ? severity : "FATAL", text ? text : "?");
     server_pool_failed(s, code ? code : "08P01", text ? text : "login failed");
     /* a replication client hears no more than this, the rest is in the log */
@@ -249,16 +264,10 @@ static void on_error(Server *s, const uint8_t *payload, size_t n)
 static void on_ready(Server *s, const uint8_t *payload)
 {
     PoolLocal *local = server_local(s);
-    char from[NET_ADDR_TEXT] = "unix";
-    NetAddr mine;
     server_login_finish(s);
     server_connect_worked(s);
     s->txn_status = payload[0];
-    if (worker_ctx(local->worker)->config->log_connections) {
-        if (net_addr_of_local(s->stream.fd, &mine) == PW_OK && !net_addr_is_unix(&mine))
-            net_addr_text(&mine, from, sizeof(from));
-        server_log(s, PW_LOG_LOG, "new connection to server (from %s)", from);
-    }
+    log_connection(s);
     if (s->replication != REPLICATION_NONE || s->beside) {
         s->phase = SERVER_LINKED;
         s->linked_at = s->released_at = worker_now(local->worker);

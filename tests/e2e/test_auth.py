@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Logins: of clients to the pooler, and of the pooler to servers."""
+import re
+
 import pytest
 
 from support import wire
@@ -146,6 +148,7 @@ def test_server_login_with_a_wrong_password(make_pooler):
     err = c.fatal()
     assert err["S"] == "FATAL" and 'password authentication failed for user "u_scram"' in err["M"]
     p.wait_log('server login failed: FATAL password authentication failed for user "u_scram"')
+    assert re.search(r"127.0.0.1:\d+ new connection to server \(from 127.0.0.1:\d+\)\n.* server login failed", p.log())
 
 
 @pytest.mark.newer

@@ -253,6 +253,15 @@ def test_server_check_query_after_server_check_delay(make_pooler, fake):
     assert ask() is True
 
 
+def test_a_check_query_that_fails_is_an_answer(make_pooler):
+    """As in PgBouncer: the server is alive."""
+    p = make_pooler(server_check_query="select nosuch", server_check_delay=0, default_pool_size=1)
+    c = p.client()
+    pids = {c.one("SELECT pg_backend_pid()") for _ in range(3)}
+    assert len(pids) == 1
+    p.wait_log('server_check_query failed: column "nosuch" does not exist')
+
+
 @pytest.mark.newer
 def test_server_that_fails_its_check_is_replaced(make_pooler, fake):
     p = make_pooler(databases={"p0": fake_line(fake)}, server_check_query="select 'check'", server_check_delay=0,
