@@ -259,12 +259,26 @@ static void settle_explained(AdvGather *g, bool count)
     }
 }
 
-static const char *error_of(const AdvGather *g)
+/* A part of a summary is no summary: its sums are those of the whole. */
+static bool is_torn_summary(AdvGather *g)
 {
+    AdvSummaryLines all = {0};
+    for (unsigned i = 0; i < g->jobs; i++) {
+        AdvSummaryLines *lines = &g->workers[i].reader.lines;
+        all.due += lines->due;
+        all.unknown = all.unknown || lines->unknown;
+        *lines = (AdvSummaryLines){0};
+    }
+    return g->form == &adv_form_summary && (adv_input_why(g->input) || (all.due != 0 && !all.unknown));
+}
+
+static const char *error_of(AdvGather *g)
+{
+    bool torn = is_torn_summary(g);
     for (unsigned i = 0; i < g->jobs; i++)
         if (g->workers[i].reader.error)
             return g->workers[i].reader.error;
-    return NULL;
+    return torn && !atomic_load(&interrupt_seen) ? "is torn: not all of its lines are there" : NULL;
 }
 
 /* Reads g->input with g->form. */
@@ -383,8 +397,9 @@ static PwErr read_opened(AdvGather *g, const AdvFile *file, AdvProgress *progres
     if (!g->form)
         return no_log(g, file, head, ret_why);
     Totals t = read_input(g, file->size, progress);
-    if (error_of(g)) {
-        *ret_why = pw_xasprintf("%s %s", file->path, error_of(g));
+    const char *error = error_of(g);
+    if (error) {
+        *ret_why = pw_xasprintf("%s %s", file->path, error);
         return PW_ERR_UNSUPPORTED;
     }
     for (unsigned i = 0; i < g->jobs; i++) { /* of a summary; in the order of the files */

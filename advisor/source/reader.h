@@ -9,6 +9,7 @@
 
 #include "advisor/source/entry.h"
 #include "advisor/source/filter.h"
+#include "advisor/source/summary.h"
 #include "advisor/source/tally.h"
 #include "poolwise/buf.h"
 
@@ -40,6 +41,7 @@ typedef struct AdvReader {
     struct AdvJsonSplit *split; /* where in a JSON text the block before has ended; NULL: in none */
     uint64_t time_us;     /* what time_text says */
     char time_text[24];
+    AdvSummaryLines lines; /* of the summary in hand */
     const char *error;    /* the file cannot be read at all; NULL: it can */
     uint64_t n_messages;  /* of the block */
     uint64_t unplaced;    /* executions that the filter left out since the log does not tell where they ran */

@@ -143,7 +143,7 @@ static PwErr read_rows(AdvDb *db, AdvArena *arena, const char *sql, AdvTally *ta
     if (err)
         return err;
     for (int i = 0; !err && i < rows.n_rows; i++) {
-        const char *line = adv_db_cell(&rows, i, 0), *wrong = adv_summary_read(tally, line, strlen(line));
+        const char *line = adv_db_cell(&rows, i, 0), *wrong = adv_summary_read(tally, line, strlen(line), NULL);
         if (wrong) {
             *ret_why = adv_arena_printf(arena, "the store %s", wrong);
             err = PW_ERR_SYNTAX;

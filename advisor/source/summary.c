@@ -56,13 +56,14 @@ static void write_notes(PwBuf *out, const AdvNotes *notes)
         pw_buf_printf(out, ",\"more_notes\":%" PRIu64, notes->more);
 }
 
-static void write_head(PwBuf *out, const AdvTallyCounts *c, const AdvNotes *notes)
+static void write_head(PwBuf *out, const AdvTallyCounts *c, const AdvNotes *notes, size_t shapes)
 {
     pw_buf_printf(out, "{\"poolwise_summary\":%d", ADV_SUMMARY_VERSION);
     write_counts(out, c, counts_rows, PW_ARRAY_LEN(counts_rows));
     if (c->first[0])
         pw_buf_printf(out, ",\"first\":\"%s\",\"last\":\"%s\"", c->first, c->last);
     write_notes(out, notes);
+    pw_buf_printf(out, ",\"shapes\":%zu", shapes);
     pw_buf_append_str(out, ",\"kinds\":{");
     const char *comma = "";
     for (int i = 0; i < PW_SQL_KIND_COUNT; i++)
@@ -112,7 +113,7 @@ void adv_summary_write(const AdvTally *tally, bool redact, PwBuf *out)
     size_t n;
     AdvShape **shapes = adv_tally_sorted(tally, &n);
     char *buffer = redact ? pw_xmalloc(PW_QUERY_TEXT_MAX + 1) : NULL;
-    write_head(out, adv_tally_counts_const(tally), adv_tally_notes_const(tally));
+    write_head(out, adv_tally_counts_const(tally), adv_tally_notes_const(tally), n);
     for (size_t i = 0; i < n; i++)
         write_shape(out, shapes[i], buffer);
     free(buffer);
@@ -227,14 +228,36 @@ static const char *read_shape(AdvTally *t, const json_t *line)
     return NULL;
 }
 
-const char *adv_summary_read(AdvTally *t, const char *data, size_t len)
+static void expect_lines(const json_t *head, AdvSummaryLines *lines)
 {
+    const json_t *shapes = json_object_get(head, "shapes");
+    json_int_t n = json_integer_value(shapes);
+    if (json_is_integer(shapes) && n >= 0 && n <= INT32_MAX)
+        lines->due += n;
+    else
+        lines->unknown = true;
+}
+
+static const char *read_line(AdvTally *t, json_t *line, AdvSummaryLines *lines)
+{
+    if (json_object_get(line, "fingerprint")) {
+        lines->due--;
+        return read_shape(t, line);
+    }
+    expect_lines(line, lines);
+    return read_head(t, line);
+}
+
+const char *adv_summary_read(AdvTally *t, const char *data, size_t len, AdvSummaryLines *lines)
+{
+    AdvSummaryLines own = {0};
     const char *error = NULL;
+    lines = lines ? lines : &own;
     for (const char *p = data, *end = data + len; p < end && !error;) {
         const char *newline = memchr(p, '\n', (size_t)(end - p)), *stop = newline ? newline : end;
         if (stop > p) {
             json_t *line = json_loadb(p, (size_t)(stop - p), 0, NULL);
-            error = !line ? "is torn: not all of its lines are whole" : json_object_get(line, "fingerprint") ? read_shape(t, line) : read_head(t, line);
+            error = line ? read_line(t, line, lines) : "is torn: not all of its lines are whole";
             json_decref(line);
         }
         p = stop + 1;
@@ -244,7 +267,7 @@ const char *adv_summary_read(AdvTally *t, const char *data, size_t len)
 
 static void read_summary(AdvReader *r, const char *data, size_t len)
 {
-    const char *error = adv_summary_read(r->tally, data, len);
+    const char *error = adv_summary_read(r->tally, data, len, &r->lines);
     if (error)
         r->error = error;
     else if (adv_filter_asks_entries(r->filter))

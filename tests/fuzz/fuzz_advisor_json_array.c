@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (whole.len != parts.len || memcmp(whole.data, parts.data, whole.len) != 0)
         abort();
     AdvTally *tally = adv_tally_create();
-    if (adv_summary_read(tally, (const char *)whole.data, whole.len))
+    if (adv_summary_read(tally, (const char *)whole.data, whole.len, NULL))
         abort();
     pw_buf_init(&again);
     adv_summary_write(tally, false, &again);

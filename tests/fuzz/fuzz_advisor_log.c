@@ -18,7 +18,7 @@ static void read_back(const AdvTally *tally)
     pw_buf_init(&first);
     pw_buf_init(&second);
     adv_summary_write(tally, false, &first);
-    if (adv_summary_read(again, (const char *)first.data, first.len))
+    if (adv_summary_read(again, (const char *)first.data, first.len, NULL))
         abort();
     adv_summary_write(again, false, &second);
     if (first.len != second.len || memcmp(first.data, second.data, first.len) != 0)

@@ -178,6 +178,15 @@ def test_summaries_add_up(large, advisor, collect, tmp_path):
     assert done.returncode == 3 and "when it is collected" in done.stderr
 
 
+@pytest.mark.parametrize("tear", [lambda t: t[:t.rindex(b"\n", 0, -1) + 1], lambda t: t[:-5], lambda t: gzip.compress(t)[:-20], lambda t: t.split(b"\n", 1)[0]],
+                         ids=["a line less", "half a line", "packed", "its head"])
+def test_a_torn_summary_is_none(large, collect, advisor, tmp_path, tear):
+    collect("--log", large / "json", "--output", tmp_path / "s")
+    (tmp_path / "s").write_bytes(tear((tmp_path / "s").read_bytes()))
+    done = advisor("merge", str(tmp_path / "s"))
+    assert done.returncode == 3 and "is torn" in done.stderr and done.stdout == ""
+
+
 def test_a_summary_without_values(large, collect):
     text = collect("--log", large / "stderr", "--redact")
     assert "example.com" not in text and "email = $1" in text and head(text) == head(collect("--log", large / "stderr"))

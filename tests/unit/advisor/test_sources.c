@@ -297,7 +297,7 @@ static void test_long_texts(void **state)
         pw_buf_init(&summary);
         assert_int_equal(only_shape(g, &shapes)->n_samples, kind == 0);
         adv_summary_write(adv_gather_tally(g), false, &summary);
-        assert_null(adv_summary_read(again, (const char *)summary.data, summary.len));
+        assert_null(adv_summary_read(again, (const char *)summary.data, summary.len, NULL));
         assert_int_equal(adv_tally_counts(again)->statements, 1);
         pw_buf_finish(&summary);
         adv_tally_destroy(again);

@@ -178,15 +178,15 @@ static void test_summary_reads_back(void **state)
     memcpy(adv_tally_counts(t)->first, "2026-01-02 03:04:05.678", 24);
     memcpy(adv_tally_counts(t)->last, "2026-01-02 03:04:05.999", 24);
     PwBuf text = written(t);
-    assert_null(adv_summary_read(again, (const char *)text.data, text.len));
+    assert_null(adv_summary_read(again, (const char *)text.data, text.len, NULL));
     assert_same(t, again);
     /* Torn, of a later version, or something else. */
     AdvTally *bad = adv_tally_create();
-    assert_non_null(adv_summary_read(bad, (const char *)text.data, text.len - 5));
+    assert_non_null(adv_summary_read(bad, (const char *)text.data, text.len - 5, NULL));
     static const char later[] = "{\"poolwise_summary\":2}\n", other[] = "{\"a\":1}\n", minus[] = "{\"poolwise_summary\":1,\"us\":-1}\n";
-    assert_non_null(strstr(adv_summary_read(bad, later, strlen(later)), "later version"));
-    assert_non_null(adv_summary_read(bad, other, strlen(other)));
-    assert_non_null(adv_summary_read(bad, minus, strlen(minus)));
+    assert_non_null(strstr(adv_summary_read(bad, later, strlen(later), NULL), "later version"));
+    assert_non_null(adv_summary_read(bad, other, strlen(other), NULL));
+    assert_non_null(adv_summary_read(bad, minus, strlen(minus), NULL));
     pw_buf_finish(&text);
     adv_tally_destroy(t);
     adv_tally_destroy(again);
