@@ -104,7 +104,7 @@ static PwErr add_pattern(AdvFiles *files, const char *pattern, char **ret_why)
 /* "dir/pg.csv.1.gz" in parts: "dir/pg", the form, ".1". */
 typedef struct Name {
     int rank; /* how much the form tells; 0: its name does not say */
-    size_t stem;
+    size_t len, stem; /* of all but ".gz"; of the first part */
     const char *rest;
     size_t rest_len;
 } Name;
@@ -135,7 +135,7 @@ static Name name_of(const char *path)
         for (const char *at = base; (at = strstr(at, forms[i])); at++) {
             const char *rest = at + strlen(forms[i]);
             if (at > base && rest <= path + n && (rest == path + n || *rest == '.' || *rest == '-'))
-                name = (Name){(int)i + 1, (size_t)(at - path), rest, (size_t)(path + n - rest)};
+                name = (Name){(int)i + 1, n, (size_t)(at - path), rest, (size_t)(path + n - rest)};
         }
     return name;
 }
@@ -146,8 +146,12 @@ static bool has_better_twin(const AdvFiles *files, const Name *names, size_t i)
     const Name own = names[i];
     for (size_t k = 0; own.rank && k < files->n; k++) {
         const Name other = names[k];
-        if (other.rank > own.rank && other.stem == own.stem && other.rest_len == own.rest_len && strncmp(files->items[i].path, files->items[k].path, own.stem) == 0 &&
-            strncmp(own.rest, other.rest, own.rest_len) == 0)
+        const char *path = files->items[i].path, *other_path = files->items[k].path;
+        if (other.rank <= own.rank)
+            continue;
+        if (other.stem == own.stem && other.rest_len == own.rest_len && strncmp(path, other_path, own.stem) == 0 && strncmp(own.rest, other.rest, own.rest_len) == 0)
+            return true;
+        if (other.stem == own.len && other.rest_len == 0 && strncmp(path, other_path, own.len) == 0) /* "pg.log.1" and "pg.log.1.csv", as RDS names them */
             return true;
     }
     return false;

@@ -131,7 +131,7 @@ def test_patterns_directories_and_rotated_sets(collect, advisor, tmp_path):
     # The same log in other forms beside it (also rotated and packed), things that are no logs, and one that cannot be read.
     (tmp_path / "pg.csv").write_text("".join(map(logs.as_csv, own[:1000])), encoding="utf-8")
     (tmp_path / "pg.json.1").write_text("".join(map(logs.as_json, own[1000:2000])), encoding="utf-8")
-    (tmp_path / "pg.csv.2.xz").write_bytes(lzma.compress("".join(map(logs.as_csv, own[2000:])).encode(), preset=0))
+    (tmp_path / "pg.log.2.csv.xz").write_bytes(lzma.compress("".join(map(logs.as_csv, own[2000:])).encode(), preset=0))
     (tmp_path / "notes").write_text("buy milk\n")
     (tmp_path / "empty").write_text("")
     (tmp_path / "torn.gz").write_bytes(b"\x1f\x8b\x08\x00")
