@@ -12,6 +12,7 @@
 #include "advisor/cost/model.h"
 #include "advisor/cost/sample.h"
 #include "advisor/cost/write_cost.h"
+#include "advisor/lanes.h"
 #include "advisor/report/redact.h"
 #include "advisor/report/terminal.h"
 #include "advisor/select/cover.h"
@@ -21,8 +22,6 @@
 #include "advisor/text.h"
 #include "poolwise/fingerprint.h"
 
-#define MIN_GAIN_DEFAULT 0.005
-#define MIN_GAIN_BUDGET 0.0002 /* under a budget the budget itself is the limit */
 #define SEARCH_SECONDS 120.0
 #define NAMES_SHOWN 5
 #define CLAMP 20.0             /* a statement's time per unit of cost is at most this far from the median */
@@ -222,6 +221,11 @@ static void note_builds(App *app)
 static const AdvCostBackend *choose_backend(App *app)
 {
     const char *why;
+    app->report.model_why = app->options->snapshot      ? "the snapshot's statistics"
+                            : app->options->schema      ? "assumed statistics"
+                            : app->options->no_hypopg   ? "the server's statistics (--no-hypopg)"
+                            : app->catalog->has_hypopg  ? "the server's statistics (HypoPG cannot be used)"
+                                                        : "the server's statistics (HypoPG is not installed)";
     if (!app->options->no_hypopg && !app->catalog->offline) {
         if (!adv_hypopg_create(app->arena, app->db, app->catalog, &app->hypopg, &why))
             return adv_hypopg_backend(app->hypopg);
@@ -230,16 +234,71 @@ static const AdvCostBackend *choose_backend(App *app)
     return adv_model_create(app->arena, app->catalog);
 }
 
+/* The model asks nobody: all its lanes share it. */
+static void add_lanes(App *app, AdvOracle *oracle, const AdvCostBackend *backend)
+{
+    for (int i = 1; !app->hypopg && i < adv_app_lanes(app); i++)
+        adv_oracle_add_lane(oracle, backend);
+    for (int i = 0; i < app->n_more; i++)
+        if (app->more[i].hypopg)
+            adv_oracle_add_lane(oracle, adv_hypopg_backend(app->more[i].hypopg));
+}
+
+static void plan_today(App *app)
+{
+    AdvDb *sessions[ADV_LANES_MAX] = {app->db};
+    int n = 1;
+    for (int i = 0; i < app->n_more && n < ADV_LANES_MAX; i++)
+        sessions[n++] = app->more[i].db;
+    adv_plan_today(sessions, n, app->catalog, app->workload);
+}
+
+/* What the sample has shown to be no use. */
+static int without_coarse(const AdvPool *pool, int *ids, int n)
+{
+    int kept = 0;
+    for (int i = 0; i < n; i++)
+        if (!adv_candidate_is_coarse(&pool->items[ids[i]]->def))
+            ids[kept++] = ids[i];
+    return kept;
+}
+
+/* Of all tables and indexes, whoever uses them. */
+static double database_bytes(const AdvCatalog *catalog)
+{
+    double bytes = 0;
+    for (int t = 0; t < catalog->n_tables; t++) {
+        const AdvTable *table = catalog->tables[t];
+        if (table->kind == 'r' || table->kind == 'm')
+            bytes += fmax(table->pages > 0 ? table->pages : table->size_pages, 0) * ADV_BLOCK_SIZE;
+        for (int i = 0; i < table->n_indexes; i++)
+            bytes += fmax(table->indexes[i]->bytes, 0);
+    }
+    return bytes;
+}
+
+static AdvSearchLimits search_limits(const App *app)
+{
+    const AdvOptions *o = app->options;
+    AdvSearchLimits limits = {.budget = o->budget, .max_indexes = o->max_indexes, .min_gain = o->min_gain, .max_write = o->max_write_penalty,
+                              .max_seconds = o->time_limit > 0 ? o->time_limit : SEARCH_SECONDS, .curve = o->curve};
+    if (o->budget_share > 0) /* a byte at least: a budget it is */
+        limits.budget = fmax(o->budget_share * database_bytes(app->catalog), 1);
+    return limits;
+}
+
 void adv_app_advise(App *app)
 {
     AdvWorkload *w = app->workload;
     AdvReport *report = &app->report;
     const AdvOptions *options = app->options;
+    adv_app_open_sessions(app);
     const AdvCostBackend *backend = choose_backend(app);
+    adv_app_use_hypopg(app);
     if (app->catalog->offline)
         adv_plan_offline(app->catalog, w);
     else
-        adv_plan_today(app->db, app->catalog, w);
+        plan_today(app);
     set_weights(w);
     AdvPool *pool = adv_pool_create(app->arena, app->catalog);
     int **ids = ADV_NEW_ARRAY(app->arena, int *, w->n_queries + 1);
@@ -250,22 +309,22 @@ void adv_app_advise(App *app)
     adv_bound_distinct(app->catalog);
     if (!options->no_sample && app->db)
         adv_sample_tables(app->db, app->catalog, pool);
+    for (int q = 0; q < w->n_queries; q++)
+        n_ids[q] = without_coarse(pool, ids[q], n_ids[q]);
     for (int i = 0; i < pool->n; i++)
         adv_price(app->catalog, w, w->unit, pool->items[i]);
     AdvOracle *oracle = adv_oracle_create(app->arena, pool, w, backend);
-    AdvSearchLimits limits = {.budget = options->budget, .max_indexes = options->max_indexes,
-                              .max_seconds = options->time_limit > 0 ? options->time_limit : SEARCH_SECONDS, .curve = options->curve};
+    add_lanes(app, oracle, backend);
+    AdvSearchLimits limits = search_limits(app);
     adv_oracle_limit(oracle, (uint64_t)options->max_calls);
-    limits.min_gain = options->min_gain >= 0 ? options->min_gain
-                      : options->budget > 0  ? MIN_GAIN_BUDGET
-                                             : MIN_GAIN_DEFAULT;
     AdvSelection *selection = ADV_NEW(app->arena, AdvSelection);
     adv_search(app->arena, oracle, pool, w, ids, n_ids, &limits, selection);
-    adv_cover(app->arena, oracle, pool, w, &limits, selection);
-    if (options->curve) {
+    if (limits.budget <= 0)
+        adv_cover(app->arena, oracle, pool, w, &limits, selection);
+    if (limits.budget <= 0 && options->curve)
+        adv_curve_end(&selection->curve, selection);
+    if (options->curve)
         adv_build_order(app->arena, oracle, pool, w, selection, &report->build_order);
-        adv_curve_merge(&selection->curve, report->build_order, selection->n);
-    }
     if (adv_oracle_is_exhausted(oracle))
         adv_report_note(report, adv_arena_printf(app->arena, "the search was stopped after %d plans: there may be a better combination", options->max_calls));
     else if (selection->out_of_time)
@@ -284,7 +343,7 @@ void adv_app_advise(App *app)
     report->workload = w;
     report->selection = selection;
     report->cost_source = backend->name;
-    report->budget = options->budget;
+    report->budget = limits.budget;
     report->health.db = app->db;
     report->health.no_sample = options->no_sample;
     adv_report_build(report, oracle, pool, &drops);
@@ -339,8 +398,7 @@ void adv_app_open(App *app, const AdvOptions *options)
 
 void adv_app_close(App *app)
 {
-    adv_hypopg_finish(app->hypopg);
-    adv_db_close(app->db);
+    adv_app_close_sessions(app);
     adv_gather_destroy(app->gather);
     adv_filter_destroy(app->filter);
     adv_arena_destroy(app->arena);
@@ -354,7 +412,7 @@ int adv_app_work(App *app)
     if (code)
         return code;
     adv_app_advise(app);
-    if (app->db && adv_db_lost(app->db))
+    if (adv_app_lost(app))
         return adv_app_fail(ADV_EXIT_DATABASE, "the connection to the database broke during the work\nhint: try again");
     return ADV_EXIT_OK;
 }

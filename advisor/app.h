@@ -35,7 +35,10 @@ typedef struct AdvOptions {
     AdvLevel fail_on; /* of check */
     AdvFormat format;
     double budget;   /* bytes; 0: none */
+    double budget_share; /* of the size of the database, in its place; 0: none */
+    double max_write_penalty; /* share of the workload's cost that the upkeep of new indexes may take; 0: no limit */
     int max_indexes; /* 0: no limit */
+    int connections; /* over which plans are asked for at once; 0: as many as are worth it */
     int max_calls;   /* plans that the search may ask for; 0: no limit */
     double time_limit; /* seconds of the search; 0: the default */
     bool curve;      /* cost against size, and the order to build in */

@@ -19,6 +19,8 @@ typedef struct Chunk {
 
 struct AdvArena {
     Chunk *head;
+    AdvArena *under; /* the first of those that die with it */
+    AdvArena *next;  /* under the same parent */
 };
 
 static void out_of_memory(size_t size)
@@ -43,7 +45,15 @@ AdvArena *adv_arena_create(void)
     AdvArena *arena = malloc(sizeof(*arena));
     if (!arena)
         out_of_memory(sizeof(*arena));
-    arena->head = chunk_create(CHUNK_SIZE);
+    *arena = (AdvArena){.head = chunk_create(CHUNK_SIZE)};
+    return arena;
+}
+
+AdvArena *adv_arena_create_under(AdvArena *parent)
+{
+    AdvArena *arena = adv_arena_create();
+    arena->next = parent->under;
+    parent->under = arena;
     return arena;
 }
 
@@ -51,6 +61,10 @@ void adv_arena_destroy(AdvArena *arena)
 {
     if (!arena)
         return;
+    for (AdvArena *child = arena->under, *next; child; child = next) {
+        next = child->next;
+        adv_arena_destroy(child);
+    }
     for (Chunk *chunk = arena->head, *next; chunk; chunk = next) {
         next = chunk->next;
         free(chunk);

@@ -15,6 +15,8 @@
 typedef struct AdvArena AdvArena;
 
 AdvArena *adv_arena_create(void);
+/* One that dies with `parent`: the memory of another thread, whose pieces last as long as the parent's own. */
+AdvArena *adv_arena_create_under(AdvArena *parent);
 void adv_arena_destroy(AdvArena *arena);
 
 /* Zeroed memory, aligned for any type. */

@@ -5,13 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "advisor/lanes.h"
 #include "poolwise/cli.h"
 
 #ifndef POOLWISE_VERSION
 #define POOLWISE_VERSION "development"
 #endif
 
-enum { OPT_LOG = 1, OPT_SQL, OPT_STATEMENTS, OPT_VALUES, OPT_DSN, OPT_SNAPSHOT, OPT_SCHEMA, OPT_REDACT, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_MAX_CALLS, OPT_TIME_LIMIT, OPT_CURVE, OPT_MIN_GAIN, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_MIGRATION, OPT_FAIL_ON, OPT_SCRATCH_DSN, OPT_FROM, OPT_TO, OPT_DATABASE, OPT_USER, OPT_APPLICATION, OPT_MIN_CALLS, OPT_MIN_TIME, OPT_INCLUDE, OPT_EXCLUDE, OPT_PREFIX, OPT_JOBS, OPT_OUTPUT, OPT_POOLER, OPT_STORE, OPT_ORIGIN, OPT_HELP, OPT_VERSION };
+enum { OPT_LOG = 1, OPT_SQL, OPT_STATEMENTS, OPT_VALUES, OPT_DSN, OPT_SNAPSHOT, OPT_SCHEMA, OPT_REDACT, OPT_REPLICA_DSN, OPT_FORMAT, OPT_BUDGET, OPT_MAX_INDEXES, OPT_CONNECTIONS, OPT_MAX_CALLS, OPT_TIME_LIMIT, OPT_CURVE, OPT_MIN_GAIN, OPT_MAX_WRITE, OPT_NO_HYPOPG, OPT_NO_SAMPLE, OPT_MIGRATION, OPT_FAIL_ON, OPT_SCRATCH_DSN, OPT_FROM, OPT_TO, OPT_DATABASE, OPT_USER, OPT_APPLICATION, OPT_MIN_CALLS, OPT_MIN_TIME, OPT_INCLUDE, OPT_EXCLUDE, OPT_PREFIX, OPT_JOBS, OPT_OUTPUT, OPT_POOLER, OPT_STORE, OPT_ORIGIN, OPT_HELP, OPT_VERSION };
 
 /* The commands that know an option, by name between blanks; "*": all. */
 typedef struct OptionRow {
@@ -56,12 +57,14 @@ static const OptionRow rows[] = {
     {{OPT_MIGRATION, 0, "migration", "FILE", "script of DDL that is to run on the database; may be repeated"}, " check "},
     {{OPT_FAIL_ON, 0, "fail-on", "LEVEL", "exit with 1 for this level and worse: none, note, warning or error (default)"}, " check "},
     {{OPT_SCRATCH_DSN, 0, "scratch-dsn", "CONNINFO", "a copy of the database to build and measure on; required"}, " verify "},
-    {{OPT_BUDGET, 0, "budget", "SIZE", "space for new indexes together, as 500MB or 2GB; default: no limit"}, " report explain verify "},
+    {{OPT_BUDGET, 0, "budget", "SIZE", "space for new indexes together, as 500MB, 2GB, or 10% of the database; default: no limit"}, " report explain verify "},
     {{OPT_MAX_INDEXES, 0, "max-indexes", "N", "at most N new indexes"}, " report verify "},
+    {{OPT_CONNECTIONS, 0, "connections", "N", "ask for plans over N connections at once; default: up to 4; the advice is the same"}, " report check verify "},
     {{OPT_MAX_CALLS, 0, "max-calls", "N", "at most N plans with hypothetical indexes; the best answer until then stands"}, " report verify "},
     {{OPT_TIME_LIMIT, 0, "time-limit", "SECONDS", "the search ends after so long (120); the best answer until then stands"}, " report verify "},
     {{OPT_CURVE, 0, "curve", NULL, "also print what smaller budgets would bring, and in which order to build"}, " report "},
     {{OPT_MIN_GAIN, 0, "min-gain", "PCT", "an index that halves no statement must save this percentage of all (0.5; with --budget 0.02)"}, " report check verify "},
+    {{OPT_MAX_WRITE, 0, "max-write-penalty", "PCT", "keeping the new indexes up to date may cost this percentage of the workload at most"}, " report verify "},
     {{OPT_NO_HYPOPG, 0, "no-hypopg", NULL, "do not use the extension HypoPG; costs come from the advisor's own model"}, " report explain check verify "},
     {{OPT_NO_SAMPLE, 0, "no-sample", NULL, "do not count a sample of rows to find columns that depend on each other"}, " report explain "},
     {{OPT_HELP, 'h', "help", NULL, "show this help"}, "*"},
@@ -98,6 +101,37 @@ static double parse_size(const char *text)
         if (strcmp(end, units[i].suffix) == 0)
             return value * units[i].factor;
     return -1;
+}
+
+/* "10%", "0.5 %": a share above 0; -1 when it is none. */
+static double parse_share(const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    while (end != text && *end == ' ')
+        end++;
+    return end != text && strcmp(end, "%") == 0 && value > 0 && value <= 1e6 ? value / 100 : -1;
+}
+
+static PwErr set_budget(AdvOptions *o, const char *value, char *why, size_t why_size)
+{
+    double share = parse_share(value), bytes = parse_size(value);
+    o->budget_share = share > 0 ? share : 0;
+    o->budget = bytes > 0 ? bytes : 0;
+    if (share > 0 || bytes > 0)
+        return PW_OK;
+    snprintf(why, why_size, "must be a size such as 500MB or 2GB, or a share such as 10%%");
+    return PW_ERR_RANGE;
+}
+
+static PwErr set_max_write(AdvOptions *o, const char *value, char *why, size_t why_size)
+{
+    char *end;
+    o->max_write_penalty = strtod(value, &end) / 100;
+    if (*value && (!*end || strcmp(end, "%") == 0) && o->max_write_penalty > 0 && o->max_write_penalty <= 1e6)
+        return PW_OK;
+    snprintf(why, why_size, "must be a percentage above 0");
+    return PW_ERR_RANGE;
 }
 
 static PwErr set_format(AdvCommandLine *line, const char *value, char *why, size_t why_size)
@@ -228,16 +262,18 @@ static PwErr on_option(void *arg, int id, const char *value, char *why, size_t w
     case OPT_FORMAT:
         return set_format(line, value, why, why_size);
     case OPT_BUDGET:
-        o->budget = parse_size(value);
-        if (o->budget > 0)
-            return PW_OK;
-        snprintf(why, why_size, "must be a size such as 500MB or 2GB");
-        return PW_ERR_RANGE;
+        return set_budget(o, value, why, why_size);
     case OPT_MAX_INDEXES:
         o->max_indexes = (int)strtol(value, &end, 10);
         if (*value && !*end && o->max_indexes > 0)
             return PW_OK;
         snprintf(why, why_size, "must be a whole number above 0");
+        return PW_ERR_RANGE;
+    case OPT_CONNECTIONS:
+        o->connections = (int)strtol(value, &end, 10);
+        if (*value && !*end && o->connections >= 1 && o->connections <= ADV_LANES_MAX)
+            return PW_OK;
+        snprintf(why, why_size, "must be a whole number from 1 to %d", ADV_LANES_MAX);
         return PW_ERR_RANGE;
     case OPT_MAX_CALLS:
         o->max_calls = (int)strtol(value, &end, 10);
@@ -260,6 +296,8 @@ static PwErr on_option(void *arg, int id, const char *value, char *why, size_t w
             return PW_OK;
         snprintf(why, why_size, "must be a percentage from 0 to 100");
         return PW_ERR_RANGE;
+    case OPT_MAX_WRITE:
+        return set_max_write(o, value, why, why_size);
     case OPT_NO_HYPOPG:
         o->no_hypopg = true;
         return PW_OK;

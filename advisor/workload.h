@@ -22,6 +22,7 @@ typedef struct AdvQuery {
     const char *why_not;  /* why it is left out of the costs; NULL: it is in */
     AdvFacts *bound_facts; /* of bound: the same numbering as facts, with values; NULL: not planned */
     const char *bound;    /* text with every $n replaced by a value, as it was planned */
+    bool generic;         /* no values were found for the $n: planned for unknown ones, by the server's generic plan; bound is the text */
     double cost_today;
     int n_indexes_today;  /* names of the indexes in today's plan */
     const char **indexes_today;

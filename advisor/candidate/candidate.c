@@ -66,11 +66,17 @@ bool adv_index_same(const AdvIndex *a, const AdvIndex *b)
 static bool serves_otherwise(const AdvIndex *wide, const AdvIndex *narrow)
 {
     if (wide->table != narrow->table || strcmp(wide->method, narrow->method) != 0 || strcmp(wide->method, "btree") == 0 ||
-        (wide->predicate && !pw_str_equal(wide->predicate, narrow->predicate)) || wide->n_keys != 1 || narrow->n_keys != 1)
+        (wide->predicate && !pw_str_equal(wide->predicate, narrow->predicate)) || narrow->n_keys != 1)
         return false;
-    const AdvIndexKey *a = &wide->keys[0], *b = &narrow->keys[0];
-    bool knows = pw_str_equal(a->opclass, b->opclass) || (!a->opclass && b->opclass && strcmp(b->opclass, "jsonb_path_ops") == 0);
-    return a->column == b->column && pw_str_equal(a->expr, b->expr) && knows;
+    /* GIN and GiST are searched by any of their columns, hash and BRIN have one that counts. */
+    bool any = strcmp(wide->method, "gin") == 0 || strcmp(wide->method, "gist") == 0 || wide->n_keys == 1;
+    for (int k = 0; k < wide->n_keys && any; k++) {
+        const AdvIndexKey *a = &wide->keys[k], *b = &narrow->keys[0];
+        bool knows = pw_str_equal(a->opclass, b->opclass) || (!a->opclass && b->opclass && strcmp(b->opclass, "jsonb_path_ops") == 0);
+        if (a->column == b->column && pw_str_equal(a->expr, b->expr) && knows)
+            return true;
+    }
+    return false;
 }
 
 bool adv_index_serves(const AdvIndex *wide, const AdvIndex *narrow)

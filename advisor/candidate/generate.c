@@ -29,6 +29,7 @@ typedef struct Gen {
     const AdvRel *rel;
     AdvRoles roles;
     const char *predicate; /* of the partial indexes being made; NULL */
+    int fixed;             /* the column that it fixes; 0: none */
     double fraction;
     int **ids;
     int *n_ids;
@@ -48,6 +49,22 @@ bool adv_table_is_small(const AdvTable *table)
 bool adv_column_is_coarse(const AdvTable *table, int column)
 {
     return 1 / adv_column_distinct(table, column) >= COARSE;
+}
+
+bool adv_candidate_is_coarse(const AdvIndex *def)
+{
+    double selectivity = 1;
+    bool expressions = false;
+    for (int k = 0; k < def->n_keys; k++) {
+        const AdvIndexKey *key = &def->keys[k];
+        const AdvExprStats *known = key->expr ? adv_table_expr(def->table, key->expr) : NULL;
+        double distinct = key->expr ? (known ? known->distinct : INFINITY) : adv_column_distinct(def->table, key->column);
+        if (1 / distinct < COARSE)
+            return false;
+        selectivity /= distinct;
+        expressions = expressions || key->expr;
+    }
+    return expressions && !def->predicate && strcmp(def->method, "btree") == 0 && (def->n_keys == 1 || selectivity >= COARSE);
 }
 
 static void keep_id(Gen *g, int id)
@@ -100,7 +117,8 @@ static double matched(const Keys *keys, bool *ret_constant)
     return s;
 }
 
-static bool add_include(const Gen *g, const Keys *keys, AdvIndex *def)
+/* `skip`: a column that the index's condition fixes; 0: none. */
+static bool add_include(const Gen *g, const Keys *keys, int skip, AdvIndex *def)
 {
     const AdvTable *table = g->rel->table;
     double width = 0;
@@ -111,7 +129,7 @@ static bool add_include(const Gen *g, const Keys *keys, AdvIndex *def)
         if (keys->items[i]->key.expr)
             return false; /* an index-only scan needs the column itself */
     for (int c = 0; c < table->n_columns; c++) {
-        if (!g->rel->used[c] || adv_index_has_column(def, c + 1))
+        if (!g->rel->used[c] || c + 1 == skip || adv_index_has_column(def, c + 1))
             continue;
         const AdvColumn *column = &table->columns[c];
         if (column->avg_width > WIDE_COLUMN || def->n_include == INCLUDE_MAX)
@@ -201,8 +219,13 @@ static void emit(Gen *g, const Keys *keys)
         if (constant && rows < fmax(COVER_ROWS, COVER_FRACTION * g->rel->table->rows))
             return;
     }
-    if (add_include(g, keys, &def) && !adv_index_served_by_existing(&def)) {
-        int id = adv_pool_add(g->pool, &def);
+    /* The column of the condition is needed only where its value is asked for too: the planner tells. */
+    for (int skip = g->fixed, last = 0; !last; skip = 0) {
+        AdvIndex covering = def;
+        last = skip == 0;
+        if (!add_include(g, keys, skip, &covering) || adv_index_served_by_existing(&covering))
+            continue;
+        int id = adv_pool_add(g->pool, &covering);
         g->pool->items[id]->fraction = g->fraction;
         keep_id(g, id);
     }
@@ -423,6 +446,7 @@ static void emit_partial(Gen *g)
         if (!g->predicate)
             continue;
         g->fraction = adv_pred_selectivity(g->rel->table, pred);
+        g->fixed = pred->column;
         adv_roles_without(&g->roles, &whole, pred->column);
         if (g->roles.n_eq + g->roles.n_range + g->roles.n_order + g->roles.n_join + g->roles.n_group == 0) {
             AdvRole self = {.kind = ADV_ROLE_EQ, .key = {.column = pred->column}, .selectivity = 1};
@@ -437,6 +461,7 @@ static void emit_partial(Gen *g)
         }
         g->roles = whole;
         g->predicate = NULL;
+        g->fixed = 0;
         g->fraction = 1;
     }
 }
@@ -447,7 +472,7 @@ void adv_generate(AdvPool *pool, const AdvWorkload *workload, const AdvQuery *qu
     for (int r = 0; r < facts->n_rels; r++) {
         const AdvRel *rel = &facts->rels[r];
         if (rel->kind != ADV_REL_TABLE || (rel->table->kind != 'r' && rel->table->kind != 'm' && rel->table->kind != 'p') ||
-            (rel->table->kind != 'p' && adv_table_is_small(rel->table)))
+            ((rel->table->kind != 'p' || rel->table->pages > 0) && adv_table_is_small(rel->table)))
             continue;
         Gen g = {.pool = pool, .workload = workload, .query = query, .rel = rel, .fraction = 1, .ids = ids, .n_ids = n_ids};
         adv_roles_find(&g.roles, pool->arena, facts, r);

@@ -17,6 +17,9 @@ void adv_generate_other(AdvPool *pool, const AdvQuery *query, int rel, int **ids
 /* Tables below this are read faster than an index on them. */
 bool adv_table_is_small(const AdvTable *table);
 
+/* A sample has shown that its expressions have too few values; with columns that are coarse as well, together. */
+bool adv_candidate_is_coarse(const AdvIndex *def);
+
 /* One equality on it leaves too many rows for an index of its own. */
 bool adv_column_is_coarse(const AdvTable *table, int column);
 

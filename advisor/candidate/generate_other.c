@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* generate_other.c - candidates that are no b-trees: GIN for what is inside of values, BRIN for large tables in order, hash for long keys. */
+/* generate_other.c - candidates that are no b-trees: GIN and GiST for what is inside of values, BRIN for large tables in order, hash for long keys. */
 #include "advisor/candidate/generate.h"
 
 #include <math.h>
@@ -43,10 +43,14 @@ static bool is_path_operator(const char *op)
     return op && (strcmp(op, "@>") == 0 || strcmp(op, "@@") == 0 || strcmp(op, "@?") == 0);
 }
 
-static void emit_gin(Other *o, const AdvPred *pred)
+static void emit_inner(Other *o, const AdvPred *pred)
 {
     const AdvColumn *c = adv_column(o->rel->table, pred->column);
     AdvIndexKey key = {.column = pred->column, .expr = pred->expr};
+    if (pred->gist) {
+        emit(o, "gist", &key);
+        return;
+    }
     bool jsonb = !pred->expr && strcmp(c->base_type, "jsonb") == 0;
     if (jsonb && is_path_operator(pred->op)) {
         key.opclass = "jsonb_path_ops";
@@ -98,7 +102,7 @@ void adv_generate_other(AdvPool *pool, const AdvQuery *query, int rel, int **ids
         if (pred->rel != rel)
             continue;
         if (pred->kind == ADV_PRED_CONTAINS) {
-            emit_gin(&o, pred);
+            emit_inner(&o, pred);
         } else if (pred->kind == ADV_PRED_INFIX) {
             emit_trigram(&o, pred);
         } else if (!pred->or_group) {

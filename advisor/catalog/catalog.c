@@ -111,6 +111,92 @@ const char *adv_predicate_plain(AdvArena *arena, const char *predicate)
     return plain;
 }
 
+/* Types as format_type() and the grammar call them; "": a cast that changes nothing an index would notice. */
+static const struct {
+    const char *shown, *plain;
+} cast_types[] = {{"text[]", ""},      {"text", ""},        {"character varying", ""}, {"regconfig", ""}, {"integer", "int4"}, {"bigint", "int8"},
+                  {"smallint", "int2"}, {"boolean", "bool"}, {"double precision", "float8"}, {"real", "float4"}};
+
+/* At "::type"; what stands for it, and where it ends. */
+static const char *plain_cast(AdvArena *arena, const char *at, const char **ret_end)
+{
+    const char *type = at + 2;
+    for (size_t i = 0; i < PW_ARRAY_LEN(cast_types); i++) {
+        size_t n = strlen(cast_types[i].shown);
+        if (strncmp(type, cast_types[i].shown, n) != 0 || word_length(type + n) > 0)
+            continue;
+        *ret_end = type + n;
+        return cast_types[i].plain[0] ? adv_arena_printf(arena, "::%s", cast_types[i].plain) : "";
+    }
+    *ret_end = type + word_length(type);
+    return adv_arena_strndup(arena, at, (size_t)(*ret_end - at));
+}
+
+/* Constants as they are, casts in their plain form, (column)::text as column. */
+static const char *with_plain_casts(AdvArena *arena, const char *text)
+{
+    AdvText out;
+    adv_text_init(&out, arena);
+    for (const char *p = text, *end; *p;) {
+        size_t name = *p == '(' ? word_length(p + 1) : 0;
+        if (*p == '\'') {
+            for (end = p + 1; *end && *end != '\'';)
+                end++;
+            end += *end != '\0';
+            adv_text_add_n(&out, p, (size_t)(end - p));
+            p = end;
+        } else if (name > 0 && strncmp(p + 1 + name, ")::", 3) == 0 && !*plain_cast(arena, p + 2 + name, &end)) {
+            adv_text_add_n(&out, p + 1, name);
+            p = end;
+        } else if (strncmp(p, "::", 2) == 0) {
+            adv_text_add(&out, plain_cast(arena, p, &end));
+            p = end;
+        } else if (*p == '"' && (p == text || p[-1] == '(') && word_length(p + 1) > 0 && strncmp(p + 1 + word_length(p + 1), "\"(", 2) == 0) {
+            adv_text_add_n(&out, p + 1, word_length(p + 1)); /* "left"(...): a function with a keyword's name */
+            p += word_length(p + 1) + 2;
+        } else {
+            adv_text_add_n(&out, p++, 1);
+        }
+    }
+    return adv_text_get(&out);
+}
+
+/* Where the parenthesis that `text` begins with is closed; NULL: it does not begin with one, or never. */
+static const char *closing(const char *text)
+{
+    int depth = 0;
+    bool quoted = false;
+    for (const char *p = text; *p && *text == '('; p++) {
+        quoted = quoted != (*p == '\'');
+        depth += quoted ? 0 : (*p == '(') - (*p == ')');
+        if (depth == 0)
+            return p;
+    }
+    return NULL;
+}
+
+/* Without parentheses around all of it. */
+static const char *bare(AdvArena *arena, const char *text)
+{
+    for (const char *end = closing(text); end && !end[1]; end = closing(text))
+        text = adv_arena_strndup(arena, text + 1, (size_t)(end - text - 1));
+    return text;
+}
+
+const char *adv_expression_plain(AdvArena *arena, const char *expression)
+{
+    if (!expression)
+        return NULL;
+    const char *plain = bare(arena, with_plain_casts(arena, expression)), *end = closing(plain);
+    if (end && strncmp(end + 1, "::", 2) == 0 && word_length(end + 3) == strlen(end + 3)) {
+        const char *inner = bare(arena, adv_arena_strndup(arena, plain, (size_t)(end + 1 - plain)));
+        return adv_arena_printf(arena, word_length(inner) == strlen(inner) ? "(%s%s)" : "((%s)%s)", inner, end + 1);
+    }
+    const char *arguments = plain + word_length(plain);
+    const char *last = arguments > plain ? closing(arguments) : NULL;
+    return last && !last[1] ? plain : adv_arena_printf(arena, "(%s)", plain);
+}
+
 int adv_table_column(const AdvTable *table, const char *name)
 {
     for (int i = 0; i < table->n_columns; i++)

@@ -135,6 +135,7 @@ struct AdvTable {
     double fill_factor;    /* percent */
     double size_pages;     /* as the file is, where pages is 0 because nothing has looked yet; 0 otherwise */
     bool readable;         /* this role may read some column: then pg_stats shows it */
+    bool borrowed_stats;   /* of a partition: the partitioned table has none of its own */
     int n_extended;
     AdvExtended *extended;
     bool of_extension;     /* made by an extension, which looks after it */
@@ -193,6 +194,9 @@ AdvTable *adv_catalog_find(const AdvCatalog *catalog, const char *schema, const 
 AdvTable *adv_catalog_by_oid(const AdvCatalog *catalog, uint32_t oid);
 /* The condition of a partial index as a statement would write it: "((status)::text = 'new'::text)" is "status = 'new'". */
 const char *adv_predicate_plain(AdvArena *arena, const char *predicate);
+/* The expression of an index as the facts word it: "lower((email)::text)" is "lower(email)", "((doc ->> 'n'::text))::integer" is
+ * "((doc ->> 'n')::int4)". */
+const char *adv_expression_plain(AdvArena *arena, const char *expression);
 /* 1-based, 0 when the table has no such column. */
 int adv_table_column(const AdvTable *table, const char *name);
 AdvTable *adv_catalog_add_table(AdvCatalog *catalog, const char *schema, const char *name, int n_columns);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "advisor/catalog/partitions.h"
 #include "advisor/text.h"
 
 static const char *dup_cell(AdvCatalog *catalog, const AdvRows *rows, int row, int column)
@@ -300,7 +301,7 @@ static PwErr load_indexes(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         ADV_ROOM(catalog->arena, index->keys, index->n_keys);
         index->keys[index->n_keys++] = (AdvIndexKey){
             .column = column > 0 ? column : 0,
-            .expr = column > 0 ? NULL : dup_cell(catalog, &rows, i, 19),
+            .expr = column > 0 ? NULL : adv_expression_plain(catalog->arena, dup_cell(catalog, &rows, i, 19)),
             .desc = (option & 1) != 0,
             .nulls_first = (option & 2) != 0,
             .opclass = dup_cell(catalog, &rows, i, 21),
@@ -464,9 +465,12 @@ static const char *referenced_oids(const AdvCatalog *catalog)
     adv_text_add(&oids, "{");
     bool first = true;
     for (int i = 0; i < catalog->n_tables; i++) {
-        if (!catalog->tables[i]->referenced)
+        const AdvTable *t = catalog->tables[i], *largest = t->kind == 'p' ? adv_largest_partition(t) : NULL;
+        if (!t->referenced)
             continue;
-        adv_text_addf(&oids, "%s%u", first ? "" : ",", catalog->tables[i]->oid);
+        adv_text_addf(&oids, "%s%u", first ? "" : ",", t->oid);
+        if (largest)
+            adv_text_addf(&oids, ",%u", largest->oid);
         first = false;
     }
     adv_text_add(&oids, "}");
@@ -516,5 +520,6 @@ PwErr adv_load_statistics(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         c->elements_distinct = num_cell(&rows, i, 10, 0);
     }
     adv_db_free_rows(&rows);
+    adv_sum_up_partitions(catalog);
     return PW_OK;
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "advisor/catalog/partitions.h"
 #include "advisor/catalog/snapshot_fields.h"
 #include "advisor/catalog/stats.h"
 
@@ -81,6 +82,10 @@ static json_t *table_json(const AdvCatalog *catalog, const AdvTable *t, bool red
            *extended = json_array();
     for (int i = 0; i < t->n_columns; i++) {
         AdvColumn column = redact ? redacted(catalog->arena, &t->columns[i]) : t->columns[i];
+        if (t->borrowed_stats) { /* they are written with the partition that has them */
+            column.has_stats = false;
+            column.n_mcv = column.n_hist = 0;
+        }
         json_array_append_new(columns, adv_fields_write(&adv_fields_column, &column));
     }
     for (int i = 0; i < t->n_indexes; i++)
@@ -262,6 +267,7 @@ static PwErr read_all(AdvCatalog *catalog, const json_t *root, const char **ret_
         *ret_why = "the snapshot is damaged: a value is missing or of the wrong kind\nhint: make it again";
         return PW_ERR_SYNTAX;
     }
+    adv_sum_up_partitions(catalog);
     catalog->offline = true;
     return PW_OK;
 }

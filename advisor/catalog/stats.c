@@ -11,6 +11,7 @@
 #define DEFAULT_RANGE (1.0 / 3)
 #define DEFAULT_BETWEEN 0.005
 #define DEFAULT_PREFIX 0.005
+#define DEFAULT_DISTINCT 200.0
 #define DEFAULT_EXPR_DISTINCT 200.0
 #define DEFAULT_DOCUMENT 0.001
 
@@ -18,7 +19,12 @@ double adv_column_distinct(const AdvTable *table, int column)
 {
     const AdvColumn *c = adv_column(table, column);
     double distinct = c->n_distinct < 0 ? -c->n_distinct * table->rows : c->n_distinct;
-    return distinct < 1 ? 1 : distinct;
+    if (c->n_distinct == 0 && c->null_frac < 1) /* not known */
+        distinct = DEFAULT_DISTINCT;
+    /* Old statistics may know more values than there are rows now. */
+    if (table->rows > 0)
+        distinct = fmin(distinct, table->rows);
+    return distinct >= 1 ? distinct : 1;
 }
 
 static double clamp(double x)
@@ -106,11 +112,27 @@ static double below(const AdvColumn *c, const char *value)
     return sum + rest * f / (c->n_hist - 1);
 }
 
+/* What one partition knows says nothing of values that it cannot have. */
+static bool is_beyond(const AdvTable *table, const AdvColumn *c, const AdvValue *value)
+{
+    return table->borrowed_stats && c->n_hist > 1 && value->kind == ADV_VALUE_LITERAL && value->text &&
+           (adv_compare_values(c, value->text, c->hist[0]) < 0 || adv_compare_values(c, value->text, c->hist[c->n_hist - 1]) > 0);
+}
+
+/* Of expressions only those that keep the order have the column's values. */
+static bool is_range_known(const AdvTable *table, const AdvPred *pred)
+{
+    const AdvColumn *c = adv_column(table, pred->column);
+    bool foreign = pred->expr && strncmp(pred->expr, "date_trunc(", 11) != 0 && !strstr(pred->expr, "::date)");
+    return c->has_stats && (c->n_hist || c->n_mcv) && !foreign && !(pred->has_lo && is_beyond(table, c, &pred->lo)) &&
+           !(pred->has_hi && is_beyond(table, c, &pred->hi));
+}
+
 static double range_selectivity(const AdvTable *table, const AdvPred *pred)
 {
     const AdvColumn *c = adv_column(table, pred->column);
     bool lo = pred->has_lo && pred->lo.kind == ADV_VALUE_LITERAL, hi = pred->has_hi && pred->hi.kind == ADV_VALUE_LITERAL;
-    if (!c->has_stats || (!lo && !hi) || (!c->n_hist && !c->n_mcv))
+    if (!is_range_known(table, pred) || (!lo && !hi))
         return pred->has_lo && pred->has_hi ? DEFAULT_BETWEEN : DEFAULT_RANGE;
     double from = lo ? below(c, pred->lo.text) : 0;
     double to = hi ? below(c, pred->hi.text) : 1 - c->null_frac;
@@ -268,7 +290,7 @@ double adv_range_selectivity(const AdvFacts *facts, const AdvPred *pred, bool *r
             *ret_first = false;
         lo = lo || p->has_lo;
         hi = hi || p->has_hi;
-        unknown = unknown || (p->has_lo && p->lo.kind != ADV_VALUE_LITERAL) ||
+        unknown = unknown || !is_range_known(table, p) || (p->has_lo && p->lo.kind != ADV_VALUE_LITERAL) ||
                   (p->has_hi && p->hi.kind != ADV_VALUE_LITERAL);
         sum += adv_pred_selectivity(table, p);
         n++;

@@ -208,6 +208,8 @@ static void choose_queries(Verify *v)
             t->why_not = q->why_not;
         else if (q->facts->kind != ADV_STMT_SELECT || q->facts->locks_rows)
             t->why_not = "only SELECTs are run";
+        else if (q->generic)
+            t->why_not = "no values are known for its parameters";
         else if (!q->bound)
             t->why_not = "it is not planned";
     }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "advisor/catalog/stats.h"
-#include "advisor/cost/gin.h"
+#include "advisor/cost/inner.h"
 #include "advisor/cost/scan.h"
 #include "advisor/text.h"
 
@@ -28,17 +28,67 @@ struct AdvHypopg {
     const AdvCandidate **refused; /* the server cannot build such an index */
 };
 
+static PwErr run_quietly(AdvDb *db, const char *sql)
+{
+    AdvRows rows;
+    PwErr err = adv_db_query(db, sql, 0, NULL, &rows);
+    if (!err)
+        adv_db_free_rows(&rows);
+    return err;
+}
+
+/* What the server plans for parameters that it does not know. Prepared each time: a plan that it keeps would not notice hypothetical indexes. */
+static PwErr explain_generic(AdvDb *db, AdvArena *arena, const AdvQuery *query, const char *explain, AdvRows *ret_rows)
+{
+    AdvText sql;
+    int n = 0;
+    for (int i = 0; i < query->facts->n_params; i++)
+        n = query->facts->params[i].number > n ? query->facts->params[i].number : n;
+    adv_text_init(&sql, arena);
+    adv_text_addf(&sql, "%s EXECUTE poolwise_generic(", explain);
+    for (int i = 0; i < n; i++)
+        adv_text_add(&sql, i ? ", NULL" : "NULL");
+    adv_text_add(&sql, ")");
+    PwErr err = run_quietly(db, "SET plan_cache_mode = force_generic_plan");
+    if (!err)
+        err = run_quietly(db, adv_arena_printf(arena, "PREPARE poolwise_generic AS %s", query->text));
+    if (err)
+        return err;
+    err = adv_db_query(db, adv_text_get(&sql), 0, NULL, ret_rows);
+    if (run_quietly(db, "DEALLOCATE poolwise_generic") && !err) {
+        adv_db_free_rows(ret_rows);
+        return PW_ERR_IO;
+    }
+    return err;
+}
+
+static PwErr explain(AdvDb *db, AdvArena *arena, const AdvQuery *query, const char *how, AdvRows *ret_rows)
+{
+    if (query->generic)
+        return explain_generic(db, arena, query, how, ret_rows);
+    return adv_db_query(db, adv_arena_printf(arena, "%s %s", how, query->bound), 0, NULL, ret_rows);
+}
+
+static PwErr take_plan(AdvArena *arena, AdvRows *rows, AdvPlan *ret_plan)
+{
+    const char *json = rows->n_rows > 0 && rows->n_columns > 0 ? adv_db_cell(rows, 0, 0) : NULL;
+    PwErr err = json ? adv_plan_parse(arena, json, ret_plan) : PW_ERR_SYNTAX;
+    adv_db_free_rows(rows);
+    return err;
+}
+
 PwErr adv_explain(AdvDb *db, AdvArena *arena, const char *sql, AdvPlan *ret_plan)
 {
     AdvRows rows;
-    const char *statement = adv_arena_printf(arena, "EXPLAIN (FORMAT JSON) %s", sql);
-    PwErr err = adv_db_query(db, statement, 0, NULL, &rows);
-    if (err)
-        return err;
-    const char *json = rows.n_rows > 0 && rows.n_columns > 0 ? adv_db_cell(&rows, 0, 0) : NULL;
-    err = json ? adv_plan_parse(arena, json, ret_plan) : PW_ERR_SYNTAX;
-    adv_db_free_rows(&rows);
-    return err;
+    PwErr err = adv_db_query(db, adv_arena_printf(arena, "EXPLAIN (FORMAT JSON) %s", sql), 0, NULL, &rows);
+    return err ? err : take_plan(arena, &rows, ret_plan);
+}
+
+PwErr adv_explain_query(AdvDb *db, AdvArena *arena, const AdvQuery *query, AdvPlan *ret_plan)
+{
+    AdvRows rows;
+    PwErr err = explain(db, arena, query, "EXPLAIN (FORMAT JSON)", &rows);
+    return err ? err : take_plan(arena, &rows, ret_plan);
 }
 
 static PwErr run(AdvHypopg *h, const char *sql, AdvRows *ret_rows)
@@ -48,17 +98,14 @@ static PwErr run(AdvHypopg *h, const char *sql, AdvRows *ret_rows)
 
 static PwErr reset(AdvHypopg *h)
 {
-    AdvRows rows;
-    PwErr err = run(h, h->reset_sql, &rows);
-    if (!err)
-        adv_db_free_rows(&rows);
+    PwErr err = run_quietly(h->db, h->reset_sql);
     h->n = 0;
     return err;
 }
 
 static bool is_refused(const AdvHypopg *h, const AdvCandidate *candidate)
 {
-    if (strcmp(candidate->def.method, "gin") == 0)
+    if (adv_is_inner(&candidate->def))
         return true;
     for (int i = 0; i < h->n_refused; i++)
         if (h->refused[i] == candidate)
@@ -134,11 +181,7 @@ static PwErr drop(AdvHypopg *h, const bool *keep)
     h->n = kept;
     if (!dropped)
         return PW_OK;
-    AdvRows rows;
-    PwErr err = run(h, adv_text_get(&sql), &rows);
-    if (!err)
-        adv_db_free_rows(&rows);
-    return err;
+    return run_quietly(h->db, adv_text_get(&sql));
 }
 
 /* Makes exactly `set` (ascending ids) exist, always created in ascending order: among plans of nearly equal
@@ -192,9 +235,9 @@ static void find_used(const AdvHypopg *h, const AdvPlan *plan, AdvCandidate *con
     }
 }
 
-/* HypoPG has no GIN. Where the plan reads a table whole, and a GIN index would find the rows of one of the conditions, our
+/* HypoPG has neither GIN nor GiST. Where the plan reads a table whole, and such an index would find the rows of one of the conditions, our
  * own formula takes the place of that scan. */
-static double use_gin(const AdvHypopg *h, const AdvQuery *query, const AdvPlan *plan, AdvCandidate *const *set, int n, bool *used)
+static double use_inner(const AdvHypopg *h, const AdvQuery *query, const AdvPlan *plan, AdvCandidate *const *set, int n, bool *used)
 {
     const AdvFacts *facts = query->bound_facts ? query->bound_facts : query->facts;
     double cost = plan->cost;
@@ -203,18 +246,18 @@ static double use_gin(const AdvHypopg *h, const AdvQuery *query, const AdvPlan *
         double best = scan->cost;
         int chosen = -1;
         for (int i = 0; i < n; i++)
-            for (int r = 0; r < facts->n_rels && strcmp(set[i]->def.method, "gin") == 0; r++) {
+            for (int r = 0; r < facts->n_rels && adv_is_inner(&set[i]->def); r++) {
                 const AdvRel *rel = &facts->rels[r];
                 if (rel->kind != ADV_REL_TABLE || rel->table != set[i]->def.table || strcmp(rel->table->name, scan->table) != 0 ||
                     (rel->alias && strcmp(rel->alias, scan->alias) != 0))
                     continue;
-                const AdvPred *pred = adv_gin_serves(facts, r, &set[i]->def);
+                const AdvPred *pred = adv_inner_serves(facts, r, &set[i]->def);
                 if (!pred)
                     continue;
                 /* The other conditions on the table sift what the index brings. */
                 double others = fmax(adv_rel_selectivity(facts, r) / fmax(adv_pred_selectivity(rel->table, pred), 1e-9), 1e-6);
                 double rows = fmin(scan->rows / fmin(others, 1), rel->table->rows);
-                double mine = adv_gin_cost(&h->catalog->settings, &set[i]->def, set[i]->bytes / 8192, pred, rows);
+                double mine = adv_inner_cost(&h->catalog->settings, &set[i]->def, set[i]->bytes / 8192, pred, rows);
                 if (mine < best) {
                     best = mine;
                     chosen = i;
@@ -240,11 +283,11 @@ static PwErr hypopg_cost(void *self, const AdvQuery *query, AdvCandidate *const 
     AdvPlan plan = {0};
     PwErr err = synchronise(h, set, n);
     if (!err)
-        err = adv_explain(h->db, scratch, query->bound, &plan);
+        err = adv_explain_query(h->db, scratch, query, &plan);
     if (!err)
         find_used(h, &plan, set, n, used);
     if (!err)
-        *ret_cost = use_gin(h, query, &plan, set, n, used);
+        *ret_cost = use_inner(h, query, &plan, set, n, used);
     h->scratch = NULL;
     adv_arena_destroy(scratch);
     return err;
@@ -253,7 +296,7 @@ static PwErr hypopg_cost(void *self, const AdvQuery *query, AdvCandidate *const 
 const char *adv_plan_text(AdvDb *db, AdvArena *arena, const AdvQuery *query)
 {
     AdvRows rows;
-    if (!query->bound || adv_db_query(db, adv_arena_printf(arena, "EXPLAIN %s", query->bound), 0, NULL, &rows))
+    if (!query->bound || explain(db, arena, query, "EXPLAIN", &rows))
         return NULL;
     AdvText text;
     adv_text_init(&text, arena);

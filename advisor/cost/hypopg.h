@@ -10,14 +10,16 @@
 #include "advisor/cost/oracle.h"
 
 /* Plans each statement as the database is today: finds values for its parameters, sets bound and cost_today, or
- * why_not. */
-void adv_plan_today(AdvDb *db, AdvCatalog *catalog, AdvWorkload *workload);
+ * why_not. As many statements at once as there are sessions. */
+void adv_plan_today(AdvDb *const *sessions, int n_sessions, AdvCatalog *catalog, AdvWorkload *workload);
 
 /* The same without a server: values from the statistics of the snapshot, costs of the model. */
 void adv_plan_offline(AdvCatalog *catalog, AdvWorkload *workload);
 
 /* One EXPLAIN. PW_ERR_IO: the server refused (adv_db_error). */
 PW_MUSTCHECK PwErr adv_explain(AdvDb *db, AdvArena *arena, const char *sql, AdvPlan *ret_plan);
+/* The same of a statement: as it is bound, or generic. */
+PW_MUSTCHECK PwErr adv_explain_query(AdvDb *db, AdvArena *arena, const AdvQuery *query, AdvPlan *ret_plan);
 
 typedef struct AdvHypopg AdvHypopg;
 

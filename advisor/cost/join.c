@@ -160,7 +160,7 @@ static void scan_whole(Planner *p, int item, Joined *to)
     /* Columns may be given from outside and no index serve them: then all is read. */
     if (!is_set(&to->paths[0])) {
         const AdvTable *t = ask->facts->rels[it->rel].table;
-        AdvPath path = {.total = t->pages * ask->settings->seq_page_cost + t->rows * ask->settings->cpu_tuple_cost, .order = -1};
+        AdvPath path = {.total = fmax(t->pages, 0) * ask->settings->seq_page_cost + fmax(t->rows, 0) * ask->settings->cpu_tuple_cost, .order = -1};
         keep(p, to, &path, true);
     }
 }
@@ -409,33 +409,41 @@ static void join_exactly(Planner *p, Joined *ret)
     *ret = sets[all];
 }
 
-/* From one start always the table that is cheapest to add, with an eye on the rows it yields. NULL: not possible. */
+/* The item that is cheapest to add, with an eye on the rows that it yields; -1: none may follow. `any`: whatever may follow. */
+static int next_item(Planner *p, const Joined *now, const bool *done, bool any, Joined **ret_next)
+{
+    const AdvJoinAsk *ask = p->ask;
+    bool connected = is_connected(ask, now, done);
+    int chosen = -1;
+    *ret_next = NULL;
+    for (int i = 0; i < ask->n_items; i++) {
+        if (done[i] || (!any && (!may_follow(now, &ask->items[i]) || (connected && !(ask->items[i].classes & now->classes)))))
+            continue;
+        Joined *next = ADV_NEW(ask->arena, Joined), *best = *ret_next;
+        extend(p, now, i, next);
+        if (!best || next->paths[0].total + next->rows * ask->settings->cpu_tuple_cost < best->paths[0].total + best->rows * ask->settings->cpu_tuple_cost) {
+            *ret_next = next;
+            chosen = i;
+        }
+    }
+    return chosen;
+}
+
+/* From one start always the next best table. NULL: nothing starts with this one. */
 static const Joined *join_from(Planner *p, int first)
 {
     const AdvJoinAsk *ask = p->ask;
     bool *done = ADV_NEW_ARRAY(ask->arena, bool, ask->n_items);
-    Joined *now = ADV_NEW(ask->arena, Joined);
+    Joined *now = ADV_NEW(ask->arena, Joined), *next;
     if (!start(p, first, now))
         return NULL;
     done[first] = true;
     for (int step = 1; step < ask->n_items; step++) {
-        Joined *best = NULL;
-        int chosen = -1;
-        bool connected = is_connected(ask, now, done);
-        for (int i = 0; i < ask->n_items; i++) {
-            if (done[i] || !may_follow(now, &ask->items[i]) || (connected && !(ask->items[i].classes & now->classes)))
-                continue;
-            Joined *next = ADV_NEW(ask->arena, Joined);
-            extend(p, now, i, next);
-            if (!best || next->paths[0].total + next->rows * ask->settings->cpu_tuple_cost < best->paths[0].total + best->rows * ask->settings->cpu_tuple_cost) {
-                best = next;
-                chosen = i;
-            }
-        }
-        if (chosen < 0)
-            return NULL;
+        int chosen = next_item(p, now, done, false, &next);
+        if (chosen < 0) /* an outer join without a condition that we understand: nothing tells what it follows */
+            chosen = next_item(p, now, done, true, &next);
         done[chosen] = true;
-        now = best;
+        now = next;
     }
     return now;
 }

@@ -54,6 +54,11 @@ static PwErr cost(void *self, const AdvQuery *query, AdvCandidate *const *set, i
     double with = model_cost(model, scratch, query, set, n, used);
     double today = n ? model_cost(model, scratch, query, set, 0, none) : with;
     adv_arena_destroy(scratch);
+    if (!isfinite(with) || !isfinite(today)) { /* settings or statistics beyond all measure: then nothing is known to help */
+        memset(used, 0, (size_t)n * sizeof(bool));
+        *ret_cost = query->cost_today;
+        return PW_OK;
+    }
     /* The server's own cost is the measure; the model only says how it changes. What the server counts beyond the model stays as it is: no
      * index changes it. Never for the worse: an index that does not help is not chosen. */
     double beyond = fmax(query->cost_today - today, 0);
@@ -72,7 +77,7 @@ double adv_model_cost_today(const AdvCatalog *catalog, const AdvQuery *query)
     AdvArena *scratch = adv_arena_create();
     double today = model_cost(&model, scratch, query, NULL, 0, ADV_NEW_ARRAY(scratch, bool, 1));
     adv_arena_destroy(scratch);
-    return today;
+    return isfinite(today) ? today : 0;
 }
 
 const AdvCostBackend *adv_model_create(AdvArena *arena, const AdvCatalog *catalog)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "advisor/cost/oracle.h"
 
+#include "advisor/lanes.h"
+
 #define UNKNOWN_RELEVANCE 2
 
 typedef struct QueryCache {
@@ -10,16 +12,23 @@ typedef struct QueryCache {
     unsigned char *relevance; /* by candidate id */
 } QueryCache;
 
+/* What a thread has for itself. */
+struct AdvLane {
+    AdvArena *arena;
+    const AdvCostBackend *backend;
+    int cap_scratch;
+    int *scratch;
+    uint64_t questions;
+    uint64_t calls;
+};
+
 struct AdvOracle {
     AdvArena *arena;
     AdvPool *pool;
     AdvWorkload *workload;
-    const AdvCostBackend *backend;
-    QueryCache *caches;
-    int cap_scratch;
-    int *scratch;
-    uint64_t questions;
-    uint64_t backend_calls;
+    QueryCache *caches; /* by statement: touched by the one thread that works on it */
+    int n_lanes;
+    AdvLane lanes[ADV_LANES_MAX]; /* the first is the caller's own */
     uint64_t max_calls; /* 0: no limit */
     uint64_t saved_from; /* 0: never */
 };
@@ -30,9 +39,16 @@ AdvOracle *adv_oracle_create(AdvArena *arena, AdvPool *pool, AdvWorkload *worklo
     oracle->arena = arena;
     oracle->pool = pool;
     oracle->workload = workload;
-    oracle->backend = backend;
+    oracle->n_lanes = 1;
+    oracle->lanes[0] = (AdvLane){.arena = arena, .backend = backend};
     oracle->caches = ADV_NEW_ARRAY(arena, QueryCache, workload->n_queries + 1);
     return oracle;
+}
+
+void adv_oracle_add_lane(AdvOracle *oracle, const AdvCostBackend *backend)
+{
+    if (oracle->n_lanes < ADV_LANES_MAX)
+        oracle->lanes[oracle->n_lanes++] = (AdvLane){.arena = adv_arena_create_under(oracle->arena), .backend = backend};
 }
 
 static bool leads(const AdvFacts *facts, int rel, const AdvIndexKey *key)
@@ -85,12 +101,12 @@ static bool compute_relevance(const AdvFacts *facts, const AdvIndex *def)
     return false;
 }
 
-bool adv_oracle_relevant(AdvOracle *oracle, int q, int candidate)
+bool adv_lane_relevant(AdvOracle *oracle, AdvLane *lane, int q, int candidate)
 {
     QueryCache *cache = &oracle->caches[q];
     if (candidate >= cache->n_relevance) {
         int n = oracle->pool->n + 64;
-        unsigned char *larger = adv_arena_alloc(oracle->arena, (size_t)n);
+        unsigned char *larger = adv_arena_alloc(lane->arena, (size_t)n);
         memset(larger, UNKNOWN_RELEVANCE, (size_t)n);
         if (cache->n_relevance)
             memcpy(larger, cache->relevance, (size_t)cache->n_relevance);
@@ -101,6 +117,11 @@ bool adv_oracle_relevant(AdvOracle *oracle, int q, int candidate)
         cache->relevance[candidate] =
             compute_relevance(oracle->workload->queries[q]->facts, &oracle->pool->items[candidate]->def);
     return cache->relevance[candidate];
+}
+
+bool adv_oracle_relevant(AdvOracle *oracle, int q, int candidate)
+{
+    return adv_lane_relevant(oracle, &oracle->lanes[0], q, candidate);
 }
 
 static bool subset(const AdvIdSet *small, const int *ids, int n)
@@ -137,29 +158,30 @@ static AdvIdSet copy_ids(AdvArena *arena, const int *ids, int n)
     return (AdvIdSet){n, copy};
 }
 
-/* Leaves in oracle->scratch what can matter for the statement; returns how many. */
-static int reduce(AdvOracle *oracle, int q, const int *ids, int n)
+/* Leaves in lane->scratch what can matter for the statement; returns how many. */
+static int reduce(AdvOracle *oracle, AdvLane *lane, int q, const int *ids, int n)
 {
-    if (n > oracle->cap_scratch) {
-        oracle->cap_scratch = n * 2;
-        oracle->scratch = ADV_NEW_ARRAY(oracle->arena, int, oracle->cap_scratch);
+    if (n > lane->cap_scratch) {
+        lane->cap_scratch = n * 2;
+        lane->scratch = ADV_NEW_ARRAY(lane->arena, int, lane->cap_scratch);
     }
     int m = 0;
     for (int i = 0; i < n; i++)
-        if (adv_oracle_relevant(oracle, q, ids[i]))
-            oracle->scratch[m++] = ids[i];
+        if (adv_lane_relevant(oracle, lane, q, ids[i]))
+            lane->scratch[m++] = ids[i];
     return m;
 }
 
 void adv_oracle_bounds(AdvOracle *oracle, int q, const int *ids, int n, double *ret_lower, double *ret_upper)
 {
     const QueryCache *cache = &oracle->caches[q];
-    int m = reduce(oracle, q, ids, n);
-    AdvIdSet wanted = {m, oracle->scratch};
+    int m = reduce(oracle, &oracle->lanes[0], q, ids, n);
+    const int *reduced = oracle->lanes[0].scratch;
+    AdvIdSet wanted = {m, reduced};
     double lower = 0, upper = oracle->workload->queries[q]->cost_today;
     for (int i = cache->n - 1; i >= 0; i--) {
         const AdvAnswer *a = cache->answers[i];
-        bool has_plan = a->cost <= upper && subset(&a->used, oracle->scratch, m);
+        bool has_plan = a->cost <= upper && subset(&a->used, reduced, m);
         bool is_wider = (has_plan || a->cost > lower) && subset(&wanted, a->asked.ids, a->asked.n);
         if (has_plan && is_wider) {
             *ret_lower = *ret_upper = a->cost;
@@ -187,7 +209,7 @@ static bool has_or_serves(const AdvOracle *oracle, const int *ids, int n, int wa
     return false;
 }
 
-double adv_oracle_guess(AdvOracle *oracle, int q, const int *ids, int n)
+static double guess_of(const AdvOracle *oracle, int q, const int *ids, int n)
 {
     const QueryCache *cache = &oracle->caches[q];
     double best = oracle->workload->queries[q]->cost_today;
@@ -202,6 +224,11 @@ double adv_oracle_guess(AdvOracle *oracle, int q, const int *ids, int n)
     return best;
 }
 
+double adv_oracle_guess(AdvOracle *oracle, int q, const int *ids, int n)
+{
+    return guess_of(oracle, q, ids, n);
+}
+
 void adv_oracle_limit(AdvOracle *oracle, uint64_t max_calls)
 {
     oracle->max_calls = max_calls;
@@ -209,7 +236,12 @@ void adv_oracle_limit(AdvOracle *oracle, uint64_t max_calls)
 
 bool adv_oracle_is_exhausted(const AdvOracle *oracle)
 {
-    return oracle->max_calls && oracle->backend_calls >= oracle->max_calls;
+    return oracle->max_calls && adv_oracle_backend_calls(oracle) >= oracle->max_calls;
+}
+
+uint64_t adv_oracle_max_calls(const AdvOracle *oracle)
+{
+    return oracle->max_calls;
 }
 
 void adv_oracle_save(AdvOracle *oracle, uint64_t calls)
@@ -217,57 +249,154 @@ void adv_oracle_save(AdvOracle *oracle, uint64_t calls)
     oracle->saved_from = calls;
 }
 
-/* The cheapest known plan that the set allows: true of the statement even if the planner would find a better one. */
-static const AdvAnswer *best_known(AdvOracle *oracle, int q, int m)
+/* Nothing more is asked. When the user has said so: the cheapest known plan that the set allows, true of the statement even if the planner would find a
+ * better one. When the search saves plans: an estimate that may let an index stand for another. */
+static const AdvAnswer *best_known(AdvOracle *oracle, int q, const int *ids, int n)
 {
     const QueryCache *cache = &oracle->caches[q];
     const AdvAnswer *best = NULL;
+    double today = oracle->workload->queries[q]->cost_today;
     for (int i = 0; i < cache->n; i++)
-        if ((!best || cache->answers[i]->cost < best->cost) && subset(&cache->answers[i]->used, oracle->scratch, m))
+        if ((!best || cache->answers[i]->cost < best->cost) && subset(&cache->answers[i]->used, ids, n))
             best = cache->answers[i];
-    if (best && best->cost <= oracle->workload->queries[q]->cost_today)
+    if (best && best->cost > today)
+        best = NULL;
+    double guess = adv_oracle_is_exhausted(oracle) ? today : guess_of(oracle, q, ids, n);
+    if (best && best->cost <= guess)
         return best;
-    AdvAnswer *today = ADV_NEW(oracle->arena, AdvAnswer);
-    today->cost = oracle->workload->queries[q]->cost_today;
-    return today;
+    AdvAnswer *answer = ADV_NEW(oracle->arena, AdvAnswer);
+    answer->cost = guess;
+    return answer;
 }
 
-const AdvAnswer *adv_oracle_ask(AdvOracle *oracle, int q, const int *ids, int n)
+/* The set is in lane->scratch. */
+static const AdvAnswer *ask_backend(AdvOracle *oracle, AdvLane *lane, int q, int m)
 {
-    oracle->questions++;
-    int m = reduce(oracle, q, ids, n);
-    QueryCache *cache = &oracle->caches[q];
-    const AdvAnswer *known = look_up(cache, oracle->scratch, m);
-    if (known)
-        return known;
-    if (adv_oracle_is_exhausted(oracle) || (oracle->saved_from && oracle->backend_calls >= oracle->saved_from))
-        return best_known(oracle, q, m);
     const AdvQuery *query = oracle->workload->queries[q];
-    AdvAnswer *answer = ADV_NEW(oracle->arena, AdvAnswer);
-    answer->asked = copy_ids(oracle->arena, oracle->scratch, m);
-    AdvCandidate **set = ADV_NEW_ARRAY(oracle->arena, AdvCandidate *, m ? m : 1);
-    bool *used = ADV_NEW_ARRAY(oracle->arena, bool, m ? m : 1);
+    QueryCache *cache = &oracle->caches[q];
+    AdvAnswer *answer = ADV_NEW(lane->arena, AdvAnswer);
+    answer->asked = copy_ids(lane->arena, lane->scratch, m);
+    AdvCandidate **set = ADV_NEW_ARRAY(lane->arena, AdvCandidate *, m ? m : 1);
+    bool *used = ADV_NEW_ARRAY(lane->arena, bool, m ? m : 1);
     for (int i = 0; i < m; i++)
         set[i] = oracle->pool->items[answer->asked.ids[i]];
-    oracle->backend_calls++;
+    lane->calls++;
     answer->cost = query->cost_today;
-    int *used_ids = ADV_NEW_ARRAY(oracle->arena, int, m ? m : 1);
-    if (!oracle->backend->cost(oracle->backend->self, query, set, m, &answer->cost, used))
+    int *used_ids = ADV_NEW_ARRAY(lane->arena, int, m ? m : 1);
+    if (!lane->backend->cost(lane->backend->self, query, set, m, &answer->cost, used))
         for (int i = 0; i < m; i++)
             if (used[i])
                 used_ids[answer->used.n++] = answer->asked.ids[i];
     answer->used.ids = used_ids;
-    ADV_ROOM(oracle->arena, cache->answers, cache->n);
+    ADV_ROOM(lane->arena, cache->answers, cache->n);
     cache->answers[cache->n++] = answer;
     return answer;
 }
 
+const AdvAnswer *adv_lane_ask(AdvOracle *oracle, AdvLane *lane, int q, const int *ids, int n)
+{
+    lane->questions++;
+    int m = reduce(oracle, lane, q, ids, n);
+    const AdvAnswer *known = look_up(&oracle->caches[q], lane->scratch, m);
+    return known ? known : ask_backend(oracle, lane, q, m);
+}
+
+/* Plans that may still be asked for. */
+static uint64_t calls_left(const AdvOracle *oracle)
+{
+    uint64_t calls = adv_oracle_backend_calls(oracle), left = UINT64_MAX;
+    if (oracle->max_calls)
+        left = oracle->max_calls > calls ? oracle->max_calls - calls : 0;
+    if (oracle->saved_from && oracle->saved_from <= calls)
+        left = 0;
+    else if (oracle->saved_from && oracle->saved_from - calls < left)
+        left = oracle->saved_from - calls;
+    return left;
+}
+
+const AdvAnswer *adv_oracle_ask(AdvOracle *oracle, int q, const int *ids, int n)
+{
+    AdvLane *lane = &oracle->lanes[0];
+    lane->questions++;
+    int m = reduce(oracle, lane, q, ids, n);
+    const AdvAnswer *known = look_up(&oracle->caches[q], lane->scratch, m);
+    if (known)
+        return known;
+    return calls_left(oracle) > 0 ? ask_backend(oracle, lane, q, m) : best_known(oracle, q, lane->scratch, m);
+}
+
+typedef struct Batch {
+    AdvOracle *oracle;
+    const int *queries;
+    const int *ids; /* asked about, of all of them */
+    int n;
+    AdvStatementWork work;
+    void *arg;
+} Batch;
+
+static void ask_one(void *arg, int lane_number, int item)
+{
+    const Batch *batch = arg;
+    AdvLane *lane = &batch->oracle->lanes[lane_number];
+    int q = batch->queries[item], m = reduce(batch->oracle, lane, q, batch->ids, batch->n);
+    (void)ask_backend(batch->oracle, lane, q, m);
+}
+
+void adv_oracle_ask_all(AdvOracle *oracle, const int *queries, int n_queries, const int *ids, int n)
+{
+    AdvLane *lane = &oracle->lanes[0];
+    const AdvWorkload *w = oracle->workload;
+    int all = queries ? n_queries : w->n_queries, n_open = 0;
+    uint64_t left = calls_left(oracle);
+    if (oracle->n_lanes == 1)
+        return; /* one after the other, as they are asked for */
+    int *open = ADV_NEW_ARRAY(oracle->arena, int, all + 1);
+    for (int i = 0; i < all && (uint64_t)n_open < left; i++) {
+        int q = queries ? queries[i] : i;
+        if (w->queries[q]->weight <= 0)
+            continue;
+        int m = reduce(oracle, lane, q, ids, n);
+        if (!look_up(&oracle->caches[q], lane->scratch, m))
+            open[n_open++] = q;
+    }
+    Batch batch = {.oracle = oracle, .queries = open, .ids = ids, .n = n};
+    adv_lanes_run(oracle->n_lanes, n_open, ask_one, &batch);
+}
+
+static void work_on_one(void *arg, int lane_number, int item)
+{
+    const Batch *batch = arg;
+    batch->work(batch->arg, &batch->oracle->lanes[lane_number], batch->queries[item]);
+}
+
+void adv_oracle_each(AdvOracle *oracle, const int *queries, int n_queries, AdvStatementWork work, void *arg)
+{
+    Batch batch = {.oracle = oracle, .queries = queries, .work = work, .arg = arg};
+    adv_lanes_run(oracle->n_lanes, n_queries, work_on_one, &batch);
+}
+
+AdvArena *adv_lane_arena(AdvLane *lane)
+{
+    return lane->arena;
+}
+
+uint64_t adv_lane_calls(const AdvLane *lane)
+{
+    return lane->calls;
+}
+
 uint64_t adv_oracle_questions(const AdvOracle *oracle)
 {
-    return oracle->questions;
+    uint64_t sum = 0;
+    for (int i = 0; i < oracle->n_lanes; i++)
+        sum += oracle->lanes[i].questions;
+    return sum;
 }
 
 uint64_t adv_oracle_backend_calls(const AdvOracle *oracle)
 {
-    return oracle->backend_calls;
+    uint64_t sum = 0;
+    for (int i = 0; i < oracle->n_lanes; i++)
+        sum += oracle->lanes[i].calls;
+    return sum;
 }

@@ -3,7 +3,9 @@
  *
  * A backend answers (the planner with HypoPG, or our own model); the oracle remembers. A plan that used only the
  * indexes U out of C is also the plan for every set between U and C: such questions are not asked again.
- * One thread. */
+ *
+ * One thread, but for the work that it hands out itself: with several lanes, each with a backend of its own, different statements are asked about at
+ * once. What is known of a statement belongs to whoever works on it. Answers and their number do not depend on how many lanes there are. */
 #ifndef ADVISOR_COST_ORACLE_H
 #define ADVISOR_COST_ORACLE_H
 
@@ -31,9 +33,25 @@ typedef struct AdvAnswer {
 typedef struct AdvOracle AdvOracle;
 
 AdvOracle *adv_oracle_create(AdvArena *arena, AdvPool *pool, AdvWorkload *workload, const AdvCostBackend *backend);
+/* One more that answers, in a thread of its own. */
+void adv_oracle_add_lane(AdvOracle *oracle, const AdvCostBackend *backend);
 
 /* Cost of one execution of query q under the set (ascending ids). The answer lives as long as the oracle. */
 const AdvAnswer *adv_oracle_ask(AdvOracle *oracle, int q, const int *ids, int n);
+
+/* Asks about all these statements at once, so that adv_oracle_ask knows the answers: the same questions, in the same order where plans are
+ * limited. `queries` NULL: all that have a weight. */
+void adv_oracle_ask_all(AdvOracle *oracle, const int *queries, int n_queries, const int *ids, int n);
+
+/* Does `work` for each of these statements, several at once. In it only the statement's own number may be asked about, by the functions that take a
+ * lane; the arena is the lane's and lasts as long as the oracle's. Limits on plans do not hold in it: `work` has to count. */
+typedef struct AdvLane AdvLane;
+typedef void (*AdvStatementWork)(void *arg, AdvLane *lane, int q);
+void adv_oracle_each(AdvOracle *oracle, const int *queries, int n_queries, AdvStatementWork work, void *arg);
+const AdvAnswer *adv_lane_ask(AdvOracle *oracle, AdvLane *lane, int q, const int *ids, int n);
+bool adv_lane_relevant(AdvOracle *oracle, AdvLane *lane, int q, int candidate);
+AdvArena *adv_lane_arena(AdvLane *lane);
+uint64_t adv_lane_calls(const AdvLane *lane); /* plans that this lane has asked for */
 
 /* What is known of that cost without asking: *ret_lower <= cost <= *ret_upper, equal when it is known. More indexes never make
  * a plan dearer: an answer for more of them is a lower bound, and a plan whose indexes are all there is an upper one. */
@@ -45,6 +63,7 @@ double adv_oracle_guess(AdvOracle *oracle, int q, const int *ids, int n);
 /* At most so many plans are asked for; from then on adv_oracle_ask answers with the cheapest known plan that the set allows. 0: no limit. */
 void adv_oracle_limit(AdvOracle *oracle, uint64_t max_calls);
 bool adv_oracle_is_exhausted(const AdvOracle *oracle);
+uint64_t adv_oracle_max_calls(const AdvOracle *oracle); /* 0: no limit */
 /* The search's own measure: the same, but to it the work is not cut short. 0: none. */
 void adv_oracle_save(AdvOracle *oracle, uint64_t calls);
 

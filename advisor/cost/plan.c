@@ -547,7 +547,7 @@ double adv_plan_statement(AdvPlanAsk *ask)
         if (facts->rels[r].inner >= 0)
             p.references[facts->rels[r].inner]++;
         if (facts->rels[r].kind == ADV_REL_TABLE)
-            p.all_pages += facts->rels[r].table->pages;
+            p.all_pages += fmax(facts->rels[r].table->pages, 0);
     }
     double cost = 0;
     for (int b = 0; b < facts->n_blocks; b++) {

@@ -2,6 +2,7 @@
 #include "advisor/cost/bind.h"
 #include "advisor/cost/hypopg.h"
 #include "advisor/cost/model.h"
+#include "advisor/lanes.h"
 #include "advisor/sql/parse.h"
 
 #define REPAIRS_MAX 80
@@ -26,20 +27,37 @@ static void hurry(AdvDb *db)
         adv_db_free_rows(&rows);
 }
 
-static void plan_one(AdvDb *db, AdvCatalog *catalog, AdvWorkload *w, AdvQuery *q)
+static void take_plan(AdvQuery *q, const char *text, const AdvPlan *plan)
+{
+    q->bound = text;
+    q->cost_today = plan->cost;
+    q->indexes_today = plan->indexes;
+    q->n_indexes_today = plan->n_indexes;
+    q->seq_scans_today = plan->seq_scans;
+    q->n_seq_scans_today = plan->n_seq_scans;
+}
+
+/* No value is right (a type with a check of its own): then for unknown ones. */
+static bool plan_generic(AdvDb *db, AdvArena *arena, AdvQuery *q)
+{
+    AdvPlan plan;
+    q->generic = q->facts->n_params > 0 && !adv_db_lost(db);
+    if (q->generic && adv_explain_query(db, arena, q, &plan))
+        q->generic = false;
+    if (q->generic)
+        take_plan(q, q->text, &plan);
+    return q->generic;
+}
+
+static void plan_one(AdvDb *db, AdvArena *arena, const AdvCatalog *catalog, AdvQuery *q)
 {
     AdvBinding binding;
-    adv_binding_init(&binding, w->arena, catalog, q);
+    adv_binding_init(&binding, arena, catalog, q);
     AdvPlan plan;
+    bool refused = false;
     for (int attempt = 0; attempt < REPAIRS_MAX; attempt++) {
-        if (!adv_explain(db, w->arena, binding.text, &plan)) {
-            q->bound = binding.text;
-            q->cost_today = plan.cost;
-            q->indexes_today = plan.indexes;
-            q->n_indexes_today = plan.n_indexes;
-            q->seq_scans_today = plan.seq_scans;
-            q->n_seq_scans_today = plan.n_seq_scans;
-            set_bound_facts(catalog, w, q);
+        if (!adv_explain(db, arena, binding.text, &plan)) {
+            take_plan(q, binding.text, &plan);
             return;
         }
         const AdvDbError *error = adv_db_error(db);
@@ -48,20 +66,42 @@ static void plan_one(AdvDb *db, AdvCatalog *catalog, AdvWorkload *w, AdvQuery *q
             hurry(db);
         /* Positions count from the start of the EXPLAIN. */
         int position = error->position - (int)strlen("EXPLAIN (FORMAT JSON) ");
-        if (adv_db_lost(db) || strcmp(error->sqlstate, "57014") == 0 || strncmp(error->sqlstate, "42501", 5) == 0 ||
+        refused = strcmp(error->sqlstate, "57014") == 0 || strcmp(error->sqlstate, "42501") == 0 || strcmp(error->sqlstate, "55P03") == 0;
+        if (adv_db_lost(db) || (refused && strcmp(error->sqlstate, "55P03") != 0) ||
             !adv_binding_repair(&binding, error->sqlstate, error->message, position > 0 ? position : 0))
             break;
     }
-    q->why_not = adv_arena_printf(w->arena, "the server does not plan it: %s", adv_db_error(db)->message);
+    const char *why_not = adv_arena_printf(arena, "the server does not plan it: %s", adv_db_error(db)->message);
+    if (refused || !plan_generic(db, arena, q))
+        q->why_not = why_not;
 }
 
-void adv_plan_today(AdvDb *db, AdvCatalog *catalog, AdvWorkload *w)
+typedef struct Today {
+    AdvDb *const *sessions;
+    AdvArena *arenas[ADV_LANES_MAX];
+    const AdvCatalog *catalog;
+    AdvQuery **queries;
+} Today;
+
+static void plan_item(void *arg, int lane, int item)
 {
-    for (int i = 0; i < w->n_queries; i++) {
-        AdvQuery *q = w->queries[i];
-        if (q->facts && !q->why_not && !nothing_to_plan(q->facts))
-            plan_one(db, catalog, w, q);
-    }
+    const Today *t = arg;
+    plan_one(t->sessions[lane], t->arenas[lane], t->catalog, t->queries[item]);
+}
+
+void adv_plan_today(AdvDb *const *sessions, int n_sessions, AdvCatalog *catalog, AdvWorkload *w)
+{
+    Today t = {.sessions = sessions, .catalog = catalog, .queries = ADV_NEW_ARRAY(w->arena, AdvQuery *, w->n_queries + 1)};
+    int n = 0;
+    for (int i = 0; i < w->n_queries; i++)
+        if (w->queries[i]->facts && !w->queries[i]->why_not && !nothing_to_plan(w->queries[i]->facts))
+            t.queries[n++] = w->queries[i];
+    for (int i = 0; i < n_sessions && i < ADV_LANES_MAX; i++)
+        t.arenas[i] = i ? adv_arena_create_under(w->arena) : w->arena;
+    adv_lanes_run(n_sessions, n, plan_item, &t);
+    for (int i = 0; i < n; i++)
+        if (t.queries[i]->bound)
+            set_bound_facts(catalog, w, t.queries[i]);
 }
 
 void adv_plan_offline(AdvCatalog *catalog, AdvWorkload *w)

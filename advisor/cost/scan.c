@@ -6,7 +6,7 @@
 
 #include "advisor/candidate/roles.h"
 #include "advisor/catalog/stats.h"
-#include "advisor/cost/gin.h"
+#include "advisor/cost/inner.h"
 
 typedef struct Match {
     double boundary;  /* share of the index that is walked */
@@ -237,13 +237,13 @@ static bool covers(const AdvScanWish *wish, const AdvIndex *index, const AdvPred
     return true;
 }
 
-static AdvAccess gin_scan(const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *index)
+static AdvAccess inner_scan(const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *index)
 {
     AdvAccess scan = {.run = INFINITY};
-    const AdvPred *pred = adv_gin_serves(wish->facts, wish->rel, index->def);
+    const AdvPred *pred = adv_inner_serves(wish->facts, wish->rel, index->def);
     if (!pred || wish->bound)
         return scan;
-    scan.run = adv_gin_cost(c, index->def, index->size.pages, pred, index->def->table->rows * adv_pred_selectivity(index->def->table, pred));
+    scan.run = adv_inner_cost(c, index->def, index->size.pages, pred, index->def->table->rows * adv_pred_selectivity(index->def->table, pred));
     use(&scan, index);
     return scan;
 }
@@ -430,13 +430,13 @@ int adv_scan_ways(AdvArena *arena, const AdvSettings *c, const AdvScanWish *wish
     AdvAccess *ways = ADV_NEW_ARRAY(arena, AdvAccess, 2 * n + groups + 2);
     AdvAccess *best[2] = {NULL, NULL};
     if (!wish->bound)
-        ways[found++].run = table->pages * c->seq_page_cost + table->rows * (c->cpu_tuple_cost + n_quals(wish) * c->cpu_operator_cost);
+        ways[found++].run = fmax(table->pages, 0) * c->seq_page_cost + fmax(table->rows, 0) * (c->cpu_tuple_cost + n_quals(wish) * c->cpu_operator_cost);
     for (int i = 0; i < n; i++) {
         const char *method = indexes[i].def->method;
         if (strcmp(method, "btree") == 0)
             found += btree_scan(arena, c, wish, &indexes[i], &ways[found]);
-        else if (indexes[i].def->valid && strcmp(method, "gin") == 0)
-            ways[found++] = gin_scan(c, wish, &indexes[i]);
+        else if (indexes[i].def->valid && adv_is_inner(indexes[i].def))
+            ways[found++] = inner_scan(c, wish, &indexes[i]);
         else if (indexes[i].def->valid && strcmp(method, "brin") == 0)
             ways[found++] = brin_scan(c, wish, &indexes[i]);
         else if (indexes[i].def->valid && strcmp(method, "hash") == 0)

@@ -17,6 +17,7 @@
 #define TID 6.0
 #define POSTING_MAX 808.0 /* bytes of one tuple with a posting list, when the index is built */
 #define EXPR_DISTINCT 200.0 /* as the planner assumes */
+#define PRODUCT_MAX 1e30    /* of 32 columns it would leave all bounds */
 
 static double align(double n, int to)
 {
@@ -321,7 +322,7 @@ static Shape shape_of(const AdvIndex *index)
             not_null *= 1 - c->null_frac;
             s.distinct[i] = adv_column_distinct(table, key->column) + (c->null_frac > 0 && !alone);
         }
-        s.product *= s.distinct[i];
+        s.product = fmin(s.product * s.distinct[i], PRODUCT_MAX);
         s.unique = s.unique || s.distinct[i] >= 0.9 * table->rows;
     }
     s.key_tuple = align(TUPLE_HEADER + data.at, 8);

@@ -81,6 +81,16 @@ static double gin_pages(const AdvIndex *index, double rows)
     return 2 + ceil((fmax(postings - distinct, 0) * bytes * 1.5 + distinct * entry * 1.4) / (PAGE - 100));
 }
 
+/* Every value with the box around it on inner pages; pages that were split are two thirds full. */
+static double gist_pages(const AdvIndex *index, double rows)
+{
+    double tuple = 8 + 4;
+    for (int i = 0; i < index->n_keys; i++)
+        tuple += index->keys[i].column ? ceil(fmax(adv_column(index->table, index->keys[i].column)->avg_width, 8) / 8) * 8 : 16;
+    double leaves = ceil(rows * tuple / ((PAGE - 40) * 0.67));
+    return leaves + ceil(leaves * tuple / ((PAGE - 40) * 0.67)) + 1;
+}
+
 AdvSize adv_index_size(const AdvIndex *index, double fraction)
 {
     double rows = fmax(index->table->rows * fraction, 1), pages;
@@ -90,6 +100,8 @@ AdvSize adv_index_size(const AdvIndex *index, double fraction)
         pages = brin_pages(index);
     else if (strcmp(index->method, "gin") == 0)
         pages = gin_pages(index, rows);
+    else if (strcmp(index->method, "gist") == 0)
+        pages = gist_pages(index, rows);
     else
         return adv_btree_size(index, fraction);
     return (AdvSize){.bytes = pages * PAGE, .pages = pages, .leaf_pages = pages};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "advisor/cost/write_cost.h"
 
+#include <ctype.h>
 #include <math.h>
 
 #include "advisor/catalog/stats.h"
@@ -34,6 +35,21 @@ double adv_rows_written(const AdvQuery *q)
     return 1;
 }
 
+static bool is_word(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+}
+
+/* The name as a word of its own: "state" is none of "estate = 1". */
+static bool mentions(const char *text, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *p = n ? strstr(text, name) : NULL; p; p = strstr(p + 1, name))
+        if ((p == text || !is_word(p[-1])) && !is_word(p[n]))
+            return true;
+    return false;
+}
+
 static bool writes_index(const AdvFacts *facts, const AdvIndex *index)
 {
     for (int c = 0; facts->written_columns && c < index->table->n_columns; c++) {
@@ -43,10 +59,10 @@ static bool writes_index(const AdvFacts *facts, const AdvIndex *index)
             return true;
         /* Expressions and predicates are only known as texts. */
         const char *name = index->table->columns[c].name;
-        if (index->predicate && strstr(index->predicate, name))
+        if (index->predicate && mentions(index->predicate, name))
             return true;
         for (int k = 0; k < index->n_keys; k++)
-            if (index->keys[k].expr && strstr(index->keys[k].expr, name))
+            if (index->keys[k].expr && mentions(index->keys[k].expr, name))
                 return true;
     }
     return false;

@@ -34,7 +34,7 @@ static bool has_statistics(const AdvTable *t)
 static void check_analyze(AdvHealthList *list, const AdvTable *t)
 {
     bool large = pages_of(t) >= PAGES_MIN;
-    bool never = t->readable && t->referenced && large && !has_statistics(t);
+    bool never = t->readable && t->referenced && large && (t->borrowed_stats || !has_statistics(t));
     bool stale = has_rows_of_its_own(t) && t->referenced && t->analyze_age >= 0 && t->modified >= STALE_ROWS &&
                  t->modified > STALE_SHARE * t->live;
     if (!never && !stale)

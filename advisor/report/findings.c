@@ -89,6 +89,8 @@ static void collect_evidence(AdvReport *r, AdvOracle *oracle, const AdvPool *poo
         if (s->ids[i] != id)
             others[n_others++] = s->ids[i];
     double saved = 0;
+    adv_oracle_ask_all(oracle, NULL, 0, s->ids, s->n);
+    adv_oracle_ask_all(oracle, NULL, 0, others, n_others);
     for (int q = 0; q < r->workload->n_queries; q++) {
         const AdvQuery *query = r->workload->queries[q];
         if (query->weight <= 0)

@@ -66,6 +66,7 @@ typedef struct AdvReport {
     const AdvWorkload *workload;
     const AdvSelection *selection;
     const char *cost_source; /* "hypopg", "model" */
+    const char *model_why;   /* "model": "the server's statistics (HypoPG is not installed)" */
     double budget;
     AdvNames names;          /* of the indexes advised */
     uint64_t questions, plans;

@@ -5,6 +5,7 @@
 
 #include "advisor/candidate/generate.h"
 #include "advisor/catalog/stats.h"
+#include "advisor/report/worth.h"
 #include "advisor/text.h"
 
 static const char *key_name(const AdvReport *r, const AdvIndex *index, int k)
@@ -13,51 +14,105 @@ static const char *key_name(const AdvReport *r, const AdvIndex *index, int k)
     return key->column ? adv_quote_ident(r->arena, adv_column(index->table, key->column)->name) : key->expr;
 }
 
-/* What the statement does with a key of the index; the strongest role counts. */
-static const char *key_role(const AdvFacts *facts, const AdvIndex *index, int k)
+/* What a statement does with a key of the index. */
+typedef struct KeyUse {
+    const char *role;
+    bool point;   /* equal to one value: what follows is in order */
+    bool bounds;  /* a condition on it */
+    bool ordered; /* ORDER BY, GROUP BY, min or max names it */
+} KeyUse;
+
+static void add_condition(KeyUse *use, const AdvPred *p)
+{
+    switch (p->kind) {
+    case ADV_PRED_EQ:
+    case ADV_PRED_IS_NULL:
+    case ADV_PRED_TRUE:
+    case ADV_PRED_FALSE:
+        use->point = !p->or_group;
+        use->role = "finds the rows by equality on";
+        break;
+    case ADV_PRED_IN:
+        use->role = "finds the rows by equality on";
+        break;
+    case ADV_PRED_RANGE:
+        use->role = "reads only the wanted range of";
+        break;
+    case ADV_PRED_PREFIX:
+        use->role = "finds the LIKE prefix in";
+        break;
+    case ADV_PRED_CONTAINS:
+        use->role = p->gist ? "finds what overlaps or lies in the wanted part of" : "finds the rows by what is inside of";
+        break;
+    case ADV_PRED_INFIX:
+        use->role = "finds the pattern anywhere in";
+        break;
+    case ADV_PRED_NOT_NULL:
+    case ADV_PRED_NE:
+    case ADV_PRED_OPAQUE:
+    case ADV_PRED_COUNT:
+        return;
+    }
+    use->bounds = true;
+}
+
+static bool is_sorted_by(const AdvSort *sorts, int n, int rel, const AdvIndexKey *key)
+{
+    for (int i = 0; i < n; i++)
+        if (sorts[i].rel == rel && (key->expr ? sorts[i].expr && strcmp(sorts[i].expr, key->expr) == 0 : sorts[i].column == key->column && !sorts[i].expr))
+            return true;
+    return false;
+}
+
+static void add_order(KeyUse *use, const AdvFacts *facts, int rel, const AdvIndexKey *key)
+{
+    for (int b = 0; b < facts->n_blocks && !use->ordered; b++) {
+        const AdvBlock *block = &facts->blocks[b];
+        const char *role = is_sorted_by(block->order, block->n_order, rel, key)     ? "delivers the order of"
+                           : is_sorted_by(block->group, block->n_group, rel, key)   ? "delivers the groups of"
+                           : is_sorted_by(block->minmax, block->n_minmax, rel, key) ? "ends at the least or greatest"
+                                                                                    : NULL;
+        use->ordered = role != NULL;
+        if (!use->role)
+            use->role = role;
+    }
+}
+
+/* The strongest role counts: equality, then other conditions, then joins, then orders. */
+static KeyUse key_use(const AdvFacts *facts, const AdvIndex *index, int k)
 {
     const AdvIndexKey *key = &index->keys[k];
-    const char *role = NULL;
+    KeyUse use = {0};
     for (int r = 0; r < facts->n_rels; r++) {
         if (facts->rels[r].table != index->table)
             continue;
-        for (int i = 0; i < facts->n_preds; i++) {
+        for (int i = 0; i < facts->n_preds && !use.point; i++) {
             const AdvPred *p = &facts->preds[i];
             bool same = key->expr ? p->expr && strcmp(p->expr, key->expr) == 0 : !p->expr && p->column == key->column;
-            if (p->rel != r || !same)
-                continue;
-            if (p->kind == ADV_PRED_EQ || p->kind == ADV_PRED_IN || p->kind == ADV_PRED_IS_NULL ||
-                p->kind == ADV_PRED_TRUE || p->kind == ADV_PRED_FALSE)
-                return "finds the rows by equality on";
-            if (p->kind == ADV_PRED_RANGE)
-                role = "reads only the wanted range of";
-            if (p->kind == ADV_PRED_PREFIX)
-                role = "finds the LIKE prefix in";
-            if (p->kind == ADV_PRED_CONTAINS)
-                role = "finds the rows by what is inside of";
-            if (p->kind == ADV_PRED_INFIX)
-                role = "finds the pattern anywhere in";
+            if (p->rel == r && same)
+                add_condition(&use, p);
         }
-        if (key->expr)
-            continue;
-        for (int i = 0; i < facts->n_joins && !role; i++)
+        for (int i = 0; i < facts->n_joins && !use.role && !key->expr; i++)
             if ((facts->joins[i].rel_a == r && facts->joins[i].column_a == key->column) ||
-                (facts->joins[i].rel_b == r && facts->joins[i].column_b == key->column))
-                role = "looks up the joined rows by";
-        for (int b = 0; b < facts->n_blocks && !role; b++) {
-            const AdvBlock *block = &facts->blocks[b];
-            for (int i = 0; i < block->n_order; i++)
-                if (block->order[i].rel == r && block->order[i].column == key->column)
-                    role = "delivers the order of";
-            for (int i = 0; i < block->n_group && !role; i++)
-                if (block->group[i].rel == r && block->group[i].column == key->column)
-                    role = "delivers the groups of";
-            for (int i = 0; i < block->n_minmax && !role; i++)
-                if (block->minmax[i].rel == r && block->minmax[i].column == key->column)
-                    role = "ends at the least or greatest";
-        }
+                (facts->joins[i].rel_b == r && facts->joins[i].column_b == key->column)) {
+                use.role = "looks up the joined rows by";
+                use.point = true;
+            }
+        add_order(&use, facts, r, key);
     }
-    return role;
+    return use;
+}
+
+/* What follows a range is found by reading the range; and an order is one only behind single values or what it begins with. */
+static const char *role_in_place(const KeyUse *use, bool after_points, bool in_order)
+{
+    if (!use->role)
+        return "also holds";
+    if (!after_points && (use->bounds || use->point))
+        return "sifts them inside the index by";
+    if (!in_order && !use->bounds && !use->point)
+        return "also holds";
+    return use->role;
 }
 
 static bool is_read_whole(const AdvQuery *query, const AdvTable *table)
@@ -86,18 +141,22 @@ const char *adv_reason_create(const AdvReport *r, const AdvFinding *f)
     if (top->foreign_key_check)
         adv_text_add(&text, "and this index ");
     const char *last = NULL;
+    bool after_points = true, in_order = true;
     for (int k = 0; k < index->n_keys; k++) {
-        const char *role = key_role(top->facts, index, k);
-        if (!role)
-            role = "also holds";
+        KeyUse use = key_use(top->facts, index, k);
+        const char *role = role_in_place(&use, after_points, in_order);
+        after_points = after_points && use.point;
+        in_order = in_order && (use.point || use.ordered);
         if (last && strcmp(role, last) == 0)
             adv_text_addf(&text, " and %s", key_name(r, index, k));
         else
             adv_text_addf(&text, "%s%s %s", last ? ", " : "", role, key_name(r, index, k));
         last = role;
     }
-    if (index->n_include)
+    if (index->n_include && adv_holds_all_read(r->arena, index, top->facts))
         adv_text_add(&text, ", and includes the other columns read, so that the table itself need not be visited");
+    else if (index->n_include)
+        adv_text_add(&text, ", and includes columns that others of its statements read");
     if (index->predicate)
         adv_text_addf(&text, "; it holds only the %.1f %% of the rows where %s", 100 * f->create->fraction,
                       index->predicate);
@@ -112,6 +171,8 @@ const char *adv_caveat_create(const AdvReport *r, const AdvFinding *f)
     adv_text_init(&text, r->arena);
     if (strcmp(index->method, "gin") == 0)
         adv_text_add(&text, "its cost comes from the advisor's own model, since HypoPG knows no GIN; words or keys that most rows have gain nothing; ");
+    if (strcmp(index->method, "gist") == 0)
+        adv_text_add(&text, "its cost comes from the advisor's own model, since HypoPG knows no GiST; values that overlap most others gain nothing; ");
     if (strcmp(index->method, "brin") == 0)
         adv_text_addf(&text, "rows that are inserted out of the order of %s make it useless; ", key_name(r, index, 0));
     if (strcmp(index->method, "hash") == 0)
@@ -251,8 +312,11 @@ const char *adv_reason_unhelped(const AdvReport *r, const AdvQuery *query)
     for (int i = 0; i < facts->n_preds; i++) {
         const AdvPred *p = &facts->preds[i];
         const AdvTable *table = facts->rels[p->rel].table;
-        double share = adv_pred_selectivity(table, p);
-        if (adv_table_is_small(table) || share < 0.2 || p->or_group)
+        bool first = true;
+        double share = p->kind == ADV_PRED_RANGE ? adv_range_selectivity(facts, p, &first) : adv_pred_selectivity(table, p);
+        /* Of an expression, or of values that the text does not tell, the share is a guess. */
+        bool guessed = p->expr || (p->kind == ADV_PRED_RANGE && ((p->has_lo && p->lo.kind != ADV_VALUE_LITERAL) || (p->has_hi && p->hi.kind != ADV_VALUE_LITERAL)));
+        if (adv_table_is_small(table) || share < 0.2 || p->or_group || guessed)
             continue;
         if (p->kind == ADV_PRED_EQ || p->kind == ADV_PRED_TRUE || p->kind == ADV_PRED_FALSE || p->kind == ADV_PRED_RANGE)
             return adv_arena_printf(r->arena,

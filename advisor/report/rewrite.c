@@ -78,7 +78,7 @@ static bool find_or_over_tables(const AdvReport *r, const AdvFacts *facts, AdvUn
 static bool is_hashed(const AdvReport *r, const AdvQuery *q)
 {
     AdvRows rows;
-    if (!r->health.db || !q->bound ||
+    if (!r->health.db || !q->bound || q->generic ||
         adv_db_query(r->health.db, adv_arena_printf(r->arena, "EXPLAIN (FORMAT JSON) %s", q->bound), 0, NULL, &rows))
         return false;
     const char *plan = rows.n_rows ? adv_db_cell(&rows, 0, 0) : NULL;
@@ -128,6 +128,7 @@ static const Form forms[] = {
     {"arithmetic on the column", "move the arithmetic to the other side: @t > value - 1 instead of @t + 1 > value"},
     {"the pattern of LIKE begins with a wildcard", "an index of trigrams: CREATE EXTENSION pg_trgm; CREATE INDEX ... USING gin (@c gin_trgm_ops)"},
     {"the pattern of LIKE is not a known prefix", "an index of trigrams if it begins with a wildcard: CREATE EXTENSION pg_trgm; CREATE INDEX ... USING gin (@c gin_trgm_ops)"},
+    {"IS NOT DISTINCT FROM", "@t = value, or (@t = value OR @t IS NULL) where the value may be NULL"},
     {"ILIKE ", "lower(@t) LIKE lower(pattern) with an index on lower(@c), or trigrams: CREATE EXTENSION pg_trgm; CREATE INDEX ... USING gin (@c gin_trgm_ops)"},
     {"SIMILAR TO ", "an index of trigrams: CREATE EXTENSION pg_trgm; CREATE INDEX ... USING gin (@c gin_trgm_ops)"},
     {"a search inside an array column", "@t @> ARRAY[value] with CREATE INDEX ... USING gin (@c)"},

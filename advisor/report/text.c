@@ -72,10 +72,9 @@ static void add_head(AdvText *text, const AdvReport *r)
     add_read(text, &w->read);
     adv_text_addf(text, "  workload  %.0f calls of %d statements; %d costed (with foreign key checks), %d left out\n", calls, statements, costed,
                   r->n_skipped);
-    adv_text_addf(text, "  costs     %s; %llu plans for %llu questions\n",
-                  strcmp(r->cost_source, "hypopg") == 0 ? "the server's planner with hypothetical indexes (HypoPG)"
-                                                        : "own model on the server's statistics (HypoPG is not installed)",
-                  (unsigned long long)r->plans, (unsigned long long)r->questions);
+    bool planner = strcmp(r->cost_source, "hypopg") == 0;
+    adv_text_addf(text, "  costs     %s%s; %llu plans for %llu questions\n", planner ? "the server's planner with hypothetical indexes (HypoPG)" : "own model on ",
+                  planner ? "" : r->model_why, (unsigned long long)r->plans, (unsigned long long)r->questions);
     const AdvSelection *s = r->selection;
     if (s->n > 0)
         adv_text_addf(text, "  advice    %d new index%s, %s, estimated cost %.1f %% of today's\n", s->n,

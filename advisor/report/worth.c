@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <math.h>
 
+#include "advisor/candidate/roles.h"
+#include "advisor/cost/inner.h"
 #include "advisor/cost/model.h"
 #include "poolwise/str.h"
 
@@ -21,23 +23,43 @@ const char *adv_confidence_name(AdvConfidence confidence)
 
 static void set_confidence(const AdvReport *r, AdvFinding *f)
 {
-    bool planner = strcmp(r->cost_source, "hypopg") == 0, drawn = false, statistics = f->create->def.table->counted;
-    for (int i = 0; i < f->n_evidence; i++)
+    bool planner = strcmp(r->cost_source, "hypopg") == 0, drawn = false, generic = false, statistics = f->create->def.table->counted;
+    for (int i = 0; i < f->n_evidence; i++) {
         drawn = drawn || f->evidence[i].query->facts->n_params > 0;
+        generic = generic || f->evidence[i].query->generic;
+    }
     for (int i = 0; i < f->create->def.n_keys; i++) {
         int column = f->create->def.keys[i].column;
         statistics = statistics && (!column || adv_column(f->create->def.table, column)->has_stats);
     }
+    bool inner = planner && adv_is_inner(&f->create->def);
     f->confidence = !statistics || (!planner && drawn) ? ADV_CONFIDENCE_LOW
-                    : planner && !drawn                ? ADV_CONFIDENCE_HIGH
+                    : planner && !drawn && !inner      ? ADV_CONFIDENCE_HIGH
                                                        : ADV_CONFIDENCE_MEDIUM;
     f->confidence_why = adv_arena_printf(
-        r->arena, "costed by %s, %s%s", planner ? "the server's planner with a hypothetical index" : "the advisor's own model",
-        drawn ? "with parameter values drawn from the statistics" : "with the values of the statements",
+        r->arena, "costed by %s, %s%s",
+        inner     ? "a formula of the advisor's own in the plan of the server, which cannot have hypothetical GIN and GiST indexes"
+        : planner ? "the server's planner with a hypothetical index"
+                  : "the advisor's own model",
+        generic ? "for parameters whose values are not known"
+        : drawn ? "with parameter values drawn from the statistics"
+                : "with the values of the statements",
         statistics ? "" : "; the table or a key column has no statistics");
 }
 
-static bool holds_all_read(const AdvIndex *index, const AdvFacts *facts)
+/* The column that the condition of a partial index fixes: its value need not be read. 0: none. */
+static int fixed_column(AdvArena *arena, const AdvIndex *index, const AdvFacts *facts, int rel)
+{
+    for (int i = 0; index->predicate && i < facts->n_preds; i++) {
+        const AdvPred *p = &facts->preds[i];
+        const char *sql = p->rel == rel && !p->or_group ? adv_pred_sql(arena, index->table, p) : NULL;
+        if (sql && strcmp(sql, index->predicate) == 0)
+            return p->column;
+    }
+    return 0;
+}
+
+bool adv_holds_all_read(AdvArena *arena, const AdvIndex *index, const AdvFacts *facts)
 {
     bool seen = false;
     if (facts->locks_rows)
@@ -48,8 +70,9 @@ static bool holds_all_read(const AdvIndex *index, const AdvFacts *facts)
             continue;
         if (rel->target || rel->whole_row)
             return false;
+        int fixed = fixed_column(arena, index, facts, r);
         for (int c = 0; c < rel->table->n_columns; c++)
-            if (rel->used && rel->used[c] && !adv_index_has_column(index, c + 1))
+            if (rel->used && rel->used[c] && c + 1 != fixed && !adv_index_has_column(index, c + 1))
                 return false;
         seen = true;
     }
@@ -79,7 +102,7 @@ static void set_index_only(const AdvReport *r, const AdvPool *pool, AdvFinding *
     double before = 0, now = 0, later = 0;
     for (int i = 0; i < f->n_evidence; i++) {
         const AdvEvidence *e = &f->evidence[i];
-        bool covers = holds_all_read(&f->create->def, e->query->facts);
+        bool covers = adv_holds_all_read(r->arena, &f->create->def, e->query->facts);
         f->index_only.applies = f->index_only.applies || covers;
         before += e->query->weight * e->before;
         now += e->query->weight * e->after;

@@ -139,6 +139,8 @@ static bool complete(AdvArena *arena, AdvIndex *def, const AdvFacts *facts)
     if (roles.n_order > 0 && roles.n_order <= 2 && block->has_limit && !block->aggregate) {
         for (int i = 0; i < roles.n_order; i++)
             changed = append(def, &roles.order[i]) || changed;
+    } else if (roles.n_minmax == 1 && block->minmax_only) {
+        changed = append(def, &roles.minmax[0]) || changed;
     } else if (roles.n_range > 0) {
         changed = append(def, &roles.range[0]) || changed;
     }
@@ -172,6 +174,7 @@ static void replace(AdvSelection *s, int old, int new, double more_bytes)
 static double workload_cost(AdvOracle *oracle, const AdvWorkload *w, const int *ids, int n)
 {
     double sum = 0;
+    adv_oracle_ask_all(oracle, NULL, 0, ids, n);
     for (int q = 0; q < w->n_queries; q++)
         if (w->queries[q]->weight > 0)
             sum += w->queries[q]->weight * adv_oracle_ask(oracle, q, ids, n)->cost;
@@ -198,9 +201,13 @@ static int exchange(Cover *c, int old, const AdvIndex *def, const AdvQuery *quer
     adv_price(c->pool->catalog, c->w, c->w->unit, wide);
     double more = wide->bytes - narrow->bytes;
     AdvIdSet now = {c->s->n, c->s->ids};
+    double write = c->s->write_cost + wide->write_cost - narrow->write_cost;
     if (id == old || in_set(&now, id) || wide->bytes > GROWTH_MAX * narrow->bytes ||
-        (c->limits->budget > 0 && c->s->bytes + more > c->limits->budget))
+        (c->limits->budget > 0 && c->s->bytes + more > c->limits->budget) ||
+        (c->limits->max_write > 0 && write > c->limits->max_write * c->s->cost_before))
         return old;
+    if (c->limits->budget > 0)
+        slack = 0; /* a larger budget must not be answered with a dearer set */
     AdvSelection tried = *c->s;
     tried.ids = ADV_NEW_ARRAY(c->arena, int, c->s->n + 1);
     memcpy(tried.ids, c->s->ids, (size_t)c->s->n * sizeof(int));
@@ -213,7 +220,7 @@ static int exchange(Cover *c, int old, const AdvIndex *def, const AdvQuery *quer
             main_before = query->weight * adv_oracle_ask(c->oracle, q, c->s->ids, c->s->n)->cost;
     if (after + wide->write_cost - narrow->write_cost > before - (1 - worth) * main_before + slack * c->s->cost_before)
         return old;
-    tried.write_cost += wide->write_cost - narrow->write_cost;
+    tried.write_cost = write;
     *c->s = tried;
     return id;
 }

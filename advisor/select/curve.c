@@ -45,6 +45,7 @@ void adv_build_order(AdvArena *arena, AdvOracle *oracle, const AdvPool *pool, co
 {
     AdvBuildStep *steps = ADV_NEW_ARRAY(arena, AdvBuildStep, s->n + 1);
     int *built = ADV_NEW_ARRAY(arena, int, s->n + 1), *with = ADV_NEW_ARRAY(arena, int, s->n + 1);
+    int *touched = ADV_NEW_ARRAY(arena, int, w->n_queries + 1);
     bool *done = ADV_NEW_ARRAY(arena, bool, s->n + 1);
     double *costs = ADV_NEW_ARRAY(arena, double, w->n_queries + 1), bytes = 0;
     for (int q = 0; q < w->n_queries; q++)
@@ -56,6 +57,11 @@ void adv_build_order(AdvArena *arena, AdvOracle *oracle, const AdvPool *pool, co
         insert_sorted(built, n, id);
         bytes += pool->items[id]->bytes;
         double cost = 0;
+        int n_touched = 0;
+        for (int q = 0; q < w->n_queries; q++)
+            if (adv_oracle_relevant(oracle, q, id))
+                touched[n_touched++] = q;
+        adv_oracle_ask_all(oracle, touched, n_touched, built, n + 1);
         for (int q = 0; q < w->n_queries; q++) {
             if (w->queries[q]->weight <= 0)
                 continue;
@@ -68,22 +74,12 @@ void adv_build_order(AdvArena *arena, AdvOracle *oracle, const AdvPool *pool, co
     *ret_steps = steps;
 }
 
-void adv_curve_merge(AdvCurve *curve, const AdvBuildStep *steps, int n)
+void adv_curve_end(AdvCurve *curve, const AdvSelection *s)
 {
-    for (int i = 0; i < curve->n; i++) {
-        AdvCurvePoint *p = &curve->points[i];
-        if (i > 0 && curve->points[i - 1].cost < p->cost) {
-            p->cost = curve->points[i - 1].cost;
-            p->bytes = curve->points[i - 1].bytes;
-            p->n = curve->points[i - 1].n;
-        }
-        for (int k = 0; k < n; k++)
-            if (steps[k].bytes <= p->budget && steps[k].cost < p->cost) {
-                p->cost = steps[k].cost;
-                p->bytes = steps[k].bytes;
-                p->n = k + 1;
-            }
-    }
+    while (curve->n > 0 && (curve->points[curve->n - 1].cost <= s->cost_after || curve->points[curve->n - 1].bytes >= s->bytes))
+        curve->n--;
+    if (s->n > 0)
+        curve->points[curve->n++] = (AdvCurvePoint){.budget = s->bytes, .bytes = s->bytes, .cost = s->cost_after, .n = s->n};
 }
 
 int adv_curve_knee(const AdvCurve *curve, double cost_before)

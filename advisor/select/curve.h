@@ -15,8 +15,8 @@ typedef struct AdvBuildStep {
 void adv_build_order(AdvArena *arena, AdvOracle *oracle, const AdvPool *pool, const AdvWorkload *workload, const AdvSelection *selection,
                      AdvBuildStep **ret_steps);
 
-/* The first steps of the order are answers for small budgets as well: each point takes the best that fits. */
-void adv_curve_merge(AdvCurve *curve, const AdvBuildStep *steps, int n);
+/* The answer without a budget ends the curve, in the place of points that are no cheaper to build or dearer than it. */
+void adv_curve_end(AdvCurve *curve, const AdvSelection *selection);
 
 /* The point after which more space brings less than its share: farthest above the straight line from nothing to everything. -1: no point. */
 int adv_curve_knee(const AdvCurve *curve, double cost_before);

@@ -64,6 +64,7 @@ static void first_bound(Search *s, Move *move)
 void search_make_moves(Search *s)
 {
     s->moves = ADV_NEW_ARRAY(s->arena, Move, s->list.n + s->list.n_joint + 1);
+    s->n_moves = 0;
     for (int i = 0; i < s->list.n; i++) {
         int *id = ADV_NEW(s->arena, int);
         *id = s->list.ids[i];

@@ -12,7 +12,8 @@
 
 static bool enough(const Search *s)
 {
-    return search_late(s) || adv_oracle_backend_calls(s->oracle) >= s->calls_soft || pw_time_mono() > s->improve_until;
+    return search_late(s) || adv_oracle_is_exhausted(s->oracle) || adv_oracle_backend_calls(s->oracle) >= s->calls_soft ||
+           pw_time_mono() > s->improve_until;
 }
 
 void search_prune(Search *s, State *state)
@@ -123,7 +124,7 @@ static bool try_refills(Search *s, State *state)
 }
 
 /* Covering indexes grow column by column: two of one table are often one, and the room that this frees is filled again. */
-static void merge_and_fill(Search *s, State *state)
+void search_merge(Search *s, State *state)
 {
     while (!search_late(s) && try_merges(s, state)) {
         while (try_merges(s, state))
@@ -134,10 +135,10 @@ static void merge_and_fill(Search *s, State *state)
 
 void search_improve(Search *s, State *state)
 {
-    merge_and_fill(s, state);
+    search_merge(s, state);
     search_prune(s, state);
     while (!enough(s) && (try_replacements(s, state) || try_refills(s, state))) {
-        merge_and_fill(s, state);
+        search_merge(s, state);
         search_prune(s, state);
     }
 }
@@ -156,15 +157,15 @@ static bool only_covers(const Search *s, int id)
 {
     AdvIndex plain = s->pool->items[id]->def;
     plain.n_include = 0;
-    return s->limits->budget <= 0 && adv_index_served_by_existing(&plain) != NULL;
+    return s->budget <= 0 && adv_index_served_by_existing(&plain) != NULL;
 }
 
 static bool is_weak(const Search *s, const State *with, const State *without, int id)
 {
     double gain = without->total - with->total;
     if (only_covers(s, id))
-        return gain < fmax(s->limits->min_gain, SECOND_INDEX_GAIN) * s->cost_before;
-    return gain < s->limits->min_gain * s->cost_before && !halves_a_statement(s, with, without);
+        return gain < fmax(s->min_gain, SECOND_INDEX_GAIN) * s->cost_before;
+    return gain < s->min_gain * s->cost_before && !halves_a_statement(s, with, without);
 }
 
 void search_drop_weak(Search *s, State *state)

@@ -137,7 +137,7 @@ static void check_pair(AdvArena *arena, AdvDropList *list, const AdvIndex *x, co
     bool same = adv_index_same(x, y) || same_other_method(x, y);
     if (same && stays_before(y, x) && enforces_as_well(y, x))
         add(arena, list, (AdvDrop){.kind = ADV_DROP_DUPLICATE, .index = x, .by = y});
-    else if (!same && !x->unique && adv_index_serves(y, x))
+    else if (!same && !x->unique && (strcmp(x->method, "btree") == 0 || y->n_keys == 1) && adv_index_serves(y, x))
         add(arena, list, (AdvDrop){.kind = ADV_DROP_PREFIX, .index = x, .by = y});
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* search.c - greedy from several starts, then merges and swaps. All questions go through the oracle's cache, so that later
- * phases are cheap. */
+/* search.c - without a budget: greedy from two starts, then merges and swaps. With one: ladder.c. All questions go through the oracle's
+ * cache, so that later phases are cheap. */
 #include "advisor/select/search_priv.h"
 
 #include <math.h>
@@ -16,7 +16,11 @@
 /* Plans after which known ones must do; the last question of all, what the answer costs, is asked in any case. */
 #define CALLS_MOST_BASE 150
 #define CALLS_MOST_PER_STATEMENT 37
-#define CURVE_POINTS 8
+#define LADDER_BASE 150
+#define LADDER_PER_STATEMENT 22
+/* What an index must save, as a share of the workload's cost, when the user does not say: under a budget the budget itself is the limit. */
+#define MIN_GAIN_DEFAULT 0.005
+#define MIN_GAIN_BUDGET 0.0002
 
 static double table_bytes(const AdvCatalog *catalog)
 {
@@ -27,16 +31,14 @@ static double table_bytes(const AdvCatalog *catalog)
     return bytes;
 }
 
-static void finish(const Search *s, const State *state, AdvSelection *selection)
+void search_finish(const Search *s, const State *state, AdvSelection *selection)
 {
     selection->n = state->n;
     selection->ids = state->ids;
     selection->bytes = state->bytes;
     selection->cost_before = s->cost_before;
-    for (int i = 0; i < state->n; i++)
-        selection->write_cost += s->pool->items[state->ids[i]]->write_cost;
-    for (int q = 0; q < s->workload->n_queries; q++)
-        selection->cost_after += s->workload->queries[q]->weight * state->costs[q];
+    selection->cost_after = search_statements_cost(s, state);
+    selection->write_cost = state->write;
     selection->out_of_time = search_late(s);
 }
 
@@ -47,56 +49,44 @@ static void consider(Search *s, State *best, State *state)
         *best = *state;
 }
 
-/* The best of the starts for the budget set in s. */
-static State starts(Search *s)
+/* Without a budget gain per byte finds many small indexes, and gain alone the big ones. */
+static State without_budget(Search *s)
 {
-    static const double floors[] = {0, 0.1, 0.3, 1};
+    static const double floors[] = {0, 1};
     State best = search_empty(s);
     for (size_t i = 0; i < PW_ARRAY_LEN(floors) && (i == 0 || adv_oracle_backend_calls(s->oracle) < s->calls_soft); i++) {
         State state = search_empty(s);
-        if (s->budget <= 0 && floors[i] > 0 && floors[i] < 1)
-            continue; /* they are shares of the budget */
         search_greedy(s, &state, floors[i]);
         consider(s, &best, &state);
     }
+    search_improve(s, &best);
+    search_exact(s, &best);
+    s->exact = true;
+    search_drop_weak(s, &best);
+    s->exact = false;
     return best;
 }
 
-static double queries_cost(const Search *s, const State *state)
+/* What smaller budgets bring, by the rules that hold with a budget. */
+static void add_curve(Search *s, const State *best, AdvCurve *ret_curve)
 {
-    double cost = 0;
-    for (int q = 0; q < s->workload->n_queries; q++)
-        cost += s->workload->queries[q]->weight * state->costs[q];
-    return cost;
+    s->byte_price = 0;
+    s->min_gain = s->limits->min_gain >= 0 ? s->limits->min_gain : MIN_GAIN_BUDGET;
+    search_make_moves(s);
+    (void)search_ladder(s, best->bytes, ret_curve);
 }
 
-/* Budgets from the smallest on, each going on from the last one's answer, so that more space never brings less; all share the cache. The
- * last one is the real budget (or what was chosen without one): if the sweep found something better for it, that is the answer. */
-static void sweep(Search *s, State *best, AdvCurve *curve)
+static void set_limits(Search *s, const AdvSearchLimits *limits)
 {
-    double most = s->limits->budget > 0 ? s->limits->budget : best->bytes;
-    State last = search_empty(s);
-    curve->points = ADV_NEW_ARRAY(s->arena, AdvCurvePoint, CURVE_POINTS);
-    for (int k = CURVE_POINTS - 1; k >= 0 && best->n > 0; k--) {
-        s->budget = most / pow(2, k);
-        State state = search_keep(s, &last);
-        search_greedy(s, &state, 0);
-        consider(s, &last, &state);
-        if (adv_oracle_backend_calls(s->oracle) < s->calls_soft * 3 / 2) {
-            state = search_empty(s);
-            search_greedy(s, &state, 0);
-            search_improve(s, &state); /* merges only, once the plans are used up */
-            consider(s, &last, &state);
-        }
-        if (k == 0 && best->total < last.total)
-            last = search_keep(s, best);
-        if (last.n > 0)
-            curve->points[curve->n++] =
-                (AdvCurvePoint){.budget = s->budget, .bytes = last.bytes, .cost = queries_cost(s, &last), .n = last.n};
-    }
-    s->budget = s->limits->budget;
-    if (s->limits->budget > 0 && last.total < best->total)
-        *best = last;
+    int n = 0;
+    for (int q = 0; q < s->workload->n_queries; q++)
+        n += s->workload->queries[q]->weight > 0;
+    s->calls_soft = CALLS_BASE + CALLS_PER_STATEMENT * (uint64_t)n;
+    s->calls_most = CALLS_MOST_BASE + CALLS_MOST_PER_STATEMENT * (uint64_t)n;
+    s->ladder_most = LADDER_BASE + LADDER_PER_STATEMENT * (uint64_t)n;
+    s->deadline = pw_time_mono() + (PwUsec)(limits->max_seconds * 1e6);
+    s->improve_until = pw_time_mono() + (PwUsec)(limits->max_seconds * 1e6 * IMPROVE_SHARE);
+    s->min_gain = limits->min_gain >= 0 ? limits->min_gain : limits->budget > 0 ? MIN_GAIN_BUDGET : MIN_GAIN_DEFAULT;
 }
 
 void adv_search(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWorkload *workload, int *const *ids,
@@ -105,31 +95,25 @@ void adv_search(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWork
     memset(ret_selection, 0, sizeof(*ret_selection));
     Search s = {.arena = arena, .oracle = oracle, .pool = pool, .workload = workload, .limits = limits, .budget = limits->budget};
     s.open = ADV_NEW_ARRAY(arena, double, workload->n_queries + 1);
-    s.deadline = pw_time_mono() + (PwUsec)(limits->max_seconds * 1e6);
-    s.improve_until = pw_time_mono() + (PwUsec)(limits->max_seconds * 1e6 * IMPROVE_SHARE);
-    adv_filter(arena, oracle, pool, workload, ids, n_ids, &s.list);
-    int n_statements = 0;
-    for (int q = 0; q < workload->n_queries; q++)
-        n_statements += workload->queries[q]->weight > 0;
-    s.calls_soft = CALLS_BASE + CALLS_PER_STATEMENT * (uint64_t)n_statements;
-    State empty = search_empty(&s);
-    s.cost_before = empty.total;
+    s.open_queries = ADV_NEW_ARRAY(arena, int, workload->n_queries + 1);
+    set_limits(&s, limits);
+    adv_filter(arena, oracle, pool, workload, ids, n_ids, s.deadline, &s.list);
+    State best = search_empty(&s);
+    s.cost_before = best.total;
     if (limits->budget <= 0)
-        s.byte_price = STORAGE_PRICE * empty.total / fmax(table_bytes(pool->catalog), STORAGE_FLOOR);
-    uint64_t most = CALLS_MOST_BASE + CALLS_MOST_PER_STATEMENT * (uint64_t)n_statements;
-    adv_oracle_save(oracle, most);
+        s.byte_price = STORAGE_PRICE * best.total / fmax(table_bytes(pool->catalog), STORAGE_FLOOR);
     search_make_moves(&s);
-    State best = starts(&s);
-    search_improve(&s, &best);
-    search_exact(&s, &best);
-    adv_oracle_save(oracle, 2 * most);
-    if (limits->curve)
-        sweep(&s, &best, &ret_selection->curve);
-    else
-        adv_oracle_save(oracle, most);
-    s.exact = true;
-    search_drop_weak(&s, &best);
+    if (limits->budget > 0) {
+        best = search_ladder(&s, limits->budget, &ret_selection->curve);
+    } else {
+        adv_oracle_save(oracle, s.calls_most);
+        best = without_budget(&s);
+        if (limits->curve)
+            add_curve(&s, &best, &ret_selection->curve);
+    }
     adv_oracle_save(oracle, 0);
     search_exact(&s, &best);
-    finish(&s, &best, ret_selection);
+    search_finish(&s, &best, ret_selection);
+    if (!limits->curve)
+        ret_selection->curve = (AdvCurve){0};
 }

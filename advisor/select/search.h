@@ -2,7 +2,7 @@
 /* search.h - which candidates together make the workload cheapest within a storage budget.
  *
  * Objective: sum of weight x cost over the statements + what keeping the indexes up to date costs. The search only asks
- * the oracle; it knows nothing of SQL or servers. One thread. */
+ * the oracle; it knows nothing of SQL or servers. A larger budget never gets a dearer answer. One thread. */
 #ifndef ADVISOR_SELECT_SEARCH_H
 #define ADVISOR_SELECT_SEARCH_H
 
@@ -11,7 +11,8 @@
 typedef struct AdvSearchLimits {
     double budget;      /* bytes; 0: none */
     int max_indexes;    /* 0: none */
-    double min_gain;    /* share of the workload's cost that an index must save, unless it halves one statement */
+    double min_gain;    /* share of the workload's cost that an index must save, unless it halves one statement; negative: the default */
+    double max_write;   /* share of the workload's cost that the upkeep of all new indexes together may take; 0: no limit */
     double max_seconds; /* the search stops then; the answer so far stands */
     bool curve;         /* fill the selection's curve too */
 } AdvSearchLimits;
@@ -26,7 +27,7 @@ typedef struct AdvCurvePoint {
 
 typedef struct AdvCurve {
     int n;
-    AdvCurvePoint *points; /* ascending budgets; costs never rise */
+    AdvCurvePoint *points; /* ascending budgets; costs never rise; room for one more */
 } AdvCurve;
 
 typedef struct AdvSelection {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* search_priv.h - shared by the files of the search: a set of indexes with its costs (state.c), the greedy way to one (greedy.c), what
- * makes a finished one better (improve.c). */
+ * makes a finished one better (improve.c), the answers to all budgets up to one (ladder.c). */
 #ifndef ADVISOR_SELECT_SEARCH_PRIV_H
 #define ADVISOR_SELECT_SEARCH_PRIV_H
 
@@ -25,6 +25,7 @@ typedef struct State {
     double *costs;  /* by statement; some are upper bounds until search_exact() */
     double total;   /* the objective */
     double bytes;
+    double write;   /* what the upkeep of its indexes costs; part of the total */
 } State;
 
 typedef struct Search {
@@ -38,12 +39,16 @@ typedef struct Search {
     int n_moves;
     Move *moves;
     double byte_price;
+    double min_gain;
     bool exact;    /* nothing is estimated any more */
     PwUsec deadline;
     PwUsec improve_until;
     uint64_t calls_soft; /* plans after which improvements end */
+    uint64_t calls_most; /* plans after which known ones must do */
+    uint64_t ladder_most; /* the same on the ladder, where each rung asks what its answer costs besides */
     double cost_before;
     double *open;  /* by statement: how uncertain its cost is, in search_settle() */
+    int *open_queries; /* room for all */
     State trial;   /* the one being tried, its arrays used again and again */
     int trial_room;
     int n_changed; /* candidates that come or go in the step being tried */
@@ -51,7 +56,7 @@ typedef struct Search {
     int changed_room;
 } Search;
 
-bool search_late(const Search *s);
+bool search_late(const Search *s); /* the time is over; known plans still tell something when no more may be asked for */
 bool search_has(const int *ids, int n, int id);
 
 State search_empty(const Search *s);
@@ -67,6 +72,11 @@ bool search_settle(Search *s, const State *from, State *to, double limit);
 State *search_apply(Search *s, const State *from, const int *add, int n_add, const int *remove, int n_remove);
 /* Asks for every cost that was only estimated. */
 void search_exact(Search *s, State *state);
+/* Whether `state` is cheaper than `from`, whose costs are exact; asks only until that is clear. True: its costs are exact then. */
+bool search_beats(Search *s, const State *from, State *state);
+/* Of the statements alone. */
+double search_statements_cost(const Search *s, const State *state);
+void search_finish(const Search *s, const State *state, AdvSelection *selection);
 bool search_allowed(const Search *s, const State *state);
 /* Goes from *state to the changed one if that is allowed and cheaper. */
 bool search_take_if_better(Search *s, State *state, const int *add, int n_add, const int *remove, int n_remove);
@@ -76,7 +86,11 @@ void search_make_moves(Search *s);
 void search_greedy(Search *s, State *state, double floor_share);
 
 void search_prune(Search *s, State *state);     /* takes out what costs nothing to take out */
+void search_merge(Search *s, State *state);     /* two indexes into one, and the room filled */
 void search_improve(Search *s, State *state);   /* merges, replacements, refills */
 void search_drop_weak(Search *s, State *state); /* below --min-gain */
+
+/* The best set for `budget`, never dearer than that for a smaller one. The points of *ret_curve are answers to smaller budgets. */
+State search_ladder(Search *s, double budget, AdvCurve *ret_curve);
 
 #endif

@@ -11,7 +11,7 @@
 
 bool search_late(const Search *s)
 {
-    return pw_time_mono() > s->deadline || adv_oracle_is_exhausted(s->oracle);
+    return pw_time_mono() > s->deadline;
 }
 
 bool search_has(const int *ids, int n, int id)
@@ -67,12 +67,12 @@ State search_keep(const Search *s, const State *state)
 static void price(const Search *s, State *state)
 {
     state->bytes = 0;
-    state->total = 0;
+    state->write = 0;
     for (int i = 0; i < state->n; i++) {
         state->bytes += s->pool->items[state->ids[i]]->bytes;
-        state->total += s->pool->items[state->ids[i]]->write_cost;
+        state->write += s->pool->items[state->ids[i]]->write_cost;
     }
-    state->total += state->bytes * s->byte_price;
+    state->total = state->write + state->bytes * s->byte_price;
 }
 
 State *search_outline(Search *s, const State *from, const int *add, int n_add, const int *remove, int n_remove)
@@ -143,6 +143,8 @@ bool search_allowed(const Search *s, const State *state)
 {
     if (s->budget > 0 && state->bytes > s->budget)
         return false;
+    if (s->limits->max_write > 0 && state->write > s->limits->max_write * s->cost_before)
+        return false;
     return s->limits->max_indexes <= 0 || state->n <= s->limits->max_indexes;
 }
 
@@ -165,6 +167,21 @@ static double known_cost(Search *s, int q, const State *from, State *to)
     return open;
 }
 
+/* All of them will be asked about: then at once, the most uncertain ones first should the plans run out. */
+static void ask_open(const Search *s, const State *to, int n_open)
+{
+    int *queries = s->open_queries, n = 0;
+    for (int q = 0; q < s->workload->n_queries && n < n_open; q++) {
+        if (s->open[q] <= 0)
+            continue;
+        int at = n++;
+        for (; at > 0 && s->open[queries[at - 1]] < s->open[q]; at--)
+            queries[at] = queries[at - 1];
+        queries[at] = q;
+    }
+    adv_oracle_ask_all(s->oracle, queries, n, to->ids, to->n);
+}
+
 bool search_settle(Search *s, const State *from, State *to, double limit)
 {
     int n_open = 0;
@@ -178,6 +195,8 @@ bool search_settle(Search *s, const State *from, State *to, double limit)
         n_open += s->open[q] > 0;
         to->total += weight * to->costs[q];
     }
+    if (limit == INFINITY)
+        ask_open(s, to, n_open);
     for (; n_open > 0 && to->total < limit; n_open--) {
         int q = 0;
         for (int i = 1; i < s->workload->n_queries; i++)
@@ -201,11 +220,30 @@ State *search_apply(Search *s, const State *from, const int *add, int n_add, con
 void search_exact(Search *s, State *state)
 {
     price(s, state);
+    adv_oracle_ask_all(s->oracle, NULL, 0, state->ids, state->n);
     for (int q = 0; q < s->workload->n_queries; q++) {
         if (s->workload->queries[q]->weight > 0)
             state->costs[q] = adv_oracle_ask(s->oracle, q, state->ids, state->n)->cost;
         state->total += s->workload->queries[q]->weight * state->costs[q];
     }
+}
+
+bool search_beats(Search *s, const State *from, State *state)
+{
+    memcpy(state->costs, from->costs, (size_t)s->workload->n_queries * sizeof(double));
+    price(s, state);
+    s->exact = true;
+    bool done = search_settle(s, from, state, from->total);
+    s->exact = false;
+    return done && state->total < from->total;
+}
+
+double search_statements_cost(const Search *s, const State *state)
+{
+    double cost = 0;
+    for (int q = 0; q < s->workload->n_queries; q++)
+        cost += s->workload->queries[q]->weight * state->costs[q];
+    return cost;
 }
 
 bool search_take_if_better(Search *s, State *state, const int *add, int n_add, const int *remove, int n_remove)

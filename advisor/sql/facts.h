@@ -40,7 +40,7 @@ typedef enum AdvPredKind {
     ADV_PRED_NE,      /* <>, NOT IN, NOT LIKE: no b-tree helps */
     ADV_PRED_INFIX,   /* LIKE '%abc', ILIKE, regular expressions */
     ADV_PRED_OPAQUE,  /* an expression around the column that no index of ours can serve */
-    ADV_PRED_CONTAINS, /* @> && ? @@ and the like: only a GIN index finds the rows */
+    ADV_PRED_CONTAINS, /* @> && ? @@ and the like: only a GIN or GiST index finds the rows */
     ADV_PRED_COUNT
 } AdvPredKind;
 
@@ -56,6 +56,7 @@ typedef struct AdvPred {
     int or_group;     /* 0: must hold; else: the arms of one OR share a group */
     int or_arm;
     const char *op;   /* CONTAINS: the operator */
+    bool gist;        /* CONTAINS: on ranges and shapes */
     bool trigram;     /* INFIX: the pattern has three letters in a row, or may have */
     const char *why;  /* OPAQUE and INFIX: what stands in the way, for the report */
 } AdvPred;

@@ -234,6 +234,10 @@ static bool function_key(Analyser *a, Scope *scope, const PgQuery__FuncCall *cal
             if (date_trunc && strcmp(column->base_type, "timestamp") != 0)
                 return false;
             adv_text_add_ident(&text, column->name);
+        } else if (arg->node_case == PG_QUERY__NODE__NODE_FUNC_CALL && arg->func_call->n_funcname > 0 && !date_trunc && !tsvector) {
+            if (columns++ || !function_key(a, scope, arg->func_call, key)) /* lower(btrim(email)) */
+                return false;
+            adv_text_add(&text, key->expr);
         } else if (!add_constant(a, &text, arg)) {
             return false;
         }
@@ -272,24 +276,60 @@ static bool cast_key(Analyser *a, Scope *scope, const PgQuery__TypeCast *cast, K
     return false;
 }
 
-/* doc ->> 'key' */
+/* The column, or col -> 'a' -> 0: what a JSON operator is applied to. */
+static bool json_source(Analyser *a, Scope *scope, const Node *node, KeyRef *key, AdvText *text)
+{
+    if (node && node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF) {
+        if (!adv_resolve(a, scope, node->column_ref, &key->rel, &key->column))
+            return false;
+        adv_text_add_ident(text, adv_column(a->facts->rels[key->rel].table, key->column)->name);
+        return true;
+    }
+    const PgQuery__AExpr *expr = node && node->node_case == PG_QUERY__NODE__NODE_A_EXPR ? node->a_expr : NULL;
+    if (!expr || expr->kind != PG_QUERY__A__EXPR__KIND__AEXPR_OP || expr->n_name != 1 || !expr->lexpr || !expr->rexpr ||
+        strcmp(adv_string_value(expr->name[0]), "->") != 0)
+        return false;
+    adv_text_add(text, "(");
+    if (!json_source(a, scope, expr->lexpr, key, text))
+        return false;
+    adv_text_add(text, " -> ");
+    bool constant = add_constant(a, text, expr->rexpr);
+    adv_text_add(text, ")");
+    return constant;
+}
+
+/* doc ->> 'key', doc -> 'a' ->> 'b', doc #>> '{a,b}' */
 static bool operator_key(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, KeyRef *key)
 {
-    if (expr->kind != PG_QUERY__A__EXPR__KIND__AEXPR_OP || expr->n_name != 1 || !expr->lexpr || !expr->rexpr ||
-        strcmp(adv_string_value(expr->name[0]), "->>") != 0 ||
-        expr->lexpr->node_case != PG_QUERY__NODE__NODE_COLUMN_REF ||
-        !adv_resolve(a, scope, expr->lexpr->column_ref, &key->rel, &key->column))
+    const char *op = expr->n_name == 1 ? adv_string_value(expr->name[0]) : "";
+    if (expr->kind != PG_QUERY__A__EXPR__KIND__AEXPR_OP || !expr->lexpr || !expr->rexpr || (strcmp(op, "->>") != 0 && strcmp(op, "#>>") != 0))
         return false;
     AdvText text;
     adv_text_init(&text, a->arena);
     adv_text_add(&text, "(");
-    adv_text_add_ident(&text, adv_column(a->facts->rels[key->rel].table, key->column)->name);
-    adv_text_add(&text, " ->> ");
+    if (!json_source(a, scope, expr->lexpr, key, &text))
+        return false;
+    adv_text_addf(&text, " %s ", op);
     if (!add_constant(a, &text, expr->rexpr))
         return false;
     adv_text_add(&text, ")");
     key->expr = adv_text_get(&text);
     return true;
+}
+
+/* (doc ->> 'amount')::int: casts of a text that depend on no setting. */
+static bool cast_of_text_key(Analyser *a, Scope *scope, const PgQuery__TypeCast *cast, KeyRef *key)
+{
+    static const char *const types[] = {"int2", "int4", "int8", "numeric", "float4", "float8", "bool", "uuid"};
+    const char *type = adv_type_name(cast->type_name);
+    if (!cast->arg || cast->arg->node_case != PG_QUERY__NODE__NODE_A_EXPR || cast->type_name->n_array_bounds > 0 || cast->type_name->n_typmods > 0)
+        return false;
+    for (size_t i = 0; i < PW_ARRAY_LEN(types); i++)
+        if (strcmp(types[i], type) == 0 && operator_key(a, scope, cast->arg->a_expr, key)) {
+            key->expr = adv_arena_printf(a->arena, "(%s::%s)", key->expr, type);
+            return true;
+        }
+    return false;
 }
 
 bool adv_as_key(Analyser *a, Scope *scope, const Node *node, KeyRef *ret_key)
@@ -303,7 +343,7 @@ bool adv_as_key(Analyser *a, Scope *scope, const Node *node, KeyRef *ret_key)
     else if (node->node_case == PG_QUERY__NODE__NODE_FUNC_CALL && node->func_call->n_funcname > 0)
         found = function_key(a, scope, node->func_call, &key);
     else if (node->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
-        found = cast_key(a, scope, node->type_cast, &key);
+        found = cast_key(a, scope, node->type_cast, &key) || cast_of_text_key(a, scope, node->type_cast, &key);
     else if (node->node_case == PG_QUERY__NODE__NODE_A_EXPR)
         found = operator_key(a, scope, node->a_expr, &key);
     if (found)

@@ -154,6 +154,58 @@ static bool gin_compare(Analyser *a, Scope *scope, const char *op, const Node *l
     return true;
 }
 
+/* Ranges and shapes: their default operator classes of GiST. Lines and paths have none. */
+static bool has_gist_type(const Analyser *a, const KeyRef *key)
+{
+    static const char *const shapes[] = {"point", "box", "polygon", "circle"};
+    const AdvColumn *c = adv_column(a->facts->rels[key->rel].table, key->column);
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+        if (!key->expr && strcmp(c->base_type, shapes[i]) == 0)
+            return true;
+    return !key->expr && c->category == 'R';
+}
+
+static bool is_gist_operator(const char *op)
+{
+    static const char *const ops[] = {"&&", "@>", "<@", "<<", ">>", "&<", "&>", "-|-", "~=", "<<|", "|>>", "&<|", "|&>"};
+    for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+        if (strcmp(ops[i], op) == 0)
+            return true;
+    return false;
+}
+
+/* during && x, x <@ during, place <@ box: with the column on either side. */
+static bool gist_compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated)
+{
+    KeyRef key;
+    const Node *column = adv_has_column(left) ? left : right, *value = adv_has_column(left) ? right : left;
+    if (negated || !is_gist_operator(op) || adv_has_column(value) || !adv_as_key(a, scope, column, &key) || !has_gist_type(a, &key))
+        return false;
+    adv_walk_expr(a, scope, value);
+    AdvPred *pred = add_pred(a, ADV_PRED_CONTAINS, &key);
+    pred->op = adv_arena_strdup(a->arena, op);
+    pred->gist = true;
+    pred->lo = adv_as_value(a, value, NULL);
+    return true;
+}
+
+/* ip << network, ip <<= network, network >> ip: the server makes a range of it. */
+static bool network_compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated)
+{
+    KeyRef key;
+    bool under = strcmp(op, "<<") == 0 || strcmp(op, "<<=") == 0, over = strcmp(op, ">>") == 0 || strcmp(op, ">>=") == 0;
+    const Node *column = under ? left : right, *value = under ? right : left;
+    if (negated || (!under && !over) || adv_has_column(value) || !adv_as_key(a, scope, column, &key) || key.expr)
+        return false;
+    const AdvColumn *c = adv_column(a->facts->rels[key.rel].table, key.column);
+    if (strcmp(c->base_type, "inet") != 0 && strcmp(c->base_type, "cidr") != 0)
+        return false;
+    adv_walk_expr(a, scope, value);
+    AdvPred *pred = add_pred(a, ADV_PRED_RANGE, &key);
+    pred->has_lo = pred->has_hi = true; /* bounds that the text does not tell */
+    return true;
+}
+
 static AdvPredKind operator_kind(const char *op, bool *ret_upper, bool *ret_known)
 {
     *ret_upper = op[0] == '<';
@@ -198,7 +250,8 @@ static void compare(Analyser *a, Scope *scope, const char *op, const Node *left,
     else if (negated && kind == ADV_PRED_NE)
         kind = ADV_PRED_EQ;
     KeyRef l, r;
-    if (!known && gin_compare(a, scope, op, left, right, negated))
+    if (!known && (gin_compare(a, scope, op, left, right, negated) || gist_compare(a, scope, op, left, right, negated) ||
+                   network_compare(a, scope, op, left, right, negated)))
         return;
     bool left_key = known && adv_as_key(a, scope, left, &l);
     bool right_key = known && adv_as_key(a, scope, right, &r);
@@ -401,8 +454,11 @@ static void a_expr(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool n
         else
             compare(a, scope, op, left, right, negated);
         return;
-    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT:
-        compare(a, scope, "=", left, right, negated);
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT: /* to the server it is no equality that an index could serve */
+        adv_walk_expr(a, scope, left);
+        adv_walk_expr(a, scope, right);
+        if (!negated)
+            add_opaque(a, scope, adv_has_column(left) ? left : right, "IS NOT DISTINCT FROM");
         return;
     case PG_QUERY__A__EXPR__KIND__AEXPR_IN:
         in_list(a, scope, expr, negated);

@@ -61,6 +61,17 @@ def test_drawn_values_cost_what_real_ones_cost(company, advise):
     assert len(far) <= 1, far
 
 
+def test_generic_plans_where_no_value_is_right(new_database, advise, costs):
+    """A type of which no value is known: no guess passes, so the server plans for unknown ones, hypothetical indexes included."""
+    database = new_database()
+    database.sql("CREATE TABLE t (id serial PRIMARY KEY, c text, filler text)",
+                 "INSERT INTO t (c, filler) SELECT md5(i::text), repeat('f', 50) FROM generate_series(1, 30000) i")
+    database.vacuum()
+    advice = advise(database, "SELECT filler FROM t WHERE c = ($1::macaddr)::text", *costs)
+    assert advice.report["skipped"] == [] and [k for k, _, _ in advice.indexes()] == [["c"]]
+    assert "values are not known" in advice.creates()[0]["confidence_why"]
+
+
 def test_a_statement_that_no_value_repairs_is_reported(everyday, advise):
     report = advise(everyday, "SELECT no_such_function($1, name) FROM accounts WHERE id = $2").report
     assert "no_such_function" in report["skipped"][0]["why"]

@@ -100,6 +100,16 @@ static void predicates_of_partial_indexes(void **state)
     AdvArena *arena = adv_arena_create();
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_string_equal(adv_predicate_plain(arena, cases[i][0]), cases[i][1]);
+    static const char *const expressions[][2] = {
+        {"lower((email)::text)", "lower(email)"}, {"lower(email)", "lower(email)"}, {"(doc ->> 'no'::text)", "(doc ->> 'no')"},
+        {"(((doc ->> 'amount'::text))::integer)", "((doc ->> 'amount')::int4)"}, {"((doc -> 'who'::text) ->> 'town'::text)", "((doc -> 'who') ->> 'town')"},
+        {"(doc #>> '{who,town}'::text[])", "(doc #>> '{who,town}')"}, {"((at)::date)", "(at::date)"}, {"\"left\"((code)::text, 3)", "left(code, 3)"},
+        {"date_trunc('day'::text, at)", "date_trunc('day', at)"}, {"to_tsvector('english'::regconfig, body)", "to_tsvector('english', body)"},
+        {"lower(btrim((title)::text))", "lower(btrim(title))"}, {"(a || 'x)::text'::text)", "(a || 'x)::text')"}, {"(a + 1)", "(a + 1)"}, {"((", "((()"},
+    };
+    for (size_t i = 0; i < sizeof(expressions) / sizeof(expressions[0]); i++)
+        assert_string_equal(adv_expression_plain(arena, expressions[i][0]), expressions[i][1]);
+    assert_null(adv_expression_plain(arena, NULL));
     assert_null(adv_predicate_plain(arena, NULL));
     adv_arena_destroy(arena);
 }

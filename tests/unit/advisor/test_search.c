@@ -2,6 +2,8 @@
 /* The search with a fake oracle: a table of "with this set the statement costs that". */
 #include "fixture.h"
 
+#include <math.h>
+
 #include "advisor/select/search.h"
 
 typedef struct Rule {
@@ -133,9 +135,9 @@ static void test_budget_finds_the_better_pair(void **state)
     Fake fake;
     open_fake(&fake, 2, rules, 4);
     fake.pool->items[0]->bytes = 2e6;
-    AdvSelection s = search(&fake, 2e6, 0, 0);
+    AdvSelection s = search(&fake, 2.1e6, 0, 0);
     expect_columns(&fake, &s, 2, (int[]){2, 3});
-    assert_true(s.bytes <= 2e6);
+    assert_true(s.bytes <= 2.1e6);
     s = search(&fake, 0.5e6, 0, 0);
     assert_int_equal(s.n, 0);
     fixture_close(&fake.f);
@@ -166,6 +168,107 @@ static void test_write_cost_outweighs(void **state)
     fixture_close(&fake.f);
 }
 
+/* ---- more budget never gives a worse result ---- */
+
+#define STATEMENTS 6
+#define RULES 24
+#define BUDGETS 14
+
+static unsigned random_state;
+
+static unsigned draw(unsigned below)
+{
+    random_state = random_state * 1664525u + 1013904223u;
+    return (random_state >> 8) % below;
+}
+
+static void draw_rules(Rule *rules)
+{
+    for (int i = 0; i < RULES; i++)
+        rules[i] = (Rule){(int)draw(STATEMENTS), {1 + (int)draw(5), draw(2) ? 1 + (int)draw(5) : 0}, 1 + draw(999)};
+}
+
+static AdvSelection search_drawn(Fake *fake, const Rule *rules, unsigned seed, double budget, uint64_t max_calls)
+{
+    open_fake(fake, STATEMENTS, rules, RULES);
+    random_state = seed;
+    for (int i = 0; i < 5; i++) {
+        fake->pool->items[i]->bytes = 16384.0 * (1 + draw(100));
+        fake->pool->items[i]->write_cost = draw(3) ? 0 : draw(300);
+    }
+    adv_oracle_limit(fake->oracle, max_calls);
+    return search(fake, budget, draw(4) ? 0 : 3, draw(3) ? -1 : 0.01);
+}
+
+static void test_more_budget_is_never_worse(void **state)
+{
+    (void)state;
+    Rule rules[RULES];
+    int rises = 0;
+    for (unsigned seed = 1; seed <= 150; seed++) {
+        double cost = INFINITY, total = INFINITY, budget = 16384;
+        random_state = seed;
+        draw_rules(rules);
+        unsigned data = random_state;
+        for (int i = 0; i < BUDGETS; i++) {
+            Fake fake;
+            random_state = seed * 7919u + (unsigned)i;
+            budget *= 1 + draw(1000) / 1000.0;
+            AdvSelection s = search_drawn(&fake, rules, data, budget, 0);
+            assert_true(s.bytes <= budget);
+            assert_true(s.cost_after <= cost && s.cost_after + s.write_cost <= total);
+            rises += s.cost_after < cost;
+            cost = s.cost_after;
+            total = s.cost_after + s.write_cost;
+            fixture_close(&fake.f);
+        }
+    }
+    assert_true(rises > 300); /* the budgets are of a size that matters */
+}
+
+/* A curve's points are what their budgets are answered with. */
+static void test_curve_agrees_with_single_budgets(void **state)
+{
+    (void)state;
+    Rule rules[RULES];
+    for (unsigned seed = 1; seed <= 20; seed++) {
+        Fake fake;
+        random_state = seed;
+        draw_rules(rules);
+        open_fake(&fake, STATEMENTS, rules, RULES);
+        AdvSelection all;
+        AdvSearchLimits limits = {.budget = 5e6, .max_seconds = 60, .curve = true};
+        adv_search(fake.f.arena, fake.oracle, fake.pool, fake.w, fake.ids, fake.n_ids, &limits, &all);
+        assert_true(all.curve.n > 0);
+        for (int i = 0; i < all.curve.n; i++) {
+            Fake one;
+            open_fake(&one, STATEMENTS, rules, RULES);
+            AdvSelection s = search(&one, all.curve.points[i].budget, 0, 0);
+            assert_true(s.cost_after == all.curve.points[i].cost && s.bytes == all.curve.points[i].bytes);
+            fixture_close(&one.f);
+        }
+        fixture_close(&fake.f);
+    }
+}
+
+/* What the upkeep may cost at most. */
+static void test_write_penalty(void **state)
+{
+    (void)state;
+    static const Rule rules[] = {{0, {1, 0}, 10}, {1, {2, 0}, 10}};
+    Fake fake;
+    for (int budget = 0; budget < 2; budget++) {
+        open_fake(&fake, 2, rules, 2);
+        fake.pool->items[0]->write_cost = 120; /* of 2000 */
+        fake.pool->items[1]->write_cost = 50;
+        AdvSelection s;
+        AdvSearchLimits limits = {.budget = budget * 1e7, .min_gain = 0.001, .max_seconds = 60, .max_write = 0.05};
+        adv_search(fake.f.arena, fake.oracle, fake.pool, fake.w, fake.ids, fake.n_ids, &limits, &s);
+        expect_columns(&fake, &s, 1, (int[]){2});
+        fixture_close(&fake.f);
+    }
+}
+
 static void test_cache_answers_between_used_and_asked(void **state)
 {
     (void)state;
@@ -190,6 +293,9 @@ int main(void)
         cmocka_unit_test(test_takes_what_helps), cmocka_unit_test(test_two_that_only_pay_together),
         cmocka_unit_test(test_budget_finds_the_better_pair), cmocka_unit_test(test_limits),
         cmocka_unit_test(test_write_cost_outweighs), cmocka_unit_test(test_cache_answers_between_used_and_asked),
+        cmocka_unit_test(test_more_budget_is_never_worse),
+        cmocka_unit_test(test_curve_agrees_with_single_budgets),
+        cmocka_unit_test(test_write_penalty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

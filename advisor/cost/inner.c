@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: ISC */
-#include "advisor/cost/gin.h"
+#include "advisor/cost/inner.h"
 
 #include <math.h>
 
 #include "poolwise/str.h"
 
+#define POSTINGS_A_PAGE (8192.0 / 3)
+#define GIST_OVERLAP 1.5        /* pages of a GiST index that are read for one that holds what is wanted */
 #define TRIGRAMS_KNOWN 12000.0 /* different ones in ordinary text */
+
+bool adv_is_inner(const AdvIndex *index)
+{
+    return strcmp(index->method, "gin") == 0 || strcmp(index->method, "gist") == 0;
+}
 
 static bool knows_operator(const AdvIndexKey *key, const AdvPred *pred)
 {
@@ -18,16 +25,17 @@ static bool knows_operator(const AdvIndexKey *key, const AdvPred *pred)
     return !path || (pred->op[0] == '@' && strcmp(pred->op, "&&") != 0);
 }
 
-const AdvPred *adv_gin_serves(const AdvFacts *facts, int rel, const AdvIndex *index)
+const AdvPred *adv_inner_serves(const AdvFacts *facts, int rel, const AdvIndex *index)
 {
-    if (strcmp(index->method, "gin") != 0)
+    bool gist = strcmp(index->method, "gist") == 0;
+    if (!adv_is_inner(index))
         return NULL;
     for (int i = 0; i < facts->n_preds; i++) {
         const AdvPred *pred = &facts->preds[i];
         for (int k = 0; k < index->n_keys; k++) {
             const AdvIndexKey *key = &index->keys[k];
             bool same = key->expr ? pw_str_equal(pred->expr, key->expr) : !pred->expr && pred->column == key->column;
-            if (pred->rel == rel && !pred->or_group && same && knows_operator(key, pred))
+            if (pred->rel == rel && !pred->or_group && same && (gist ? pred->gist : !pred->gist && knows_operator(key, pred)))
                 return pred;
         }
     }
@@ -47,11 +55,17 @@ static void searched(const AdvIndex *index, const AdvPred *pred, double *ret_key
     }
 }
 
-double adv_gin_cost(const AdvSettings *s, const AdvIndex *index, double pages, const AdvPred *pred, double rows)
+double adv_inner_cost(const AdvSettings *s, const AdvIndex *index, double pages, const AdvPred *pred, double rows)
 {
-    double keys, share, heap = fmax(index->table->pages, 1);
-    searched(index, pred, &keys, &share);
-    double read = keys * (2 + fmin(pages * share, pages)), entries = keys * share * index->table->rows;
+    double keys = 1, share = rows / fmax(index->table->rows, 1), heap = fmax(index->table->pages, 1);
+    if (!pred->gist)
+        searched(index, pred, &keys, &share);
+    else
+        share = fmin(share * GIST_OVERLAP, 1);
+    double entries = keys * share * index->table->rows, read = 2 + fmin(pages * share, pages);
+    /* As gincostestimate() has it: the way down to each key, then its list of rows. */
+    if (!pred->gist)
+        read = keys * rint(pow(fmax(pages, 1), 0.15)) + ceil(fmin(entries / POSTINGS_A_PAGE, pages));
     /* What the keys bring is checked against the row: some rows have all the trigrams and not the word. */
     double fetched = fmax(pred->kind == ADV_PRED_INFIX ? rows * 1.3 : rows, 1);
     double visited = fmin(ceil(2 * heap * fetched / (2 * heap + fetched)), heap);
