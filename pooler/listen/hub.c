@@ -18,6 +18,7 @@ typedef struct ListenHub {
     bool up;
     bool failed_batch; /* an error since the batch was sent */
     bool waits_for_room; /* servers of the pool on other workers are asked for a slot */
+    PwUsec said_at, heard_at; /* to and from the server, while it is up */
     PwUsec retry_at; /* not before this is another connect tried */
     PwUsec unwanted_since;
     char sqlstate[6], why[LISTEN_WHY_SIZE]; /* of the last failure */
@@ -256,6 +257,7 @@ static void on_input(Server *s)
         server_close(s, got == 0 ? "server conn crashed?" : stream_error(&s->stream));
         return;
     }
+    hub->heard_at = worker_now(hub->local->worker);
     while (n >= PW_WIRE_HEADER) {
         size_t len = pw_be32(p + 1);
         const PwMsgInfo *info = pw_msg_backend(p[0]);
@@ -286,6 +288,7 @@ static void on_up(Server *s)
     hub->up = true;
     hub->failed_batch = false;
     hub->retry_at = 0;
+    hub->heard_at = worker_now(hub->local->worker);
     hub->connects++;
     server_log(s, PW_LOG_LOG, "listens for the clients of its pool");
     pump(hub);
@@ -336,6 +339,25 @@ static void connect_now(ListenHub *hub)
         ask_for_room(hub); /* the next tick tries again; who waits here has its own patience */
 }
 
+static void say(ListenHub *hub, const char *sql)
+{
+    hub->said_at = worker_now(hub->local->worker);
+    (void)server_send_own(hub->server, sql); /* if it fails on_gone has been called */
+}
+
+/* Nobody would notice that the network between them has died: a server that says nothing is asked now and then. */
+static void check(ListenHub *hub, PwUsec now)
+{
+    const Config *config = ctx_of(hub)->config;
+    PwUsec limit = config->server_connect_timeout, silence = config->server_check_delay;
+    if (!pipeline_is_clean(&hub->server->pipeline)) {
+        if (limit && now - hub->said_at >= limit)
+            server_close(hub->server, "server check timeout");
+    } else if (now - hub->heard_at >= (silence > PW_USEC_PER_SEC ? silence : PW_USEC_PER_SEC)) {
+        say(hub, "");
+    }
+}
+
 /* Says what is to be said to the server, opens it if need be. */
 static void pump(ListenHub *hub)
 {
@@ -347,7 +369,7 @@ static void pump(ListenHub *hub)
     pw_buf_init(&sql);
     if (hub_channels_next(&hub->channels, &sql)) {
         pw_buf_append_u8(&sql, 0);
-        (void)server_send_own(hub->server, (const char *)pw_buf_head(&sql)); /* if it fails on_gone has been called */
+        say(hub, (const char *)pw_buf_head(&sql));
     }
     pw_buf_finish(&sql);
 }
@@ -401,6 +423,8 @@ void listen_hub_tick(PoolLocal *local, PwUsec now)
         return;
     if (hub->server)
         server_maintain_beside(hub->server, now);
+    if (hub->up)
+        check(hub, now);
     listen_hub_refresh(local);
     pump(hub);
     if (!hub_channels_unwanted(&hub->channels)) {

@@ -5,7 +5,8 @@
  *
  * It connects at once when somebody asks; after a failure again when server_login_retry is over. When a connect fails who waits for an
  * answer is refused; who was told "live" before keeps that, and is told of the gap when it is back. Without channels it stays
- * for server_idle_timeout, at most as long as the pool has clients. */
+ * for server_idle_timeout, at most as long as the pool has clients. When it has said nothing for server_check_delay it is asked, and
+ * closed if it does not answer within server_connect_timeout. */
 #ifndef POOLER_LISTEN_HUB_H
 #define POOLER_LISTEN_HUB_H
 

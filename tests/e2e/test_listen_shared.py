@@ -362,6 +362,22 @@ def test_the_connection_is_refused(shared, db):
         assert told(c)[1:] == (channel, "again")
 
 
+def test_the_network_dies_silently(shared, tap, db):
+    """No end of file comes: it is asked, does not answer, and is made anew."""
+    p = shared(databases={"p0": f"host=127.0.0.1 port={tap.port} dbname=p0"}, server_check_delay=1, server_connect_timeout=1, server_login_retry=1)
+    a = p.client()
+    a.ok("LISTEN news")
+    a.ok("SELECT 1")  # its own server has nothing more to do
+    tap.stall()
+    p.wait_log("the shared listening connection is lost: server check timeout")
+    tap.go_on()
+    while not warnings(a):
+        a.recv()
+    db.sql("NOTIFY news, 'x'")
+    while told(a)[2] != "x":
+        pass
+
+
 @pytest.mark.parametrize("workers, extended", [(1, False), (2, True)])
 def test_no_slot(make_pooler, workers, extended):
     """max_db_connections is full: an error, its transaction fails, and the client goes on."""
