@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import compare
+import figures_many
 from bench import CPUS, Failed, console, table
 
 # Two lengths of one run: what start-up and logins cost is in both and cancels out.
@@ -240,4 +241,5 @@ FIGURES = {
     "handovers": ("Hand-overs between workers", figure_handovers),
     "capacity": ("What the second worker adds", figure_capacity),
     "observation": ("What observing queries costs", figure_observation),
+    **figures_many.FIGURES,
 }

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: ISC
+"""Figures about many clients: throughput and latency by their number, a storm of logins, the memory of idle ones."""
+import collections
+import contextlib
+import json
+import pathlib
+import resource
+import shutil
+import socket
+import ssl
+import statistics
+import subprocess
+import time
+
+from bench import Failed, rss_mib, table
+
+SCALE = (1, 64, 1000, 10000)
+STORM = 10000
+IDLE = 3000
+OWN_FDS = 600  # of a process, beside its clients
+
+
+def most_clients(wanted):
+    return min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - OWN_FDS)
+
+
+# ---- scale ----
+
+PLOT = """set terminal svg size 800,360 background 'white' font 'sans,11'
+set output "{dir}/scale.svg"
+set logscale x
+set grid
+set key bottom right
+set multiplot layout 1,2
+set xlabel "clients, on 20 servers"
+set yrange [0:*]
+set title "transactions a second"
+plot for [w in "1 2"] "{data}" using (strcol(1) eq w ? $2 : NaN):3 with linespoints title w." worker(s)"
+set title "p99 of the latency, ms"
+set logscale y
+set yrange [*:*]
+plot for [w in "1 2"] "{data}" using (strcol(1) eq w ? $2 : NaN):($6/1000) with linespoints title w." worker(s)"
+"""
+
+
+def draw(bench, rows, into):
+    if not shutil.which("gnuplot"):
+        raise Failed("gnuplot is not installed (hint: apt-get install -y gnuplot-nox)")
+    data = bench.dir / "scale.tsv"
+    data.write_text("".join("\t".join(r) + "\n" for r in rows), encoding="ascii")
+    into.mkdir(parents=True, exist_ok=True)
+    script = bench.dir / "scale.gnuplot"
+    script.write_text(PLOT.format(dir=into, data=data), encoding="ascii")
+    subprocess.run(["gnuplot", str(script)], check=True)
+
+
+def figure_scale(bench, args):
+    """1, 64, 1,000 and 10,000 clients; nothing is pinned, the load and the server without work share the cores."""
+    rows = []
+    for workers in (1, 2):
+        for clients in SCALE:
+            clients = most_clients(clients)
+            runs = []
+            for _ in range(args.rounds):
+                with bench.our_pooler(worker_threads=workers, listen_backlog=4096) as (p, port):
+                    runs.append(bench.load(port, "simple", clients, args.secs, target=p.pid))
+            r = {k: statistics.median(x[k] for x in runs) for k in ("tps", "target_cpu_us", "p50_us", "p99_us")}
+            rows.append([str(workers), str(clients), f"{r['tps']:.0f}", f"{r['target_cpu_us']:.2f}", f"{r['p50_us']:.0f}", f"{r['p99_us']:.0f}",
+                         f"{r['p99_us'] / r['p50_us']:.2f}"])
+    if args.plots:
+        draw(bench, rows, args.plots)
+    return table(["workers", "clients", "tps", "cpu_us/txn", "p50 us", "p99 us", "p99 / p50"], rows)
+
+
+# ---- storm ----
+
+
+def figure_storm(bench, args):
+    """10,000 logins at once (connect, one query, disconnect), beside 20 clients that are there."""
+    n, rows = most_clients(STORM), collections.defaultdict(list)
+    for _ in range(args.rounds):
+        with bench.our_pooler(worker_threads=1, listen_backlog=4096, max_client_conn=n + 100) as (_, port):
+            rows["before"].append(bench.load(port, "simple", 20, args.secs))
+            load = [str(bench.tools / "pgload"), "-p", str(port), "-c", "20", "-T"]
+            storm = [str(bench.tools / "pgload"), "-p", str(port), "-M", "connect", "-c", str(n), "-n", str(n)]
+            with subprocess.Popen([*load, "3"], stdout=subprocess.PIPE, text=True) as there:
+                time.sleep(0.3)
+                begin = time.monotonic()
+                got = json.loads(subprocess.run(storm, stdout=subprocess.PIPE, text=True, check=True).stdout)
+                took = time.monotonic() - begin
+                rows["meanwhile"].append(json.loads(there.communicate()[0]))
+            if got["errors"]:
+                raise Failed(f"{got['errors']} of {n} logins failed")
+            rows["took"].append(took)
+    p = {when: {q: statistics.median(r[q] for r in rows[when]) for q in ("p50_us", "p99_us")} for when in ("before", "meanwhile")}
+    lines = [[when, f"{v['p50_us']:.0f}", f"{v['p99_us']:.0f}", f"{v['p99_us'] / p['before']['p99_us']:.2f}"] for when, v in p.items()]
+    return table(["the 20 clients", "p50 us", "p99 us", "of before"], lines) + f"\n\n{n} logins, none refused, in {statistics.median(rows['took']):.1f} s."
+
+
+# ---- idle ----
+
+STARTUP = b"\0\3\0\0user\0bench\0database\0bench\0\0"
+SSL_REQUEST = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
+
+
+def log_in(port, tls):
+    s = socket.create_connection(("127.0.0.1", port))
+    if tls:
+        s.sendall(SSL_REQUEST)
+        if s.recv(1) != b"S":
+            raise Failed("TLS was refused")
+        s = tls.wrap_socket(s)
+    s.sendall((len(STARTUP) + 4).to_bytes(4, "big") + STARTUP)
+    got = b""
+    while not got.endswith(b"Z\0\0\0\5I"):
+        piece = s.recv(4096)
+        if not piece:
+            raise Failed(f"the login failed: {got!r}")
+        got += piece
+    return s
+
+
+def key_and_certificate(bench):
+    key, cert = bench.dir / "key.pem", bench.dir / "cert.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key), "-out", str(cert),
+                    "-subj", "/CN=bench", "-days", "2"], stderr=subprocess.DEVNULL, check=True)
+    with contextlib.suppress(PermissionError):
+        shutil.chown(key, "nobody")
+    pathlib.Path(key).chmod(0o600)
+    return {"client_tls_sslmode": "require", "client_tls_key_file": key, "client_tls_cert_file": cert}
+
+
+def figure_idle(bench, _args):
+    """Resident memory of each client that has logged in and does nothing."""
+    any_server = ssl.create_default_context()
+    any_server.check_hostname, any_server.verify_mode = False, ssl.CERT_NONE
+    rows, first = [], 200
+    for name, tls, settings in (("plain", None, {}), ("TLS", any_server, key_and_certificate(bench))):
+        with bench.our_pooler(worker_threads=1, **settings) as (p, port):
+            clients = [log_in(port, tls) for _ in range(first)]
+            before = rss_mib(p.pid)
+            clients += [log_in(port, tls) for _ in range(IDLE)]
+            rows.append([name, f"{(rss_mib(p.pid) - before) * 1024 / IDLE:.2f}"])
+            for c in clients:
+                c.close()
+    return table(["clients", "KiB for each"], rows)
+
+
+FIGURES = {
+    "scale": ("1 to 10,000 clients on 20 servers", figure_scale),
+    "storm": ("10,000 logins at once", figure_storm),
+    "idle": ("Memory of idle clients", figure_idle),
+}
