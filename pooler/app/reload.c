@@ -145,16 +145,17 @@ static void on_fixed_option(void *arg, const char *key, const char *value, const
 }
 
 /* All are new or references of their own; takes them over. */
-static void install(const Config *config, const UserList *users, const TlsSet *tls)
+static void install(Config *config, const UserList *users, const TlsSet *tls)
 {
     pthread_mutex_lock(&app.lock);
     const Config *old = app.config;
     const UserList *old_users = app.users;
     const TlsSet *old_tls = app.tls;
+    config_diff(old, config, on_fixed_option, NULL);
+    config_keep_fixed(config, old);
     app.config = config;
     app.users = users;
     app.tls = tls;
-    config_diff(old, config, on_fixed_option, NULL);
     start_swap(config, users, tls);
     pthread_mutex_unlock(&app.lock);
     config_unref(old);

@@ -238,6 +238,17 @@ void config_diff(const Config *old, const Config *new_config, ConfigShowRow row,
     }
 }
 
+void config_keep_fixed(Config *config, const Config *running)
+{
+    for (size_t i = 0; i < config_params.n; i++) {
+        PwParamTable one = {&config_params.rows[i], 1};
+        if (is_runtime(one.rows) || pw_param_equal(one.rows, config, running))
+            continue;
+        pw_params_finish(&one, config);
+        pw_params_copy(&one, config, running);
+    }
+}
+
 static void explain_first(const PwDiag *diags, char *why)
 {
     for (size_t i = 0; i < diags->n; i++) {

@@ -304,6 +304,9 @@ PW_MUSTCHECK PwErr config_with(const Config *old, const char *key, const char *v
  * Calls `row` for each that differs; value is the old, def the new one. */
 void config_diff(const Config *old, const Config *new_config, ConfigShowRow row, void *arg);
 
+/* Gives settings that cannot change while running the values with which the process runs. */
+void config_keep_fixed(Config *config, const Config *running);
+
 const char *config_pool_mode_name(PoolMode mode); /* NULL for UNSET */
 const char *config_session_state_name(SessionTracking how); /* NULL for UNSET */
 const char *config_auth_type_name(AuthType type);

@@ -257,6 +257,20 @@ def test_set_of_what_a_restart_changes_says_so(make_pooler):
     assert con.config("listen_port") == before
 
 
+def test_what_a_restart_changes_is_shown_as_it_is_in_use(make_pooler):
+    """The file has another value, with which RELOAD can do nothing."""
+    p = make_pooler(listen_backlog=17, track_extra_parameters="IntervalStyle")
+    con = p.console()
+    before = con.show("CONFIG")
+    p.settings.update(listen_backlog=18, listen_port=p.port + 1, track_extra_parameters="work_mem", default_pool_size=8)
+    p.write()
+    con.do("RELOAD")
+    after = con.show("CONFIG")
+    changed = {a["key"]: a["value"] for a, b in zip(after, before) if a != b}
+    assert changed == {"default_pool_size": "8"}
+    p.wait_log('"listen_port" changed in the file: it takes a restart to take effect')
+
+
 def test_set_takes_effect(make_pooler):
     p = make_pooler(default_pool_size=1)
     p.console().do("SET query_wait_timeout = 1")

@@ -233,6 +233,11 @@ static void diff_names_what_changed(void **state)
     char all[300] = "";
     config_diff(a, b, on_diff, all);
     assert_string_equal(all, "listen_port:6432>7:0 pool_mode:session>statement:1 user:NULL>me:0 ");
+    all[0] = '\0';
+    config_keep_fixed(b, a);
+    config_diff(a, b, on_diff, all);
+    assert_string_equal(all, "pool_mode:session>statement:1 ");
+    assert_null(b->user);
     config_unref(a);
     config_unref(b);
 }
