@@ -16,7 +16,7 @@ from support import wire
 from support.util import wait_until
 
 pytestmark = pytest.mark.poolwise
-SECONDS = float(os.environ.get("LISTEN_SECONDS", "1"))
+SECONDS = float(os.environ.get("LISTEN_SECONDS", "0.7"))
 
 
 def maker(make_pooler, workers):
@@ -175,9 +175,9 @@ def test_named_statement(shared, db):
     assert reason(p.console(), a) == ""
 
 
-def test_pipeline(either, db):
+def test_pipeline(shared, db):
     """Requests around it, sent without waiting, are answered in their order; it waits for the connection in the midst of them."""
-    p = either()
+    p = shared()
     a = p.client()
     a.send(wire.query("SELECT 1"), wire.query("LISTEN news"), wire.group("SELECT 2"), wire.group("LISTEN other"), wire.query("BEGIN"),
            wire.query("LISTEN third"), wire.query("COMMIT"), wire.parse("SELECT 3"), wire.bind(), wire.execute(), wire.parse("LISTEN fourth", "n"),
@@ -425,9 +425,9 @@ def test_cancel_while_it_waits(shared):
     assert a.one("SELECT 1") == "1"
 
 
-def test_pause_and_reconnect(either, db):
+def test_pause_and_reconnect(shared, db):
     """PAUSE ends although somebody listens; then, as after RECONNECT, the connection comes back."""
-    p = either()
+    p = shared()
     console = p.console()
     a = p.client()
     a.ok("LISTEN news")
