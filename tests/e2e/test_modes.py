@@ -121,6 +121,24 @@ def test_pool_mode_of_a_user_wins_over_the_database(make_pooler, pg):
     assert a.query("COMMIT").status == "I"
 
 
+@pytest.mark.poolwise
+def test_a_client_keeps_its_mode_when_that_changes(make_pooler):
+    """Its session state and prepared statements are kept in that mode's way. Who comes after the change has the new one."""
+    p = make_pooler(default_pool_size=1)
+    a = p.client()
+    a.ok("SELECT 1")
+    con = p.console()
+    con.do("SET pool_mode = session")
+    a.ok("SELECT 1")
+    assert con.pool()["sv_idle"] == 1
+    b = p.client()
+    b.ok("SELECT 1")
+    assert con.pool()["sv_idle"] == 0
+    con.do("SET pool_mode = transaction")
+    b.ok("SELECT 1")
+    assert con.pool()["sv_idle"] == 0
+
+
 def _pools(p, *names):
     for n in names:
         p.client(n).ok("SELECT 1")
