@@ -16,11 +16,13 @@
 #define WORTH_ASKING_MAIN 2e-3
 #define WORTH_ASKING 1e-2
 #define WORTH_ASKING_LATE 2e-2 /* when the plans of the search are used up */
+#define WORTH_ASKING_FULL 3e-2 /* when those for what sets cost are used up too */
 #define KNOWN_ONLY 1 /* plans asked for: there were more before */
 /* Plans that the search may ask for at a rung, by statement. */
-#define MAIN_CALLS 2.0
-#define OTHER_CALLS 0.3
+#define MAIN_CALLS 3.0
+#define OTHER_CALLS 0.5
 #define OTHER_STARTS 2
+#define LARGE 100 /* statements */
 
 static const double steps[] = {1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2, 2.25, 2.5, 2.75, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 8, 9};
 
@@ -76,10 +78,30 @@ static bool is_main(const Rung *rung)
     return step == 1 || step == 2.5 || step == 5;
 }
 
+/* Each rung looks at all statements and moves: with many of them it is fewer rungs, and one start. */
+static bool is_large(const Search *s)
+{
+    return s->workload->n_queries > LARGE;
+}
+
+static bool is_left_out(const Search *s, const Rung *rung)
+{
+    double step = steps[rung->step];
+    return is_large(s) && !is_main(rung) && step != 1.5 && step != 2 && step != 3.5 && step != 7;
+}
+
+static size_t starts_at(const Search *s, const Rung *rung, size_t all)
+{
+    if (is_large(s))
+        return is_main(rung);
+    return is_main(rung) ? all : OTHER_STARTS;
+}
+
 /* Only what may be better costs plans. */
 static void offer(Ladder *l, State *state)
 {
-    double worth = is_main(&l->rung) ? WORTH_ASKING_MAIN : l->calls_until == KNOWN_ONLY ? WORTH_ASKING_LATE : WORTH_ASKING;
+    bool full = adv_oracle_backend_calls(l->s->oracle) >= l->s->calls_most;
+    double worth = full ? WORTH_ASKING_FULL : is_main(&l->rung) ? WORTH_ASKING_MAIN : l->calls_until == KNOWN_ONLY ? WORTH_ASKING_LATE : WORTH_ASKING;
     if (state->total >= l->reached.total - worth * l->s->cost_before)
         return;
     adv_oracle_save(l->s->oracle, 0);
@@ -98,7 +120,7 @@ static void search_rung(Ladder *l)
     State state = search_keep(s, &l->reached);
     search_greedy(s, &state, 0);
     offer(l, &state);
-    for (size_t i = 0; i < (is_main(&l->rung) ? PW_ARRAY_LEN(floors) : OTHER_STARTS); i++) {
+    for (size_t i = 0; i < starts_at(s, &l->rung, PW_ARRAY_LEN(floors)); i++) {
         state = search_empty(s);
         search_greedy(s, &state, floors[i]);
         search_merge(s, &state);
@@ -209,7 +231,7 @@ State search_ladder(Search *s, double budget, AdvCurve *ret_curve)
     bool late = false;
     for (int i = 0; bytes_of(&l.rung) <= budget && i < last && s->list.n > 0; i++, climb(&l.rung)) {
         s->budget = bytes_of(&l.rung);
-        if (s->budget < least)
+        if (s->budget < least || is_left_out(s, &l.rung))
             continue;
         l.calls_until = calls_until(&l);
         adv_oracle_save(s->oracle, l.calls_until);

@@ -16,8 +16,8 @@
 /* Plans after which known ones must do; the last question of all, what the answer costs, is asked in any case. */
 #define CALLS_MOST_BASE 150
 #define CALLS_MOST_PER_STATEMENT 37
-#define LADDER_BASE 150
-#define LADDER_PER_STATEMENT 22
+#define LADDER_BASE 200
+#define LADDER_PER_STATEMENT 20
 /* What an index must save, as a share of the workload's cost, when the user does not say: under a budget the budget itself is the limit. */
 #define MIN_GAIN_DEFAULT 0.005
 #define MIN_GAIN_BUDGET 0.0002
