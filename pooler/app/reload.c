@@ -38,6 +38,25 @@ static void close_idle_retired(PoolLocal *local, bool changed, PwUsec now)
     }
 }
 
+static Server *first_connecting(const PoolShard *shard)
+{
+    PoolServer *ps = TAILQ_FIRST(&shard->connecting);
+    if (ps)
+        return server_of(ps);
+    TAILQ_FOREACH (ps, &shard->active, link) /* of replication and auth_query */
+        if (server_is_connecting(server_of(ps)))
+            return server_of(ps);
+    return NULL;
+}
+
+/* The database is gone: without its line no login to a server can go on. */
+static void close_connecting(PoolLocal *local)
+{
+    Server *s;
+    while ((s = first_connecting(local->shard)))
+        server_close(s, "database removed");
+}
+
 static void drop_clients(WorkerCtx *ctx, const PoolLocal *local, const char *text)
 {
     Client *c, *next;
@@ -54,6 +73,7 @@ static void refresh_pool(WorkerCtx *ctx, PoolLocal *local, const DatabaseConf *b
     context_setup_pool(ctx, local);
     if (!local->dbconf) {
         drop_clients(ctx, local, "database removed");
+        close_connecting(local);
     } else if (tls_changed || !before || config_database_needs_reconnect(before, local->dbconf)) {
         changed = true;
         registry_raise_epoch(local->entry->db, epoch);

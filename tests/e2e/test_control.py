@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """PAUSE, RESUME, DISABLE, ENABLE, KILL, SUSPEND, RECONNECT, WAIT_CLOSE, RELOAD: by console and by signal."""
+import contextlib
 import os
 import select
 import signal
@@ -8,6 +9,7 @@ import threading
 import pytest
 
 from support import wire
+from support.tap import fake_line
 from support.util import wait_until
 
 PID = "SELECT pg_backend_pid()"
@@ -309,6 +311,29 @@ def test_reload_adds_and_removes_databases(make_pooler, pg):
     assert c0.one("SELECT 1") == "1"
     assert fatal(c1) == "database removed"
     wait_until(lambda: pg.backends("p1") == [])
+
+
+@pytest.mark.parametrize("stage", ["SSLRequest", "login"])
+def test_reload_removes_a_database_while_a_server_logs_in(make_pooler, pg, fake, stage):
+    p = make_pooler(databases={"p0": fake_line(fake, password="secret"), "p1": pg.line("p1")}, server_tls_sslmode="prefer")
+    c = p.raw()
+    c.startup(user="postgres", database="p0")
+    if stage == "login":
+        server = fake.accept_raw().sock
+        answer = wire.message("R", b"\0\0\0\3")  # a password is asked for
+    else:
+        server, _ = fake.listener.accept()
+        server.recv(8)
+        answer = b"N"
+    p.databases = {"p1": pg.line("p1")}
+    p.reload()
+    assert fatal(c) == "database removed"
+    server.settimeout(20)
+    with contextlib.suppress(ConnectionError, BrokenPipeError):
+        server.sendall(answer)
+        assert server.recv(100) == b""
+    server.close()
+    assert p.client("p1").one("SELECT 1") == "1"
 
 
 def test_reload_that_changes_where_a_database_is(make_pooler, pg):
