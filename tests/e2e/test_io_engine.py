@@ -59,7 +59,7 @@ def test_many_clients_in_one_turn(make_pooler, engine):
             assert c.until_ready().rows == [[f"c{i}t{turn}x"]]
             assert c.until_ready().rows == [[f"c{i}" * 3000]]
     assert batched(con) == 0 if engine == "epoll" else batched(con) > 0 or not io_uring_is_open()
-    p.wait_log(r"process up: .*libevent \(epoll(, sends by io_uring)?\)")
+    p.wait_log(r"process up: .*libevent \S+ \(epoll(, sends by io_uring)?\)")
     assert ("sends by io_uring" in p.log()) == (engine != "epoll" and io_uring_is_open())
 
 
