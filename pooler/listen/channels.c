@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pooler/session/settings.h"
 #include "poolwise/mem.h"
 
 static bool is_wanted(const HubChannel *c)
@@ -80,17 +81,6 @@ static const char *verb_for(const HubChannel *c)
     return NULL;
 }
 
-static void append_name(PwBuf *sql, const char *name)
-{
-    pw_buf_append_u8(sql, '"');
-    for (const char *p = name; *p; p++) {
-        if (*p == '"')
-            pw_buf_append_u8(sql, '"');
-        pw_buf_append_u8(sql, (uint8_t)*p);
-    }
-    pw_buf_append_u8(sql, '"');
-}
-
 bool hub_channels_next(HubChannels *hc, PwBuf *sql)
 {
     unsigned most = hc->one_by_one ? 1 : CHANNELS_BATCH;
@@ -103,7 +93,7 @@ bool hub_channels_next(HubChannels *hc, PwBuf *sql)
         if (hc->in_batch++)
             pw_buf_append_u8(sql, ';');
         pw_buf_append_str(sql, verb);
-        append_name(sql, c->name);
+        settings_append_identifier(sql, c->name);
         c->state = c->state == HUB_CHANNEL_IDLE ? HUB_CHANNEL_ASKED : HUB_CHANNEL_DROPPED;
     }
     return hc->in_batch > 0;

@@ -92,17 +92,6 @@ void relay_align_unnamed(Relay *r, PwBuf *out, PwUsec now)
 
 /* ---- names ---- */
 
-static void append_quoted(PwBuf *sql, const char *name)
-{
-    pw_buf_append_u8(sql, '"');
-    for (const char *p = name; *p; p++) {
-        if (*p == '"')
-            pw_buf_append_u8(sql, '"');
-        pw_buf_append_u8(sql, (uint8_t)*p);
-    }
-    pw_buf_append_u8(sql, '"');
-}
-
 /* An entry of our own about a name. Should it fail or be skipped, relay_align_failed tells that nobody knows what the
  * server has under that name. */
 static void push_about(Relay *r, PipelineKind kind, const char *name, PwUsec now)
@@ -117,7 +106,7 @@ static void own_query(const char *before, const char *name, const char *behind, 
     size_t mark = pw_msg_begin(out, PW_F_QUERY);
     pw_buf_append_str(out, before);
     if (name)
-        append_quoted(out, name);
+        settings_append_identifier(out, name);
     pw_buf_append_cstr(out, behind);
     pw_msg_end(out, mark);
 }

@@ -242,13 +242,8 @@ bool relay_listen_swallows(const Relay *r, const uint8_t *payload, size_t n)
 
 static void append_unlisten(PwBuf *sql, const char *name)
 {
-    pw_buf_append_str(sql, pw_buf_unread(sql) ? ";UNLISTEN \"" : "UNLISTEN \"");
-    for (const char *p = name; *p; p++) {
-        if (*p == '"')
-            pw_buf_append_u8(sql, '"');
-        pw_buf_append_u8(sql, (uint8_t)*p);
-    }
-    pw_buf_append_u8(sql, '"');
+    pw_buf_append_str(sql, pw_buf_unread(sql) ? ";UNLISTEN " : "UNLISTEN ");
+    settings_append_identifier(sql, name);
 }
 
 /* What is not in what is committed was rolled back, or could not be followed: then the server goes on listening, is found to, and

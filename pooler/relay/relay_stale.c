@@ -70,9 +70,6 @@ static void end_telling(Relay *r)
 
 void relay_stale_reset(Relay *r)
 {
-    r->group.state = GROUP_NONE; /* relay_stale_begin sets the rest */
-    r->group.alone = false;
-    r->group.tries = 0;
     r->checked = 0;
     if (r->portal.id || r->portal.name) {
         client_statement_unref(r->portal.name);

@@ -155,8 +155,7 @@ void settings_append_literal(PwBuf *sql, const char *value)
     pw_buf_append_u8(sql, '\'');
 }
 
-/* "app.user" as one quoted identifier is the same setting as app.user. */
-static void append_name(PwBuf *sql, const char *name)
+void settings_append_identifier(PwBuf *sql, const char *name)
 {
     pw_buf_append_u8(sql, '"');
     for (const char *p = name; *p; p++) {
@@ -178,7 +177,7 @@ static void append_set(PwBuf *sql, const Setting *at)
         return;
     }
     pw_buf_append_str(sql, "SET ");
-    append_name(sql, at->name);
+    settings_append_identifier(sql, at->name); /* "app.user" is the same setting as app.user */
     pw_buf_append_str(sql, " TO ");
     pw_buf_append_str(sql, at->value);
     pw_buf_append_u8(sql, ';');
@@ -216,7 +215,7 @@ bool settings_sql_resets(const Settings *from, const Settings *to, PwBuf *sql)
         if (is_identity(at.name) || find(to, at.name, &other))
             continue;
         pw_buf_append_str(sql, "RESET ");
-        append_name(sql, at.name);
+        settings_append_identifier(sql, at.name);
         pw_buf_append_u8(sql, ';');
         any = true;
     }

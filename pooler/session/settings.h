@@ -47,6 +47,8 @@ bool settings_resets(const Settings *from, const Settings *to);
 
 /* A string literal that reads the same whatever standard_conforming_strings is. */
 void settings_append_literal(PwBuf *sql, const char *value);
+/* A quoted identifier: the name as it is, whatever its case. */
+void settings_append_identifier(PwBuf *sql, const char *name);
 
 /* Bytes of all Settings of the process (SHOW MEM). Any thread. */
 uint64_t settings_bytes(void);
