@@ -99,9 +99,18 @@ class Soul:
                 lambda r: [x["M"] for x in r.notices] == [tag * n])
 
     def transaction(self):
-        parts = [(wire.query("BEGIN"), lambda r: r.status == "T"), self.simple(), self.extended()]
         end = self.rng.choice(["COMMIT", "ROLLBACK"])
-        return parts + [(wire.query(end), lambda r: r.tags == [end] and r.status == "I")]
+        before = []
+
+        def has_begun(r):
+            before.append(self.failures)
+            return r.status == "T"
+
+        def has_ended(r):
+            lost = end == "COMMIT" and before and self.failures > before[0] # a failed transaction: COMMIT says ROLLBACK
+            return r.tags == ["ROLLBACK" if lost else end] and r.status == "I"
+        parts = [self.simple(), self.extended()] + ([self.slow()] if self.fate == "cancel" else [])
+        return [(wire.query("BEGIN"), has_begun), *parts, (wire.query(end), has_ended)]
 
     KINDS = ["simple", "simple", "several", "extended", "portals", "named", "failing", "failing_group", "large", "large_reply", "copy_out",
              "copy_in", "notice", "transaction"]
@@ -269,7 +278,7 @@ class Soul:
             ok = check(result)
         if not ok:
             rows = str(result.rows)[:200]
-            raise AssertionError(f"not my reply: {result.types[:60]} {rows} {result.errors} to {part[:200]!r}")
+            raise AssertionError(f"not my reply: {result.types[:60]} {rows} {result.tags} {result.errors} to {part[:200]!r}")
         self.mine_at_least(part, result)
 
     def broken(self, result):
