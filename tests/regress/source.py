@@ -37,7 +37,8 @@ def fetch(work):
     if not archives:
         raise Unavailable("apt-get source postgresql-15 gives no archive")
     with tarfile.open(archives[-1]) as tar:
-        tar.extractall(work, [m for m in tar.getmembers() if "/src/test/regress/" in m.name], filter="data")
+        tar.extractall(work, [m for m in tar.getmembers() if "/src/test/regress/" in m.name],
+                       **({"filter": "data"} if hasattr(tarfile, "data_filter") else {})) # Python 3.11.2 has no filters
     return next(work.glob("*/src/test/regress"))
 
 
