@@ -206,7 +206,9 @@ static bool get_all_settings(PwCursor *in, Relay *r)
     const Settings *committed;
     bool good = get_settings(in, &committed);
     session_state_adopt(&r->state, committed);
-    return good && get_settings(in, &r->startup);
+    good = good && get_settings(in, &r->startup);
+    r->state.startup = r->startup;
+    return good;
 }
 
 static bool get_secrets(PwCursor *in, PoolEntry *e)

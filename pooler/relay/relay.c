@@ -276,6 +276,8 @@ void relay_linked(Relay *r, Server *s, PwUsec waited)
     if (PW_UNLIKELY(r->listen != NULL))
         relay_listen_linked(r);
     server_link(s, &relay_server_user, r);
+    if (PW_UNLIKELY(settings_temp_path(r->state.committed)))
+        r->state.due |= SESSION_DUE_PINS;
     if (relay_sync_start(r))
         relay_pump(r);
 }

@@ -118,6 +118,7 @@ struct Relay {
     bool session_mode; /* fixed at login */
     bool disable_pqexec;
     bool lex_unsafe;       /* client_encoding is one that the lexer may misread */
+    bool only_encoding;    /* with HOLD_SYNC: client_encoding was set, the rest comes next */
     bool only_checks;      /* with HOLD_SYNC: server_check_query was sent, nothing is set */
     bool pin_told;         /* the log knows that this client pins */
     bool effects_in_flight; /* relay_finish: an unanswered request has effects */

@@ -141,7 +141,7 @@ static PW_COLD void on_param_status(Walk *w, const uint8_t *payload, size_t n)
     if (w->r->ident && i == PARAM_APPLICATION_NAME)
         new_ident(w->r, params_get(&w->r->params, (unsigned)i));
     if (PW_UNLIKELY(i == PARAM_CLIENT_ENCODING))
-        relay_state_encoding(w->r);
+        relay_state_encoding_changed(w->r, pipeline_head(&w->s->pipeline));
 }
 
 /* What of an ErrorResponse is there (a very long one may be cut): its SQLSTATE. */

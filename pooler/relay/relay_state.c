@@ -48,6 +48,23 @@ void relay_state_encoding(Relay *r)
         r->lex_unsafe |= strcasecmp(encoding, unsafe[i]) == 0;
 }
 
+void relay_state_encoding_changed(Relay *r, const PipelineEntry *head)
+{
+    unsigned pins = r->state.pins;
+    relay_state_encoding(r);
+    if (!r->state.on)
+        return;
+    if (settings_beyond_ascii(r->state.working))
+        r->state.pins |= SESSION_PIN_SETTING;
+    const Effects *effects = head ? head->effects : NULL;
+    if (effects && effects->statements > 1) /* its values are spelled in the encoding before */
+        r->state.due |= SESSION_DUE_ALL;
+    QueryEntry *q = head && head->query ? head->query : r->bound;
+    if (q)
+        r->suspect = query_entry_fingerprint(q);
+    relay_state_pinned(r, pins);
+}
+
 static bool has_high_bytes(const char *sql, size_t len)
 {
     for (size_t i = 0; i < len; i++)
@@ -92,6 +109,13 @@ void relay_state_ask_about(Relay *r, const char *bytes, size_t n)
         r->asked = dotted_names(r->asked, bytes, n);
 }
 
+/* Where things are made may be told by a string (SET LOCAL search_path = 'pg_temp') or a value, which the class of a text knows nothing of. */
+static void look_for_temp(Relay *r, unsigned class, const char *bytes, size_t n)
+{
+    if ((class & CLASS_TRACK) && settings_mention_temp(bytes, n))
+        r->state.due |= SESSION_DUE_PINS;
+}
+
 Effects *relay_state_query(Relay *r, QueryEntry *q, const char *sql, size_t avail)
 {
     size_t len = strnlen(sql, avail);
@@ -103,6 +127,7 @@ Effects *relay_state_query(Relay *r, QueryEntry *q, const char *sql, size_t avai
         effects = effects_parse(sql, len, relay_lex_flags(r), NULL);
     sent(r, q, class, effects);
     relay_state_ask_about(r, sql, len);
+    look_for_temp(r, class, sql, len);
     return effects;
 }
 
@@ -132,6 +157,8 @@ void relay_state_bind(Relay *r, unsigned class, const char *sql, size_t len, con
     sent(r, r->bound, class, effects);
     relay_state_ask_about(r, sql, len);
     relay_state_ask_about(r, (const char *)payload, avail);
+    look_for_temp(r, class, sql, len);
+    look_for_temp(r, class, (const char *)payload, avail);
     if (unnamed_portal) {
         r->bound_effects = effects;
         return;
@@ -164,8 +191,10 @@ Effects *relay_state_execute(Relay *r, const uint8_t *payload, size_t avail)
 
 void relay_state_function(Relay *r, const uint8_t *payload, size_t avail)
 {
-    if (r->state.on && avail >= 4)
-        sent(r, NULL, stmt_classify_function(pw_be32(payload)), NULL);
+    if (!r->state.on || avail < 4)
+        return;
+    sent(r, NULL, stmt_classify_function(pw_be32(payload)), NULL);
+    relay_state_ask_about(r, (const char *)payload, avail);
 }
 
 /* ---- RESET ---- */
@@ -187,6 +216,7 @@ void relay_state_startup(Relay *r)
         }
         free(name);
     }
+    r->state.startup = r->startup;
 }
 
 void relay_state_resets(Relay *r, const Effects *effects)
@@ -231,12 +261,14 @@ bool relay_state_may_restore(Relay *r, uint8_t type, const uint8_t *payload, siz
 }
 
 /* On a direct connection a RESET goes back to what the start-up packet asked for; our servers know nothing of that. Whether the RESET
- * took place (an error, a rolled back transaction) only the server knows: it did where nothing is set by the session. */
+ * took place (an error, a rolled back transaction) only the server knows: it did where nothing is set by the session; a setting with a dot, which
+ * is on no list, is the empty string then. */
 #define RESTORE_BEFORE "SELECT pg_catalog.set_config(n, v, false) FROM (VALUES "
 #define RESTORE_BEHIND                                                                                                        \
-    ") x(n, v) WHERE pg_catalog.current_setting(n) OPERATOR(pg_catalog.<>) v AND EXISTS (SELECT 1 FROM"                       \
+    ") x(n, v) WHERE pg_catalog.current_setting(n, true) OPERATOR(pg_catalog.<>) v AND (EXISTS (SELECT 1 FROM"                \
     " pg_catalog.pg_show_all_settings() s WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) n"                            \
-    " AND s.source OPERATOR(pg_catalog.<>) 'session')"
+    " AND s.source OPERATOR(pg_catalog.<>) 'session') OR (pg_catalog.strpos(n, '.') OPERATOR(pg_catalog.>) 0"                 \
+    " AND pg_catalog.current_setting(n, true) OPERATOR(pg_catalog.=) ''))"
 
 void relay_state_restore(Relay *r, PwBuf *out, PwUsec now)
 {

@@ -15,7 +15,9 @@
 
 void relay_state_init(Relay *r);
 void relay_state_finish(Relay *r);
-void relay_state_encoding(Relay *r); /* client_encoding is known or has changed */
+void relay_state_encoding(Relay *r); /* client_encoding is known */
+/* The answer to `head` (or nothing) changed it. Settings that are not plain ASCII were written in the one before: only this server knows them. */
+void relay_state_encoding_changed(Relay *r, const PipelineEntry *head);
 
 /* Does a text with this entry need none of the calls below? `payload` ends with the text's NUL when it is whole. */
 static inline bool relay_state_is_plain(const Relay *r, QueryEntry *q, const uint8_t *payload, size_t avail)

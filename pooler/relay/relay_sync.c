@@ -3,6 +3,7 @@
  * that was idle for long, and the client's parameters where they differ. One round trip for both; the client's
  * requests wait (HOLD_SYNC) until ReadyForQuery confirmed it. */
 #include <string.h>
+#include <strings.h>
 
 #include "pooler/relay/relay_priv.h"
 #include "poolwise/log.h"
@@ -34,7 +35,35 @@ static bool write_all(Relay *r, PwBuf *sql)
     return any;
 }
 
-bool relay_sync_start(Relay *r)
+static bool send_sql(Relay *r, PwBuf *sql)
+{
+    pw_buf_append_u8(sql, 0);
+    r->hold |= HOLD_SYNC;
+    server_log(r->server, PW_LOG_DEBUG, "varcache_apply: %s", (const char *)pw_buf_head(sql));
+    bool open = server_send_own(r->server, (const char *)pw_buf_head(sql));
+    pw_buf_finish(sql);
+    (void)open; /* when it failed on_gone has closed the client */
+    return false;
+}
+
+/* A message is read in the encoding that holds when it arrives, so what is not plain ASCII comes in one of its own, behind that
+ * which sets the client's encoding. */
+static bool set_encoding(Relay *r)
+{
+    const char *has = params_get(&r->server->params, PARAM_CLIENT_ENCODING), *wants = params_get(&r->params, PARAM_CLIENT_ENCODING);
+    if (!settings_beyond_ascii(r->state.committed) || !has || !wants || strcasecmp(has, wants) == 0)
+        return false;
+    PwBuf sql;
+    pw_buf_init(&sql);
+    pw_buf_append_str(&sql, "SET client_encoding=");
+    settings_append_literal(&sql, wants);
+    r->only_encoding = true;
+    r->only_checks = false;
+    send_sql(r, &sql);
+    return true;
+}
+
+static bool start(Relay *r, bool encoding_is_set)
 {
     Server *s = r->server;
     const Config *config = r->ctx->config;
@@ -44,6 +73,8 @@ bool relay_sync_start(Relay *r)
                  worker_now(s->stream.worker) - s->released_at >= config->server_check_delay;
     if (PW_LIKELY(!may_differ && !check))
         return true;
+    if (settings && !encoding_is_set && set_encoding(r))
+        return false;
     PwBuf sql;
     pw_buf_init(&sql);
     bool differs = settings ? write_all(r, &sql) : params_diff(&s->params, &r->params, false, &sql);
@@ -53,14 +84,14 @@ bool relay_sync_start(Relay *r)
     }
     if (!differs && strcmp(config->server_check_query, "<empty>") != 0)
         pw_buf_append_str(&sql, config->server_check_query);
-    pw_buf_append_u8(&sql, 0);
-    r->hold |= HOLD_SYNC;
     r->only_checks = !differs;
-    server_log(s, PW_LOG_DEBUG, "varcache_apply: %s", (const char *)pw_buf_head(&sql));
-    bool open = server_send_own(s, (const char *)pw_buf_head(&sql));
-    pw_buf_finish(&sql);
-    (void)open; /* when it failed on_gone has closed the client */
-    return false;
+    return send_sql(r, &sql);
+}
+
+bool relay_sync_start(Relay *r)
+{
+    r->only_encoding = false;
+    return start(r, false);
 }
 
 /* The server may spell a value its own way (ISO -> ISO, MDY). The client was told its own spelling when it logged in; a login to the
@@ -90,6 +121,11 @@ bool relay_sync_ready(Relay *r)
         r->hold &= ~(unsigned)HOLD_SYNC;
         relay_fail(r, "invalid server parameter", "invalid server parameter");
         return false;
+    }
+    if (PW_UNLIKELY(r->only_encoding)) {
+        r->only_encoding = false;
+        r->hold &= ~(unsigned)HOLD_SYNC;
+        return start(r, true);
     }
     if (!tell_canonical(r))
         relay_fail_later(r, NULL, "client unexpected eof");

@@ -4,12 +4,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "poolwise/mem.h"
 
 /* text: for each setting 's' (SQL) or 'f' (flat), its name and its value, each with a NUL; in the order of names. */
 struct Settings {
     atomic_uint refs;
+    bool beyond_ascii, temp_path;
     size_t len;
     char text[];
 };
@@ -63,6 +65,35 @@ const char *settings_get(const Settings *s, const char *name)
     return find(s, name, &at) ? at.value : NULL;
 }
 
+bool settings_beyond_ascii(const Settings *s)
+{
+    return s && s->beyond_ascii;
+}
+
+bool settings_temp_path(const Settings *s)
+{
+    return s && s->temp_path;
+}
+
+bool settings_mention_temp(const char *text, size_t n)
+{
+    static const char word[] = "pg_temp";
+    for (size_t i = 0; i + sizeof(word) - 1 <= n; i++)
+        if (strncasecmp(text + i, word, sizeof(word) - 1) == 0)
+            return true;
+    return false;
+}
+
+/* What is asked about each set often is looked up once. */
+static void take_note(Settings *s)
+{
+    const char *path = settings_get(s, "search_path");
+    s->temp_path = path && settings_mention_temp(path, strlen(path));
+    s->beyond_ascii = false;
+    for (size_t i = 0; i < s->len; i++)
+        s->beyond_ascii |= (uint8_t)s->text[i] >= 0x80;
+}
+
 static bool is_same(const Setting *a, const Setting *b)
 {
     return a->flat == b->flat && strcmp(a->value, b->value) == 0;
@@ -84,6 +115,7 @@ static const Settings *make(PwBuf *text)
         atomic_init(&s->refs, 1);
         s->len = n;
         memcpy(s->text, pw_buf_head(text), n);
+        take_note(s);
         atomic_fetch_add_explicit(&total_bytes, sizeof(*s) + n, memory_order_relaxed);
     }
     pw_buf_finish(text);

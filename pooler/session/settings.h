@@ -37,6 +37,12 @@ bool settings_next(const Settings *s, size_t *pos, Setting *ret);
 /* The value of a name, NULL when it is not set. */
 const char *settings_get(const Settings *s, const char *name);
 
+/* Some name or value is not plain ASCII: it means something only in the client_encoding that it was written in. */
+bool settings_beyond_ascii(const Settings *s);
+/* search_path names pg_temp: a CREATE may make something temporary without saying so. */
+bool settings_temp_path(const Settings *s);
+bool settings_mention_temp(const char *text, size_t n);
+
 /* SQL that turns a server with `from` into one with `to`, in three parts that must stand in this order: what gives up role
  * and user; RESETs; what sets, role and user last. True if anything was appended. */
 bool settings_sql_before(const Settings *from, const Settings *to, PwBuf *sql);

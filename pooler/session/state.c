@@ -131,20 +131,25 @@ static void set(SessionState *st, const char *name, const char *value, bool flat
         set_working(st, with);
 }
 
-static void reset_all(SessionState *st)
+/* SET name TO DEFAULT and RESET name. */
+static void reset(SessionState *st, const char *name, SessionIsReported is_reported, void *arg)
 {
-    const char *keep[] = {"session_authorization", "role"}; /* RESET ALL spares them */
-    const Settings *left = NULL;
-    bool full;
-    for (size_t i = 0; i < PW_ARRAY_LEN(keep); i++) {
-        const char *value = settings_get(st->working, keep[i]);
-        if (!value)
-            continue;
-        const Settings *with = settings_with(left, keep[i], value, false, &full);
-        settings_unref(left);
-        left = with;
-    }
-    set_working(st, left);
+    const char *before = settings_get(st->startup, name);
+    set(st, name, before && !is_reported(arg, name) ? before : NULL, true);
+}
+
+/* RESET ALL spares user and role; DISCARD ALL does not. */
+static void reset_all(SessionState *st, bool spare, SessionIsReported is_reported, void *arg)
+{
+    const Settings *old = settings_ref(st->working);
+    const char *keep[] = {"session_authorization", "role"};
+    set_working(st, NULL);
+    for (size_t i = 0; spare && i < PW_ARRAY_LEN(keep); i++)
+        set(st, keep[i], settings_get(old, keep[i]), false);
+    settings_unref(old);
+    Setting at;
+    for (size_t pos = 0; settings_next(st->startup, &pos, &at);)
+        reset(st, at.name, is_reported, arg);
 }
 
 /* value NULL: no longer. */
@@ -208,10 +213,10 @@ static void apply(SessionState *st, const Effect *e, SessionIsReported is_report
             set(st, e->name, e->value, e->flat);
         return;
     case EFFECT_RESET:
-        set(st, e->name, NULL, false);
+        reset(st, e->name, is_reported, arg);
         return;
     case EFFECT_RESET_ALL:
-        reset_all(st);
+        reset_all(st, true, is_reported, arg);
         return;
     case EFFECT_AUTH:
         set(st, "session_authorization", e->value, false);
@@ -227,7 +232,7 @@ static void apply(SessionState *st, const Effect *e, SessionIsReported is_report
             set_channels(st, NULL);
         return;
     case EFFECT_DISCARD_ALL:
-        set_working(st, NULL);
+        reset_all(st, false, is_reported, arg);
         set_channels(st, NULL);
         st->pins &= ~(unsigned)SESSION_PIN_SETTING; /* the probe behind it tells of the others */
         return;

@@ -12,6 +12,7 @@ typedef struct Walk {
     PwLexer lexer;
     unsigned class;
     unsigned depth;        /* of parentheses */
+    uint64_t distinct_on;  /* a bit for each depth: these are the parentheses of DISTINCT ON (...) */
     unsigned n;            /* tokens of this statement so far */
     PwToken first;         /* of this statement */
     PwToken before, last;  /* the last two */
@@ -19,21 +20,18 @@ typedef struct Walk {
     PwToken qualifier;     /* its a */
 } Walk;
 
-/* Words that stand before "(" without calling anything. */
+/* Words that stand before "(" without calling anything. Key words that may name a function are here only where they often stand so: by,
+ * conflict, cube, materialized, rollup, set, sets, varying, zone. Behind ")" and as the first word of a statement none is needed. */
 static const char *const plain_words[] = {
-    "all",       "analyze",   "and",      "any",       "array",     "as",        "asymmetric", "between", "bit",
-    "by",        "case",      "cast",     "char",      "character", "check",     "coalesce",   "conflict", "copy",
-    "cube",      "day",       "dec",      "decimal",   "default",   "distinct",  "else",       "end",     "escape",
-    "except",    "exists",    "explain",  "extract",   "filter",    "first",     "float",      "from",    "greatest",
-    "group",     "grouping",  "having",   "hour",      "ilike",     "in",        "include",    "intersect", "interval",
-    "into",      "is",        "join",     "key",       "lateral",   "least",     "like",       "limit",   "materialized",
-    "minute",    "month",     "nchar",    "next",      "normalize", "not",       "nullif",     "numeric", "offset",
-    "on",        "only",      "options",  "or",        "over",      "overlaps",  "overlay",    "partition", "position",
-    "range",     "recursive", "returning", "rollup",   "row",       "rows",      "second",     "select",  "set",
-    "sets",      "some",      "substring", "symmetric", "table",    "then",      "time",       "timestamp", "to",
-    "treat",     "trim",      "union",    "unique",    "using",     "vacuum",    "values",     "varbit",  "varchar",
-    "varying",   "when",      "where",    "window",    "with",      "within",    "xmlconcat",  "xmlelement", "xmlexists",
-    "xmlforest", "xmlparse",  "xmlpi",    "xmlroot",   "xmlserialize", "xmltable", "year",     "zone",
+    "all", "analyze", "and", "any", "array", "as", "asymmetric", "between", "bit", "by", "case", "cast", "char",
+    "character", "check", "coalesce", "conflict", "cube", "dec", "decimal", "default", "distinct", "else", "end",
+    "except", "exists", "extract", "float", "from", "greatest", "group", "grouping", "having", "ilike", "in",
+    "intersect", "interval", "into", "is", "join", "lateral", "least", "like", "limit", "materialized", "nchar",
+    "normalize", "not", "nullif", "numeric", "offset", "on", "only", "or", "overlay", "position", "returning",
+    "rollup", "row", "select", "set", "sets", "some", "substring", "symmetric", "table", "then", "time", "timestamp",
+    "to", "treat", "trim", "union", "unique", "using", "values", "varbit", "varchar", "varying", "when", "where",
+    "window", "with", "xmlconcat", "xmlelement", "xmlexists", "xmlforest", "xmlparse", "xmlpi", "xmlroot",
+    "xmlserialize", "xmltable", "zone",
 };
 
 /* Built-in functions that do touch the session. */
@@ -113,11 +111,12 @@ static bool opens_columns(const Walk *w)
            (pw_token_is(t, "copy") && w->first.text == t->text) || pw_token_is(t, "references");
 }
 
-/* "(" stands behind w->last. */
+/* "(" stands behind w->last. The first word of a statement calls nothing: COPY (, EXPLAIN (. */
+enum { FIRST_CALL = 2 };
 static unsigned class_of_call(const Walk *w)
 {
     char name[64];
-    if (!is_name(&w->last) || opens_columns(w))
+    if (!is_name(&w->last) || w->n == FIRST_CALL || opens_columns(w))
         return 0;
     bool qualified = is_punct(&w->before, '.');
     if (w->last.type == PW_TOK_QUOTED || !fold(&w->last, name, sizeof(name)))
@@ -164,8 +163,8 @@ static bool is_temp(const PwToken *t)
 /* What a token means beyond the first word. */
 static unsigned class_of_token(const Walk *w, const PwToken *t)
 {
-    if (t->type == PW_TOK_QUOTED)
-        return t->len > 8 && strncmp(t->text, "\"pg_temp", 8) == 0 ? CLASS_PIN : 0;
+    if (t->type == PW_TOK_QUOTED) /* U&"..." may spell anything */
+        return t->text[0] != '"' || (t->len > 8 && strncmp(t->text, "\"pg_temp", 8) == 0) ? CLASS_PIN : 0;
     if (t->type != PW_TOK_WORD)
         return 0;
     if (t->len >= 7 && strncasecmp(t->text, "pg_temp", 7) == 0)
@@ -182,6 +181,12 @@ static unsigned class_of_token(const Walk *w, const PwToken *t)
     if (pw_token_is(t, "to") && pw_token_is(&w->first, "rollback"))
         return CLASS_TRACK;
     return 0;
+}
+
+static void set_bit(uint64_t *bits, unsigned at, bool value)
+{
+    uint64_t bit = 1ull << (at & 63);
+    *bits = value ? *bits | bit : *bits & ~bit;
 }
 
 static void token(Walk *w, const PwToken *t)
@@ -202,10 +207,13 @@ static void token(Walk *w, const PwToken *t)
         w->class |= class_of_token(w, t);
     }
     w->n++;
+    bool item_follows = false; /* behind DISTINCT ON (...): no alias, though it stands behind ")" */
     if (is_punct(t, '(')) {
         w->class |= class_of_call(w);
         w->depth++;
+        set_bit(&w->distinct_on, w->depth, pw_token_is(&w->last, "on") && pw_token_is(&w->before, "distinct"));
     } else if (is_punct(t, ')') && w->depth > 0) {
+        item_follows = w->distinct_on >> (w->depth & 63) & 1;
         w->depth--;
     }
     if (is_punct(t, '.'))
@@ -214,6 +222,8 @@ static void token(Walk *w, const PwToken *t)
         w->in_front = w->last;
     w->before = w->last;
     w->last = *t;
+    if (item_follows)
+        w->last.type = PW_TOK_OP;
 }
 
 unsigned stmt_classify(const char *sql, size_t len, unsigned lex_flags, bool whole)
@@ -229,9 +239,13 @@ unsigned stmt_classify(const char *sql, size_t len, unsigned lex_flags, bool who
 
 unsigned stmt_classify_function(uint32_t oid)
 {
-    /* pg_proc.dat: fixed for ever */
-    enum { SET_CONFIG = 2078, LOCK_FIRST = 2880, LOCK_LAST = 2892, FIRST_OWN = 16384 };
-    if (oid == SET_CONFIG || oid >= FIRST_OWN)
-        return CLASS_SEEN | CLASS_UNKNOWN;
-    return CLASS_SEEN | (oid >= LOCK_FIRST && oid <= LOCK_LAST ? CLASS_PIN : 0);
+    /* pg_proc.dat: fixed for ever. What libpq's lo_*() call, and the locks; whatever else, the server is asked */
+    static const uint16_t large_objects[] = {715, 764, 765, 767, 952, 953, 954, 955, 956, 957, 958, 964, 1004, 3170, 3171, 3172};
+    enum { LOCK_FIRST = 2880, LOCK_LAST = 2892 };
+    if (oid >= LOCK_FIRST && oid <= LOCK_LAST)
+        return CLASS_SEEN | CLASS_PIN;
+    for (size_t i = 0; i < PW_ARRAY_LEN(large_objects); i++)
+        if (large_objects[i] == oid)
+            return CLASS_SEEN;
+    return CLASS_SEEN | CLASS_UNKNOWN;
 }

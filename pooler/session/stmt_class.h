@@ -2,8 +2,8 @@
 /* stmt_class.h - may this text touch the state of its session? Asked once a text; the answer is a few bits.
  *
  * The whole text is lexed: every statement of it and every function that it names. What the lexer cannot follow is
- * CLASS_UNKNOWN, never 0. Not seen by design: functions behind views, triggers, operators, casts and defaults, and a
- * function of the user's own that has the name of a built-in one. Pure; any thread; no allocation. */
+ * CLASS_UNKNOWN, never 0. Not seen by design: functions behind views, triggers, operators, casts and defaults, those that
+ * are called like a column (SELECT t.f), and a function of the user's own that has the name of a built-in one. Pure; any thread; no allocation. */
 #ifndef POOLER_SESSION_STMT_CLASS_H
 #define POOLER_SESSION_STMT_CLASS_H
 

@@ -39,6 +39,10 @@ static const Case cases[] = {
     {"SELECT pg_advisory_xact_lock(1)", 0},
     {"NOTIFY a", 0},
     {"SELECT gen_random_uuid(), random_normal(), uuidv7()", 0},
+    {"SELECT DISTINCT ON (a) a, b FROM t", 0},
+    {"SELECT * FROM (SELECT DISTINCT ON (a) b FROM t) x(y)", 0},
+    {"EXPLAIN (ANALYZE) SELECT 1", 0},
+    {"SELECT count(*) FILTER (WHERE a) OVER (ORDER BY b), (a, b) OVERLAPS (c, d), now() AT TIME ZONE ('UTC') FROM t FETCH FIRST 1 ROWS ONLY", 0},
     {"CREATE TRIGGER a AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION lower()", 0},
     /* tracked */
     {"SET a = 1", CLASS_TRACK},
@@ -75,6 +79,8 @@ static const Case cases[] = {
     {"SELECT 1 INTO LOCAL TEMPORARY a", CLASS_PIN},
     {"CREATE VIEW PG_TEMP.a AS SELECT 1", CLASS_PIN},
     {"CREATE VIEW \"pg_temp\".a AS SELECT 1", CLASS_PIN},
+    {"CREATE VIEW U&\"pg\\005Ftemp\".a AS SELECT 1", CLASS_PIN},
+    {"SET search_path = pg_temp", CLASS_PIN | CLASS_TRACK},
     {"DECLARE c CURSOR WITH HOLD FOR SELECT 1", CLASS_PIN},
     {"DECLARE c CURSOR WITHOUT HOLD FOR SELECT 1", 0},
     {"CLOSE c", CLASS_UNPIN},
@@ -85,6 +91,9 @@ static const Case cases[] = {
     {"DO 'x'", CLASS_UNKNOWN},
     {"CALL p()", CLASS_UNKNOWN},
     {"SELECT mine(1)", CLASS_UNKNOWN},
+    {"SELECT year(a), vacuum(b)", CLASS_UNKNOWN},
+    {"SELECT DISTINCT ON (a, lower(b)) mine(a) FROM t", CLASS_UNKNOWN},
+    {"SELECT DISTINCT ON ((SELECT DISTINCT ON (b) 1 FROM u)) mine(a) FROM t", CLASS_UNKNOWN},
     {"SELECT public.lower(1)", CLASS_UNKNOWN},
     {"SELECT \"lower\"(1)", CLASS_UNKNOWN},
     {"SELECT * FROM t WHERE a = f (1)", CLASS_UNKNOWN},
@@ -123,7 +132,7 @@ static void test_plain_words_are_in_order(void **state)
 {
     (void)state;
     static const char *const words[] = {"all", "analyze", "by", "coalesce", "conflict", "cube", "default", "exists", "greatest",
-                                        "having", "in", "join", "least", "materialized", "nullif", "over", "overlay", "rollup",
+                                        "having", "in", "join", "least", "materialized", "nullif", "overlay", "rollup",
                                         "select", "table", "trim", "values", "varying", "where", "xmltable", "zone"};
     char sql[64];
     for (size_t i = 0; i < PW_ARRAY_LEN(words); i++) {
@@ -136,7 +145,9 @@ static void test_functions_by_oid(void **state)
 {
     (void)state;
     assert_int_equal(stmt_classify_function(952), CLASS_SEEN);
+    assert_int_equal(stmt_classify_function(3172), CLASS_SEEN);
     assert_int_equal(stmt_classify_function(2880), CLASS_SEEN | CLASS_PIN);
+    assert_int_equal(stmt_classify_function(2923), CLASS_SEEN | CLASS_UNKNOWN); /* query_to_xml */
     assert_int_equal(stmt_classify_function(2078), CLASS_SEEN | CLASS_UNKNOWN);
     assert_int_equal(stmt_classify_function(16384), CLASS_SEEN | CLASS_UNKNOWN);
 }
