@@ -16,6 +16,8 @@ static const AdminColumn worker_columns[] = {
     {"accepted", ADMIN_INT8, "connections that it was given"},
     {"cancels", ADMIN_INT8, "cancel requests that it sent to servers"},
     {"batched_sends", ADMIN_INT8, "sends that shared a system call with others (io_engine = io_uring)"},
+    {"tls_full", ADMIN_INT8, "full TLS handshakes with clients"},
+    {"tls_resumed", ADMIN_INT8, "TLS handshakes that went on with an earlier session of the client's"},
 };
 
 static void visit(WorkerCtx *ctx, AdminShow *show)
@@ -52,6 +54,8 @@ static void visit(WorkerCtx *ctx, AdminShow *show)
     admin_row_count(r, ctx->accepted);
     admin_row_count(r, ctx->cancels);
     admin_row_count(r, ctx->worker->batch ? send_batch_sends(ctx->worker->batch) : 0);
+    admin_row_count(r, ctx->tls_full);
+    admin_row_count(r, ctx->tls_resumed);
     admin_row_end(r);
 }
 

@@ -193,6 +193,7 @@ bool app_reload(char *why, size_t why_size)
     pw_diag_init(&diags);
     pthread_mutex_lock(&app.lock);
     char *conffile = pw_xstrdup(app.config->conffile && app.config->conffile[0] ? app.config->conffile : app.options.conffile);
+    const TlsSet *old_tls = tls_set_ref(app.tls);
     pthread_mutex_unlock(&app.lock);
     bool ok = config_load(conffile, &config, &diags) == PW_OK;
     free(conffile);
@@ -200,11 +201,12 @@ bool app_reload(char *why, size_t why_size)
         ok = !config->auth_file || !config->auth_file[0] || userlist_load(config->auth_file, &users, &diags) == PW_OK;
         if (ok && !users)
             users = userlist_create_empty();
-        if (tls_set_create(config, &tls, tls_why) != PW_OK) {
+        if (tls_set_create(config, old_tls, &tls, tls_why) != PW_OK) {
             pw_diag_add(&diags, PW_DIAG_ERROR, config->conffile, 0, NULL, "%s", tls_why);
             ok = false;
         }
     }
+    tls_set_unref(old_tls);
     log_problems(&diags);
     if (!ok) {
         snprintf(why, why_size, "%zu problem%s in the configuration; the old one stays in use", diags.n_errors,
@@ -230,7 +232,7 @@ static const TlsSet *tls_for(const Config *config, const char *key, const TlsSet
     const TlsSet *set;
     if (strncmp(key, "client_tls", 10) != 0 && strncmp(key, "server_tls", 10) != 0)
         return tls_set_ref(old);
-    if (tls_set_create(config, &set, text) == PW_OK)
+    if (tls_set_create(config, old, &set, text) == PW_OK)
         return set;
     pw_log(PW_LOG_ERROR, "%s", text);
     snprintf(why, CONFIG_WHY, "%s", text);

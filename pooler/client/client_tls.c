@@ -95,7 +95,10 @@ void client_tls_done(Client *c, bool ok)
         client_close(c, NULL, why ? "TLS handshake failed" : "client unexpected eof");
         return;
     }
-    client_log(c, PW_LOG_DEBUG, "SSL established: %s", stream_tls_text(&c->relay.stream));
+    bool resumed = stream_tls_is_resumed(&c->relay.stream);
+    client_ctx(c)->tls_full += !resumed;
+    client_ctx(c)->tls_resumed += resumed;
+    client_log(c, PW_LOG_DEBUG, "SSL established: %s%s", stream_tls_text(&c->relay.stream), resumed ? ", resumed" : "");
     if (c->direct_tls && !stream_tls_has_alpn(&c->relay.stream))
         client_close(c, NULL, "received direct SSL connection request without ALPN protocol negotiation extension");
 }

@@ -209,6 +209,7 @@ typedef struct Config {
     int verbose;
     /* ours */
     ChannelBinding client_channel_binding;
+    bool client_tls_session_tickets;
     uint32_t client_max_protocol_version; /* PW_PROTO_3_0 or PW_PROTO_3_2 */
     ErrorBehaviour error_behaviour;
     IoEngine io_engine;

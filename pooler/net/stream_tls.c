@@ -79,13 +79,21 @@ static int bio_read(BIO *bio, char *buf, int n)
     return (int)got;
 }
 
+/* The session ticket of TLS 1.3 follows the handshake. By then the client waits for our answer to its start-up packet, with which it goes out:
+ * alone it would wake the client for nothing, and be in the way of one that sends a cancel request and is gone. */
+static int flags_of(const StreamTls *t)
+{
+    return t->open || SSL_get_state(t->ssl) != TLS_ST_SW_SESSION_TICKET ? MSG_NOSIGNAL : MSG_NOSIGNAL | MSG_MORE;
+}
+
 static int bio_write(BIO *bio, const char *buf, int n)
 {
     Stream *s = BIO_get_data(bio);
+    int flags = flags_of(s->tls);
     BIO_clear_retry_flags(bio);
     ssize_t sent;
     do
-        sent = sys_send(s->fd, buf, (size_t)n);
+        sent = sys_send_with(s->fd, buf, (size_t)n, flags);
     while (sent < 0 && errno == EINTR);
     if (sent < 0 && errno == EAGAIN)
         BIO_set_retry_write(bio);
@@ -450,6 +458,11 @@ bool stream_tls_is_open(const Stream *s)
 const char *stream_tls_text(const Stream *s)
 {
     return s->tls ? s->tls->text : "";
+}
+
+bool stream_tls_is_resumed(const Stream *s)
+{
+    return s->tls && SSL_session_reused(s->tls->ssl) == 1;
 }
 
 bool stream_tls_has_alpn(const Stream *s)

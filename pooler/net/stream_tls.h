@@ -31,6 +31,9 @@ const char *stream_tls_text(const Stream *s);
 /* Why the handshake or the last stream_recv failed; NULL: the peer just went away. For the log. */
 const char *stream_tls_error(const Stream *s);
 
+/* Did the handshake go on with an earlier session (tls_tickets.h)? */
+bool stream_tls_is_resumed(const Stream *s);
+
 /* Did both sides agree on ALPN protocol "postgresql"? */
 bool stream_tls_has_alpn(const Stream *s);
 

@@ -16,19 +16,23 @@ static inline ssize_t sys_recv(int fd, void *buf, size_t n)
 {
     return syscall(SYS_recvfrom, fd, buf, n, 0, NULL, NULL);
 }
-static inline ssize_t sys_send(int fd, const void *buf, size_t n)
+static inline ssize_t sys_send_with(int fd, const void *buf, size_t n, int flags)
 {
-    return syscall(SYS_sendto, fd, buf, n, MSG_NOSIGNAL, NULL, 0);
+    return syscall(SYS_sendto, fd, buf, n, flags, NULL, 0);
 }
 #else
 static inline ssize_t sys_recv(int fd, void *buf, size_t n)
 {
     return recv(fd, buf, n, 0);
 }
-static inline ssize_t sys_send(int fd, const void *buf, size_t n)
+static inline ssize_t sys_send_with(int fd, const void *buf, size_t n, int flags)
 {
-    return send(fd, buf, n, MSG_NOSIGNAL);
+    return send(fd, buf, n, flags);
 }
 #endif
+static inline ssize_t sys_send(int fd, const void *buf, size_t n)
+{
+    return sys_send_with(fd, buf, n, MSG_NOSIGNAL);
+}
 
 #endif

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pooler/net/tls_tickets.h"
 #include "poolwise/buf.h"
 #include "poolwise/mem.h"
 
@@ -28,6 +29,7 @@ struct TlsCtx {
     TlsRole role;
     bool checks_name;
     SSL_CTX *ssl;
+    TlsTickets *tickets;      /* NULL: none are given */
     uint8_t print[PRINT_LEN]; /* SHA-256 of the settings and of the files' contents */
 };
 
@@ -341,8 +343,7 @@ static void use_modes(Maker *m)
 {
     const TlsSpec *spec = m->spec;
     SSL_CTX *ssl = m->ssl;
-    /* No tickets and no session cache: PostgreSQL's client library never resumes, PostgreSQL never offers it, and a session that
-     * outlives RELOAD would bring a client certificate past the new authorities. */
+    /* No session cache: tickets (use_tickets) need none. PostgreSQL offers neither, so there is nothing to keep of its sessions. */
     SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
                                  SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
@@ -366,13 +367,30 @@ static void use_modes(Maker *m)
         SSL_CTX_set_alpn_select_cb(ssl, choose_alpn, NULL);
 }
 
+/* Session tickets, where no certificate of the client's is asked for: a resumed session would bring its old certificate along, past an
+ * expiry, and a client that has got one since would not be asked for it. The id context says which settings a session began
+ * under: OpenSSL takes it for no others, whoever sealed the ticket. No early data: it could be replayed. */
+static PwErr use_tickets(const Maker *m, TlsCtx *ctx)
+{
+    if (!m->spec->tickets || m->spec->role != TLS_ACCEPT || SSL_CTX_get_verify_mode(m->ssl) != SSL_VERIFY_NONE)
+        return PW_OK;
+    ctx->tickets = tls_tickets_create();
+    if (!ctx->tickets || SSL_CTX_set_session_id_context(m->ssl, ctx->print, PRINT_LEN) != 1) {
+        snprintf(m->why, TLS_WHY, "TLS setup failed: no keys for session tickets");
+        return PW_ERR_NOMEM;
+    }
+    SSL_CTX_set_max_early_data(m->ssl, 0);
+    tls_tickets_install(ctx->tickets, m->ssl);
+    return PW_OK;
+}
+
 static void print_settings(Maker *m)
 {
     const TlsSpec *s = m->spec;
     char head[32];
     const char *texts[] = {s->ca_file, s->cert_file, s->key_file, s->protocols, s->ciphers, s->tls13_ciphers, s->dheparams,
                            s->ecdhcurve};
-    int n = snprintf(head, sizeof(head), "%d %d", (int)s->role, (int)s->verify);
+    int n = snprintf(head, sizeof(head), "%d %d %d", (int)s->role, (int)s->verify, s->tickets);
     EVP_DigestUpdate(m->print, head, (size_t)n + 1);
     for (size_t i = 0; i < PW_ARRAY_LEN(texts); i++)
         EVP_DigestUpdate(m->print, texts[i] ? texts[i] : "", (texts[i] ? strlen(texts[i]) : 0) + 1);
@@ -405,7 +423,11 @@ PwErr tls_ctx_create(const TlsSpec *spec, TlsCtx **ret_ctx, char *why)
         ctx->checks_name = spec->verify == TLS_VERIFY_NAME;
         ctx->ssl = m.ssl;
         EVP_DigestFinal_ex(m.print, ctx->print, NULL);
-        *ret_ctx = ctx;
+        err = use_tickets(&m, ctx);
+        if (err)
+            tls_ctx_unref(ctx);
+        else
+            *ret_ctx = ctx;
     } else {
         SSL_CTX_free(m.ssl);
     }
@@ -426,6 +448,7 @@ void tls_ctx_unref(TlsCtx *ctx)
     if (!ctx || __atomic_sub_fetch(&ctx->refs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     SSL_CTX_free(ctx->ssl);
+    tls_tickets_destroy(ctx->tickets);
     free(ctx);
 }
 

@@ -35,6 +35,7 @@ typedef struct TlsSpec {
     const char *ca_file, *cert_file, *key_file; /* PEM */
     const char *protocols; /* tlsv1.0 .. tlsv1.3, all, secure, legacy; a list with , or : and ! to take one away */
     const char *ciphers, *tls13_ciphers, *dheparams, *ecdhcurve;
+    bool tickets; /* ACCEPT: clients may resume their sessions; never where certificates are asked for */
 } TlsSpec;
 
 #define TLS_WHY 300
@@ -44,7 +45,8 @@ PW_MUSTCHECK PwErr tls_ctx_create(const TlsSpec *spec, TlsCtx **ret_ctx, char *w
 TlsCtx *tls_ctx_ref(TlsCtx *ctx);
 void tls_ctx_unref(TlsCtx *ctx); /* NULL is fine */
 
-/* Made from the same settings and the same contents of the files? NULL equals NULL only. */
+/* Made from the same settings and the same contents of the files? NULL equals NULL only. Of two that are equal either may be used; tickets
+ * of the one are not opened by the other. */
 bool tls_ctx_equal(const TlsCtx *a, const TlsCtx *b);
 
 TlsRole tls_ctx_role(const TlsCtx *ctx);

@@ -54,6 +54,7 @@ typedef struct WorkerCtx {
     bool suspended;
     int n_clients, n_login, n_waiting_welcome;
     uint64_t accepted, queries_done, xacts_done, cancels; /* SHOW WORKERS */
+    uint64_t tls_full, tls_resumed;                       /* handshakes with clients */
 } WorkerCtx;
 
 static inline WorkerCtx *worker_ctx(Worker *w)

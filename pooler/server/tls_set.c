@@ -50,6 +50,7 @@ static PwErr make_client(const Config *c, TlsCtx **ret_ctx, char *why)
         .tls13_ciphers = c->client_tls13_ciphers,
         .dheparams = c->client_tls_dheparams,
         .ecdhcurve = c->client_tls_ecdhcurve,
+        .tickets = c->client_tls_session_tickets,
     };
     return tls_ctx_create(&spec, ret_ctx, why);
 }
@@ -70,7 +71,16 @@ static PwErr make_server(const Config *c, TlsCtx **ret_ctx, char *why)
     return tls_ctx_create(&spec, ret_ctx, why);
 }
 
-PwErr tls_set_create(const Config *config, const TlsSet **ret_set, char *why)
+/* Any change of what clients must show ends the tickets given before it: also one between modes that OpenSSL does not know of. */
+static TlsCtx *unchanged(TlsCtx *client, SslMode mode, const TlsSet *old)
+{
+    if (!old || old->client_mode != mode || !tls_ctx_equal(client, old->client))
+        return client;
+    tls_ctx_unref(client);
+    return tls_ctx_ref(old->client);
+}
+
+PwErr tls_set_create(const Config *config, const TlsSet *old, const TlsSet **ret_set, char *why)
 {
     const char *text = objection(config);
     if (text) {
@@ -89,7 +99,7 @@ PwErr tls_set_create(const Config *config, const TlsSet **ret_set, char *why)
     }
     TlsSet *set = pw_xcalloc(1, sizeof(*set));
     set->refs = 1;
-    set->client = client;
+    set->client = unchanged(client, config->client_tls_sslmode, old);
     set->server = server;
     set->client_mode = config->client_tls_sslmode;
     set->server_mode = config->server_tls_sslmode;

@@ -18,8 +18,9 @@ typedef struct TlsSet {
     int refs;                /* private; atomic */
 } TlsSet;
 
-/* Reads every file. On failure why[TLS_WHY] has a text. */
-PW_MUSTCHECK PwErr tls_set_create(const Config *config, const TlsSet **ret_set, char *why);
+/* Reads every file. On failure why[TLS_WHY] has a text. `old`: the set that was in effect, or NULL. Where nothing about clients changed,
+ * contents of files included, its context stays in use, and with it the session tickets that clients hold. */
+PW_MUSTCHECK PwErr tls_set_create(const Config *config, const TlsSet *old, const TlsSet **ret_set, char *why);
 const TlsSet *tls_set_ref(const TlsSet *set);
 void tls_set_unref(const TlsSet *set); /* NULL is fine */
 

@@ -314,8 +314,8 @@ class Conn:
 
     # --- conversations
 
-    def tls(self, context=None, direct=False, server_hostname=None):
-        """Goes over to TLS (SSLRequest, or at once); without a context any certificate will do."""
+    def tls(self, context=None, direct=False, server_hostname=None, session=None):
+        """Goes over to TLS (SSLRequest, or at once); without a context any certificate will do. `session`: of the same context, to be resumed."""
         if context is None:
             context = any_certificate()
         if direct and direct != "no alpn":
@@ -324,7 +324,7 @@ class Conn:
             self.send(SSL_REQUEST)
             answer = self.recv_byte()
             assert answer == b"S", f"no TLS here: {answer!r}"
-        self.sock = context.wrap_socket(self.sock, server_hostname=server_hostname)
+        self.sock = context.wrap_socket(self.sock, server_hostname=server_hostname, session=session)
         return self
 
     def startup(self, **params):
