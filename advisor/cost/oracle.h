@@ -64,7 +64,8 @@ double adv_oracle_guess(AdvOracle *oracle, int q, const int *ids, int n);
 void adv_oracle_limit(AdvOracle *oracle, uint64_t max_calls);
 bool adv_oracle_is_exhausted(const AdvOracle *oracle);
 uint64_t adv_oracle_max_calls(const AdvOracle *oracle); /* 0: no limit */
-/* The search's own measure: the same, but to it the work is not cut short. 0: none. */
+/* The search's own measure: the same, but to it the work is not cut short. 0: none; ADV_KNOWN_ONLY: no plan at all. */
+#define ADV_KNOWN_ONLY 1 /* there were more before */
 void adv_oracle_save(AdvOracle *oracle, uint64_t calls);
 
 /* Whether the candidate could change the plan of query q at all. */

@@ -79,7 +79,8 @@ static void check_vacuum(AdvHealthList *list, const AdvTable *t)
     h->reason = dead ? adv_arena_printf(list->arena, "%.0f of the %.0f rows in %s are dead: scans read them all the same.", t->dead,
                                         t->live + t->dead, name)
                      : adv_arena_printf(list->arena, "VACUUM has never visited %s: no page is known to be all-visible, so that "
-                                        "index-only scans must look into the table.", name);
+                                        "index-only scans must look into the table. Before that, advice within a budget has no INCLUDE columns for it: "
+                                        "vacuum it, then ask again.", name);
     h->wrong_if = dead ? "an old transaction or replication slot still holds the rows: then VACUUM cannot remove them"
                        : "every page changes again at once";
     adv_health_statement(list, &h->script, adv_arena_printf(list->arena, "VACUUM (ANALYZE) %s;", name));

@@ -183,7 +183,7 @@ void search_greedy(Search *s, State *state, double floor_share)
         memset(g.chosen, 0, (size_t)s->pool->n * sizeof(bool));
         for (int i = 0; i < state->n; i++)
             g.chosen[state->ids[i]] = true;
-        int winner = find_winner(&g, round);
+        int winner = state->total < s->enough ? -1 : find_winner(&g, round);
         if (winner < 0)
             return;
         const State *next = search_apply(s, state, s->moves[winner].add.ids, s->moves[winner].add.n, NULL, 0);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-/* ladder.c - the answer to a budget: the best of the sets found for it and for all smaller ones.
+/* ladder.c - the answer to a budget: the best of the sets found for it and for all smaller ones (contract: ladder.h).
  *
- * Budgets are looked at from the smallest on, on rungs that are the same whatever budget is asked for: round numbers, as people write them; one that
- * lies between two rungs is answered by the lower one. What is asked at a rung, and how many plans it may cost, depends only on the rungs
- * below. So two runs with different budgets go the same way up to the lower one, and the higher one has all the answers of the other to
- * choose from: more space never gives a dearer result, neither in plans nor with the upkeep of the indexes. */
-#include "advisor/select/search_priv.h"
+ * Budgets are looked at from the smallest on, on rungs that are the same whatever budget is asked for: round numbers, as people write them. At each the
+ * search is made anew; between two of them the lower one's answer is topped up. What is asked on the way, and how many plans it may cost,
+ * depends only on what lies below. */
+#include "advisor/select/ladder.h"
 
 #include <math.h>
 
@@ -14,17 +13,16 @@
 #define CURVE_POINTS 8
 /* A set that seems to save less than this share of the workload's cost over the last one is not asked about. */
 #define WORTH_ASKING_MAIN 2e-3
-#define WORTH_ASKING 1e-2
-#define WORTH_ASKING_LATE 2e-2 /* when the plans of the search are used up */
-#define WORTH_ASKING_FULL 3e-2 /* when those for what sets cost are used up too */
-#define KNOWN_ONLY 1 /* plans asked for: there were more before */
+#define WORTH_ASKING 5e-3
+#define WORTH_ASKING_LATE 1e-2 /* when the plans of the search are used up */
 /* Plans that the search may ask for at a rung, by statement. */
 #define MAIN_CALLS 3.0
 #define OTHER_CALLS 0.5
 #define OTHER_STARTS 2
-#define LARGE 100 /* statements */
+#define TOP_UP_MISSES 2 /* top-ups of a rung that did not keep what they promised */
+#define LARGE 100       /* statements */
 
-static const double steps[] = {1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2, 2.25, 2.5, 2.75, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 8, 9};
+static const double steps[] = {1, 1.5, 2, 2.5, 3.5, 5, 7};
 
 typedef struct Rung {
     double unit;   /* kB, MB, ... */
@@ -78,16 +76,10 @@ static bool is_main(const Rung *rung)
     return step == 1 || step == 2.5 || step == 5;
 }
 
-/* Each rung looks at all statements and moves: with many of them it is fewer rungs, and one start. */
+/* Each rung looks at all statements and moves: with many of them there is one start. */
 static bool is_large(const Search *s)
 {
     return s->workload->n_queries > LARGE;
-}
-
-static bool is_left_out(const Search *s, const Rung *rung)
-{
-    double step = steps[rung->step];
-    return is_large(s) && !is_main(rung) && step != 1.5 && step != 2 && step != 3.5 && step != 7;
 }
 
 static size_t starts_at(const Search *s, const Rung *rung, size_t all)
@@ -100,8 +92,7 @@ static size_t starts_at(const Search *s, const Rung *rung, size_t all)
 /* Only what may be better costs plans. */
 static void offer(Ladder *l, State *state)
 {
-    bool full = adv_oracle_backend_calls(l->s->oracle) >= l->s->calls_most;
-    double worth = full ? WORTH_ASKING_FULL : is_main(&l->rung) ? WORTH_ASKING_MAIN : l->calls_until == KNOWN_ONLY ? WORTH_ASKING_LATE : WORTH_ASKING;
+    double worth = is_main(&l->rung) ? WORTH_ASKING_MAIN : l->calls_until == ADV_KNOWN_ONLY ? WORTH_ASKING_LATE : WORTH_ASKING;
     if (state->total >= l->reached.total - worth * l->s->cost_before)
         return;
     adv_oracle_save(l->s->oracle, 0);
@@ -124,19 +115,18 @@ static void search_rung(Ladder *l)
         state = search_empty(s);
         search_greedy(s, &state, floors[i]);
         search_merge(s, &state);
-        adv_oracle_save(s->oracle, KNOWN_ONLY);
+        adv_oracle_save(s->oracle, ADV_KNOWN_ONLY);
         search_prune(s, &state);
         adv_oracle_save(s->oracle, l->calls_until);
         offer(l, &state);
     }
 }
 
-/* The set as it would be advised. Weak indexes are told by known plans, unless the user has said what is weak. */
-static State finished(Ladder *l)
+/* The set as it would be advised, within s->budget. Weak indexes are told by known plans, unless the user has said what is weak. */
+static State finished(Search *s, const State *from)
 {
-    Search *s = l->s;
-    State state = search_keep(s, &l->reached);
-    adv_oracle_save(s->oracle, s->limits->min_gain > 0 ? 0 : KNOWN_ONLY);
+    State state = search_keep(s, from);
+    adv_oracle_save(s->oracle, s->limits->min_gain > 0 ? 0 : ADV_KNOWN_ONLY);
     s->exact = true;
     search_drop_weak(s, &state);
     s->exact = false;
@@ -153,22 +143,58 @@ static State finished(Ladder *l)
     return state;
 }
 
-static void answer_rung(Ladder *l)
+/* True: it is the answer now. */
+static bool is_better_answer(Ladder *l, const State *from)
 {
-    if (l->found) {
-        State state = finished(l);
-        double cost = search_statements_cost(l->s, &state);
-        if (state.total < l->answer.total && cost <= l->answer_cost) {
-            l->answer = search_keep(l->s, &state);
-            l->answer_cost = cost;
-        }
-    }
-    l->found = false;
+    Search *s = l->s;
+    State state = finished(s, from);
+    double cost = search_statements_cost(s, &state);
+    if (state.total >= l->answer.total || cost > l->answer_cost)
+        return false;
+    l->answer = search_keep(s, &state);
+    l->answer_cost = cost;
+    return true;
+}
+
+static void mark_point(Ladder *l, double budget)
+{
     if (l->answer.n == 0)
         return;
     ADV_ROOM(l->s->arena, l->points, l->n_points);
-    l->points[l->n_points++] =
-        (AdvCurvePoint){.budget = l->s->budget, .bytes = l->answer.bytes, .cost = l->answer_cost, .n = l->answer.n};
+    l->points[l->n_points++] = (AdvCurvePoint){.budget = budget, .bytes = l->answer.bytes, .cost = l->answer_cost, .n = l->answer.n};
+}
+
+static void answer_rung(Ladder *l)
+{
+    if (l->found)
+        (void)is_better_answer(l, &l->reached);
+    l->found = false;
+    mark_point(l, l->s->budget);
+}
+
+/* From the smallest top-up to the largest one that fits the budget, or up to the next rung. */
+static void top_up_rung(Ladder *l, double budget)
+{
+    Search *s = l->s;
+    Rung next = l->rung;
+    climb(&next);
+    bool spent = adv_oracle_backend_calls(s->oracle) >= s->ladder_most;
+    double worth = s->cost_before * fmax(spent ? WORTH_ASKING_LATE : WORTH_ASKING, s->limits->min_gain);
+    State rung = l->answer, larger;
+    double above = s->budget;
+    for (int misses = 0; misses < TOP_UP_MISSES && !search_late(s);) {
+        if (!search_top_up(s, &l->answer, l->answer.ids == rung.ids ? NULL : &rung, above, bytes_of(&next), worth, &larger) || larger.bytes > budget)
+            break;
+        above = larger.bytes;
+        s->budget = above;
+        if (!search_beats(s, &l->answer, &larger) || !is_better_answer(l, &larger)) {
+            misses++;
+            continue;
+        }
+        mark_point(l, above);
+        if (l->answer.total < l->reached.total)
+            l->reached = l->answer;
+    }
 }
 
 /* Some points, each about twice the space of the last one. */
@@ -203,7 +229,7 @@ static void hurry(Ladder *l, double budget)
     State state = search_empty(s);
     s->budget = budget;
     s->deadline = INT64_MAX;
-    adv_oracle_save(s->oracle, KNOWN_ONLY);
+    adv_oracle_save(s->oracle, ADV_KNOWN_ONLY);
     search_greedy(s, &state, 0);
     if (state.total < l->answer.total)
         l->answer = state;
@@ -215,7 +241,7 @@ static uint64_t calls_until(const Ladder *l)
     uint64_t calls = adv_oracle_backend_calls(s->oracle);
     double share = (is_main(&l->rung) ? MAIN_CALLS : OTHER_CALLS) * s->workload->n_queries;
     if (calls >= s->ladder_most)
-        return KNOWN_ONLY;
+        return ADV_KNOWN_ONLY;
     calls += 1 + (uint64_t)share;
     return calls < s->ladder_most ? calls : s->ladder_most;
 }
@@ -231,16 +257,17 @@ State search_ladder(Search *s, double budget, AdvCurve *ret_curve)
     bool late = false;
     for (int i = 0; bytes_of(&l.rung) <= budget && i < last && s->list.n > 0; i++, climb(&l.rung)) {
         s->budget = bytes_of(&l.rung);
-        if (s->budget < least || is_left_out(s, &l.rung))
-            continue;
-        l.calls_until = calls_until(&l);
-        adv_oracle_save(s->oracle, l.calls_until);
-        search_rung(&l);
-        adv_oracle_save(s->oracle, 0);
-        late = search_late(s);
-        if (late)
-            break;
-        answer_rung(&l);
+        if (s->budget >= least) {
+            l.calls_until = calls_until(&l);
+            adv_oracle_save(s->oracle, l.calls_until);
+            search_rung(&l);
+            adv_oracle_save(s->oracle, 0);
+            late = search_late(s);
+            if (late)
+                break;
+            answer_rung(&l);
+        }
+        top_up_rung(&l, budget);
     }
     if (late)
         hurry(&l, budget);

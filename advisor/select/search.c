@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* search.c - without a budget: greedy from two starts, then merges and swaps. With one: ladder.c. All questions go through the oracle's
  * cache, so that later phases are cheap. */
-#include "advisor/select/search_priv.h"
+#include "advisor/select/ladder.h"
 
 #include <math.h>
 
@@ -93,7 +93,7 @@ void adv_search(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWork
                 const int *n_ids, const AdvSearchLimits *limits, AdvSelection *ret_selection)
 {
     memset(ret_selection, 0, sizeof(*ret_selection));
-    Search s = {.arena = arena, .oracle = oracle, .pool = pool, .workload = workload, .limits = limits, .budget = limits->budget};
+    Search s = {.arena = arena, .oracle = oracle, .pool = pool, .workload = workload, .limits = limits, .budget = limits->budget, .enough = -INFINITY};
     s.open = ADV_NEW_ARRAY(arena, double, workload->n_queries + 1);
     s.open_queries = ADV_NEW_ARRAY(arena, int, workload->n_queries + 1);
     set_limits(&s, limits);

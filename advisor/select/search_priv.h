@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* search_priv.h - shared by the files of the search: a set of indexes with its costs (state.c), the greedy way to one (greedy.c), what
- * makes a finished one better (improve.c), the answers to all budgets up to one (ladder.c). */
+ * makes a finished one better (improve.c). The answers to all budgets up to one: ladder.h. */
 #ifndef ADVISOR_SELECT_SEARCH_PRIV_H
 #define ADVISOR_SELECT_SEARCH_PRIV_H
 
@@ -40,6 +40,7 @@ typedef struct Search {
     Move *moves;
     double byte_price;
     double min_gain;
+    double enough; /* search_greedy() ends at a total below it; -INFINITY: at none */
     bool exact;    /* nothing is estimated any more */
     PwUsec deadline;
     PwUsec improve_until;
@@ -89,8 +90,5 @@ void search_prune(Search *s, State *state);     /* takes out what costs nothing 
 void search_merge(Search *s, State *state);     /* two indexes into one, and the room filled */
 void search_improve(Search *s, State *state);   /* merges, replacements, refills */
 void search_drop_weak(Search *s, State *state); /* below --min-gain */
-
-/* The best set for `budget`, never dearer than that for a smaller one. The points of *ret_curve are answers to smaller budgets. */
-State search_ladder(Search *s, double budget, AdvCurve *ret_curve);
 
 #endif

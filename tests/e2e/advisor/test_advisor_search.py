@@ -63,6 +63,16 @@ def test_more_space_is_never_worse(company, advise, sweep):
     assert never_rises(costs), list(zip(budgets, costs))
 
 
+def test_budgets_between_the_rungs_are_used(company, advise):
+    """The space above a round number buys something too (advisor/select/ladder.h)."""
+    used = 0
+    for rung, budget in ((3.5, 4.8), (7, 9.8), (10, 14.6)):
+        low, high = (advise(company, ";\n".join(STATEMENTS), "--budget", f"{b}MB").report["workload"] for b in (rung, budget))
+        assert high["cost_after"] <= low["cost_after"] and high["bytes"] <= budget * MB
+        used += high["bytes"] > rung * MB and high["cost_after"] < low["cost_after"]
+    assert used >= 1
+
+
 def test_what_the_report_says_is_what_the_planner_says(sweep):
     for _, advice, percent in sweep:
         workload = advice.report["workload"]

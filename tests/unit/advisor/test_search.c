@@ -226,6 +226,94 @@ static void test_more_budget_is_never_worse(void **state)
     assert_true(rises > 300); /* the budgets are of a size that matters */
 }
 
+/* ---- the space is used ---- */
+
+static double true_cost(Fake *fake, unsigned set)
+{
+    AdvCandidate *items[5];
+    int n = 0;
+    for (int i = 0; i < 5; i++)
+        if (set >> i & 1)
+            items[n++] = fake->pool->items[i];
+    double sum = 0, cost;
+    for (int q = 0; q < STATEMENTS; q++) {
+        bool used[5] = {0};
+        assert_int_equal(fake_cost(fake, fake->w->queries[q], items, n, &cost, used), PW_OK);
+        sum += cost;
+    }
+    return sum;
+}
+
+static double bytes_of(const Fake *fake, unsigned set)
+{
+    double bytes = 0;
+    for (int i = 0; i < 5; i++)
+        bytes += set >> i & 1 ? fake->pool->items[i]->bytes : 0;
+    return bytes;
+}
+
+static double best_cost(Fake *fake, double budget)
+{
+    double best = INFINITY;
+    for (unsigned set = 0; set < 32; set++)
+        if (bytes_of(fake, set) <= budget)
+            best = fmin(best, true_cost(fake, set));
+    return best;
+}
+
+static unsigned set_of(const AdvSelection *s)
+{
+    unsigned set = 0;
+    for (int i = 0; i < s->n; i++)
+        set |= 1u << s->ids[i];
+    return set;
+}
+
+/* Against all sets there are, at budgets that are no round numbers: nearly always the best one, and no index that still fits was left lying. */
+static void test_space_is_used(void **state)
+{
+    (void)state;
+    Rule rules[RULES];
+    double lost = 0, worst = 0;
+    int n = 0, left_lying = 0;
+    for (unsigned seed = 1; seed <= 300; seed++) {
+        Fake fake;
+        random_state = seed;
+        draw_rules(rules);
+        open_fake(&fake, STATEMENTS, rules, RULES);
+        for (int i = 0; i < 5; i++)
+            fake.pool->items[i]->bytes = 16384.0 * (1 + draw(100));
+        double budget = 16384.0 * (10 + draw(300)) + draw(16384);
+        AdvSelection s = search(&fake, budget, 0, 0);
+        assert_true(s.bytes <= budget && s.cost_after == true_cost(&fake, set_of(&s)));
+        for (int i = 0; i < 5; i++)
+            left_lying += s.bytes + fake.pool->items[i]->bytes <= budget && true_cost(&fake, set_of(&s) | 1u << i) < s.cost_after - 0.01 * s.cost_before;
+        double loss = (s.cost_after - best_cost(&fake, budget)) / s.cost_before;
+        lost += loss;
+        worst = fmax(worst, loss);
+        n++;
+        fixture_close(&fake.f);
+    }
+    print_message("lost to the best set: %.4f on average, %.3f at worst; left lying: %d\n", lost / n, worst, left_lying);
+    assert_true(lost / n < 0.004 && left_lying <= 3);
+}
+
+/* A budget just as large as the one index that helps, between two rungs, where nothing fits the lower one. */
+static void test_between_the_rungs(void **state)
+{
+    (void)state;
+    static const Rule rules[] = {{0, {1, 0}, 10}};
+    Fake fake;
+    open_fake(&fake, 1, rules, 1);
+    for (int i = 0; i < 5; i++)
+        fake.pool->items[i]->bytes = 1.2 * 1048576;
+    AdvSelection s = search(&fake, 1.2 * 1048576, 0, 0);
+    expect_columns(&fake, &s, 1, (int[]){1});
+    s = search(&fake, 1.2 * 1048576 - 1, 0, 0);
+    assert_int_equal(s.n, 0);
+    fixture_close(&fake.f);
+}
+
 /* A curve's points are what their budgets are answered with. */
 static void test_curve_agrees_with_single_budgets(void **state)
 {
@@ -294,6 +382,8 @@ int main(void)
         cmocka_unit_test(test_budget_finds_the_better_pair), cmocka_unit_test(test_limits),
         cmocka_unit_test(test_write_cost_outweighs), cmocka_unit_test(test_cache_answers_between_used_and_asked),
         cmocka_unit_test(test_more_budget_is_never_worse),
+        cmocka_unit_test(test_space_is_used),
+        cmocka_unit_test(test_between_the_rungs),
         cmocka_unit_test(test_curve_agrees_with_single_budgets),
         cmocka_unit_test(test_write_penalty),
     };
