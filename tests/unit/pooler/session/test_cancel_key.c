@@ -65,6 +65,18 @@ static void test_long_keys(void **state)
     assert_memory_not_equal(other.bytes, key.bytes, sizeof(key.bytes));
 }
 
+/* Random bytes come from a stock: no part of it is given out twice. */
+static void test_no_two_are_alike(void **state)
+{
+    (void)state;
+    static CancelKey keys[600];
+    for (size_t i = 0; i < PW_ARRAY_LEN(keys); i++) {
+        assert_int_equal(cancel_key_make(&keys[i], 1, 0, i % 3 == 0), PW_OK);
+        for (size_t j = 0; j < i; j++)
+            assert_memory_not_equal(keys[i].bytes, keys[j].bytes, CANCEL_KEY_SHORT);
+    }
+}
+
 static void test_other_lengths_are_refused(void **state)
 {
     (void)state;
@@ -81,7 +93,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_worker_is_in_the_key),  cmocka_unit_test(test_peer_as_pgbouncer_writes_it),
         cmocka_unit_test(test_hops_do_not_change_the_key), cmocka_unit_test(test_long_keys),
-        cmocka_unit_test(test_other_lengths_are_refused),
+        cmocka_unit_test(test_other_lengths_are_refused), cmocka_unit_test(test_no_two_are_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
