@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 typedef struct OptionRow {
     int level;
@@ -13,13 +14,39 @@ typedef struct OptionRow {
     bool set;
 } OptionRow;
 
+static bool domain_of(int fd, int *ret_domain)
+{
+    socklen_t len = sizeof(*ret_domain);
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, ret_domain, &len) == 0;
+}
+
+static bool is_inet(int domain)
+{
+    return domain == AF_INET || domain == AF_INET6;
+}
+
+static PwErr set_rows(int fd, const OptionRow *rows, size_t n)
+{
+    int first = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!rows[i].set)
+            continue;
+        if (setsockopt(fd, rows[i].level, rows[i].name, &rows[i].value, sizeof(int)) < 0 &&
+            first == 0)
+            first = errno;
+    }
+    if (first == 0)
+        return PW_OK;
+    errno = first;
+    return PW_ERR_IO;
+}
+
 PwErr net_socket_tune(int fd, const NetTune *tune)
 {
     int domain;
-    socklen_t len = sizeof(domain);
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0)
+    if (!domain_of(fd, &domain))
         return PW_ERR_IO;
-    if (domain != AF_INET && domain != AF_INET6)
+    if (!is_inet(domain))
         return PW_OK;
 
     bool alive = tune->tcp_keepalive;
@@ -33,16 +60,41 @@ PwErr net_socket_tune(int fd, const NetTune *tune)
         {SOL_SOCKET, SO_SNDBUF, tune->tcp_socket_buffer, tune->tcp_socket_buffer > 0},
         {SOL_SOCKET, SO_RCVBUF, tune->tcp_socket_buffer, tune->tcp_socket_buffer > 0},
     };
-    int first = 0;
-    for (size_t i = 0; i < PW_ARRAY_LEN(rows); i++) {
-        if (!rows[i].set)
-            continue;
-        if (setsockopt(fd, rows[i].level, rows[i].name, &rows[i].value, sizeof(int)) < 0 &&
-            first == 0)
-            first = errno;
-    }
-    if (first == 0)
+    return set_rows(fd, rows, PW_ARRAY_LEN(rows));
+}
+
+/* `fresh` is a socket on which nobody has set anything. */
+static int value_or_default(int value, int fresh, int name)
+{
+    socklen_t len = sizeof(value);
+    if (value <= 0 && getsockopt(fresh, IPPROTO_TCP, name, &value, &len) < 0)
+        return 0;
+    return value;
+}
+
+PwErr net_listener_tune(int fd, const NetTune *tune)
+{
+    int domain;
+    if (!domain_of(fd, &domain))
+        return PW_ERR_IO;
+    if (!is_inet(domain))
         return PW_OK;
-    errno = first;
-    return PW_ERR_IO;
+    int fresh = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fresh < 0)
+        return PW_ERR_IO;
+    int idle = value_or_default(tune->tcp_keepidle, fresh, TCP_KEEPIDLE);
+    int interval = value_or_default(tune->tcp_keepintvl, fresh, TCP_KEEPINTVL);
+    int count = value_or_default(tune->tcp_keepcnt, fresh, TCP_KEEPCNT);
+    close(fresh);
+
+    bool alive = tune->tcp_keepalive;
+    const OptionRow rows[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1, true},
+        {SOL_SOCKET, SO_KEEPALIVE, alive, true},
+        {IPPROTO_TCP, TCP_KEEPIDLE, idle, alive && idle > 0},
+        {IPPROTO_TCP, TCP_KEEPINTVL, interval, alive && interval > 0},
+        {IPPROTO_TCP, TCP_KEEPCNT, count, alive && count > 0},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, tune->tcp_user_timeout, true},
+    };
+    return set_rows(fd, rows, PW_ARRAY_LEN(rows));
 }

@@ -22,4 +22,8 @@ typedef struct NetTune {
  * are still tried. */
 PW_MUSTCHECK PwErr net_socket_tune(int fd, const NetTune *tune);
 
+/* The same on a listening TCP socket, whose connections inherit all but tcp_socket_buffer; what is 0 goes back to the
+ * system's default there. */
+PW_MUSTCHECK PwErr net_listener_tune(int fd, const NetTune *tune);
+
 #endif
