@@ -168,8 +168,9 @@ class Bench:
 
     # ---- load ----
 
-    def load(self, port, mode="simple", clients=64, seconds=None, count=None, target=None, cpus=None, check=True):
+    def load(self, port, mode="simple", clients=64, seconds=None, count=None, target=None, cpus=None, check=True, password=None):
         command = [str(self.tools / "pgload"), "-p", str(port), "-M", mode, "-c", str(clients)]
+        command += ["-W", password] if password else []
         command += ["-T", str(seconds)] if seconds else ["-n", str(count)]
         if target:
             command += ["-P", str(target)]

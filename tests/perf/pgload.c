@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "login.h"
 #include "sock.h"
 
 typedef enum Mode { MODE_SIMPLE, MODE_EXTENDED, MODE_PREPARED, MODE_TXN, MODE_CONNECT, MODE_COUNT } Mode;
@@ -43,6 +44,7 @@ typedef struct Client {
     uint8_t header[5];
     unsigned have; /* bytes of `header` */
     uint32_t left; /* of the message's payload */
+    Login *login;  /* with a password: until logged_in */
 } Client;
 
 /* ---- settings and counts ---- */
@@ -52,6 +54,7 @@ static int port = 6432;
 static long n_clients = 64, n_idle, limit; /* limit: transactions to start, 0: no such limit */
 static double seconds = 5, warm_up = 0.3;
 static long target; /* process whose CPU time is wanted, 0: none */
+static const char *password; /* NULL: none is given */
 static const char *user = "bench", *database = "bench", *sql = "SELECT 1";
 
 static Request startup_packet, prepare, steps[STEPS_MAX];
@@ -250,17 +253,24 @@ static void lose(Client *c, const char *why)
     if (c->begun)
         open_transactions--;
     c->begun = 0;
+    login_end(c->login);
+    c->login = NULL;
     close(c->fd);
     c->fd = -1;
 }
 
 /* A request is shorter than any socket buffer and the last one was answered: it always fits. */
-static bool send_request(Client *c, const Request *r)
+static bool send_bytes(Client *c, const void *bytes, size_t n)
 {
-    if (send(c->fd, r->bytes, r->len, MSG_NOSIGNAL) == (ssize_t)r->len)
+    if (send(c->fd, bytes, n, MSG_NOSIGNAL) == (ssize_t)n)
         return true;
     lose(c, "could not send a request");
     return false;
+}
+
+static bool send_request(Client *c, const Request *r)
+{
+    return send_bytes(c, r->bytes, r->len);
 }
 
 static void begin_transaction(Client *c)
@@ -281,6 +291,8 @@ static void dial(Client *c)
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event))
         die("epoll_ctl");
+    if (password)
+        c->login = login_begin(user, password);
     send_request(c, &startup_packet);
 }
 
@@ -309,6 +321,8 @@ static void on_ready(Client *c)
 {
     if (!c->logged_in) {
         c->logged_in = true;
+        login_end(c->login);
+        c->login = NULL;
         if (c->idle)
             return;
         if (mode == MODE_CONNECT)
@@ -344,6 +358,19 @@ static void on_error_message(const uint8_t *payload, size_t n)
     fputc('\n', stderr);
 }
 
+/* A piece of a request for authentication. False: the client was lost. */
+static bool give_to_login(Client *c, const uint8_t *p, size_t n)
+{
+    const uint8_t *answer;
+    size_t len;
+    const char *error = login_request(c->login, p, n, n == c->left, &answer, &len);
+    if (error) {
+        lose(c, error);
+        return false;
+    }
+    return len == 0 || send_bytes(c, answer, len);
+}
+
 /* One read; a message may be cut anywhere. Stops at a ReadyForQuery: nothing may follow it. */
 static void walk(Client *c, const uint8_t *p, size_t n)
 {
@@ -358,6 +385,8 @@ static void walk(Client *c, const uint8_t *p, size_t n)
                 on_error_message(p, n < c->left ? n : c->left);
         }
         size_t take = n < c->left ? n : c->left;
+        if (c->login && c->header[0] == 'R' && !give_to_login(c, p, take))
+            return;
         c->left -= (uint32_t)take;
         p += take;
         n -= take;
@@ -444,7 +473,8 @@ static void usage(void)
                     "  -n COUNT    exactly that many transactions instead, no warm-up\n"
                     "  -P PID      report that process's CPU time for each transaction\n"
                     "  -U USER -d DATABASE (bench)   -q QUERY (SELECT 1)\n"
-                    "Logs in without a password. Prints one line of JSON; load_cpu is our own share of a core.\n");
+                    "  -W PASSWORD   for whatever the server asks; without it nothing may be asked\n"
+                    "Prints one line of JSON; load_cpu is our own share of a core.\n");
     exit(2);
 }
 
@@ -461,7 +491,7 @@ static Mode mode_arg(const char *name)
 int main(int argc, char **argv)
 {
     int option;
-    while ((option = getopt(argc, argv, "p:M:c:i:T:w:n:P:U:d:q:")) != -1) {
+    while ((option = getopt(argc, argv, "p:M:c:i:T:w:n:P:U:d:q:W:")) != -1) {
         switch (option) {
         case 'p': port = (int)number_arg("-p", optarg, 1, 65535); break;
         case 'M': mode = mode_arg(optarg); break;
@@ -474,6 +504,7 @@ int main(int argc, char **argv)
         case 'U': user = optarg; break;
         case 'd': database = optarg; break;
         case 'q': sql = optarg; break;
+        case 'W': password = optarg; break;
         default: usage();
         }
     }
@@ -486,6 +517,8 @@ int main(int argc, char **argv)
         die("epoll_create1");
     Client *clients = must_alloc((size_t)(n_clients + n_idle), sizeof(*clients));
     run(clients);
+    for (long i = 0; i < n_clients + n_idle; i++)
+        login_end(clients[i].login);
     free(clients);
     return errors > 0;
 }

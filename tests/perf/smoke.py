@@ -27,6 +27,14 @@ def errors_are_seen(bench):
         assert got["errors"] > 0, got
 
 
+def passwords_are_given(bench):
+    with bench.our_pooler(auth_type="scram-sha-256", worker_threads=1) as (_, port):
+        got = bench.load(port, "connect", clients=3, count=20, password="bench")
+        assert got["total"] == 20 and got["errors"] == 0, got
+        got = bench.load(port, "connect", clients=1, count=1, password="another", check=False)
+        assert got["errors"] > 0, got
+
+
 def console_answers(bench):
     with bench.our_pooler(worker_threads=2) as (_, port):
         bench.load(port, "simple", clients=4, count=100)
@@ -48,6 +56,7 @@ def main():
     with Bench(build) as bench:
         relay_passes_everything(bench)
         errors_are_seen(bench)
+        passwords_are_given(bench)
         console_answers(bench)
         comparison_has_all_rows(build, bench)
 
