@@ -256,6 +256,7 @@ static bool init_ctx(WorkerCtx *ctx, unsigned i)
     ctx->tls = tls_set_ref(app.tls);
     TAILQ_INIT(&ctx->pools);
     TAILQ_INIT(&ctx->clients);
+    STAILQ_INIT(&ctx->arrivals);
     if (c->query_observation)
         ctx->queries = query_table_create((unsigned)c->max_queries_observed, (unsigned)c->query_log_samples);
     ResolverOptions ro = {.max_ttl = c->dns_max_ttl, .nxdomain_ttl = c->dns_nxdomain_ttl, .resolv_conf = c->resolv_conf,
@@ -269,10 +270,9 @@ static bool init_ctx(WorkerCtx *ctx, unsigned i)
     return true;
 }
 
-static void on_accept(void *arg, int fd, const NetAddr *peer, bool is_unix)
+static bool on_accept(void *arg, int fd, const NetAddr *peer, bool is_unix)
 {
-    (void)arg;
-    client_accept(fd, peer, is_unix);
+    return client_accept(arg, fd, peer, is_unix);
 }
 
 /* Threads are made when the first job comes. */
@@ -344,7 +344,7 @@ static bool start_workers(void)
         pw_log(PW_LOG_FATAL, "cannot start %u threads: %s", n, strerror(errno));
         return false;
     }
-    return listener_start(app.listener, worker_get(0)->base, on_accept, NULL) == PW_OK;
+    return listener_start(app.listener, worker_get(0)->base, on_accept, worker_get(0)) == PW_OK;
 }
 
 /* ---- signals ---- */

@@ -44,6 +44,12 @@ typedef struct ClientAuthSpec {
     bool defer_work;           /* key derivations are handed out as AUTH_STEP_WORK; false: run in place */
 } ClientAuthSpec;
 
+/* This client is in without being asked anything: no ClientAuth is needed. */
+static inline bool client_auth_asks_nothing(ClientAuthMethod method, const Secret *secret)
+{
+    return method == CLIENT_AUTH_ANY || (method == CLIENT_AUTH_TRUST && secret);
+}
+
 /* PW_ERR_IO: no random bytes. PW_ERR_TOO_LARGE: a user name above AUTH_USER_MAX or a hash above AUTH_HASH_MAX. */
 PW_MUSTCHECK PwErr client_auth_create(const ClientAuthSpec *spec, ClientAuth **ret_auth);
 void client_auth_destroy(ClientAuth *auth); /* wipes; NULL is fine */

@@ -141,14 +141,6 @@ static const StreamOps stream_ops = {on_readable, on_drained, on_write_error, on
 
 /* ---- birth ---- */
 
-typedef struct NewSocket {
-    MailNode node;
-    unsigned worker;
-    int fd;
-    NetAddr peer;
-    bool is_unix;
-} NewSocket;
-
 static void client_free(WorkerDeferred *d)
 {
     Client *c = (Client *)((char *)d - offsetof(Client, deferred));
@@ -177,36 +169,17 @@ Client *client_create(Worker *w, int fd, const NetAddr *peer, bool is_unix)
     return c;
 }
 
-static void on_new_socket(MailNode *node)
+void client_begin(Client *c)
 {
-    NewSocket *n = (NewSocket *)node;
-    Worker *w = worker_get(n->worker);
-    Client *c = client_create(w, n->fd, &n->peer, n->is_unix);
-    free(n);
-    if (!worker_ctx(w)->suspended)
-        stream_read_start(&c->relay.stream);
+    if (worker_ctx(c->relay.stream.worker)->suspended)
+        return;
+    stream_read_start(&c->relay.stream);
+    early_input(c);
 }
 
 void client_joins_worker(unsigned worker)
 {
     pw_atomic_add(&per_worker[worker], 1);
-}
-
-void client_accept(int fd, const NetAddr *peer, bool is_unix)
-{
-    static unsigned turn; /* the acceptor's */
-    unsigned n = workers_count(), best = turn++ % n;
-    for (unsigned i = 0; i < n; i++)
-        if (pw_atomic_load_relaxed(&per_worker[i]) < pw_atomic_load_relaxed(&per_worker[best]))
-            best = i;
-    client_joins_worker(best);
-    NewSocket *s = pw_xcalloc(1, sizeof(*s));
-    s->node.run = on_new_socket;
-    s->worker = best;
-    s->fd = fd;
-    s->peer = *peer;
-    s->is_unix = is_unix;
-    worker_post(best, &s->node);
 }
 
 void client_left_worker(unsigned worker)

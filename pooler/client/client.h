@@ -89,8 +89,9 @@ void client_set_console(const ClientConsoleOps *ops);
 /* Makes c->cancel_key and enters it in WorkerCtx.by_cancel_id; client_close takes it out. Appends the BackendKeyData. */
 void client_cancel_register(Client *c, PwBuf *out);
 
-/* A socket was accepted: hands it to the worker with the fewest clients. Any worker (the acceptor's). */
-void client_accept(int fd, const NetAddr *peer, bool is_unix);
+/* A socket was accepted on worker w: hands it to the worker with the fewest clients. False: enough for this turn of the
+ * loop (client_arrive.c). */
+bool client_accept(Worker *w, int fd, const NetAddr *peer, bool is_unix);
 
 /* The form of the bytes that a client becomes, and what HANDOVER calls it: whoever changes the one changes both, so that a
  * process never gets what it cannot read. */

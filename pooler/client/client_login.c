@@ -211,6 +211,11 @@ static void start_auth(Client *c, const Secret *secret)
 {
     if (!client_method_check(c, secret != NULL))
         return;
+    if (client_auth_asks_nothing(method_of(c->auth_type), secret)) {
+        c->state = CLIENT_AUTH;
+        authenticated(c);
+        return;
+    }
     uint8_t hash[STREAM_TLS_HASH_MAX];
     ChannelBinding binding = c->config->client_channel_binding;
     ClientAuthSpec spec = {
@@ -440,7 +445,7 @@ static void become_ready(Client *c)
 static void start_counting(Relay *r)
 {
     r->done_in = r->stream.bytes_in;
-    r->done_out = r->stream.bytes_out;
+    r->done_out = stream_bytes_given(&r->stream);
     r->idle_since = worker_now(r->stream.worker);
 }
 
@@ -472,7 +477,7 @@ bool client_greet(Client *c, const PwBuf *untracked)
     }
     pw_msg_ready(&out, 'I');
     become_ready(c);
-    bool ok = stream_send_buf(&r->stream, &out);
+    bool ok = stream_send_soon(&r->stream, pw_buf_head(&out), pw_buf_unread(&out));
     pw_buf_finish(&out);
     if (!ok) {
         client_close(c, NULL, "client unexpected eof");

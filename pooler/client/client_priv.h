@@ -19,6 +19,7 @@ static inline WorkerCtx *client_ctx(const Client *c)
 
 /* client.c */
 Client *client_create(Worker *w, int fd, const NetAddr *peer, bool is_unix); /* in STARTUP, not reading yet */
+void client_begin(Client *c); /* begins to read, and reads what is there already; may close it */
 void client_joins_worker(unsigned worker);
 void client_left_worker(unsigned worker);
 

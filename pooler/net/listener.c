@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Connections accepted in one go, so that a storm of them leaves turns to those already here. */
+/* Connections accepted in one go; on_accept may ask for fewer. */
 #define ACCEPT_BATCH 32
 /* Pause after the process or the system ran out of descriptors or memory. */
 #define STARVED_MS 100
@@ -26,6 +26,9 @@ typedef struct ListenSocket {
     int fd; /* -1: closed */
     NetAddr addr;
     struct event *event;
+    /* Connections inherit the tcp_* options, but those that were queued before the options were set here do not: until the
+     * queue was seen empty once, each gets them for itself. */
+    bool untuned;
     /* The file that bind() made, to be removed only if it is still the same one. */
     char *path; /* NULL: not ours to remove */
     dev_t dev;
@@ -360,7 +363,24 @@ static void starve(Listener *l, int error)
     (void)event_add(l->retry, &pause);
 }
 
-static void hand_over(ListenSocket *s, int fd, const struct sockaddr_storage *ss, socklen_t len)
+static void warn_of_tune(Listener *l)
+{
+    if (!l->tune_warned)
+        pw_log(PW_LOG_WARNING, "cannot set the tcp_* options of client sockets: %s",
+               strerror(errno));
+    l->tune_warned = true;
+}
+
+static void tune_all(Listener *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        l->sockets[i]->untuned = true;
+        if (net_listener_tune(l->sockets[i]->fd, &l->tune) != PW_OK)
+            warn_of_tune(l);
+    }
+}
+
+static bool hand_over(ListenSocket *s, int fd, const struct sockaddr_storage *ss, socklen_t len)
 {
     Listener *l = s->listener;
     NetAddr peer;
@@ -374,12 +394,11 @@ static void hand_over(ListenSocket *s, int fd, const struct sockaddr_storage *ss
         net_addr_set_port(&peer, l->port);
         if (net_addr_peer_cred(fd, &cred) == PW_OK)
             peer.unix_pid = cred.pid;
-    } else if (net_socket_tune(fd, &l->tune) != PW_OK && !l->tune_warned) {
-        l->tune_warned = true;
-        pw_log(PW_LOG_WARNING, "cannot set the tcp_* options of client sockets: %s",
-               strerror(errno));
+    } else if ((s->untuned || l->tune.tcp_socket_buffer > 0) &&
+               net_socket_tune(fd, &l->tune) != PW_OK) {
+        warn_of_tune(l);
     }
-    l->on_accept(l->arg, fd, &peer, is_unix);
+    return l->on_accept(l->arg, fd, &peer, is_unix);
 }
 
 static void on_readable(evutil_socket_t listen_fd, short what, void *arg)
@@ -394,15 +413,16 @@ static void on_readable(evutil_socket_t listen_fd, short what, void *arg)
             accept4(listen_fd, (struct sockaddr *)(void *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             size_t open_before = l->count;
-            hand_over(s, fd, &ss, len);
+            bool more = hand_over(s, fd, &ss, len);
             /* The callback may have suspended us or closed this very socket: `s` may be gone. */
-            if (l->count != open_before || !accepting(l))
+            if (!more || l->count != open_before || !accepting(l))
                 return;
             continue;
         }
         switch (errno) {
         case EAGAIN:
             l->starved_told = false;
+            s->untuned = false;
             return;
         case EINTR:
         case ECONNABORTED: /* the peer left the queue; what follows are errors of its network */
@@ -437,6 +457,7 @@ PwErr listener_start(Listener *l, struct event_base *base, ListenerOnAccept on_a
     }
     l->on_accept = on_accept;
     l->arg = arg;
+    tune_all(l);
     arm(l);
     return PW_OK;
 }
@@ -457,6 +478,7 @@ void listener_set_tune(Listener *l, const NetTune *tune, bool tcp_defer_accept)
 {
     l->tune = *tune;
     l->tune_warned = false;
+    tune_all(l);
     for (size_t i = 0; i < l->count; i++) {
         ListenSocket *s = l->sockets[i];
         if (!net_addr_is_unix(&s->addr) &&

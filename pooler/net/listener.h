@@ -39,8 +39,9 @@ typedef struct ListenerOptions {
 } ListenerOptions;
 
 /* The callee owns fd (non-blocking, close-on-exec, tuned). peer->unix_pid is known for unix
- * sockets. May suspend or close the listener, not destroy it. */
-typedef void (*ListenerOnAccept)(void *arg, int fd, const NetAddr *peer, bool is_unix);
+ * sockets. May suspend or close the listener, not destroy it. False: no more of them in this
+ * turn of the loop; they wait in the kernel's queue. */
+typedef bool (*ListenerOnAccept)(void *arg, int fd, const NetAddr *peer, bool is_unix);
 
 /* Opens everything that can be opened and logs each. A TCP address that fails among several is a
  * warning in the log. Fails, with the reason in `why`, when the unix socket is in use or cannot be

@@ -113,15 +113,24 @@ static void flush(Worker *w)
         send_batch_flush(w->batch);
 }
 
+static PW_COLD void end_turn(Worker *w)
+{
+    if (!w->turn_end(w))
+        w->turn_end = NULL;
+    flush(w);
+}
+
 static void loop(Worker *w)
 {
     flush(w); /* what was sent before the loop began */
     while (!w->stop) {
-        if (event_base_loop(w->base, EVLOOP_ONCE) < 0)
+        if (event_base_loop(w->base, w->turn_end ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE) < 0)
             break;
         w->clock_stale = true;
         w->turns++;
         flush(w); /* before memory goes that its entries point to */
+        if (PW_UNLIKELY(w->turn_end != NULL))
+            end_turn(w);
         if (w->deferred)
             run_deferred(w);
     }

@@ -42,6 +42,7 @@ typedef struct Worker {
     struct SendBatch *batch; /* NULL: each send is a call of its own (stream.h) */
     void *app; /* the WorkerCtx of pooler/pool/context.h */
     pthread_t thread;
+    bool (*turn_end)(struct Worker *w); /* see worker_at_turn_end; NULL: nothing */
     bool stop;
     uint64_t turns; /* loop turns, for SHOW WORKERS */
 } Worker;
@@ -70,6 +71,13 @@ static inline PwUsec worker_now(Worker *w)
 
 /* Runs d->free_it at the end of this loop turn. */
 void worker_defer(Worker *w, WorkerDeferred *d);
+
+/* `run` is called once this turn's events are done and what they sent is out. While it returns true it is called again at
+ * the end of the next turn, which then does not sleep. There is one for each worker: a second one replaces it. */
+static inline void worker_at_turn_end(Worker *w, bool (*run)(Worker *w))
+{
+    w->turn_end = run;
+}
 
 /* Visits all workers in order (0, 1, ..) carrying `arg`, then runs `done` on the origin. The visits are
  * one after the other, so `arg` needs no lock. Any worker may start one; many may be under way. */

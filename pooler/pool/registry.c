@@ -209,7 +209,12 @@ static PoolEntry *entry_new(const char *key, DbState *db, UserState *user)
 
 PoolEntry *registry_pool(DbState *db, UserState *user)
 {
-    char *key = pw_xasprintf("%s\x1f%s", db->name, user->name);
+    char small[256]; /* once for each login: no allocation for names of usual length */
+    size_t n = strlen(db->name), size = n + 1 + strlen(user->name) + 1;
+    char *key = size <= sizeof(small) ? small : pw_xmalloc(size);
+    memcpy(key, db->name, n);
+    key[n] = '\x1f';
+    memcpy(key + n + 1, user->name, size - n - 1);
     PoolEntry *e;
     pthread_mutex_lock(&registry.lock);
     HASH_FIND_STR(registry.pools, key, e);
@@ -219,7 +224,8 @@ PoolEntry *registry_pool(DbState *db, UserState *user)
     }
     pw_atomic_add(&e->clients, 1);
     pthread_mutex_unlock(&registry.lock);
-    free(key);
+    if (key != small)
+        free(key);
     return e;
 }
 

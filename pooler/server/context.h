@@ -18,6 +18,7 @@
 #include "pooler/pool/registry.h"
 #include "pooler/server/tls_set.h"
 
+struct Arrival;
 struct Client;
 
 /* Empty request buffers a worker keeps, and the largest that is kept. */
@@ -52,6 +53,10 @@ typedef struct WorkerCtx {
     ShutdownMode shutdown;
     unsigned shutdown_ticks; /* since SHUTDOWN WAIT_FOR_SERVERS */
     bool suspended;
+    STAILQ_HEAD(ArrivalList, Arrival) arrivals; /* client_arrive.c: sockets whose logins have not begun */
+    unsigned n_accepted;  /* likewise: in this turn */
+    uint64_t quiet_mark;  /* likewise: queries_done when logins were last begun */
+    uint64_t logins_paced; /* SHOW WORKERS */
     int n_clients, n_login, n_waiting_welcome;
     uint64_t accepted, queries_done, xacts_done, cancels; /* SHOW WORKERS */
     uint64_t tls_full, tls_resumed;                       /* handshakes with clients */

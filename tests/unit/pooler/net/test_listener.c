@@ -36,9 +36,10 @@ typedef struct Accepted {
     int count;
     Listener *suspend_at_once; /* what a callback may do to its listener */
     Listener *close_tcp_at_once;
+    int enough; /* says so after each so many; 0: never */
 } Accepted;
 
-static void on_accept(void *arg, int fd, const NetAddr *peer, bool is_unix)
+static bool on_accept(void *arg, int fd, const NetAddr *peer, bool is_unix)
 {
     Accepted *a = arg;
     assert_true(a->count < 256);
@@ -50,6 +51,7 @@ static void on_accept(void *arg, int fd, const NetAddr *peer, bool is_unix)
         listener_suspend(a->suspend_at_once);
     if (a->close_tcp_at_once != NULL)
         listener_close_tcp(a->close_tcp_at_once);
+    return a->enough == 0 || a->count % a->enough != 0;
 }
 
 static void close_accepted(Accepted *a)
@@ -202,8 +204,43 @@ static void test_tcp(void **state)
     assert_int_equal(get_int(a.fds[1], IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
     assert_int_equal(get_int(a.fds[1], IPPROTO_TCP, TCP_NODELAY), 1);
 
+    /* What is not set is the system's again, not what it was before. */
+    NetTune alive = {.tcp_keepalive = true, .tcp_keepcnt = 3};
+    listener_set_tune(l, &alive, false);
+    int third = connect_to(addr), fresh = socket(AF_INET, SOCK_STREAM, 0);
+    run_until(&a, 3);
+    assert_int_equal(get_int(a.fds[2], SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(get_int(a.fds[2], IPPROTO_TCP, TCP_KEEPCNT), 3);
+    assert_int_equal(get_int(a.fds[2], IPPROTO_TCP, TCP_KEEPIDLE),
+                     get_int(fresh, IPPROTO_TCP, TCP_KEEPIDLE));
+    close(fresh);
+    close(third);
+
     close(client);
     close(second);
+    close_accepted(&a);
+    listener_destroy(l);
+}
+
+/* on_accept says when it has had enough: the others wait for the next turn of the loop, and none is lost. */
+static void test_a_few_at_a_time(void **state)
+{
+    (void)state;
+    ListenerOptions o = {.listen_addr = "127.0.0.1", .listen_backlog = 64};
+    Listener *l = must_open(&o);
+    Accepted a = {.enough = 3};
+    assert_int_equal(listener_start(l, base, on_accept, &a), PW_OK);
+    int clients[10];
+    for (int i = 0; i < 10; i++)
+        clients[i] = connect_to(listener_addr(l, 0));
+    const int after[] = {3, 6, 9, 10};
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(event_base_loop(base, EVLOOP_ONCE), 0);
+        assert_int_equal(a.count, after[i]);
+        assert_int_equal(get_int(a.fds[a.count - 1], IPPROTO_TCP, TCP_NODELAY), 1);
+    }
+    for (int i = 0; i < 10; i++)
+        close(clients[i]);
     close_accepted(&a);
     listener_destroy(l);
 }
@@ -590,6 +627,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(test_tcp),
+        CASE(test_a_few_at_a_time),
         CASE(test_socket_buffer),
         CASE(test_some_addresses_fail),
         CASE(test_nowhere),
