@@ -22,6 +22,7 @@ AdvQuery *adv_workload_append(AdvWorkload *w, const char *text, const char *orig
     q->origin = adv_arena_strdup(w->arena, origin);
     q->group = group;
     q->rows_per_call = -1;
+    q->rows_today = -1;
     ADV_ROOM(w->arena, w->queries, w->n_queries);
     w->queries[w->n_queries++] = q;
     return q;

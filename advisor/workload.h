@@ -24,6 +24,7 @@ typedef struct AdvQuery {
     const char *bound;    /* text with every $n replaced by a value, as it was planned */
     bool generic;         /* no values were found for the $n: planned for unknown ones, by the server's generic plan; bound is the text */
     double cost_today;
+    double rows_today;    /* that the server expects one execution to return or write; -1: not known */
     int n_indexes_today;  /* names of the indexes in today's plan */
     const char **indexes_today;
     int n_seq_scans_today; /* tables that today's plan reads whole */

@@ -34,6 +34,23 @@ static void walk(AdvArena *arena, const json_t *node, AdvPlan *plan)
         walk(arena, json_array_get(children, i), plan);
 }
 
+/* What writes rows returns none, unless it has RETURNING: those are the rows of the plan below it (several of them for partitions before PostgreSQL 14). */
+static double rows_of(const json_t *top)
+{
+    const char *type = json_string_value(json_object_get(top, "Node Type"));
+    double rows = 0;
+    if (!type || strcmp(type, "ModifyTable") != 0)
+        return json_number_value(json_object_get(top, "Plan Rows"));
+    const json_t *children = json_object_get(top, "Plans");
+    for (size_t i = 0; i < json_array_size(children); i++) {
+        const json_t *child = json_array_get(children, i);
+        const char *relation = json_string_value(json_object_get(child, "Parent Relationship"));
+        if (relation && (strcmp(relation, "Outer") == 0 || strcmp(relation, "Member") == 0))
+            rows += json_number_value(json_object_get(child, "Plan Rows"));
+    }
+    return rows;
+}
+
 PwErr adv_plan_parse(AdvArena *arena, const char *json, AdvPlan *ret_plan)
 {
     json_t *root = json_loads(json, 0, NULL);
@@ -43,7 +60,7 @@ PwErr adv_plan_parse(AdvArena *arena, const char *json, AdvPlan *ret_plan)
         json_decref(root);
         return PW_ERR_SYNTAX;
     }
-    AdvPlan plan = {.cost = json_number_value(cost), .rows = json_number_value(json_object_get(top, "Plan Rows"))};
+    AdvPlan plan = {.cost = json_number_value(cost), .rows = rows_of(top)};
     walk(arena, top, &plan);
     json_decref(root);
     *ret_plan = plan;

@@ -15,7 +15,7 @@ typedef struct AdvWholeScan {
 
 typedef struct AdvPlan {
     double cost;
-    double rows;
+    double rows;    /* of an INSERT, UPDATE or DELETE: that it writes */
     int n_indexes;
     const char **indexes; /* names, each once; hypothetical ones as HypoPG calls them */
     int n_seq_scans;

@@ -31,6 +31,7 @@ static void take_plan(AdvQuery *q, const char *text, const AdvPlan *plan)
 {
     q->bound = text;
     q->cost_today = plan->cost;
+    q->rows_today = plan->rows;
     q->indexes_today = plan->indexes;
     q->n_indexes_today = plan->n_indexes;
     q->seq_scans_today = plan->seq_scans;

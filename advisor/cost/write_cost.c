@@ -21,7 +21,9 @@ double adv_rows_written(const AdvQuery *q)
         return q->rows_per_call;
     const AdvFacts *facts = q->facts;
     if (facts->kind == ADV_STMT_INSERT)
-        return facts->insert_rows > 0 ? facts->insert_rows : 1;
+        return facts->insert_rows > 0 ? facts->insert_rows : fmax(q->rows_today, 1);
+    if (q->rows_today >= 0)
+        return q->rows_today;
     for (int r = 0; r < facts->n_rels; r++) {
         const AdvRel *rel = &facts->rels[r];
         if (!rel->target || rel->kind != ADV_REL_TABLE)

@@ -185,6 +185,20 @@ def test_writes_outweigh_rare_reads(shop, advise, costs):
     assert advise(shop, read + write, *costs).indexes() == []
 
 
+def test_a_purge_that_finds_few_rows_costs_little_upkeep(new_database, advise, costs):
+    """How many rows a DELETE by now() takes is the server's estimate, not a third of the table: or no index would be worth its upkeep."""
+    database = new_database()
+    database.sql("CREATE TABLE tasks (id int PRIMARY KEY, assignee int, body text, deleted_at timestamptz)",
+                 "INSERT INTO tasks SELECT i, i % 5000, repeat('x', 100), CASE WHEN i % 20 = 0 THEN now() END FROM generate_series(1, 100000) i")
+    database.vacuum()
+    texts = "SELECT * FROM tasks WHERE assignee = 17; \n-- weight: 10\nDELETE FROM tasks WHERE deleted_at < now() - interval '30 days';"
+    advice = advise(database, texts, *costs)
+    assert ["assignee"] in [k for k, _, _ in advice.indexes("tasks")]
+    assert all(f["entries_written"] < 1000 for f in advice.creates())
+    everything = texts.replace("deleted_at < now() - interval '30 days'", "deleted_at < now() + interval '30 days' OR deleted_at IS NULL")
+    assert advise(database, everything, *costs).indexes() == []
+
+
 def test_parameters_of_every_kind(shop, advise, costs):
     """Normalised texts: typed literals, LIMIT, arithmetic, casts and lists without their values."""
     statements = [
