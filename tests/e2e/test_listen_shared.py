@@ -473,6 +473,34 @@ def test_too_many_wait(shared, db):
     assert len(rest) <= 3
 
 
+NAMES = ["News", "a b", 'quo"te', "semi;colon", "apo'strophe", "ümlaut", "x" * 63, "$1", "--", '""', "E\\n", "/* */"]
+PAYLOADS = ["", "x" * 7999, "ä" * 3999, "it's \\ \"quoted\"", "line\nbreak"]
+
+
+def test_names_and_payloads(either, db):
+    """Every name in quotes is itself and no other; the longest payload arrives whole; LISTEN twice is listening once."""
+    p = either(default_pool_size=2)
+    a, b = p.client(), p.client()
+    for name in NAMES:
+        quoted = name.replace('"', '""')
+        a.ok(f'LISTEN "{quoted}"; LISTEN "{quoted}"')
+        a.ok(f'LISTEN "{quoted}"')
+        b.ok(f'BEGIN; LISTEN "{quoted}"; ROLLBACK')
+    b.ok("LISTEN news")
+    assert reason(p.console(), a) == "" and int(listener(p.console())["channels"]) == len(NAMES) + 1
+    for name in NAMES:
+        for payload in PAYLOADS:
+            db.sql("SELECT pg_notify(%s, %s)", name, payload)
+            assert told(a)[1:] == (name, payload)
+    nothing_waits(db, b)
+    for name in NAMES[1:]:
+        quoted = name.replace('"', '""')
+        a.ok(f'BEGIN; UNLISTEN "{quoted}"; ROLLBACK')
+        a.ok(f'UNLISTEN "{quoted}"')
+        db.sql("SELECT pg_notify(%s, 'x')", name)
+    nothing_waits(db, a, '"News"')
+
+
 PINNED = ["DO 'BEGIN LISTEN news; END'", "LISTEN " + "x" * 70, 'LISTEN U&"news"', "LISTEN /* " + "x" * 100000 + " */ news"]
 
 

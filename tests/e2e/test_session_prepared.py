@@ -29,15 +29,20 @@ READ = [("DateStyle", "ISO, MDY", "ISO, DMY", "SELECT '01/02/2020'::date"), ("Ti
         ("IntervalStyle", "postgres", "sql_standard", "SELECT extract(hour FROM '-1 2:00:00'::interval)::int"),
         ("standard_conforming_strings", "on", "off", "SELECT length('a\\\\b')"), ("transform_null_equals", "off", "on", "SELECT coalesce((NULL = NULL)::text, 'null')"),
         ("array_nulls", "on", "off", "SELECT ('{NULL}'::text[])[1] IS NULL"), ("client_encoding", "UTF8", "LATIN1", "SELECT length('\u00e9')"),
-        ("search_path", "prep_a", "prep_b", "SELECT v FROM prep_t"), ("xmloption", "content", "document", "SELECT 1")]
+        ("search_path", "prep_a", "prep_b", "SELECT v FROM prep_t"), ("xmloption", "content", "document", "SELECT 1"),
+        ("role", "prep_a", "prep_b", "SELECT v FROM prep_t"), ("session_authorization", "prep_a", "prep_b", "SELECT v FROM prep_t"),
+        ("timezone_abbreviations", "Default", "India", "SELECT extract(hour FROM '2020-01-01 12:00 IST'::timestamptz AT TIME ZONE 'UTC')::int")]
 
 
 @pytest.mark.parametrize("name, one, other, sql", READ)
 def test_a_text_is_shared_only_under_the_same_settings(pair, name, one, other, sql):
     a, b = pair
-    if name == "search_path":
+    if "prep_t" in sql: # by the search_path, or by the "$user" in it
         a.ok("CREATE SCHEMA IF NOT EXISTS prep_a; CREATE SCHEMA IF NOT EXISTS prep_b; DROP TABLE IF EXISTS prep_a.prep_t, prep_b.prep_t;"
              "CREATE TABLE prep_a.prep_t AS SELECT 'a' AS v; CREATE TABLE prep_b.prep_t AS SELECT 'b' AS v")
+        for role in ("prep_a", "prep_b"):
+            a.query(f"CREATE ROLE {role}")
+            a.ok(f"GRANT USAGE ON SCHEMA {role} TO {role}; GRANT SELECT ON {role}.prep_t TO {role}")
     values = {}
     for c, value in ((a, one), (b, other)):
         c.ok(f"SET {name} = {value if name == 'search_path' else chr(39) + value + chr(39)}")
@@ -54,7 +59,7 @@ def test_the_settings_were_well_chosen(pg):
     with wire.Conn(pg.port) as c:
         c.login("postgres", "p0")
         for name, one, other, sql in READ:
-            if name in ("search_path", "xmloption"):
+            if "prep_t" in sql or name == "xmloption":
                 continue
             found = []
             for value in (one, other):
@@ -63,7 +68,19 @@ def test_the_settings_were_well_chosen(pg):
                 c.ok(f"RESET {name}")
             if found[0] != found[1]:
                 differ.add(name)
-    assert differ >= {"DateStyle", "TimeZone", "standard_conforming_strings", "transform_null_equals", "array_nulls"}
+    assert differ >= {"DateStyle", "TimeZone", "standard_conforming_strings", "transform_null_equals", "array_nulls", "timezone_abbreviations"}
+
+
+def test_a_text_that_is_wrong_under_the_others_settings(pair):
+    """backslash_quote: what one client has prepared is an error to the other."""
+    a, b = pair
+    sql = "SELECT E'it\\'s'"
+    a.ok("SET backslash_quote = on")
+    b.ok("SET backslash_quote = off")
+    for _ in range(2):
+        assert not run(a, wire.close("S", "s"), wire.parse(sql, "s")).errors
+        assert run(b, wire.parse(sql, "s")).error["C"] == "22P06"
+        assert bound(a, "s").rows == [["it's"]]
 
 
 def test_now_in_a_literal_is_read_for_each_client(pair):
