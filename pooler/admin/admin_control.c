@@ -378,6 +378,11 @@ void admin_cmd_kill_client(AdminSession *s, const AdminRequest *r)
 
 /* ---- RECONNECT and WAIT_CLOSE ---- */
 
+static const char *why_retired(Server *s, void *arg)
+{
+    return server_retire_reason(s, *(const PwUsec *)arg);
+}
+
 static void visit_reconnect(WorkerCtx *ctx, AdminJob *job)
 {
     PwUsec now = worker_now(ctx->worker);
@@ -388,13 +393,7 @@ static void visit_reconnect(WorkerCtx *ctx, AdminJob *job)
             continue;
         local->reconnect_epoch = pw_atomic_load(&local->entry->db->reconnect_epoch);
         pool_entry_forget_welcome(local->entry); /* another server may stand there now */
-        PoolServer *ps, *next_ps;
-        for (ps = TAILQ_FIRST(&local->shard->idle); ps; ps = next_ps) {
-            next_ps = TAILQ_NEXT(ps, link);
-            const char *why = server_retire_reason(server_of(ps), now);
-            if (why)
-                server_close(server_of(ps), why);
-        }
+        server_close_idle(local, why_retired, &now);
     }
 }
 

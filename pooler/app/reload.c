@@ -26,16 +26,23 @@ typedef struct Swap {
 
 /* ---- one worker ---- */
 
-/* Idle servers that the new snapshot does not want any more. `changed`: because of a setting of theirs. */
+typedef struct Retired {
+    bool changed; /* because of a setting of theirs */
+    PwUsec now;
+} Retired;
+
+static const char *why_retired(Server *s, void *arg)
+{
+    const Retired *r = arg;
+    const char *why = server_retire_reason(s, r->now);
+    return why && r->changed ? "database configuration changed" : why;
+}
+
+/* Idle servers that the new snapshot does not want any more. */
 static void close_idle_retired(PoolLocal *local, bool changed, PwUsec now)
 {
-    PoolServer *ps, *next;
-    for (ps = TAILQ_FIRST(&local->shard->idle); ps; ps = next) {
-        next = TAILQ_NEXT(ps, link);
-        const char *why = server_retire_reason(server_of(ps), now);
-        if (why)
-            server_close(server_of(ps), changed ? "database configuration changed" : why);
-    }
+    Retired r = {changed, now};
+    server_close_idle(local, why_retired, &r);
 }
 
 static Server *first_connecting(const PoolShard *shard)

@@ -35,11 +35,17 @@ static void on_server(PoolWaiter *w, PoolServer *ps)
         return;
     }
     if (c->state == CLIENT_WELCOME) {
-        /* only its parameters were wanted */
+        /* only its parameters were wanted; what it told at its login may have been forgotten since (RECONNECT, RELOAD): another one must */
+        Welcome *known = pool_entry_welcome(c->entry);
         server_of(ps)->phase = SERVER_READY;
         client_welcome_given_up(c);
-        pool_release(c->relay.local->shard, ps);
-        worker_tour(c->relay.stream.worker, wake_visit, NULL, c->entry);
+        if (known) {
+            welcome_unref(c->entry, known);
+            pool_release(c->relay.local->shard, ps);
+            worker_tour(c->relay.stream.worker, wake_visit, NULL, c->entry);
+        } else {
+            server_close(server_of(ps), "obsolete connection");
+        }
         welcome(c);
         return;
     }

@@ -510,6 +510,29 @@ void server_check_connect(Server *s, PwUsec now)
         server_connect_failed(s, "connect timeout");
 }
 
+void server_close_idle(PoolLocal *local, ServerReason why, void *arg)
+{
+    PoolServer *ps = TAILQ_FIRST(&local->shard->idle);
+    while (ps) {
+        const char *reason = why(server_of(ps), arg);
+        if (reason)
+            server_close(server_of(ps), reason);
+        /* closing one settles the pool, which may have given any other away: from the start */
+        ps = reason ? TAILQ_FIRST(&local->shard->idle) : TAILQ_NEXT(ps, link);
+    }
+}
+
+static const char *why_idle_goes(Server *s, void *arg)
+{
+    PwUsec now = *(const PwUsec *)arg;
+    const PoolLocal *local = server_local(s);
+    const char *why = server_retire_reason(s, now);
+    if (!why && local->settings.server_idle_timeout && now - s->released_at >= local->settings.server_idle_timeout &&
+        pool_size_used(local->entry->pool) > local->settings.min_pool_size)
+        why = "server idle timeout";
+    return why;
+}
+
 void server_maintain(PoolLocal *local, PwUsec now)
 {
     PoolShard *shard = local->shard;
@@ -532,17 +555,5 @@ void server_maintain(PoolLocal *local, PwUsec now)
             server_chore_maintain(s, now);
     }
     close_too_many(local);
-    int spare = pool_size_used(local->entry->pool) - local->settings.min_pool_size;
-    for (ps = TAILQ_FIRST(&shard->idle); ps; ps = next) {
-        next = TAILQ_NEXT(ps, link);
-        Server *s = server_of(ps);
-        const char *why = server_retire_reason(s, now);
-        if (!why && spare > 0 && local->settings.server_idle_timeout &&
-            now - s->released_at >= local->settings.server_idle_timeout)
-            why = "server idle timeout";
-        if (why) {
-            server_close(s, why);
-            spare--;
-        }
-    }
+    server_close_idle(local, why_idle_goes, &now);
 }

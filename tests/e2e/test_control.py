@@ -4,11 +4,13 @@ import contextlib
 import os
 import select
 import signal
+import subprocess
 import threading
 
 import pytest
 
 from support import wire
+from support.postgres import bindir
 from support.tap import fake_line
 from support.util import wait_until
 
@@ -523,3 +525,25 @@ def test_shutdown_answers_before_it_sends_waiting_clients_away(make_pooler):
     assert fatal(waiting) == "server shutting down"
     holder.ok("COMMIT")
     assert p.wait_exit() == 0
+
+
+@pytest.mark.parametrize("how", ["RECONNECT", "RELOAD"])
+def test_idle_servers_are_closed_under_load(make_pooler, tmp_path, how):
+    """Closing one makes the pool give away others, to a client or another worker: those are not idle any more, and nobody may lose them."""
+    p = make_pooler(default_pool_size=6, worker_threads=4, max_client_conn=200)
+    script = tmp_path / "one.sql"
+    script.write_text("SELECT 1;\n", encoding="utf-8")
+    os.chmod(tmp_path, 0o755)
+    con = p.console()
+    load = subprocess.Popen([f"{bindir()}/pgbench", "-n", "-f", script, "-c", "40", "-j", "2", "-T", "3", "-h", "127.0.0.1", "-p", str(p.port),
+                             "-U", "postgres", "p0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    sizes, rounds = [3, 6], 0
+    while load.poll() is None:
+        if how == "RECONNECT":
+            con.do("RECONNECT p0")
+        else:
+            p.reload(con, server_lifetime=rounds % 2, default_pool_size=sizes[rounds % 2])
+        rounds += 1
+    out = load.stdout.read()
+    assert load.returncode == 0 and "number of failed transactions: 0 " in out, out
+    assert rounds > 10
