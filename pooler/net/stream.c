@@ -111,6 +111,17 @@ void stream_read_start(Stream *s)
     }
 }
 
+void stream_read_later(Stream *s)
+{
+    s->reading = s->fd >= 0;
+}
+
+void stream_read_arm(Stream *s)
+{
+    if (s->reading)
+        event_add(&s->read_event, NULL);
+}
+
 void stream_read_stop(Stream *s)
 {
     if (s->reading) {

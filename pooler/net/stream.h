@@ -48,6 +48,11 @@ void stream_close(Stream *s); /* closes the fd, frees the output; idempotent */
 void stream_read_start(Stream *s);
 void stream_read_stop(Stream *s);
 
+/* The same in two steps: it counts as reading, but the loop is asked with stream_read_arm only, unless the stream was closed or
+ * stopped meanwhile. Who reads in between what has come already saves the loop a look at it. */
+void stream_read_later(Stream *s);
+void stream_read_arm(Stream *s);
+
 /* > 0 bytes; 0 end of file; -1 would block; -2 error (errno). */
 ssize_t stream_recv(Stream *s, void *buf, size_t n);
 

@@ -57,6 +57,8 @@ typedef struct WorkerCtx {
     unsigned n_accepted;  /* likewise: in this turn */
     uint64_t quiet_mark;  /* likewise: queries_done when logins were last begun */
     uint64_t logins_paced; /* SHOW WORKERS */
+    WorkerDeferred *spare_clients; /* client.c: memory for the next ones */
+    int n_spare_clients;
     int n_clients, n_login, n_waiting_welcome;
     uint64_t accepted, queries_done, xacts_done, cancels; /* SHOW WORKERS */
     uint64_t tls_full, tls_resumed;                       /* handshakes with clients */

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: ISC
 """Figures about many clients: throughput and latency by their number, a storm of logins, the memory of idle ones."""
-import collections
 import contextlib
 import json
 import pathlib
@@ -74,27 +73,42 @@ def figure_scale(bench, args):
 
 # ---- storm ----
 
+STORMS = {"trust": ({}, []), "SCRAM": ({"auth_type": "scram-sha-256"}, ["-W", "bench"])}
+
+
+def storm_round(bench, n, seconds, settings, password):
+    """The 20 clients alone, with a storm at their pooler, and with one at another pooler beside it: what two more busy
+    processes on the same cores cost. {when: figures of the 20}, {when: seconds that the storm took}"""
+    there, took = {}, {}
+    settings = {"worker_threads": 1, "listen_backlog": 4096, "max_client_conn": n + 100, **settings}
+    with bench.our_pooler(**settings) as (_, port), bench.our_pooler(**settings) as (_, other):
+        load = [str(bench.tools / "pgload"), *password]
+        there["nobody else"] = bench.load(port, "simple", 20, seconds, password=password[-1] if password else None)
+        for when, at in (("a storm at another pooler", other), ("a storm here", port)):
+            with subprocess.Popen([*load, "-p", str(port), "-c", "20", "-T", "3"], stdout=subprocess.PIPE, text=True) as clients:
+                time.sleep(0.3)
+                begin = time.monotonic()
+                got = json.loads(subprocess.run([*load, "-p", str(at), "-M", "connect", "-c", str(n), "-n", str(n)], stdout=subprocess.PIPE,
+                                                text=True, check=True).stdout)
+                took[when] = time.monotonic() - begin
+                there[when] = json.loads(clients.communicate()[0])
+            if got["errors"]:
+                raise Failed(f"{got['errors']} of {n} logins failed")
+    return there, took
+
 
 def figure_storm(bench, args):
     """10,000 logins at once (connect, one query, disconnect), beside 20 clients that are there."""
-    n, rows = most_clients(STORM), collections.defaultdict(list)
-    for _ in range(args.rounds):
-        with bench.our_pooler(worker_threads=1, listen_backlog=4096, max_client_conn=n + 100) as (_, port):
-            rows["before"].append(bench.load(port, "simple", 20, args.secs))
-            load = [str(bench.tools / "pgload"), "-p", str(port), "-c", "20", "-T"]
-            storm = [str(bench.tools / "pgload"), "-p", str(port), "-M", "connect", "-c", str(n), "-n", str(n)]
-            with subprocess.Popen([*load, "3"], stdout=subprocess.PIPE, text=True) as there:
-                time.sleep(0.3)
-                begin = time.monotonic()
-                got = json.loads(subprocess.run(storm, stdout=subprocess.PIPE, text=True, check=True).stdout)
-                took = time.monotonic() - begin
-                rows["meanwhile"].append(json.loads(there.communicate()[0]))
-            if got["errors"]:
-                raise Failed(f"{got['errors']} of {n} logins failed")
-            rows["took"].append(took)
-    p = {when: {q: statistics.median(r[q] for r in rows[when]) for q in ("p50_us", "p99_us")} for when in ("before", "meanwhile")}
-    lines = [[when, f"{v['p50_us']:.0f}", f"{v['p99_us']:.0f}", f"{v['p99_us'] / p['before']['p99_us']:.2f}"] for when, v in p.items()]
-    return table(["the 20 clients", "p50 us", "p99 us", "of before"], lines) + f"\n\n{n} logins, none refused, in {statistics.median(rows['took']):.1f} s."
+    n, rows, ends = most_clients(STORM), [], []
+    for name, (settings, password) in STORMS.items():
+        rounds = [storm_round(bench, n, args.secs, settings, password) for _ in range(args.rounds)]
+        for when in rounds[0][0]:
+            p50, p99 = (statistics.median(there[when][q] for there, _ in rounds) for q in ("p50_us", "p99_us"))
+            ratio = statistics.median(there[when]["p99_us"] / there["nobody else"]["p99_us"] for there, _ in rounds)
+            rows.append([name, when, f"{p50:.0f}", f"{p99:.0f}", f"{ratio:.2f}"])
+        took = statistics.median(took["a storm here"] for _, took in rounds)
+        ends.append(f"{name}: {n} logins, none refused, in {took:.1f} s ({n / took:.0f}/s).")
+    return table(["logins", "beside the 20 clients", "p50 us", "p99 us", "p99 of alone"], rows) + "\n\n" + "\n".join(ends)
 
 
 # ---- idle ----
