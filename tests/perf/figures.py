@@ -11,6 +11,7 @@ import time
 
 import compare
 import figures_many
+import figures_tls
 from bench import CPUS, Failed, console, table
 
 # Two lengths of one run: what start-up and logins cost is in both and cancels out.
@@ -242,4 +243,5 @@ FIGURES = {
     "capacity": ("What the second worker adds", figure_capacity),
     "observation": ("What observing queries costs", figure_observation),
     **figures_many.FIGURES,
+    **figures_tls.FIGURES,
 }

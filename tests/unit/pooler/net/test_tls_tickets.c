@@ -162,7 +162,7 @@ static void test_handshakes(void **state)
     (void)state;
     TlsTickets *t = tls_tickets_create();
     SSL_CTX *server = context(true), *client = context(false);
-    SSL_SESSION *session = NULL, *old;
+    SSL_SESSION *session = NULL, *old, *again;
     tls_tickets_install(t, server);
     assert_false(handshake(server, client, &session));
     assert_true(SSL_SESSION_has_ticket(session));
@@ -172,6 +172,8 @@ static void test_handshakes(void **state)
     mono += LIFE; /* the key does not seal any more, but opens, and the client gets a ticket under the next one */
     SSL_SESSION_up_ref(old = session);
     assert_true(handshake(server, client, &session));
+    SSL_SESSION_up_ref(again = old);
+    assert_true(handshake(server, client, &again)); /* by the key before */
     mono += LIFE;
     assert_true(handshake(server, client, &session));
     assert_false(handshake(server, client, &old));
@@ -184,6 +186,7 @@ static void test_handshakes(void **state)
     later = 0;
     SSL_SESSION_free(session);
     SSL_SESSION_free(old);
+    SSL_SESSION_free(again);
     SSL_CTX_free(client);
     SSL_CTX_free(server);
     tls_tickets_destroy(t);
