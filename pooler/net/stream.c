@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "pooler/net/stream_tls.h"
 #include "pooler/net/sys.h"
+#include "poolwise/mem.h"
 
 static void on_read(evutil_socket_t fd, short what, void *arg)
 {
@@ -47,8 +49,7 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
         if (n == -1)
             return;
         if (n < 0) {
-            event_del(&s->write_event);
-            s->write_armed = false;
+            stream_watch_writable(s, false);
             s->ops->on_write_error(s);
             return;
         }
@@ -56,9 +57,21 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
         pw_buf_consume(&s->out, (size_t)n);
     }
     pw_buf_release_if_empty(&s->out);
-    event_del(&s->write_event);
-    s->write_armed = false;
+    stream_watch_writable(s, false);
     s->ops->on_drained(s);
+}
+
+void stream_watch_writable(Stream *s, bool on)
+{
+    if (on && !s->write_event) {
+        s->write_event = pw_xmalloc(sizeof(*s->write_event));
+        event_assign(s->write_event, s->worker->base, s->fd, EV_WRITE | EV_PERSIST, on_write, s);
+        event_add(s->write_event, NULL);
+    } else if (!on && s->write_event) {
+        event_del(s->write_event);
+        free(s->write_event);
+        s->write_event = NULL;
+    }
 }
 
 static bool send_staged(Stream *s);
@@ -66,7 +79,6 @@ static bool send_staged(Stream *s);
 static void assign(Stream *s)
 {
     event_assign(&s->read_event, s->worker->base, s->fd, EV_READ | EV_PERSIST, on_read, s);
-    event_assign(&s->write_event, s->worker->base, s->fd, EV_WRITE | EV_PERSIST, on_write, s);
 }
 
 void stream_open(Stream *s, Worker *w, int fd, const StreamOps *ops)
@@ -75,7 +87,8 @@ void stream_open(Stream *s, Worker *w, int fd, const StreamOps *ops)
     s->worker = w;
     s->ops = ops;
     s->tls = NULL;
-    s->reading = s->write_armed = false;
+    s->reading = false;
+    s->write_event = NULL;
     s->staged = SEND_SLOT_EMPTY;
     s->bytes_in = s->bytes_out = 0;
     pw_buf_init(&s->out);
@@ -89,9 +102,8 @@ void stream_close(Stream *s)
     send_staged(s);
     if (s->reading)
         event_del(&s->read_event);
-    if (s->write_armed)
-        event_del(&s->write_event);
-    s->reading = s->write_armed = false;
+    stream_watch_writable(s, false);
+    s->reading = false;
     if (s->tls) {
         stream_tls_say_end(s);
         stream_tls_free(s);
@@ -157,10 +169,7 @@ const char *stream_error(const Stream *s)
 static void keep(Stream *s, const uint8_t *bytes, size_t n)
 {
     pw_buf_append(&s->out, bytes, n);
-    if (!s->write_armed) {
-        event_add(&s->write_event, NULL);
-        s->write_armed = true;
-    }
+    stream_watch_writable(s, true);
 }
 
 /* The batch was sent, this much of it not. A broken socket is found out by the write event. */

@@ -34,8 +34,9 @@ struct Stream {
     Worker *worker;
     const StreamOps *ops;
     StreamTls *tls; /* NULL: plain */
-    struct event read_event, write_event;
-    bool reading, write_armed;
+    bool reading;
+    struct event *write_event; /* NULL: not waited for */
+    struct event read_event;
     SendSlot staged; /* in the worker's batch; then `out` is empty */
     PwBuf out;
     uint64_t bytes_in, bytes_out;
@@ -97,5 +98,11 @@ void stream_attach(Stream *s, Worker *w);
 
 /* True when there is data or end of file to read right now (one recv). */
 bool stream_has_input(Stream *s);
+
+/* ---- for stream_tls.c ---- */
+
+/* on_drained or TLS's turn comes when the socket takes bytes again. The event is made for that: few streams need one, and
+ * most of them for once. */
+void stream_watch_writable(Stream *s, bool on);
 
 #endif

@@ -173,17 +173,6 @@ static void activate(Stream *s)
         event_active(&s->read_event, EV_READ, 0);
 }
 
-static void want_writable(Stream *s, bool on)
-{
-    if (on == s->write_armed)
-        return;
-    if (on)
-        event_add(&s->write_event, NULL);
-    else
-        event_del(&s->write_event);
-    s->write_armed = on;
-}
-
 PwErr stream_tls_start(Stream *s, TlsCtx *ctx, const char *host, const uint8_t *first, size_t n_first)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -215,7 +204,7 @@ PwErr stream_tls_start(Stream *s, TlsCtx *ctx, const char *host, const uint8_t *
             SSL_set_tlsext_host_name(ssl, host);
         if (host && tls_ctx_checks_name(ctx))
             t->host = pw_xstrdup(host);
-        want_writable(s, true); /* our side speaks first: from the loop, so that on_tls never comes out of this call */
+        stream_watch_writable(s, true); /* our side speaks first: from the loop, so that on_tls never comes out of this call */
     } else {
         SSL_set_accept_state(ssl);
     }
@@ -296,19 +285,19 @@ static void handshake(Stream *s)
     errno = 0;
     int done = SSL_do_handshake(t->ssl);
     if (done == 1) {
-        want_writable(s, false);
+        stream_watch_writable(s, false);
         opened(s);
         return;
     }
     switch (SSL_get_error(t->ssl, done)) {
     case SSL_ERROR_WANT_READ:
-        want_writable(s, false);
+        stream_watch_writable(s, false);
         return;
     case SSL_ERROR_WANT_WRITE:
-        want_writable(s, true);
+        stream_watch_writable(s, true);
         return;
     default:
-        want_writable(s, false);
+        stream_watch_writable(s, false);
         note_error(t);
         ERR_clear_error();
         s->ops->on_tls(s, false);
@@ -325,12 +314,12 @@ bool stream_tls_on_event(Stream *s, bool writable)
     if (writable && t->read_wants_write) {
         activate(s);
         if (stream_pending(s) == 0) {
-            want_writable(s, false);
+            stream_watch_writable(s, false);
             return true;
         }
     }
     if (!writable && t->write_wants_read && stream_pending(s) > 0)
-        want_writable(s, true);
+        stream_watch_writable(s, true);
     return false;
 }
 
@@ -345,7 +334,7 @@ static ssize_t read_stopped(Stream *s, size_t total)
         return total ? (ssize_t)total : -1;
     case SSL_ERROR_WANT_WRITE:
         t->read_wants_write = true;
-        want_writable(s, true);
+        stream_watch_writable(s, true);
         return total ? (ssize_t)total : -1;
     case SSL_ERROR_ZERO_RETURN:
         t->failed = true;
@@ -410,7 +399,7 @@ ssize_t stream_tls_send(Stream *s, const void *bytes, size_t n)
         return -1;
     case SSL_ERROR_WANT_READ:
         t->write_wants_read = true;
-        want_writable(s, false);
+        stream_watch_writable(s, false);
         return -1;
     default:
         note_error(t);

@@ -271,7 +271,7 @@ static void test_what_the_kernel_refuses_at_the_end_of_the_turn_waits(void **sta
     assert_true(stream_send_soon(&p.server.s, "x", 1));
     send_batch_flush(worker_get(0)->batch);
     assert_int_equal(stream_pending(&p.client.s), 5);
-    assert_true(p.client.s.write_armed);
+    assert_true(p.client.s.write_event);
     assert_true(stream_send_soon(&p.client.s, "!", 1)); /* behind it */
     stream_read_start(&p.server.s);
     for (int i = 0; i < 500 && pw_buf_unread(&p.server.got) < junk + 6; i++)
