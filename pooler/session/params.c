@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "pooler/session/params.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -55,6 +56,56 @@ static uint64_t hash(unsigned i, const char *value)
     return value ? XXH3_64bits_withSeed(value, strlen(value), i + 1) : 0;
 }
 
+/* ---- values ---- */
+
+/* The values of one or more sets in one piece of memory, never changed: a client that asked for nothing else at its start
+ * has those of its pool's welcome, like all the others. */
+typedef struct ParamValues {
+    _Atomic(int) refs;
+    uint32_t n;    /* names that there were */
+    uint32_t at[]; /* from the beginning of the struct; 0: not known. The texts follow */
+} ParamValues;
+
+static const char *value_of(const ParamValues *v, unsigned i)
+{
+    return v && i < v->n && v->at[i] ? (const char *)v + v->at[i] : NULL;
+}
+
+static const ParamValues *values_ref(const ParamValues *v)
+{
+    if (v)
+        atomic_fetch_add_explicit(&((ParamValues *)(uintptr_t)v)->refs, 1, memory_order_relaxed);
+    return v;
+}
+
+static void values_unref(const ParamValues *v)
+{
+    ParamValues *own = (ParamValues *)(uintptr_t)v;
+    if (own && atomic_fetch_sub_explicit(&own->refs, 1, memory_order_acq_rel) == 1)
+        free(own);
+}
+
+static const ParamValues *values_make(const char *const *value)
+{
+    size_t at = sizeof(ParamValues) + n_names * sizeof(uint32_t), size = at;
+    for (unsigned i = 0; i < n_names; i++)
+        size += value[i] ? strlen(value[i]) + 1 : 0;
+    ParamValues *v = pw_xcalloc(1, size);
+    atomic_init(&v->refs, 1);
+    v->n = n_names;
+    for (unsigned i = 0; i < n_names; i++) {
+        if (!value[i])
+            continue;
+        size_t n = strlen(value[i]) + 1;
+        memcpy((char *)v + at, value[i], n);
+        v->at[i] = (uint32_t)at;
+        at += n;
+    }
+    return v;
+}
+
+/* ---- sets ---- */
+
 void params_init(ParamSet *set)
 {
     memset(set, 0, sizeof(*set));
@@ -62,39 +113,60 @@ void params_init(ParamSet *set)
 
 void params_finish(ParamSet *set)
 {
-    for (unsigned i = 0; i < n_names; i++)
-        free(set->value[i]);
+    values_unref(set->values);
     params_init(set);
+}
+
+/* Takes a reference over. */
+static void set_values(ParamSet *set, const ParamValues *values)
+{
+    const ParamValues *old = set->values;
+    set->values = values;
+    const char *conforming = value_of(values, PARAM_STANDARD_CONFORMING_STRINGS);
+    set->backslashes = conforming && conforming[0] == 'o' && conforming[1] == 'f'; /* on or off */
+    values_unref(old);
 }
 
 void params_set(ParamSet *set, unsigned i, const char *value)
 {
-    if (pw_str_equal(set->value[i], value))
+    const char *all[PARAMS_MAX];
+    if (pw_str_equal(value_of(set->values, i), value))
         return;
-    set->digest ^= hash(i, set->value[i]) ^ hash(i, value);
-    free(set->value[i]);
-    set->value[i] = value ? pw_xstrdup(value) : NULL;
-    if (i == PARAM_STANDARD_CONFORMING_STRINGS)
-        set->backslashes = value && value[0] == 'o' && value[1] == 'f'; /* on or off */
+    for (unsigned k = 0; k < n_names; k++)
+        all[k] = value_of(set->values, k);
+    set->digest ^= hash(i, all[i]) ^ hash(i, value);
+    all[i] = value;
+    set_values(set, values_make(all));
 }
 
 const char *params_get(const ParamSet *set, unsigned i)
 {
-    return set->value[i];
+    return value_of(set->values, i);
 }
 
 void params_copy(ParamSet *to, const ParamSet *from)
 {
-    if (to->digest != from->digest)
-        for (unsigned i = 0; i < n_names; i++)
-            params_set(to, i, from->value[i]);
+    if (to->digest == from->digest)
+        return;
+    to->digest = from->digest;
+    set_values(to, values_ref(from->values));
 }
 
 void params_fill_unset(ParamSet *to, const ParamSet *from)
 {
-    for (unsigned i = 0; i < n_names; i++)
-        if (!to->value[i] && from->value[i])
-            params_set(to, i, from->value[i]);
+    const char *all[PARAMS_MAX];
+    uint64_t digest = to->digest;
+    for (unsigned i = 0; i < n_names; i++) {
+        all[i] = value_of(to->values, i);
+        if (all[i])
+            continue;
+        all[i] = value_of(from->values, i);
+        digest ^= hash(i, all[i]);
+    }
+    if (digest == to->digest)
+        return;
+    to->digest = digest;
+    set_values(to, digest == from->digest ? values_ref(from->values) : values_make(all));
 }
 
 bool params_diff(const ParamSet *server, const ParamSet *wanted, bool all, PwBuf *sql)
@@ -103,7 +175,8 @@ bool params_diff(const ParamSet *server, const ParamSet *wanted, bool all, PwBuf
     if (!all && server->digest == wanted->digest)
         return false;
     for (unsigned i = 0; i < n_names; i++) {
-        if (!server->value[i] || !wanted->value[i] || (!all && strcmp(server->value[i], wanted->value[i]) == 0))
+        const char *value = params_get(wanted, i), *there = params_get(server, i);
+        if (!there || !value || (!all && strcmp(there, value) == 0))
             continue;
         any = true;
         pw_buf_append_str(sql, "SET ");
@@ -111,9 +184,9 @@ bool params_diff(const ParamSet *server, const ParamSet *wanted, bool all, PwBuf
         pw_buf_append_u8(sql, '=');
         /* search_path is a list of identifiers as the server reports it, not one string */
         if (strcasecmp(names[i], "search_path") == 0)
-            pw_buf_append_str(sql, wanted->value[i][0] ? wanted->value[i] : "''");
+            pw_buf_append_str(sql, value[0] ? value : "''");
         else
-            settings_append_literal(sql, wanted->value[i]);
+            settings_append_literal(sql, value);
         pw_buf_append_u8(sql, ';');
     }
     return any;

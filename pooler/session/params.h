@@ -27,8 +27,8 @@ int params_index(const char *name); /* -1: not tracked; ASCII case ignored */
 
 typedef struct ParamSet {
     uint64_t digest;
-    bool backslashes;        /* standard_conforming_strings is off: they escape in '...' */
-    char *value[PARAMS_MAX]; /* NULL: not known */
+    const struct ParamValues *values; /* NULL: none is known; may be shared with other sets, on any thread */
+    bool backslashes; /* standard_conforming_strings is off: they escape in '...' */
 } ParamSet;
 
 void params_init(ParamSet *set);
