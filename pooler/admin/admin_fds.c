@@ -267,11 +267,13 @@ static void visit_fds(WorkerCtx *ctx, AdminJob *job)
     TAILQ_FOREACH(c, &ctx->clients, link) {
         if (c->state != CLIENT_READY)
             continue;
+        NetAddr peer;
+        client_peer(c, &peer);
         FdRow row = {
             .fd = c->relay.stream.fd,
             .link = c->relay.server ? c->relay.server->stream.fd : 0,
             .task = "client",
-            .addr = &c->peer,
+            .addr = &peer,
             .user = c->user,
             .database = c->database,
             .cancel = client_key_number(c),

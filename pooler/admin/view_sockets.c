@@ -227,6 +227,8 @@ static void client_row(const Row *row, const Client *c, const char *prefix, cons
 {
     const Relay *r = &c->relay;
     bool waiting = client_is_waiting(c);
+    NetAddr peer;
+    client_peer(c, &peer);
     Fields f = {
         .type = "C",
         .user = c->user ? c->user : "(nouser)",
@@ -234,14 +236,14 @@ static void client_row(const Row *row, const Client *c, const char *prefix, cons
         .state = state,
         .application_name = application_name(&r->params),
         .reason = wait_reason(c),
-        .remote = &c->peer,
+        .remote = &peer,
         .stream = &r->stream,
         .connected_wall = c->connected_wall,
         .request = waiting ? c->waiter.since : r->request_start ? r->request_start : r->last_done,
         .wait = waiting ? row->now - c->waiter.since : 0,
         .ptr = c,
         .link = r->server,
-        .pid = (uint32_t)c->peer.unix_pid,
+        .pid = (uint32_t)peer.unix_pid,
         .id = c->id,
         .held = pw_buf_unread(&r->held),
         .msg_left = r->msg_left,

@@ -28,12 +28,14 @@ void client_log(const Client *c, int level, const char *fmt, ...)
     if (!pw_log_enabled((PwLogLevel)level))
         return;
     char text[600], where[NET_ADDR_TEXT];
+    NetAddr peer;
+    client_peer(c, &peer);
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     pw_log((PwLogLevel)level, "C-%p: %s/%s@%s %s", (const void *)c, c->database ? c->database : "(nodb)",
-           c->user ? c->user : "(nouser)", net_addr_text(&c->peer, where, sizeof(where)), text);
+           c->user ? c->user : "(nouser)", net_addr_text(&peer, where, sizeof(where)), text);
 }
 
 /* ---- input ---- */
@@ -188,7 +190,7 @@ Client *client_create(Worker *w, int fd, const NetAddr *peer, bool is_unix)
     Client *c = client_alloc(ctx);
     c->deferred.free_it = client_free;
     c->id = context_next_id();
-    c->peer = *peer;
+    net_peer_of(peer, &c->peer);
     c->is_unix = is_unix;
     c->connected_at = worker_now(w);
     c->connected_wall = pw_time_wall();

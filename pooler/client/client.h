@@ -49,7 +49,7 @@ struct Client {
     uint64_t id;
     CancelKey cancel_key;
     uint32_t protocol; /* the version agreed on: 3.0, 3.1 (which is 3.0) or 3.2 */
-    NetAddr peer;
+    NetPeer peer;
     bool asks_welcome; /* WELCOME: it holds PoolEntry.welcome_asked */
     bool is_unix, counted, hashed, paused_reading;
     bool ssl_asked, gss_asked, direct_tls; /* STARTUP */
@@ -120,6 +120,12 @@ void client_close_with(Client *c, const char *sqlstate, const char *text, const 
 
 /* Every tick and worker: all timeouts of clients. */
 void client_tick(WorkerCtx *ctx, PwUsec now);
+
+/* Where the client connected from; NetAddr.unix_pid is its process, if it came by a unix socket. */
+static inline void client_peer(const Client *c, NetAddr *ret_addr)
+{
+    net_peer_addr(&c->peer, ret_addr);
+}
 
 Client *client_find(WorkerCtx *ctx, uint64_t id); /* by SHOW CLIENTS.id on this worker, NULL */
 

@@ -112,7 +112,9 @@ void client_job_start(Client *c)
     } else {
         j->user = pw_xstrdup(c->user);
         j->password = pw_xstrdup(client_auth_password(c->auth));
-        net_addr_host(&c->peer, j->rhost, sizeof(j->rhost));
+        NetAddr peer;
+        client_peer(c, &peer);
+        net_addr_host(&peer, j->rhost, sizeof(j->rhost));
         if (c->auth_ldap)
             j->ldap = ldap_options_ref(c->auth_ldap);
     }

@@ -426,7 +426,9 @@ void client_add_host(Client *c)
     int i = params_index("application_name");
     char where[NET_ADDR_TEXT], name[NET_ADDR_TEXT + 80];
     const char *old = params_get(&c->relay.params, (unsigned)i);
-    snprintf(name, sizeof(name), "%.64s - %s", old && *old ? old : "app", net_addr_text(&c->peer, where, sizeof(where)));
+    NetAddr peer;
+    client_peer(c, &peer);
+    snprintf(name, sizeof(name), "%.64s - %s", old && *old ? old : "app", net_addr_text(&peer, where, sizeof(where)));
     params_set(&c->relay.params, (unsigned)i, name);
 }
 

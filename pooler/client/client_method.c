@@ -27,11 +27,13 @@ void client_method_choose(Client *c)
         return;
     c->auth_type = AUTH_TYPE_COUNT;
     HbaAnswer answer;
+    NetAddr peer;
+    client_peer(c, &peer);
     HbaQuery query = {
         .database = c->database,
         .user = c->user,
         .tls = client_is_tls(c),
-        .peer = net_addr_sa(&c->peer),
+        .peer = net_addr_sa(&peer),
         .physical_replication = c->replication == REPLICATION_PHYSICAL,
     };
     if (!config->hba || !hba_match(config->hba, &query, &answer))

@@ -165,6 +165,41 @@ PwErr net_addr_peer_cred(int fd, NetCred *ret_cred)
     return PW_OK;
 }
 
+void net_peer_of(const NetAddr *addr, NetPeer *ret_peer)
+{
+    NetPeer peer = {.family = (sa_family_t)net_addr_family(addr), .port = net_addr_port(addr)};
+    if (peer.family == AF_INET) {
+        memcpy(peer.ip, &as_in(addr)->sin_addr, sizeof(as_in(addr)->sin_addr));
+    } else if (peer.family == AF_INET6) {
+        memcpy(peer.ip, &as_in6(addr)->sin6_addr, sizeof(peer.ip));
+        peer.scope = as_in6(addr)->sin6_scope_id;
+    } else if (peer.family == AF_UNIX) {
+        peer.scope = (uint32_t)addr->unix_pid;
+    }
+    *ret_peer = peer;
+}
+
+void net_peer_addr(const NetPeer *peer, NetAddr *ret_addr)
+{
+    NetAddr addr = {0};
+    addr.ss.ss_family = peer->family;
+    if (peer->family == AF_INET) {
+        struct sockaddr_in *in = (struct sockaddr_in *)(void *)&addr.ss;
+        memcpy(&in->sin_addr, peer->ip, sizeof(in->sin_addr));
+        addr.len = sizeof(*in);
+    } else if (peer->family == AF_INET6) {
+        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&addr.ss;
+        memcpy(&in6->sin6_addr, peer->ip, sizeof(peer->ip));
+        in6->sin6_scope_id = peer->scope;
+        addr.len = sizeof(*in6);
+    } else if (peer->family == AF_UNIX) {
+        addr.unix_pid = (pid_t)peer->scope;
+        addr.len = UNIX_HEAD;
+    }
+    net_addr_set_port(&addr, peer->port);
+    *ret_addr = addr;
+}
+
 int net_addr_family(const NetAddr *addr)
 {
     return addr->len == 0 ? AF_UNSPEC : addr->ss.ss_family;

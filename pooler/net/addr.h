@@ -22,6 +22,15 @@ typedef struct NetAddr {
     pid_t unix_pid;     /* the peer's process if known, else 0; set by the listener */
 } NetAddr;
 
+/* Who is at the other end of an accepted socket, in as few bytes as that takes: one is kept for each client. Without
+ * the path of a unix socket: clients have none. */
+typedef struct NetPeer {
+    uint8_t ip[16];      /* IPv4: the first four */
+    uint32_t scope;      /* IPv6: the interface of a link-local address; unix: NetAddr.unix_pid */
+    uint16_t port;
+    sa_family_t family;  /* AF_UNSPEC: no address */
+} NetPeer;
+
 typedef struct NetCred {
     pid_t pid;
     uid_t uid;
@@ -53,6 +62,9 @@ PW_MUSTCHECK PwErr net_addr_of_peer(int fd, NetAddr *ret_addr);  /* getpeername 
 
 /* Who is at the other end of a unix socket (SO_PEERCRED). PW_ERR_UNSUPPORTED for other sockets. */
 PW_MUSTCHECK PwErr net_addr_peer_cred(int fd, NetCred *ret_cred);
+
+void net_peer_of(const NetAddr *addr, NetPeer *ret_peer);
+void net_peer_addr(const NetPeer *peer, NetAddr *ret_addr);
 
 bool net_addr_is_unix(const NetAddr *addr);
 int net_addr_family(const NetAddr *addr); /* AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC when empty */

@@ -138,6 +138,40 @@ static void test_equal(void **state)
     assert_int_equal(net_addr_family(&none), AF_UNSPEC);
 }
 
+static void test_peer_keeps(const char *text, bool is_unix, pid_t pid)
+{
+    NetAddr a, back;
+    NetPeer peer;
+    char before[NET_ADDR_TEXT], after[NET_ADDR_TEXT];
+    assert_int_equal(is_unix ? net_addr_parse_unix(text, 6432, &a) : net_addr_parse_ip(text, 6432, &a), PW_OK);
+    a.unix_pid = pid;
+    net_peer_of(&a, &peer);
+    net_peer_addr(&peer, &back);
+    assert_string_equal(net_addr_text(&back, after, sizeof(after)), net_addr_text(&a, before, sizeof(before)));
+    assert_int_equal(net_addr_family(&back), net_addr_family(&a));
+    assert_int_equal(net_addr_port(&back), 6432);
+    assert_int_equal(back.unix_pid, pid);
+    if (!is_unix) {
+        assert_true(net_addr_equal(&a, &back));
+        assert_int_equal(back.len, a.len);
+    }
+}
+
+static void test_peer(void **state)
+{
+    (void)state;
+    test_peer_keeps("127.0.0.1", false, 0);
+    test_peer_keeps("2001:db8::5", false, 0);
+    test_peer_keeps("fe80::1%lo", false, 0);
+    test_peer_keeps("/tmp/x", true, 0); /* the path is not kept, and not shown */
+    test_peer_keeps("/tmp/x", true, 4711);
+    NetAddr none = {0}, back = {.len = 1};
+    NetPeer peer;
+    net_peer_of(&none, &peer);
+    net_peer_addr(&peer, &back);
+    assert_int_equal(net_addr_family(&back), AF_UNSPEC);
+}
+
 static void test_truncates(void **state)
 {
     (void)state;
@@ -178,6 +212,7 @@ int main(void)
         cmocka_unit_test(test_unix),      cmocka_unit_test(test_unix_length),
         cmocka_unit_test(test_v4_mapped), cmocka_unit_test(test_equal),
         cmocka_unit_test(test_truncates), cmocka_unit_test(test_peer_cred),
+        cmocka_unit_test(test_peer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
