@@ -107,7 +107,7 @@ static void refuse_request(Client *c, const char *text)
     }
     own_error(text, true, &sqlstate, &shown, buf);
     if (shown == buf)
-        shown = strcpy(r->close_buf, buf);
+        shown = strcpy(relay_own_text(r), buf);
     relay_refuse(r, sqlstate, shown);
 }
 
@@ -122,9 +122,10 @@ static bool refuse_wait(Client *c)
         relay_fail_later(r, "database removed", "database removed");
         return true;
     }
-    if (c->replication == REPLICATION_NONE && client_pool_is_failing(c->entry, r->close_buf, sizeof(r->close_buf))) {
+    char text[OWN_ERROR_TEXT];
+    if (c->replication == REPLICATION_NONE && client_pool_is_failing(c->entry, text, sizeof(text))) {
         client_pool_try_again(r->local);
-        refuse_request(c, r->close_buf);
+        refuse_request(c, strcpy(relay_own_text(r), text));
         return true;
     }
     return false;

@@ -2,6 +2,7 @@
 #include "pooler/relay/relay.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pooler/relay/relay_align.h"
@@ -10,6 +11,7 @@
 #include "pooler/relay/relay_priv.h"
 #include "pooler/relay/relay_stale.h"
 #include "pooler/relay/relay_state.h"
+#include "poolwise/mem.h"
 #include "poolwise/wire.h"
 
 void relay_init(Relay *r, const RelayOps *ops, PoolLocal *local, WorkerCtx *ctx)
@@ -44,20 +46,46 @@ static void forget_query(void *arg, PipelineEntry *e)
     e->query = NULL;
 }
 
-void relay_forget_unnamed(Relay *r)
+RelayExtended *relay_extended(Relay *r)
 {
-    if (r->unnamed)
-        query_entry_drop(r->unnamed);
-    if (r->bound)
-        query_entry_drop(r->bound);
-    r->unnamed = r->bound = NULL;
-    if (PW_UNLIKELY(r->bound_effects != NULL)) {
-        effects_unref(r->bound_effects);
-        r->bound_effects = NULL;
+    WorkerCtx *ctx = r->ctx;
+    RelayExtended *x = ctx->spare_extended;
+    if (x) {
+        ctx->spare_extended = x->next_spare;
+        ctx->n_spare_extended--;
+        x->next_spare = NULL;
+    } else {
+        x = pw_xcalloc(1, sizeof(*x));
     }
-    r->unnamed_class = 0;
-    r->unnamed_here = r->extended = false;
+    return r->ext = x;
+}
+
+void relay_forget_extended(Relay *r)
+{
+    RelayExtended *x = r->ext;
+    if (x->unnamed)
+        query_entry_drop(x->unnamed);
+    if (x->bound)
+        query_entry_drop(x->bound);
+    if (PW_UNLIKELY(x->bound_effects != NULL))
+        effects_unref(x->bound_effects);
+    pw_buf_finish(&x->unnamed_sql);
+    pw_buf_finish(&x->unnamed_text);
     relay_stale_reset(r);
+    r->ext = NULL;
+    r->unnamed_here = false;
+    if (r->ctx->n_spare_extended == CONTEXT_SPARE) {
+        free(x);
+        return;
+    }
+    x->unnamed = x->bound = NULL;
+    x->bound_effects = NULL;
+    x->unnamed_turn = x->unnamed_found = x->checked = x->group_mark = 0;
+    x->unnamed_class = 0;
+    x->group_begin = NULL;
+    x->next_spare = r->ctx->spare_extended;
+    r->ctx->spare_extended = x;
+    r->ctx->n_spare_extended++;
 }
 
 void relay_finish(Relay *r)
@@ -80,13 +108,14 @@ void relay_finish(Relay *r)
     }
     if (r->listen)
         relay_listen_finish(r);
-    relay_reset_unnamed(r);
+    relay_reset_extended(r);
     relay_state_finish(r);
     pw_buf_finish(&r->held);
     params_finish(&r->params);
     client_statements_finish(&r->statements);
-    pw_buf_finish(&r->unnamed_text);
     pw_buf_finish(&r->unnamed_parse);
+    free(r->own_error);
+    r->own_error = NULL;
 }
 
 bool relay_is_at_rest(const Relay *r)
@@ -306,7 +335,7 @@ void relay_turn_over(Relay *r)
                 r->hold &= ~(unsigned)HOLD_FLOW;
                 stream_read_start(&r->stream);
             }
-            relay_reset_unnamed(r);
+            relay_reset_extended(r);
             server_unlink(s, false);
         } else if (r->session_mode && r->ctx->config->server_fast_close && server_is_obsolete(s)) {
             relay_fail(r, "database configuration changed", "database configuration changed");

@@ -79,8 +79,7 @@ typedef struct RelayGroup {
     RelayGroupState state;
     bool alone;    /* nothing goes out behind its Sync before that is answered */
     uint8_t tries; /* times that it was sent again */
-    const uint8_t *from, *end; /* BEGUN: its first byte; the end of what the walk has */
-    uint64_t out_mark;         /* bytes for the client when it began */
+    const uint8_t *end; /* of what the walk has */
 } RelayGroup;
 
 /* Of which statement a Describe of the portal that was bound last tells. */
@@ -96,6 +95,30 @@ typedef struct RelayTelling {
     PwBuf bytes;
     PipelineEntry entry; /* of the Describe that it answers; with a reference to its name */
 } RelayTelling;
+
+/* What the extended protocol needs while a server is linked. Made by the first of its messages, given back with the server; a
+ * worker keeps some for the next clients (WorkerCtx.spare_extended), all zero. */
+typedef struct RelayExtended {
+    struct RelayExtended *next_spare;
+    QueryEntry *unnamed, *bound; /* of the unnamed statement; of the last Bind */
+    Effects *bound_effects;      /* of the unnamed portal */
+    uint64_t unnamed_turn;       /* rises with each Parse of it by the client */
+    uint64_t unnamed_found;      /* shape of its rows as this server says (relay_stale.h) */
+    uint64_t checked;       /* ServerStatement.since of the plan that was described last for a Bind that waits; RELAY_UNNAMED */
+    unsigned unnamed_class; /* StmtClass of the unnamed statement */
+    PwBuf unnamed_sql;      /* its text, if it has effects or may have */
+    PwBuf unnamed_text;     /* only with query_log_samples */
+    const uint8_t *group_begin; /* GROUP_BEGUN: the first byte */
+    uint64_t group_mark;        /* bytes for the client when the group began */
+    RelayPortal portal;
+    RelayTelling telling;
+} RelayExtended;
+
+/* An error of the pooler's own whose text is made for it. */
+typedef struct RelayOwnError {
+    const char *sqlstate, *text; /* relay_refuse inside a walk; the text is `buf` or static; NULL: none */
+    char buf[OWN_ERROR_TEXT];
+} RelayOwnError;
 
 /* What every query touches comes first: of a thousand clients each one's lines are cold when its turn comes. */
 struct Relay {
@@ -124,7 +147,6 @@ struct Relay {
     bool effects_in_flight; /* relay_finish: an unanswered request has effects */
     bool names_end;        /* a Close, DEALLOCATE or DISCARD ALL is about to go out that ends names of `statements` */
     bool startup_reset;    /* a RESET of `startup` went out; behind its Sync the server is set right (relay_state_restore) */
-    bool extended;         /* since the server was linked: there may be something to forget (relay_reset_unnamed) */
     bool unnamed_here;     /* the server's unnamed statement is this client's */
     bool unnamed_was_here; /* ... was, before the last Parse of it */
 
@@ -149,23 +171,14 @@ struct Relay {
     SqlNames names;              /* its SQL-level prepared statements */
     const char *user;            /* the login's, borrowed from the client */
     uint32_t told_pid;           /* process id that it was told at login, for cancel requests; 0: none */
-    QueryEntry *unnamed, *bound; /* of the unnamed statement; of the last Bind */
-    Effects *bound_effects;      /* of the unnamed portal */
-    PwBuf unnamed_parse;         /* the last Parse of it, without its header */
-    uint64_t unnamed_turn;       /* rises with each Parse of it by the client */
-    uint64_t unnamed_told, unnamed_found; /* shapes of its rows: as the client was told, as this server says (relay_stale.h) */
-    uint64_t checked;       /* ServerStatement.since of the plan that was described last for a Bind that waits; RELAY_UNNAMED */
-    unsigned unnamed_class; /* StmtClass of the unnamed statement */
-    PwBuf unnamed_sql;      /* its text, if it has effects or may have */
-    PwBuf unnamed_text;     /* only with query_log_samples */
-    RelayPortal portal;
-    RelayTelling telling;
+    RelayExtended *ext;          /* NULL: no message of the extended protocol since the server was linked */
+    PwBuf unnamed_parse;         /* the last Parse of the unnamed statement, without its header */
+    uint64_t unnamed_told;       /* shape of its rows as the client was told (relay_stale.h) */
     uint64_t id;             /* for statements that are shared with nobody; 0: not needed yet */
     RelayProbe *probe;       /* with HOLD_PROBE */
     const Settings *asked;   /* names of settings that the next full probe asks for (session/dotted.h); one reference */
     uint64_t suspect, pin_query; /* fingerprints: the last statement that may pin, the one that did */
-    const char *refusal_sqlstate, *refusal_text; /* relay_refuse inside a walk; the text is borrowed, close_buf's or static */
-    char close_buf[OWN_ERROR_TEXT];
+    RelayOwnError *own_error; /* NULL: none is being told (relay_own_text) */
 };
 
 /* stream must be open and reading. */
@@ -182,6 +195,9 @@ void relay_linked(Relay *r, Server *s, PwUsec waited);
 /* Cancelled in the queue, or while its server is made ready: answers the request at the head of what is held with an error and
  * goes on. */
 void relay_cancel_held(Relay *r);
+
+/* OWN_ERROR_TEXT bytes for the text of an error that ends in relay_refuse or in a close. */
+char *relay_own_text(Relay *r);
 
 /* The wait for a server has failed: all requests received so far are answered with an error, and the client goes on. Also
  * from inside need_server, which then returns with HOLD_SERVER still set. */

@@ -29,9 +29,9 @@ void relay_align_keep(Relay *r, const uint8_t *payload, size_t n)
 {
     r->unnamed_was_here = r->unnamed_here;
     r->unnamed_here = true;
-    r->unnamed_turn++;
+    r->ext->unnamed_turn++;
     r->unnamed_told = SHAPE_UNKNOWN;
-    r->checked = 0;
+    r->ext->checked = 0;
     pw_buf_consume(&r->unnamed_parse, pw_buf_unread(&r->unnamed_parse));
     if (payload)
         pw_buf_append(&r->unnamed_parse, payload, n);
@@ -47,7 +47,7 @@ void relay_align_forget(Relay *r)
 
 void relay_align_parse_failed(Relay *r, uint64_t turn)
 {
-    if (turn == r->unnamed_turn) /* none came behind it */
+    if (r->ext && turn == r->ext->unnamed_turn) /* none came behind it */
         relay_align_forget(r);
 }
 
@@ -55,9 +55,10 @@ void relay_align_parse_skipped(Relay *r, bool was_here)
 {
     relay_align_forget(r);
     r->unnamed_here &= was_here; /* of several the first one tells */
-    r->extended = true;
-    r->unnamed_class = CLASS_SEEN | CLASS_UNKNOWN; /* what runs is not the text that was seen last */
-    pw_buf_finish(&r->unnamed_sql);
+    if (r->ext) {
+        r->ext->unnamed_class = CLASS_SEEN | CLASS_UNKNOWN; /* what runs is not the text that was seen last */
+        pw_buf_finish(&r->ext->unnamed_sql);
+    }
 }
 
 void relay_align_types(Relay *r, const uint8_t *payload, size_t n)
@@ -80,8 +81,8 @@ void relay_align_unnamed(Relay *r, PwBuf *out, PwUsec now)
         close_statement(r, "", out, now);
         return;
     }
-    if (PW_UNLIKELY(r->unnamed_class & CLASS_NAMES) && relay_align_may_differ(r, 'd')) /* the Parse looks at what an EXECUTE returns */
-        relay_align_names(r, false, (const char *)pw_buf_head(&r->unnamed_sql), pw_buf_unread(&r->unnamed_sql), out, now);
+    if (PW_UNLIKELY(r->ext->unnamed_class & CLASS_NAMES) && relay_align_may_differ(r, 'd')) /* the Parse looks at what an EXECUTE returns */
+        relay_align_names(r, false, (const char *)pw_buf_head(&r->ext->unnamed_sql), pw_buf_unread(&r->ext->unnamed_sql), out, now);
     size_t mark = pw_msg_begin(out, PW_F_PARSE);
     pw_buf_append(out, pw_buf_head(&r->unnamed_parse), n);
     pw_msg_end(out, mark);

@@ -51,8 +51,9 @@ static const char *unnamed_text(const Relay *r, size_t *ret_len)
         *ret_len = strnlen(text, n - 1);
         return text;
     }
-    *ret_len = pw_buf_unread(&r->unnamed_sql);
-    return r->unnamed_class & CLASS_LISTEN ? (const char *)pw_buf_head(&r->unnamed_sql) : NULL;
+    const RelayExtended *x = r->ext;
+    *ret_len = x ? pw_buf_unread(&x->unnamed_sql) : 0;
+    return x && (x->unnamed_class & CLASS_LISTEN) ? (const char *)pw_buf_head(&x->unnamed_sql) : NULL;
 }
 
 /* The text that a request runs, NULL: none that is known. */

@@ -125,7 +125,7 @@ static PreparedStep refuse_stale(Relay *r, PwBuf *out, PwUsec now)
                                       .sqlstate = "0A000",
                                       .message = "cached plan must not change result type",
                                       .routine = "RevalidateCachedQuery"};
-    r->checked = 0;
+    r->ext->checked = 0;
     relay_fail_request(r, &error, out, now);
     return PREPARED_TAKEN;
 }
@@ -253,7 +253,7 @@ static bool is_earned(const ClientStatement *cs, const ServerStatement *plan)
 /* It goes out with this plan. */
 static PreparedStep may_pass(Relay *r, ClientStatement *cs, const ServerStatement *plan)
 {
-    r->checked = 0;
+    r->ext->checked = 0;
     if (!cs->told) {
         cs->used_plan = plan->since;
         cs->used_shape = plan->shape;
@@ -297,7 +297,7 @@ static PreparedStep make_ready(Relay *r, ClientStatement *cs, Use *use, PwBuf *o
             relay_stale_ask(r, cs->statement, plan, false, out, now);
         return may_pass(r, cs, plan);
     }
-    if (r->checked == plan->since && plan->shape != SHAPE_UNKNOWN) {
+    if (r->ext->checked == plan->since && plan->shape != SHAPE_UNKNOWN) {
         if (!fits_now(r, cs, plan, types_fit, use->asks))
             return refuse_stale(r, out, now);
         return types_fit ? may_pass(r, cs, plan) : make_ready(r, cs, use, out, now);
@@ -313,16 +313,16 @@ static PreparedStep make_ready(Relay *r, ClientStatement *cs, Use *use, PwBuf *o
         relay_stale_ask(r, cs->statement, plan, wait, out, now);
     if (!wait)
         return may_pass(r, cs, plan);
-    r->checked = plan->since;
+    r->ext->checked = plan->since;
     return PREPARED_WAIT;
 }
 
 /* The unnamed statement, where another transaction has parsed it. */
 static PreparedStep make_unnamed_ready(Relay *r, bool asks, PwBuf *out, PwUsec now)
 {
-    if (r->checked == RELAY_UNNAMED) {
-        bool fits = r->unnamed_found == SHAPE_UNKNOWN || r->unnamed_found == r->unnamed_told;
-        r->checked = 0;
+    if (r->ext->checked == RELAY_UNNAMED) {
+        bool fits = r->ext->unnamed_found == SHAPE_UNKNOWN || r->ext->unnamed_found == r->unnamed_told;
+        r->ext->checked = 0;
         return fits ? PREPARED_PASS : refuse_stale(r, out, now);
     }
     if (r->unnamed_here)
@@ -330,8 +330,8 @@ static PreparedStep make_unnamed_ready(Relay *r, bool asks, PwBuf *out, PwUsec n
     relay_align_unnamed(r, out, now);
     if (asks || r->unnamed_told == SHAPE_UNKNOWN || pw_buf_unread(&r->unnamed_parse) == 0)
         return PREPARED_PASS;
-    r->checked = RELAY_UNNAMED;
-    r->unnamed_found = SHAPE_UNKNOWN;
+    r->ext->checked = RELAY_UNNAMED;
+    r->ext->unnamed_found = SHAPE_UNKNOWN;
     relay_stale_ask(r, NULL, NULL, true, out, now);
     return PREPARED_WAIT;
 }
@@ -347,13 +347,13 @@ static PreparedStep unknown(Relay *r, const char *name, PwBuf *out, PwUsec now)
 static PreparedStep on_unnamed_bind(Relay *r, const char *portal, bool asks, PwBuf *out, PwUsec now)
 {
     PreparedStep step = PREPARED_PASS;
-    if (PW_UNLIKELY(!r->unnamed_here || r->checked == RELAY_UNNAMED) && r->state.on)
+    if (PW_UNLIKELY(!r->unnamed_here || r->ext->checked == RELAY_UNNAMED) && r->state.on)
         step = make_unnamed_ready(r, asks, out, now);
     if (step != PREPARED_PASS)
         return step;
-    if (PW_UNLIKELY(r->unnamed_class & CLASS_NAMES) && relay_align_may_differ(r, 'd'))
-        relay_align_names(r, false, (const char *)pw_buf_head(&r->unnamed_sql), pw_buf_unread(&r->unnamed_sql), out, now);
-    relay_stale_bound(r, portal, NULL, r->state.on ? RELAY_UNNAMED : 0, r->unnamed_turn);
+    if (PW_UNLIKELY(r->ext->unnamed_class & CLASS_NAMES) && relay_align_may_differ(r, 'd'))
+        relay_align_names(r, false, (const char *)pw_buf_head(&r->ext->unnamed_sql), pw_buf_unread(&r->ext->unnamed_sql), out, now);
+    relay_stale_bound(r, portal, NULL, r->state.on ? RELAY_UNNAMED : 0, r->ext->unnamed_turn);
     return PREPARED_PASS;
 }
 
@@ -361,13 +361,13 @@ static PreparedStep on_unnamed_bind(Relay *r, const char *portal, bool asks, PwB
 static void note_bind(Relay *r, const Statement *st, const uint8_t *payload, size_t n)
 {
     r->local->stats.bind_count++;
-    if (r->bound)
-        query_entry_drop(r->bound);
-    r->bound = r->ctx->queries ? query_table_observe_hashed(r->ctx->queries, r->ident, st->text_hash, statement_text(st),
+    if (r->ext->bound)
+        query_entry_drop(r->ext->bound);
+    r->ext->bound = r->ctx->queries ? query_table_observe_hashed(r->ctx->queries, r->ident, st->text_hash, statement_text(st),
                                                             st->text_len, relay_lex_flags(r))
                                : NULL;
-    relay_sample(r, r->bound, statement_text(st), st->text_len, payload, n);
-    if (PW_UNLIKELY(st->class != CLASS_SEEN || r->bound_effects || r->lex_unsafe) && r->state.on)
+    relay_sample(r, r->ext->bound, statement_text(st), st->text_len, payload, n);
+    if (PW_UNLIKELY(st->class != CLASS_SEEN || r->ext->bound_effects || r->lex_unsafe) && r->state.on)
         relay_state_bind(r, st->class | (r->lex_unsafe ? CLASS_UNKNOWN : 0u), statement_text(st), st->text_len, payload, n);
 }
 

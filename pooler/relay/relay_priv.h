@@ -33,12 +33,14 @@ void relay_fail(Relay *r, const char *text, const char *reason); /* closes the c
 void relay_fail_later(Relay *r, const char *text, const char *reason);
 bool relay_check_close(Relay *r); /* acts upon relay_fail_later; true when closed */
 void relay_drop_entry(void *arg, const PipelineEntry *e);
-void relay_forget_unnamed(Relay *r);
+void relay_forget_extended(Relay *r);
+/* Makes r->ext. */
+RelayExtended *relay_extended(Relay *r);
 /* The server goes: what is known of the unnamed statement and portal, and of the group of messages, is of no use. */
-static inline void relay_reset_unnamed(Relay *r)
+static inline void relay_reset_extended(Relay *r)
 {
-    if (r->extended)
-        relay_forget_unnamed(r);
+    if (r->ext)
+        relay_forget_extended(r);
     r->group.state = GROUP_NONE; /* relay_stale_begin sets the rest */
     r->group.alone = false;
     r->group.tries = 0;

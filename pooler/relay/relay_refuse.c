@@ -10,6 +10,7 @@
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pooler/relay/relay_listen.h"
@@ -54,15 +55,35 @@ static void log_refusal(Relay *r, const char *text)
     r->ops->log(r, PW_LOG_WARNING, line);
 }
 
+static RelayOwnError *own_error_of(Relay *r)
+{
+    if (!r->own_error)
+        r->own_error = pw_xcalloc(1, sizeof(*r->own_error));
+    return r->own_error;
+}
+
+char *relay_own_text(Relay *r)
+{
+    return own_error_of(r)->buf;
+}
+
+/* The client has been told. */
+static void forget_own_error(Relay *r)
+{
+    free(r->own_error);
+    r->own_error = NULL;
+}
+
 bool relay_refuse_in_walk(Relay *r, uint8_t type)
 {
-    if (!r->refusal_text)
+    const RelayOwnError *e = r->own_error;
+    if (!e || !e->text)
         return false;
     PwBuf out;
     pw_buf_init(&out);
-    log_refusal(r, r->refusal_text);
-    refuse_one(r, type, r->refusal_sqlstate, r->refusal_text, &out);
-    r->refusal_text = NULL;
+    log_refusal(r, e->text);
+    refuse_one(r, type, e->sqlstate, e->text, &out);
+    forget_own_error(r);
     r->hold &= ~(unsigned)HOLD_SERVER;
     if (!stream_send_buf(&r->stream, &out))
         relay_fail_later(r, NULL, "client unexpected eof");
@@ -104,6 +125,7 @@ static void refuse_held(Relay *r, const char *sqlstate, const char *text, bool a
         r->listen->failed = false;
     bool ok = stream_send_buf(&r->stream, &out);
     pw_buf_finish(&out);
+    forget_own_error(r);
     if (!ok)
         relay_fail(r, NULL, "client unexpected eof");
     else
@@ -113,8 +135,9 @@ static void refuse_held(Relay *r, const char *sqlstate, const char *text, bool a
 void relay_refuse(Relay *r, const char *sqlstate, const char *text)
 {
     if (r->pumping) { /* the walk that asked for a server answers */
-        r->refusal_sqlstate = sqlstate;
-        r->refusal_text = text;
+        RelayOwnError *e = own_error_of(r);
+        e->sqlstate = sqlstate;
+        e->text = text;
         return;
     }
     log_refusal(r, text);

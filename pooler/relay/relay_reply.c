@@ -382,7 +382,7 @@ static bool walk(Walk *w)
         if (s->msg_left) {
             size_t k = left < s->msg_left ? left : s->msg_left;
             s->msg_left -= (uint32_t)k;
-            if (PW_UNLIKELY(w->r->telling.on))
+            if (PW_UNLIKELY(w->r->ext != NULL) && w->r->ext->telling.on)
                 more_description(w, k);
             if (s->msg_swallow)
                 skip_to(w, w->cur + k);
@@ -495,7 +495,7 @@ static PW_COLD bool leave_unclear(Walk *w)
     r->hold &= ~(unsigned)(HOLD_TURN | HOLD_FLOW);
     r->idle_since = worker_now(r->stream.worker);
     r->request_start = 0;
-    relay_reset_unnamed(r);
+    relay_reset_extended(r);
     s->user = NULL;
     server_close(s, "unclean server");
     r->server = NULL;

@@ -63,12 +63,12 @@ static QueryEntry *on_query(Relay *r, const uint8_t *payload, size_t avail)
 /* With samples on, the unnamed statement's text is kept for the values of its Binds. */
 static void keep_unnamed_text(Relay *r, const char *sql, size_t avail)
 {
-    pw_buf_consume(&r->unnamed_text, pw_buf_unread(&r->unnamed_text));
+    pw_buf_consume(&r->ext->unnamed_text, pw_buf_unread(&r->ext->unnamed_text));
     size_t n = strnlen(sql, avail);
     if (wants_samples(r) && n <= RELAY_WHOLE_MAX)
-        pw_buf_append(&r->unnamed_text, sql, n);
+        pw_buf_append(&r->ext->unnamed_text, sql, n);
     else
-        pw_buf_release_if_empty(&r->unnamed_text);
+        pw_buf_release_if_empty(&r->ext->unnamed_text);
 }
 
 /* Parse: name, text. The entry of the unnamed statement is kept for its Binds. */
@@ -81,30 +81,30 @@ void relay_note_parse(Relay *r, const uint8_t *payload, size_t avail)
         relay_state_named_parse(r, (const char *)nul + 1, avail - (size_t)(nul + 1 - payload));
         return;
     }
-    if (r->unnamed)
-        query_entry_drop(r->unnamed);
-    r->unnamed = observe(r, (const char *)nul + 1, avail - (size_t)(nul + 1 - payload));
+    if (r->ext->unnamed)
+        query_entry_drop(r->ext->unnamed);
+    r->ext->unnamed = observe(r, (const char *)nul + 1, avail - (size_t)(nul + 1 - payload));
     keep_unnamed_text(r, (const char *)nul + 1, avail - (size_t)(nul + 1 - payload));
-    if (relay_state_is_text_plain(r, r->unnamed, nul + 1, avail - (size_t)(nul + 1 - payload)))
-        r->unnamed_class = CLASS_SEEN;
+    if (relay_state_is_text_plain(r, r->ext->unnamed, nul + 1, avail - (size_t)(nul + 1 - payload)))
+        r->ext->unnamed_class = CLASS_SEEN;
     else
-        relay_state_parse(r, r->unnamed, (const char *)nul + 1, avail - (size_t)(nul + 1 - payload));
+        relay_state_parse(r, r->ext->unnamed, (const char *)nul + 1, avail - (size_t)(nul + 1 - payload));
 }
 
 /* Bind: portal, statement. */
 static void on_bind(Relay *r, const uint8_t *payload, size_t avail)
 {
-    if (r->bound)
-        query_entry_drop(r->bound);
-    r->bound = NULL;
+    if (r->ext->bound)
+        query_entry_drop(r->ext->bound);
+    r->ext->bound = NULL;
     PwCursor c = pw_cursor(payload, avail);
     pw_cursor_cstr(&c);
     const char *statement = pw_cursor_cstr(&c);
-    if (!c.bad && !*statement && r->unnamed) {
-        r->bound = query_entry_ref(r->unnamed);
-        relay_sample(r, r->bound, (const char *)pw_buf_head(&r->unnamed_text), pw_buf_unread(&r->unnamed_text), payload, avail);
+    if (!c.bad && !*statement && r->ext->unnamed) {
+        r->ext->bound = query_entry_ref(r->ext->unnamed);
+        relay_sample(r, r->ext->bound, (const char *)pw_buf_head(&r->ext->unnamed_text), pw_buf_unread(&r->ext->unnamed_text), payload, avail);
     }
-    if (PW_UNLIKELY(r->unnamed_class != CLASS_SEEN || r->bound_effects) && r->state.on && !c.bad && !*statement)
+    if (PW_UNLIKELY(r->ext->unnamed_class != CLASS_SEEN || r->ext->bound_effects) && r->state.on && !c.bad && !*statement)
         relay_state_bind_unnamed(r, payload, avail);
 }
 
@@ -119,11 +119,12 @@ static void begin_request(Relay *r, PwUsec now)
 
 static void push_execute(Relay *r, const uint8_t *payload, size_t avail, PwUsec now)
 {
-    PipelineEntry e = {.kind = PIPE_EXECUTE,
-                       .action = PIPE_FORWARD,
-                       .query = r->bound ? query_entry_ref(r->bound) : NULL,
-                       .effects = PW_UNLIKELY(r->bound_effects != NULL) ? relay_state_execute(r, payload, avail) : NULL,
-                       .sent = now};
+    PipelineEntry e = {.kind = PIPE_EXECUTE, .action = PIPE_FORWARD, .sent = now};
+    const RelayExtended *x = r->ext;
+    if (PW_LIKELY(x != NULL)) { /* else it runs a portal of which nothing is known */
+        e.query = x->bound ? query_entry_ref(x->bound) : NULL;
+        e.effects = PW_UNLIKELY(x->bound_effects != NULL) ? relay_state_execute(r, payload, avail) : NULL;
+    }
     if (PW_UNLIKELY(e.effects != NULL))
         relay_state_resets(r, e.effects);
     pipeline_push_entry(&r->server->pipeline, &e);
@@ -148,7 +149,7 @@ static void owe(Relay *r, uint8_t type, const uint8_t *payload, size_t avail, Pw
     }
     case PW_F_PARSE: {
         relay_note_parse(r, payload, avail);
-        PipelineEntry e = {.kind = PIPE_PARSE, .action = PIPE_FORWARD, .replaces = r->unnamed_was_here, .plan = r->unnamed_turn, .sent = now};
+        PipelineEntry e = {.kind = PIPE_PARSE, .action = PIPE_FORWARD, .replaces = r->unnamed_was_here, .plan = r->ext->unnamed_turn, .sent = now};
         pipeline_push_entry(p, &e);
         return;
     }
@@ -216,11 +217,12 @@ static PW_COLD void discard_batch(Relay *r, uint8_t type)
 
 static PW_COLD void bad_header(Relay *r, const uint8_t *p, size_t avail)
 {
-    size_t used = (size_t)snprintf(r->close_buf, sizeof(r->close_buf), "bad packet header: '");
+    char *text = relay_own_text(r);
+    size_t used = (size_t)snprintf(text, OWN_ERROR_TEXT, "bad packet header: '");
     for (size_t i = 0; i < 8 && i < avail; i++)
-        used += (size_t)snprintf(r->close_buf + used, sizeof(r->close_buf) - used, "%02x", p[i]);
-    snprintf(r->close_buf + used, sizeof(r->close_buf) - used, "'");
-    relay_fail_later(r, r->close_buf, r->close_buf);
+        used += (size_t)snprintf(text + used, OWN_ERROR_TEXT - used, "%02x", p[i]);
+    snprintf(text + used, OWN_ERROR_TEXT - used, "'");
+    relay_fail_later(r, text, text);
 }
 
 static PW_COLD void refuse_message(Relay *r, const uint8_t *p, uint32_t len, size_t avail)
@@ -345,7 +347,8 @@ static bool names_statement(Relay *r, uint8_t type)
 {
     if (type != PW_F_PARSE && type != PW_F_BIND && type != PW_F_DESCRIBE && type != PW_F_CLOSE)
         return false;
-    r->extended = true;
+    if (!r->ext)
+        relay_extended(r);
     return true;
 }
 

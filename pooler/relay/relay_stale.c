@@ -23,8 +23,8 @@ void relay_stale_begin(Relay *r, const uint8_t *p)
     bool clean = s->txn_status == 'I' && pipeline_is_clean(&s->pipeline) && !s->pipeline.open && !r->session_mode;
     r->group.state = clean ? GROUP_BEGUN : GROUP_LOST;
     r->group.alone = false;
-    r->group.from = p;
-    r->group.out_mark = stream_bytes_given(&r->stream);
+    r->ext->group_begin = p;
+    r->ext->group_mark = stream_bytes_given(&r->stream);
 }
 
 static bool keep(Relay *r, const uint8_t *bytes, size_t n)
@@ -50,12 +50,12 @@ void relay_stale_keep_on(Relay *r, uint8_t type, const uint8_t *p, size_t take, 
 bool relay_stale_arm(Relay *r, const uint8_t *p)
 {
     RelayGroup *g = &r->group;
-    if (g->tries >= TRIES_MAX || stream_bytes_given(&r->stream) != g->out_mark)
+    if (g->tries >= TRIES_MAX || stream_bytes_given(&r->stream) != r->ext->group_mark)
         return false;
     if (g->state == GROUP_BEGUN) {
         PwBuf *kept = &r->server->group;
         pw_buf_consume(kept, pw_buf_unread(kept));
-        if (keep(r, g->from, (size_t)(p - g->from)))
+        if (keep(r, r->ext->group_begin, (size_t)(p - r->ext->group_begin)))
             g->state = GROUP_KEPT;
     }
     return g->state == GROUP_KEPT;
@@ -63,19 +63,19 @@ bool relay_stale_arm(Relay *r, const uint8_t *p)
 
 static void end_telling(Relay *r)
 {
-    pw_buf_finish(&r->telling.bytes);
-    client_statement_unref(r->telling.entry.name);
-    memset(&r->telling, 0, sizeof(r->telling));
+    pw_buf_finish(&r->ext->telling.bytes);
+    client_statement_unref(r->ext->telling.entry.name);
+    memset(&r->ext->telling, 0, sizeof(r->ext->telling));
 }
 
 void relay_stale_reset(Relay *r)
 {
-    r->checked = 0;
-    if (r->portal.id || r->portal.name) {
-        client_statement_unref(r->portal.name);
-        memset(&r->portal, 0, sizeof(r->portal));
+    r->ext->checked = 0;
+    if (r->ext->portal.id || r->ext->portal.name) {
+        client_statement_unref(r->ext->portal.name);
+        memset(&r->ext->portal, 0, sizeof(r->ext->portal));
     }
-    if (r->telling.on)
+    if (r->ext->telling.on)
         end_telling(r);
 }
 
@@ -93,13 +93,13 @@ bool relay_stale_asks(const Relay *r, const uint8_t *p, size_t have, size_t tota
 void relay_stale_bound(Relay *r, const char *portal, ClientStatement *name, uint64_t id, uint64_t plan)
 {
     size_t n = strlen(portal);
-    ClientStatement *old = r->portal.name;
-    r->portal.name = name ? client_statement_ref(name) : NULL;
+    ClientStatement *old = r->ext->portal.name;
+    r->ext->portal.name = name ? client_statement_ref(name) : NULL;
     client_statement_unref(old);
-    r->portal.id = n < sizeof(r->portal.portal) ? id : 0; /* names of portals are short, or it is not followed */
-    r->portal.plan = plan;
-    if (r->portal.id)
-        memcpy(r->portal.portal, portal, n + 1);
+    r->ext->portal.id = n < sizeof(r->ext->portal.portal) ? id : 0; /* names of portals are short, or it is not followed */
+    r->ext->portal.plan = plan;
+    if (r->ext->portal.id)
+        memcpy(r->ext->portal.portal, portal, n + 1);
 }
 
 void relay_stale_describe(Relay *r, PipelineEntry *e, const uint8_t *payload, size_t avail)
@@ -109,11 +109,11 @@ void relay_stale_describe(Relay *r, PipelineEntry *e, const uint8_t *payload, si
     const char *name = (const char *)payload + 1;
     if (payload[0] == 'S' && !*name && r->state.on) {
         e->statement_id = RELAY_UNNAMED;
-        e->plan = r->unnamed_turn;
-    } else if (payload[0] == 'P' && r->portal.id && strcmp(name, r->portal.portal) == 0) {
-        e->name = r->portal.name ? client_statement_ref(r->portal.name) : NULL;
-        e->statement_id = r->portal.id;
-        e->plan = r->portal.plan;
+        e->plan = r->ext->unnamed_turn;
+    } else if (payload[0] == 'P' && r->ext->portal.id && strcmp(name, r->ext->portal.portal) == 0) {
+        e->name = r->ext->portal.name ? client_statement_ref(r->ext->portal.name) : NULL;
+        e->statement_id = r->ext->portal.id;
+        e->plan = r->ext->portal.plan;
     }
 }
 
@@ -123,7 +123,7 @@ void relay_stale_ask(Relay *r, const Statement *st, const ServerStatement *plan,
     PipelineEntry e = {.kind = PIPE_DESCRIBE_STATEMENT,
                        .action = PIPE_SWALLOW,
                        .statement_id = st ? st->id : RELAY_UNNAMED,
-                       .plan = st ? plan->since : r->unnamed_turn,
+                       .plan = st ? plan->since : r->ext->unnamed_turn,
                        .sent = now};
     size_t mark = pw_msg_begin(out, PW_F_DESCRIBE);
     pw_buf_append_u8(out, 'S');
@@ -146,8 +146,8 @@ static void learn(Relay *r, const PipelineEntry *e, uint64_t shape)
         shape = statement_tick() + SHAPE_NO_ROWS;
     if (plan)
         plan->shape = shape;
-    if (e->statement_id == RELAY_UNNAMED && e->plan == r->unnamed_turn)
-        *(ours ? &r->unnamed_found : &r->unnamed_told) = shape;
+    if (e->statement_id == RELAY_UNNAMED && e->plan == r->ext->unnamed_turn)
+        *(ours ? &r->ext->unnamed_found : &r->unnamed_told) = shape;
     else if (e->name && !ours)
         ((ClientStatement *)e->name)->told = shape;
     if (ours)
@@ -162,7 +162,7 @@ static void learn_types(Relay *r, const PipelineEntry *e, const uint8_t *payload
         shape_of_types(payload, n, &plan->types_shape);
     if (e->action == PIPE_SWALLOW)
         return;
-    if (e->statement_id == RELAY_UNNAMED && e->plan == r->unnamed_turn)
+    if (e->statement_id == RELAY_UNNAMED && e->plan == r->ext->unnamed_turn)
         relay_align_types(r, payload, n);
     else if (e->name)
         client_statement_tell_types(e->name, payload, n);
@@ -180,21 +180,21 @@ void relay_stale_told(Relay *r, const PipelineEntry *e, uint8_t type, const uint
     } else if (whole) {
         learn(r, e, shape_of_rows(payload, avail));
     } else {
-        r->telling.entry = *e;
+        r->ext->telling.entry = *e;
         if (e->name)
             client_statement_ref(e->name);
-        r->telling.on = true;
+        r->ext->telling.on = true;
         relay_stale_more(r, payload, avail, false);
     }
 }
 
 void relay_stale_more(Relay *r, const uint8_t *bytes, size_t n, bool last)
 {
-    if (pw_buf_unread(&r->telling.bytes) + n <= DESCRIPTION_MAX)
-        pw_buf_append(&r->telling.bytes, bytes, n);
+    if (pw_buf_unread(&r->ext->telling.bytes) + n <= DESCRIPTION_MAX)
+        pw_buf_append(&r->ext->telling.bytes, bytes, n);
     if (!last)
         return;
-    learn(r, &r->telling.entry, shape_of_rows(pw_buf_head(&r->telling.bytes), pw_buf_unread(&r->telling.bytes)));
+    learn(r, &r->ext->telling.entry, shape_of_rows(pw_buf_head(&r->ext->telling.bytes), pw_buf_unread(&r->ext->telling.bytes)));
     end_telling(r);
 }
 
@@ -225,8 +225,7 @@ bool relay_stale_retry(Relay *r, const uint8_t *payload, size_t n, uint64_t out)
     RelayGroup *g = &r->group;
     Server *s = r->server;
     const PipelineEntry *head = pipeline_first_sent(&s->pipeline);
-    bool told_before = out != g->out_mark;
-    if (!relay_stale_is_kept(r) || told_before || !head || head->action != PIPE_FORWARD || !is_stale(payload, n) || r->msg_left)
+    if (!relay_stale_is_kept(r) || out != r->ext->group_mark || !head || head->action != PIPE_FORWARD || !is_stale(payload, n) || r->msg_left)
         return false;
     ServerStatement *plan = server_statements_plan(&s->statements, head->statement_id, head->plan);
     if (!plan)

@@ -92,6 +92,6 @@ void relay_stale_resend(Relay *r);
 /* The client is told this error, for the request `e` (NULL: none that was sent): if its plan was stale, nobody uses that again. */
 void relay_stale_error(Server *s, const PipelineEntry *e, const uint8_t *payload, size_t n);
 
-void relay_stale_reset(Relay *r); /* the server is released or gone; the group is relay_reset_unnamed's */
+void relay_stale_reset(Relay *r); /* the server is released or gone; the group is relay_reset_extended's */
 
 #endif

@@ -26,9 +26,6 @@ void relay_state_finish(Relay *r)
 {
     session_state_finish(&r->state);
     sql_names_finish(&r->names);
-    effects_unref(r->bound_effects);
-    r->bound_effects = NULL;
-    pw_buf_finish(&r->unnamed_sql);
     relay_state_probe_drop(r);
     settings_unref(r->asked);
     r->asked = NULL;
@@ -59,7 +56,7 @@ void relay_state_encoding_changed(Relay *r, const PipelineEntry *head)
     const Effects *effects = head ? head->effects : NULL;
     if (effects && effects->statements > 1) /* its values are spelled in the encoding before */
         r->state.due |= SESSION_DUE_ALL;
-    QueryEntry *q = head && head->query ? head->query : r->bound;
+    QueryEntry *q = head && head->query ? head->query : r->ext ? r->ext->bound : NULL;
     if (q)
         r->suspect = query_entry_fingerprint(q);
     relay_state_pinned(r, pins);
@@ -134,18 +131,18 @@ Effects *relay_state_query(Relay *r, QueryEntry *q, const char *sql, size_t avai
 void relay_state_parse(Relay *r, QueryEntry *q, const char *sql, size_t avail)
 {
     size_t len = strnlen(sql, avail);
-    r->unnamed_class = class_of(r, q, sql, len, len < avail);
-    pw_buf_finish(&r->unnamed_sql);
-    if (r->unnamed_class & (CLASS_TRACK | CLASS_NAMES | CLASS_UNKNOWN))
-        pw_buf_append(&r->unnamed_sql, sql, len);
+    r->ext->unnamed_class = class_of(r, q, sql, len, len < avail);
+    pw_buf_finish(&r->ext->unnamed_sql);
+    if (r->ext->unnamed_class & (CLASS_TRACK | CLASS_NAMES | CLASS_UNKNOWN))
+        pw_buf_append(&r->ext->unnamed_sql, sql, len);
 }
 
 void relay_state_bind(Relay *r, unsigned class, const char *sql, size_t len, const uint8_t *payload, size_t avail)
 {
     bool unnamed_portal = avail == 0 || payload[0] == 0;
     if (unnamed_portal) {
-        effects_unref(r->bound_effects);
-        r->bound_effects = NULL;
+        effects_unref(r->ext->bound_effects);
+        r->ext->bound_effects = NULL;
     }
     if (class == CLASS_SEEN || class == 0)
         return;
@@ -154,13 +151,13 @@ void relay_state_bind(Relay *r, unsigned class, const char *sql, size_t len, con
         EffectsBind bind = {payload, avail};
         effects = effects_parse(sql, len, relay_lex_flags(r), &bind);
     }
-    sent(r, r->bound, class, effects);
+    sent(r, r->ext->bound, class, effects);
     relay_state_ask_about(r, sql, len);
     relay_state_ask_about(r, (const char *)payload, avail);
     look_for_temp(r, class, sql, len);
     look_for_temp(r, class, (const char *)payload, avail);
     if (unnamed_portal) {
-        r->bound_effects = effects;
+        r->ext->bound_effects = effects;
         return;
     }
     if (effects && effects->n) /* which portal is run when is not followed */
@@ -180,13 +177,13 @@ void relay_state_named_parse(Relay *r, const char *sql, size_t avail)
 
 void relay_state_bind_unnamed(Relay *r, const uint8_t *payload, size_t avail)
 {
-    relay_state_bind(r, r->unnamed_class, (const char *)pw_buf_head(&r->unnamed_sql), pw_buf_unread(&r->unnamed_sql), payload,
+    relay_state_bind(r, r->ext->unnamed_class, (const char *)pw_buf_head(&r->ext->unnamed_sql), pw_buf_unread(&r->ext->unnamed_sql), payload,
                      avail);
 }
 
 Effects *relay_state_execute(Relay *r, const uint8_t *payload, size_t avail)
 {
-    return avail && payload[0] == 0 ? effects_ref(r->bound_effects) : NULL;
+    return avail && payload[0] == 0 ? effects_ref(r->ext->bound_effects) : NULL;
 }
 
 void relay_state_function(Relay *r, const uint8_t *payload, size_t avail)

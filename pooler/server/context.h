@@ -45,6 +45,8 @@ typedef struct WorkerCtx {
     struct Client *by_cancel_id;            /* uthash */
     PwBuf spare_held[CONTEXT_SPARE]; /* relay: buffers of requests that waited, for the next ones */
     unsigned n_spare;
+    struct RelayExtended *spare_extended; /* relay: likewise, linked by next_spare, at most CONTEXT_SPARE */
+    unsigned n_spare_extended;
     PwBuf patch; /* relay_request: requests that were rewritten, until they are sent */
     struct event *tick;
     struct event *alarm; /* alarms.c */
