@@ -44,9 +44,11 @@ struct StreamTls {
     bool read_wants_write;   /* a read goes on when the socket is writable: a key update is being answered */
     bool write_wants_read;
     const char *reason;      /* OpenSSL's word for what failed, its storage */
-    char text[64];
-    char error[200];
+    char *error;             /* what the log says of it; NULL: nothing failed, or the peer just went away */
 };
+
+#define TLS_TEXT 64
+#define TLS_ERROR 200
 
 /* ---- the BIO ---- */
 
@@ -61,6 +63,10 @@ static int bio_read(BIO *bio, char *buf, int n)
             k = (size_t)n;
         memcpy(buf, t->first + t->first_off, k);
         t->first_off += k;
+        if (t->first_off == t->first_len) {
+            free(t->first);
+            t->first = NULL;
+        }
         return (int)k;
     }
     if (t->reads == 0) {
@@ -136,20 +142,22 @@ static void note_error(StreamTls *t)
     t->failed = true;
     if (!t->reason)
         t->reason = text;
-    if (t->error[0] || (t->eof && !code))
+    if (t->error || (t->eof && !code))
         return;
+    char error[TLS_ERROR] = "";
     if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && verify != X509_V_OK)
-        snprintf(t->error, sizeof(t->error), "%s: %s", text ? text : "certificate verify failed",
-                 X509_verify_cert_error_string(verify));
+        snprintf(error, sizeof(error), "%s: %s", text ? text : "certificate verify failed", X509_verify_cert_error_string(verify));
     else if (text)
-        snprintf(t->error, sizeof(t->error), "%s", text);
+        snprintf(error, sizeof(error), "%s", text);
     else if (errno != ECONNRESET && errno != EPIPE && errno != 0)
-        snprintf(t->error, sizeof(t->error), "%s", strerror(errno));
+        snprintf(error, sizeof(error), "%s", strerror(errno));
+    if (error[0])
+        t->error = pw_xstrdup(error);
 }
 
 const char *stream_tls_error(const Stream *s)
 {
-    return s->tls && s->tls->error[0] ? s->tls->error : NULL;
+    return s->tls ? s->tls->error : NULL;
 }
 
 const char *stream_tls_reason(const Stream *s)
@@ -223,6 +231,7 @@ void stream_tls_free(Stream *s)
     tls_ctx_unref(t->ctx);
     free(t->host);
     free(t->first);
+    free(t->error);
     free(t);
     s->tls = NULL;
 }
@@ -261,14 +270,14 @@ static void opened(Stream *s)
 {
     StreamTls *t = s->tls;
     if (t->host && !names_host(t->ssl, t->host)) {
+        char error[TLS_ERROR];
         t->failed = true;
-        snprintf(t->error, sizeof(t->error), "certificate verify failed: the server's certificate does not name host \"%.100s\"",
-                 t->host);
+        snprintf(error, sizeof(error), "certificate verify failed: the server's certificate does not name host \"%.100s\"", t->host);
+        t->error = pw_xstrdup(error);
         s->ops->on_tls(s, false);
         return;
     }
     t->open = true;
-    snprintf(t->text, sizeof(t->text), "%s/%s", SSL_get_version(t->ssl), SSL_get_cipher_name(t->ssl));
     if (t->first_off < t->first_len || SSL_has_pending(t->ssl))
         activate(s); /* the first request came along with the end of the handshake */
     s->ops->on_tls(s, true);
@@ -349,7 +358,7 @@ static ssize_t read_stopped(Stream *s, size_t total)
         return (ssize_t)total;
     }
     errno = EPROTO;
-    return t->error[0] ? -2 : 0;
+    return t->error ? -2 : 0;
 }
 
 ssize_t stream_tls_recv(Stream *s, void *buf, size_t n)
@@ -359,7 +368,7 @@ ssize_t stream_tls_recv(Stream *s, void *buf, size_t n)
     size_t total = 0;
     if (t->failed || !t->open) {
         errno = EPROTO;
-        return !t->failed ? -1 : t->error[0] ? -2 : 0;
+        return !t->failed ? -1 : t->error ? -2 : 0;
     }
     t->reads = t->more ? 0 : READS;
     t->more = t->read_wants_write = false;
@@ -446,7 +455,11 @@ bool stream_tls_is_open(const Stream *s)
 
 const char *stream_tls_text(const Stream *s)
 {
-    return s->tls ? s->tls->text : "";
+    static _Thread_local char text[TLS_TEXT];
+    if (!stream_tls_is_open(s))
+        return "";
+    snprintf(text, sizeof(text), "%s/%s", SSL_get_version(s->tls->ssl), SSL_get_cipher_name(s->tls->ssl));
+    return text;
 }
 
 bool stream_tls_is_resumed(const Stream *s)

@@ -25,7 +25,7 @@ PW_MUSTCHECK PwErr stream_tls_start(Stream *s, TlsCtx *ctx, const char *host, co
 /* The handshake is done. False without TLS. */
 bool stream_tls_is_open(const Stream *s);
 
-/* "TLSv1.3/TLS_AES_256_GCM_SHA384"; "" without TLS. Lives as long as the stream is open. */
+/* "TLSv1.3/TLS_AES_256_GCM_SHA384"; "" without TLS. Lives until this thread's next call. */
 const char *stream_tls_text(const Stream *s);
 
 /* Why the handshake or the last stream_recv failed; NULL: the peer just went away. For the log. */
