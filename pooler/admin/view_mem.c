@@ -35,7 +35,7 @@ static void visit(WorkerCtx *ctx, AdminShow *show)
     const Client *c;
     TAILQ_FOREACH(c, &ctx->clients, link) {
         m->clients++;
-        m->held += c->relay.held.cap + c->relay.unnamed_parse.cap + (c->relay.ext ? c->relay.ext->unnamed_sql.cap : 0);
+        m->held += c->relay.held.cap + (c->relay.unnamed ? c->relay.unnamed->parse.cap : 0) + (c->relay.ext ? c->relay.ext->unnamed_sql.cap : 0);
         m->unsent += c->relay.stream.out.cap;
         m->queued += c->relay.listen ? c->relay.listen->queue.cap : 0;
     }

@@ -160,8 +160,10 @@ static void client_free(WorkerDeferred *d)
 {
     Client *c = of_deferred(d);
     WorkerCtx *ctx = client_ctx(c);
-    free(c->user);
-    free(c->database);
+    if (!c->names_borrowed) {
+        free(c->user);
+        free(c->database);
+    }
     free(c->options);
     if (ctx->n_spare_clients >= SPARE_CLIENTS) {
         free(c);
@@ -184,11 +186,17 @@ static Client *client_alloc(WorkerCtx *ctx)
     return c;
 }
 
+void client_free_later(Client *c)
+{
+    c->deferred.free_it = client_free;
+    worker_defer(c->relay.stream.worker, &c->deferred);
+}
+
 Client *client_create(Worker *w, int fd, const NetAddr *peer, bool is_unix)
 {
     WorkerCtx *ctx = worker_ctx(w);
     Client *c = client_alloc(ctx);
-    c->deferred.free_it = client_free;
+    c->login = pw_xcalloc(1, sizeof(*c->login));
     c->id = context_next_id();
     net_peer_of(peer, &c->peer);
     c->is_unix = is_unix;

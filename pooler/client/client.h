@@ -12,7 +12,6 @@
 
 #include <stdbool.h>
 #include <sys/queue.h>
-#include <uthash.h>
 
 #include "pooler/auth/client_auth.h"
 #include "pooler/config/ident.h"
@@ -36,44 +35,56 @@ typedef struct Client Client;
 typedef struct ClientLookup ClientLookup;
 typedef struct ClientJob ClientJob;
 
-struct Client {
-    Relay relay; /* first; its stream is the connection */
-    ClientState state;
-    Replication replication;
-    bool notified;
-    PoolWaiter waiter;
-    PoolEntry *entry; /* one reference */
-    WorkerDeferred deferred;
-    TAILQ_ENTRY(Client) link;
-    UT_hash_handle hh; /* WorkerCtx.by_cancel_id */
-    uint64_t id;
-    CancelKey cancel_key;
-    uint32_t protocol; /* the version agreed on: 3.0, 3.1 (which is 3.0) or 3.2 */
-    NetPeer peer;
-    bool asks_welcome; /* WELCOME: it holds PoolEntry.welcome_asked */
-    bool is_unix, counted, hashed, paused_reading;
+/* What a client needs from accept until it is logged in. */
+typedef struct ClientLogin {
     bool ssl_asked, gss_asked, direct_tls; /* STARTUP */
-    bool console_counted; /* among client_count_consoles */
-    char *user, *database;
-    char *options; /* replication only: `options` of the start-up packet, as it was */
-    DbState *db;
-    UserState *login_user;
-    ClientSettings settings;
-    const Config *config; /* AUTH: the snapshot that the login began with, one reference */
-    AuthType auth_type;   /* how this client has to prove who it is; AUTH_TYPE_COUNT: no rule lets it in */
+    AuthType auth_type;       /* how this client has to prove who it is; AUTH_TYPE_COUNT: no rule lets it in */
+    const Config *config;     /* AUTH: the snapshot that the login began with, one reference */
     const IdentMap *auth_map; /* LOOKUP, AUTH: of the rule, in `config` */
     const struct LdapOptions *auth_ldap; /* likewise; AUTH_TYPE_LDAP */
     ClientAuth *auth;
-    ClientJob *job; /* AUTH: what runs for this login on another thread; no message is read meanwhile */
+    ClientJob *job;  /* AUTH: what runs for this login on another thread; no message is read meanwhile */
     UserList *users; /* AUTH: one reference */
     ClientLookup *lookup; /* LOOKUP */
     Secret *found;        /* AUTH: what auth_query answered */
+} ClientLogin;
+
+/* Ten thousand of them do nothing most of the time: what only some need, or only for a while, is behind a pointer. How large an
+ * idle one may be: tests/unit/pooler/client/test_client_size.c. */
+struct Client {
+    Relay relay; /* first; its stream is the connection */
+    PoolWaiter waiter;
+    PoolEntry *entry; /* one reference */
+    TAILQ_ENTRY(Client) link; /* WorkerCtx.clients */
+    Client *same_slot; /* the next one in its slot of WorkerCtx.by_cancel_key */
+    uint64_t id;
+    char *user, *database; /* its own until the login is done, then the registry's (names_borrowed) */
+    char *options; /* replication only: `options` of the start-up packet, as it was */
+    DbState *db;
+    UserState *login_user;
+    ClientLogin *login; /* NULL: it is logged in, or gone */
     PwUsec connected_at, connected_wall;
-    void *console; /* CONSOLE: the admin session */
-    bool console_admin; /* may do more than SHOW */
-    bool console_own;   /* a process of our own uid on the unix socket: may be given sockets and secrets */
+    union {
+        void *console;             /* CONSOLE: the admin session */
+        struct CancelMail *cancel; /* CANCEL: the request, until it is answered */
+    };
+    union {
+        ClientSettings settings;
+        WorkerDeferred deferred; /* CLOSED */
+    };
+    ClientState state;
+    Replication replication;
     int cancels_waiting; /* CANCEL: answers still to come */
-    struct CancelMail *cancel; /* CANCEL: the request, until it is answered */
+    uint32_t protocol; /* the version agreed on: 3.0, 3.1 (which is 3.0) or 3.2 */
+    NetPeer peer;
+    CancelKey cancel_key;
+    bool has_key;      /* it is in WorkerCtx.by_cancel_key */
+    bool notified;
+    bool asks_welcome; /* WELCOME: it holds PoolEntry.welcome_asked */
+    bool is_unix, counted, paused_reading, names_borrowed;
+    bool console_counted; /* among client_count_consoles */
+    bool console_admin;   /* may do more than SHOW */
+    bool console_own;     /* a process of our own uid on the unix socket: may be given sockets and secrets */
 };
 
 /* What the console (a layer above) does for a client in state CONSOLE. Set once before the workers start. */
@@ -86,7 +97,7 @@ typedef struct ClientConsoleOps {
 } ClientConsoleOps;
 void client_set_console(const ClientConsoleOps *ops);
 
-/* Makes c->cancel_key and enters it in WorkerCtx.by_cancel_id; client_close takes it out. Appends the BackendKeyData. */
+/* Makes c->cancel_key and enters it in WorkerCtx.by_cancel_key; client_close takes it out. Appends the BackendKeyData. */
 void client_cancel_register(Client *c, PwBuf *out);
 
 /* A socket was accepted on worker w: hands it to the worker with the fewest clients. False: enough for this turn of the

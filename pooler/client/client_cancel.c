@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pooler/client/cancel_index.h"
 #include "pooler/client/client_priv.h"
 #include "pooler/client/peer_pool.h"
 #include "pooler/relay/relay_listen.h"
@@ -40,15 +41,13 @@ void client_set_foreign_cancel(ClientForeignCancel f)
 void client_cancel_register(Client *c, PwBuf *out)
 {
     WorkerCtx *ctx = client_ctx(c);
-    Client *other;
     uint8_t wire[CANCEL_KEY_LONG];
     do {
         if (cancel_key_make(&c->cancel_key, ctx->worker->index, ctx->config->peer_id, c->protocol >= PW_PROTO_3_2) != PW_OK)
             return; /* no random bytes: this client cannot cancel, but nobody can guess its key */
-        HASH_FIND(hh, ctx->by_cancel_id, c->cancel_key.bytes, sizeof(c->cancel_key.bytes), other);
-    } while (other);
-    HASH_ADD(hh, ctx->by_cancel_id, cancel_key.bytes, sizeof(c->cancel_key.bytes), c);
-    c->hashed = true;
+    } while (cancel_index_find(&ctx->by_cancel_key, &c->cancel_key));
+    cancel_index_add(&ctx->by_cancel_key, c);
+    c->has_key = true;
     cancel_key_write(&c->cancel_key, c->cancel_key.hops, wire);
     c->relay.told_pid = pw_be32(wire);
     pw_msg_key_data(out, wire, c->cancel_key.len);
@@ -67,7 +66,7 @@ static void on_answer(MailNode *node)
     c->cancel = NULL;
     if (c->state == CLIENT_CLOSED) {
         if (c->cancels_waiting == 0)
-            worker_defer(worker_get(m->origin), &c->deferred);
+            client_free_later(c);
     } else {
         client_close(c, NULL, m->why ? m->why : "successfully sent cancel request");
     }
@@ -91,8 +90,7 @@ static void on_request(MailNode *node)
 {
     CancelMail *m = (CancelMail *)node;
     WorkerCtx *ctx = worker_ctx(worker_get(cancel_key_worker(&m->key)));
-    Client *c;
-    HASH_FIND(hh, ctx->by_cancel_id, m->key.bytes, sizeof(m->key.bytes), c);
+    Client *c = cancel_index_find(&ctx->by_cancel_key, &m->key);
     if (c && ctx->config->peer_id == 0 && m->key.hops != c->cancel_key.hops)
         c = NULL;
     if (!c && foreign_cancel && foreign_cancel(&m->key, answer, m))
@@ -172,7 +170,7 @@ void client_cancel_request(Client *c, const uint8_t *bytes, size_t n)
 
 bool client_cancel_waits(const Client *c)
 {
-    return c->cancel && pw_atomic_load(&c->cancel->waits);
+    return c->state == CLIENT_CANCEL && c->cancel && pw_atomic_load(&c->cancel->waits);
 }
 
 bool client_cancel_by_key(unsigned origin, const uint8_t *bytes, size_t n, void (*done)(void *arg), void *arg)

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "pooler/client/cancel_index.h"
 #include "pooler/client/client_priv.h"
 #include "poolwise/log.h"
 #include "poolwise/wire.h"
@@ -54,11 +55,10 @@ void client_close_with(Client *c, const char *sqlstate, const char *text, const 
     if (c->relay.ident)
         query_ident_release(ctx->queries, c->relay.ident);
     c->relay.ident = NULL;
-    client_lookup_abort(c);
     client_forget_auth(c);
-    if (c->hashed)
-        HASH_DELETE(hh, ctx->by_cancel_id, c);
-    c->hashed = false;
+    if (c->has_key)
+        cancel_index_remove(&ctx->by_cancel_key, c);
+    c->has_key = false;
     if (c->entry) {
         client_welcome_given_up(c);
         c->relay.local->n_clients--;
@@ -71,7 +71,7 @@ void client_close_with(Client *c, const char *sqlstate, const char *text, const 
     ctx->n_clients--;
     client_left_worker(w->index);
     if (c->cancels_waiting == 0)
-        worker_defer(w, &c->deferred);
+        client_free_later(c);
 }
 
 void client_close(Client *c, const char *text, const char *reason)

@@ -11,8 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pooler/client/cancel_index.h"
 #include "pooler/client/client_priv.h"
 #include "pooler/relay/relay_priv.h"
+#include "pooler/session/shape.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
@@ -90,11 +92,17 @@ static void put_secrets(PwBuf *out, PoolEntry *e)
     }
 }
 
+static void put_unnamed(PwBuf *out, const RelayUnnamed *u)
+{
+    put_bytes(out, u ? pw_buf_head(&u->parse) : NULL, u ? pw_buf_unread(&u->parse) : 0);
+    put_shape(out, u ? u->told : SHAPE_UNKNOWN);
+}
+
 /* As it was told to the client; empty: it has none. */
 static void put_key(PwBuf *out, const Client *c)
 {
     uint8_t wire[CANCEL_KEY_LONG];
-    if (!c->hashed) {
+    if (!c->has_key) {
         put_bytes(out, NULL, 0);
         return;
     }
@@ -118,8 +126,7 @@ int client_hand_over(Client *c, PwBuf *ret_state)
     put_statements(ret_state, &c->relay.statements);
     put_settings(ret_state, c->relay.state.committed);
     put_settings(ret_state, c->relay.startup);
-    put_bytes(ret_state, pw_buf_head(&c->relay.unnamed_parse), pw_buf_unread(&c->relay.unnamed_parse));
-    put_shape(ret_state, c->relay.unnamed_told);
+    put_unnamed(ret_state, c->relay.unnamed);
     put_secrets(ret_state, c->entry);
     client_close(c, NULL, "handed over to the new process");
     return fd;
@@ -178,12 +185,13 @@ static bool get_unnamed(PwCursor *in, Relay *r)
 {
     uint32_t n = pw_cursor_be32(in);
     const uint8_t *parse = pw_cursor_bytes(in, n);
-    if (in->bad)
-        return false;
-    if (n > 0)
-        pw_buf_append(&r->unnamed_parse, parse, n);
-    r->unnamed_told = get_shape(in);
-    return !in->bad;
+    uint64_t told = get_shape(in);
+    if (in->bad || n == 0)
+        return !in->bad;
+    r->unnamed = pw_xcalloc(1, sizeof(*r->unnamed));
+    r->unnamed->told = told;
+    pw_buf_append(&r->unnamed->parse, parse, n);
+    return true;
 }
 
 /* False: they are broken; *ret is then what could be read. */
@@ -234,15 +242,13 @@ static bool get_secrets(PwCursor *in, PoolEntry *e)
 static void keep_key(Client *c, const uint8_t *wire, size_t n)
 {
     WorkerCtx *ctx = client_ctx(c);
-    Client *other;
     if (n == 0 || cancel_key_read(&c->cancel_key, wire, n) != PW_OK)
         return;
-    HASH_FIND(hh, ctx->by_cancel_id, c->cancel_key.bytes, sizeof(c->cancel_key.bytes), other);
-    if (other)
+    if (cancel_index_find(&ctx->by_cancel_key, &c->cancel_key))
         return;
     c->relay.told_pid = pw_be32(wire);
-    HASH_ADD(hh, ctx->by_cancel_id, cancel_key.bytes, sizeof(c->cancel_key.bytes), c);
-    c->hashed = true;
+    cancel_index_add(&ctx->by_cancel_key, c);
+    c->has_key = true;
 }
 
 static const char *settle(Client *c, PwCursor *in)

@@ -77,7 +77,7 @@ static AuthStep judge(ClientJob *j)
     Client *c = j->client;
     if (j->outcome) /* a wrong password is the client's affair, a directory that does not answer the operator's */
         client_log(c, j->outcome == PW_ERR_AUTH ? PW_LOG_LOG : PW_LOG_ERROR, "login refused: %s", j->why);
-    return client_auth_judged(c->auth, j->outcome == PW_OK, kinds[j->kind].refused);
+    return client_auth_judged(c->login->auth, j->outcome == PW_OK, kinds[j->kind].refused);
 }
 
 static void done(Job *job)
@@ -87,8 +87,8 @@ static void done(Job *job)
     if (!job_is_cancelled(job)) {
         PwBuf out;
         pw_buf_init(&out);
-        c->job = NULL;
-        AuthStep step = j->kind == JOBS_CRYPTO ? client_auth_resume(c->auth, &j->scram, &out) : judge(j);
+        c->login->job = NULL;
+        AuthStep step = j->kind == JOBS_CRYPTO ? client_auth_resume(c->login->auth, &j->scram, &out) : judge(j);
         client_login_step(c, step, &out);
         pw_buf_finish(&out);
     }
@@ -97,7 +97,7 @@ static void done(Job *job)
 
 static JobsKind kind_for(const Client *c)
 {
-    return c->auth_type == AUTH_TYPE_LDAP ? JOBS_LDAP : c->auth_type == AUTH_TYPE_PAM ? JOBS_PAM : JOBS_CRYPTO;
+    return c->login->auth_type == AUTH_TYPE_LDAP ? JOBS_LDAP : c->login->auth_type == AUTH_TYPE_PAM ? JOBS_PAM : JOBS_CRYPTO;
 }
 
 void client_job_start(Client *c)
@@ -108,28 +108,29 @@ void client_job_start(Client *c)
     j->job.run = run;
     j->job.done = done;
     if (j->kind == JOBS_CRYPTO) {
-        client_auth_take_work(c->auth, &j->scram);
+        client_auth_take_work(c->login->auth, &j->scram);
     } else {
         j->user = pw_xstrdup(c->user);
-        j->password = pw_xstrdup(client_auth_password(c->auth));
+        j->password = pw_xstrdup(client_auth_password(c->login->auth));
         NetAddr peer;
         client_peer(c, &peer);
         net_addr_host(&peer, j->rhost, sizeof(j->rhost));
-        if (c->auth_ldap)
-            j->ldap = ldap_options_ref(c->auth_ldap);
+        if (c->login->auth_ldap)
+            j->ldap = ldap_options_ref(c->login->auth_ldap);
     }
-    c->job = j;
+    c->login->job = j;
     if (jobs_submit(context_jobs(j->kind), &j->job, client_ctx(c)->worker->index))
         return;
-    c->job = NULL;
+    c->login->job = NULL;
     destroy(j);
     client_close(c, "bouncer resources exhaustion", "too many logins at once");
 }
 
 void client_job_cancel(Client *c)
 {
-    ClientJob *j = c->job;
-    c->job = NULL;
-    if (j)
-        job_cancel(&j->job);
+    ClientJob *j = c->login ? c->login->job : NULL;
+    if (!j)
+        return;
+    c->login->job = NULL;
+    job_cancel(&j->job);
 }

@@ -99,19 +99,19 @@ static ClientAuthMethod method_of(AuthType type)
 
 void client_forget_auth(Client *c)
 {
+    ClientLogin *l = c->login;
+    if (!l)
+        return;
+    client_lookup_abort(c);
     client_job_cancel(c);
-    client_auth_destroy(c->auth);
-    c->auth = NULL;
-    userlist_unref(c->users);
-    c->users = NULL;
-    if (c->found)
-        secret_finish(c->found);
-    free(c->found);
-    c->found = NULL;
-    c->auth_map = NULL;
-    c->auth_ldap = NULL;
-    config_unref(c->config);
-    c->config = NULL;
+    client_auth_destroy(l->auth);
+    userlist_unref(l->users);
+    if (l->found)
+        secret_finish(l->found);
+    free(l->found);
+    config_unref(l->config);
+    free(l);
+    c->login = NULL;
 }
 
 static void authenticated(Client *c);
@@ -119,15 +119,15 @@ static void authenticated(Client *c);
 static void auth_step(Client *c, AuthStep step, PwBuf *out)
 {
     if (step == AUTH_STEP_FAILED) {
-        const char *detail = client_auth_detail(c->auth);
+        const char *detail = client_auth_detail(c->login->auth);
         char reason[200];
-        if (strcmp(client_auth_error(c->auth), "password authentication failed") == 0)
+        if (strcmp(client_auth_error(c->login->auth), "password authentication failed") == 0)
             snprintf(reason, sizeof(reason), "password authentication failed for user \"%s\"", c->user);
         else
-            snprintf(reason, sizeof(reason), "%s", client_auth_error(c->auth));
+            snprintf(reason, sizeof(reason), "%s", client_auth_error(c->login->auth));
         if (detail)
             client_log(c, PW_LOG_DEBUG, "login refused: %s", detail);
-        client_close(c, client_auth_error(c->auth), reason);
+        client_close(c, client_auth_error(c->login->auth), reason);
         return;
     }
     if (pw_buf_unread(out) && !stream_send_buf(&c->relay.stream, out)) {
@@ -185,16 +185,16 @@ void client_login_start(Client *c)
         }
         c->counted = true;
     }
-    c->config = config_ref(ctx->config);
-    c->users = userlist_ref((UserList *)(uintptr_t)ctx->users);
+    c->login->config = config_ref(ctx->config);
+    c->login->users = userlist_ref((UserList *)(uintptr_t)ctx->users);
     if (is_own_console(c)) {
         c->console_admin = c->console_own = true;
         authenticated(c);
         return;
     }
     client_method_choose(c);
-    const Secret *secret = userlist_find(c->users, c->user);
-    if (!secret && wants_secret(c->auth_type) && client_lookup_configured(c))
+    const Secret *secret = userlist_find(c->login->users, c->user);
+    if (!secret && wants_secret(c->login->auth_type) && client_lookup_configured(c))
         client_lookup_start(c);
     else
         start_auth(c, secret);
@@ -202,7 +202,7 @@ void client_login_start(Client *c)
 
 void client_login_found(Client *c, Secret *secret)
 {
-    c->found = secret;
+    c->login->found = secret;
     registry_user_set_secret(registry_user(c->user), secret->text, secret->len);
     start_auth(c, secret);
 }
@@ -211,32 +211,32 @@ static void start_auth(Client *c, const Secret *secret)
 {
     if (!client_method_check(c, secret != NULL))
         return;
-    if (client_auth_asks_nothing(method_of(c->auth_type), secret)) {
+    if (client_auth_asks_nothing(method_of(c->login->auth_type), secret)) {
         c->state = CLIENT_AUTH;
         authenticated(c);
         return;
     }
     uint8_t hash[STREAM_TLS_HASH_MAX];
-    ChannelBinding binding = c->config->client_channel_binding;
+    ChannelBinding binding = c->login->config->client_channel_binding;
     ClientAuthSpec spec = {
-        .method = method_of(c->auth_type),
+        .method = method_of(c->login->auth_type),
         .user = c->user,
         .secret = secret,
-        .scram_iterations = (uint32_t)c->config->scram_iterations,
+        .scram_iterations = (uint32_t)c->login->config->scram_iterations,
         .cache = context_scram_cache(),
         .endpoint_hash = hash,
         .endpoint_hash_len = binding == CHANNEL_BINDING_DISABLE ? 0 : stream_tls_endpoint_hash(&c->relay.stream, hash),
         .binding_required = binding == CHANNEL_BINDING_REQUIRE,
         .defer_work = true,
     };
-    if (client_auth_create(&spec, &c->auth) != PW_OK) {
+    if (client_auth_create(&spec, &c->login->auth) != PW_OK) {
         client_close(c, "password authentication failed", "login refused: user name too long or no random bytes");
         return;
     }
     c->state = CLIENT_AUTH;
     PwBuf out;
     pw_buf_init(&out);
-    AuthStep step = client_auth_start(c->auth, &out);
+    AuthStep step = client_auth_start(c->login->auth, &out);
     client_login_step(c, step, &out);
     pw_buf_finish(&out);
 }
@@ -244,7 +244,7 @@ static void start_auth(Client *c, const Secret *secret)
 void client_login_input(Client *c)
 {
     PwBuf *held = &c->relay.held;
-    while (c->state == CLIENT_AUTH && !c->job && pw_buf_unread(held) >= PW_WIRE_HEADER) {
+    while (c->state == CLIENT_AUTH && !c->login->job && pw_buf_unread(held) >= PW_WIRE_HEADER) {
         uint8_t *p = held->data + held->off;
         uint32_t len = pw_be32(p + 1);
         if (p[0] == PW_F_TERMINATE) {
@@ -259,7 +259,7 @@ void client_login_input(Client *c)
             return;
         PwBuf out;
         pw_buf_init(&out);
-        AuthStep step = client_auth_message(c->auth, p + PW_WIRE_HEADER, len - 4, &out);
+        AuthStep step = client_auth_message(c->login->auth, p + PW_WIRE_HEADER, len - 4, &out);
         pw_wipe(p, (size_t)len + 1);
         pw_buf_consume(held, (size_t)len + 1);
         auth_step(c, step, &out);
@@ -272,7 +272,7 @@ void client_login_input(Client *c)
 /* A console counts as a connection to "pgbouncer" and of its user. Limits do not keep admins out. */
 static bool take_console_slots(Client *c)
 {
-    config_effective_client(c->config, NULL, c->user, &c->settings);
+    config_effective_client(c->login->config, NULL, c->user, &c->settings);
     int max_db = c->console_admin ? 0 : c->settings.max_db_client_connections;
     int max_user = c->console_admin ? 0 : c->settings.max_user_client_connections;
     if (!take_slot(&n_consoles, max_db)) {
@@ -293,7 +293,7 @@ static bool take_console_slots(Client *c)
 
 static void open_console(Client *c)
 {
-    const Config *config = c->config;
+    const Config *config = c->login->config;
     bool admin = c->console_admin || pw_str_list_has(&config->admin_users, c->user);
     bool stats = pw_str_list_has(&config->stats_users, c->user) || config->auth_type == AUTH_TYPE_ANY;
     if (!admin && !stats) {
@@ -310,7 +310,7 @@ static void open_console(Client *c)
 
 static bool take_client_slots(Client *c, const DatabaseConf *dbconf)
 {
-    config_effective_client(c->config, dbconf, c->user, &c->settings);
+    config_effective_client(c->login->config, dbconf, c->user, &c->settings);
     DbState *db = registry_db(c->database);
     UserState *user = registry_user(c->user);
     if (!take_slot(&db->clients.used, c->settings.max_db_client_connections)) {
@@ -333,14 +333,24 @@ static bool take_client_slots(Client *c, const DatabaseConf *dbconf)
 /* What this login proved may be what the server wants to see: SCRAM keys (pass-through) or a clear-text password. */
 static void keep_proof(Client *c, const DatabaseConf *dbconf)
 {
-    if (!c->auth || dbconf->password || dbconf->user)
+    if (!c->login->auth || dbconf->password || dbconf->user)
         return;
-    const ScramKeys *keys = client_auth_scram_keys(c->auth);
-    const char *password = client_auth_password(c->auth);
+    const ScramKeys *keys = client_auth_scram_keys(c->login->auth);
+    const char *password = client_auth_password(c->login->auth);
     if (keys)
         pool_entry_set_keys(c->entry, keys);
     if (password)
         registry_user_set_password(c->login_user, password);
+}
+
+/* The registry has both names for good. */
+static void borrow_names(Client *c)
+{
+    free(c->user);
+    free(c->database);
+    c->user = c->login_user->name;
+    c->database = c->db->name;
+    c->names_borrowed = true;
 }
 
 /* Its slots are taken. */
@@ -350,13 +360,14 @@ static void enter_pool(Client *c, const DatabaseConf *dbconf, bool is_auto)
     if (is_auto && !pw_atomic_load(&c->db->is_auto))
         pw_log(PW_LOG_LOG, "registered new auto-database: %s", c->database);
     PoolSettings settings;
-    config_effective(c->config, dbconf, c->user, &settings);
+    config_effective(c->login->config, dbconf, c->user, &settings);
     c->entry = registry_pool(c->db, registry_user(settings.server_user));
     PoolLocal *local = &c->entry->locals[ctx->worker->index];
     context_setup_pool(ctx, local);
     local->n_clients++;
     keep_proof(c, dbconf);
     client_forget_auth(c);
+    borrow_names(c);
     client_waiter_init(c);
     relay_init(&c->relay, &client_relay_ops, local, ctx);
 }
@@ -364,13 +375,13 @@ static void enter_pool(Client *c, const DatabaseConf *dbconf, bool is_auto)
 bool client_login_adopted(Client *c)
 {
     bool is_auto;
-    c->config = config_ref(client_ctx(c)->config);
-    const DatabaseConf *dbconf = config_find_database(c->config, c->database, &is_auto);
+    c->login->config = config_ref(client_ctx(c)->config);
+    const DatabaseConf *dbconf = config_find_database(c->login->config, c->database, &is_auto);
     if (!dbconf)
         return false;
     pw_atomic_add(&n_clients_total, 1);
     c->counted = true;
-    config_effective_client(c->config, dbconf, c->user, &c->settings);
+    config_effective_client(c->login->config, dbconf, c->user, &c->settings);
     c->db = registry_db(c->database);
     pw_atomic_add(&c->db->clients.used, 1);
     c->login_user = registry_user(c->user);
@@ -387,13 +398,13 @@ static void authenticated(Client *c)
     }
     bool is_auto;
     char text[160];
-    const DatabaseConf *dbconf = config_find_database(c->config, c->database, &is_auto);
+    const DatabaseConf *dbconf = config_find_database(c->login->config, c->database, &is_auto);
     if (!dbconf) {
         snprintf(text, sizeof(text), "no such database: %s", c->database);
         client_close(c, text, text);
         return;
     }
-    if (c->auth_type == AUTH_TYPE_ANY && !dbconf->user) {
+    if (c->login->auth_type == AUTH_TYPE_ANY && !dbconf->user) {
         client_log(c, PW_LOG_ERROR, "auth_type=any requires forced user");
         client_close(c, "bouncer config error", "bouncer config error");
         return;

@@ -45,15 +45,16 @@ static void finish(ClientLookup *l)
 
 void client_lookup_abort(Client *c)
 {
-    ClientLookup *l = c->lookup;
-    c->lookup = NULL;
-    if (l)
-        finish(l);
+    ClientLookup *l = c->login ? c->login->lookup : NULL;
+    if (!l)
+        return;
+    c->login->lookup = NULL;
+    finish(l);
 }
 
 void client_lookup_tick(Client *c, PwUsec now)
 {
-    ClientLookup *l = c->lookup;
+    ClientLookup *l = c->login->lookup;
     PwUsec limit = client_ctx(c)->config->query_wait_timeout;
     if (l->server || !client_login_refused(c, l->entry, l->waiter.since))
         if (limit > 0 && now - l->waiter.since >= limit)
@@ -98,13 +99,13 @@ static void parse_bind_execute(Pipeline *p, PwBuf *out, const char *sql, const c
 static const DatabaseConf *line_of(const Client *c)
 {
     bool is_auto;
-    return client_is_console(c) ? NULL : config_find_database(c->config, c->database, &is_auto);
+    return client_is_console(c) ? NULL : config_find_database(c->login->config, c->database, &is_auto);
 }
 
 static const char *query_of(const Client *c)
 {
     const DatabaseConf *db = line_of(c);
-    return db && db->auth_query ? db->auth_query : c->config->auth_query;
+    return db && db->auth_query ? db->auth_query : c->login->config->auth_query;
 }
 
 static void on_gone(Server *s, const char *reason)
@@ -140,7 +141,7 @@ static void on_row(ClientLookup *l, const uint8_t *payload, size_t n)
 static void end(ClientLookup *l)
 {
     Client *c = l->client;
-    c->lookup = NULL;
+    c->login->lookup = NULL;
     bool failed = l->failed, found = l->rows > 0;
     Secret *secret = NULL;
     if (!failed && found) {
@@ -294,7 +295,7 @@ static void on_fail(PoolWaiter *w, PwErr why)
 
 static const char *user_of(const Client *c, const DatabaseConf *db)
 {
-    const char *user = db && db->auth_user ? db->auth_user : c->config->auth_user;
+    const char *user = db && db->auth_user ? db->auth_user : c->login->config->auth_user;
     return user && *user ? user : NULL;
 }
 
@@ -323,13 +324,13 @@ static bool pick_database(Client *c, const DatabaseConf *db, const char **ret_na
 {
     bool is_auto;
     char log[200];
-    const char *name = db && db->auth_dbname ? db->auth_dbname : c->config->auth_dbname;
+    const char *name = db && db->auth_dbname ? db->auth_dbname : c->login->config->auth_dbname;
     if (!name || !*name)
         name = c->database;
     *ret_name = name;
     if (strcmp(name, "pgbouncer") == 0 || (name == c->database && client_is_console(c)))
         return refuse(c, "bouncer config error", "cannot use the reserved \"pgbouncer\" database as an auth_dbname");
-    if (!config_find_database(c->config, name, &is_auto)) {
+    if (!config_find_database(c->login->config, name, &is_auto)) {
         snprintf(log, sizeof(log), "authentication database \"%s\" is not configured", name);
         return refuse(c, "bouncer config error", log);
     }
@@ -361,7 +362,7 @@ void client_lookup_start(Client *c)
     l->entry = registry_pool(registry_db(name), registry_user(user_of(c, db)));
     l->local = &l->entry->locals[ctx->worker->index];
     context_setup_pool(ctx, l->local);
-    c->lookup = l;
+    c->login->lookup = l;
     c->state = CLIENT_LOOKUP;
     if (client_pool_is_failing(l->entry, text, sizeof(text))) {
         client_pool_try_again(l->local);

@@ -19,13 +19,13 @@ bool client_is_tls(const Client *c)
 
 void client_method_choose(Client *c)
 {
-    const Config *config = c->config;
-    c->auth_type = config->auth_type;
-    c->auth_map = NULL;
-    c->auth_ldap = config->ldap;
+    const Config *config = c->login->config;
+    c->login->auth_type = config->auth_type;
+    c->login->auth_map = NULL;
+    c->login->auth_ldap = config->ldap;
     if (config->auth_type != AUTH_TYPE_HBA)
         return;
-    c->auth_type = AUTH_TYPE_COUNT;
+    c->login->auth_type = AUTH_TYPE_COUNT;
     HbaAnswer answer;
     NetAddr peer;
     client_peer(c, &peer);
@@ -39,9 +39,9 @@ void client_method_choose(Client *c)
     if (!config->hba || !hba_match(config->hba, &query, &answer))
         return;
     client_log(c, PW_LOG_NOISE, "HBA line %d is matched", answer.line);
-    c->auth_type = answer.method;
-    c->auth_map = answer.map;
-    c->auth_ldap = answer.ldap;
+    c->login->auth_type = answer.method;
+    c->login->auth_map = answer.map;
+    c->login->auth_ldap = answer.ldap;
 }
 
 /* ---- peer ---- */
@@ -57,7 +57,7 @@ static bool uid_has_name(void *arg, const char *name)
 
 static bool peer_may_be_user(const Client *c)
 {
-    const IdentMap *map = c->auth_map;
+    const IdentMap *map = c->login->auth_map;
     NetCred cred;
     if (!c->is_unix || net_addr_peer_cred(c->relay.stream.fd, &cred) != PW_OK)
         return false;
@@ -78,7 +78,7 @@ static bool cert_has_name(void *arg, const char *name)
 
 static bool cert_may_be_user(const Client *c)
 {
-    const IdentMap *map = c->auth_map;
+    const IdentMap *map = c->login->auth_map;
     if (!client_is_tls(c)) {
         client_log(c, PW_LOG_ERROR, "TLS connection required");
     } else if (!stream_tls_peer_has_cert(&c->relay.stream)) {
@@ -98,7 +98,7 @@ static bool cert_may_be_user(const Client *c)
 bool client_method_check(Client *c, bool known)
 {
     const char *text = NULL;
-    switch (c->auth_type) {
+    switch (c->login->auth_type) {
     case AUTH_TYPE_PEER:
         if (!known || !peer_may_be_user(c))
             text = "unix socket login rejected";
@@ -116,9 +116,9 @@ bool client_method_check(Client *c, bool known)
         break;
     case AUTH_TYPE_LDAP:
     case AUTH_TYPE_PAM:
-        if (client_lookup_has_line(c) && c->config->auth_type != AUTH_TYPE_HBA) {
+        if (client_lookup_has_line(c) && c->login->config->auth_type != AUTH_TYPE_HBA) {
             client_log(c, PW_LOG_ERROR, "%s can't be used together with database authentication",
-                       c->auth_type == AUTH_TYPE_PAM ? "PAM" : "LDAP");
+                       c->login->auth_type == AUTH_TYPE_PAM ? "PAM" : "LDAP");
             text = "bouncer config error";
         }
         break;

@@ -20,6 +20,7 @@ static inline WorkerCtx *client_ctx(const Client *c)
 /* client.c */
 Client *client_create(Worker *w, int fd, const NetAddr *peer, bool is_unix); /* in STARTUP, not reading yet */
 void client_begin(Client *c); /* begins to read, and reads what is there already; may close it */
+void client_free_later(Client *c); /* closed; at the end of the loop turn */
 void client_joins_worker(unsigned worker);
 void client_left_worker(unsigned worker);
 
@@ -56,7 +57,7 @@ void client_job_cancel(Client *c); /* no job is fine */
 
 /* client_method.c */
 bool client_is_tls(const Client *c);
-/* Sets c->auth_type and c->auth_map. */
+/* Sets auth_type, auth_map and auth_ldap of c->login. */
 void client_method_choose(Client *c);
 /* What needs no messages: peer, cert, and those whom no rule lets in. False: the client was closed. `known`: the user exists. */
 bool client_method_check(Client *c, bool known);

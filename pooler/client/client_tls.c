@@ -49,7 +49,7 @@ void client_tls_request(Client *c, bool gss)
         return;
     }
     /* each may be asked once, and none inside TLS: as PostgreSQL answers */
-    if (c->relay.stream.tls || (gss ? c->gss_asked : c->ssl_asked)) {
+    if (c->relay.stream.tls || (gss ? c->login->gss_asked : c->login->ssl_asked)) {
         char text[80];
         snprintf(text, sizeof(text), "unsupported frontend protocol 1234.%d: server supports 3.0 to 3.0", gss ? 5680 : 5679);
         client_close(c, text, text);
@@ -57,9 +57,9 @@ void client_tls_request(Client *c, bool gss)
     }
     pw_buf_consume(held, 8);
     if (gss)
-        c->gss_asked = true;
+        c->login->gss_asked = true;
     else
-        c->ssl_asked = true;
+        c->login->ssl_asked = true;
     if (gss || !is_offered(c))
         (void)answer(c, "N");
     else if (answer(c, "S"))
@@ -69,7 +69,7 @@ void client_tls_request(Client *c, bool gss)
 bool client_tls_is_direct(const Client *c)
 {
     const PwBuf *held = &c->relay.held;
-    return !c->relay.stream.tls && !c->ssl_asked && !c->gss_asked && pw_buf_unread(held) > 0 &&
+    return !c->relay.stream.tls && !c->login->ssl_asked && !c->login->gss_asked && pw_buf_unread(held) > 0 &&
            pw_buf_head(held)[0] == TLS_RECORD_HANDSHAKE;
 }
 
@@ -80,7 +80,7 @@ void client_tls_direct(Client *c)
         client_close(c, NULL, "received direct SSL connection request without SSL support");
         return;
     }
-    c->direct_tls = true;
+    c->login->direct_tls = true;
     start(c, pw_buf_head(held), pw_buf_unread(held));
     if (c->state != CLIENT_CLOSED)
         pw_buf_consume(held, pw_buf_unread(held));
@@ -99,7 +99,7 @@ void client_tls_done(Client *c, bool ok)
     client_ctx(c)->tls_full += !resumed;
     client_ctx(c)->tls_resumed += resumed;
     client_log(c, PW_LOG_DEBUG, "SSL established: %s%s", stream_tls_text(&c->relay.stream), resumed ? ", resumed" : "");
-    if (c->direct_tls && !stream_tls_has_alpn(&c->relay.stream))
+    if (c->login->direct_tls && !stream_tls_has_alpn(&c->relay.stream))
         client_close(c, NULL, "received direct SSL connection request without ALPN protocol negotiation extension");
 }
 

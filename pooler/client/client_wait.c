@@ -111,6 +111,17 @@ static void refuse_request(Client *c, const char *text)
     relay_refuse(r, sqlstate, shown);
 }
 
+/* The pool's last attempt has failed. */
+static PW_COLD bool refuse_failing(Client *c)
+{
+    char text[OWN_ERROR_TEXT];
+    if (!client_pool_is_failing(c->entry, text, sizeof(text)))
+        return false;
+    client_pool_try_again(c->relay.local);
+    refuse_request(c, strcpy(relay_own_text(&c->relay), text));
+    return true;
+}
+
 static bool refuse_wait(Client *c)
 {
     Relay *r = &c->relay;
@@ -122,13 +133,7 @@ static bool refuse_wait(Client *c)
         relay_fail_later(r, "database removed", "database removed");
         return true;
     }
-    char text[OWN_ERROR_TEXT];
-    if (c->replication == REPLICATION_NONE && client_pool_is_failing(c->entry, text, sizeof(text))) {
-        client_pool_try_again(r->local);
-        refuse_request(c, strcpy(relay_own_text(r), text));
-        return true;
-    }
-    return false;
+    return PW_UNLIKELY(pw_atomic_load(&c->entry->failed_at) != 0) && c->replication == REPLICATION_NONE && refuse_failing(c);
 }
 
 static void ask(Client *c)

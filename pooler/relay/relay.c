@@ -113,7 +113,7 @@ void relay_finish(Relay *r)
     pw_buf_finish(&r->held);
     params_finish(&r->params);
     client_statements_finish(&r->statements);
-    pw_buf_finish(&r->unnamed_parse);
+    relay_align_forget(r);
     free(r->own_error);
     r->own_error = NULL;
 }

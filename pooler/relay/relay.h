@@ -114,6 +114,12 @@ typedef struct RelayExtended {
     RelayTelling telling;
 } RelayExtended;
 
+/* The unnamed statement, which its client may bind in another transaction. */
+typedef struct RelayUnnamed {
+    PwBuf parse;   /* its Parse, without the header */
+    uint64_t told; /* shape of its rows as the client was told (relay_stale.h) */
+} RelayUnnamed;
+
 /* An error of the pooler's own whose text is made for it. */
 typedef struct RelayOwnError {
     const char *sqlstate, *text; /* relay_refuse inside a walk; the text is `buf` or static; NULL: none */
@@ -172,8 +178,7 @@ struct Relay {
     const char *user;            /* the login's, borrowed from the client */
     uint32_t told_pid;           /* process id that it was told at login, for cancel requests; 0: none */
     RelayExtended *ext;          /* NULL: no message of the extended protocol since the server was linked */
-    PwBuf unnamed_parse;         /* the last Parse of the unnamed statement, without its header */
-    uint64_t unnamed_told;       /* shape of its rows as the client was told (relay_stale.h) */
+    RelayUnnamed *unnamed;       /* NULL: it has no unnamed statement, or one whose Parse is not kept */
     uint64_t id;             /* for statements that are shared with nobody; 0: not needed yet */
     RelayProbe *probe;       /* with HOLD_PROBE */
     const Settings *asked;   /* names of settings that the next full probe asks for (session/dotted.h); one reference */

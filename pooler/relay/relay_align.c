@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 #include "pooler/relay/relay_align.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include "pooler/relay/relay_priv.h"
 #include "pooler/relay/relay_state.h"
 #include "pooler/session/shape.h"
+#include "poolwise/mem.h"
 #include "poolwise/wire.h"
 
 static void push_own(Relay *r, PipelineKind kind, PwUsec now)
@@ -30,19 +32,25 @@ void relay_align_keep(Relay *r, const uint8_t *payload, size_t n)
     r->unnamed_was_here = r->unnamed_here;
     r->unnamed_here = true;
     r->ext->unnamed_turn++;
-    r->unnamed_told = SHAPE_UNKNOWN;
     r->ext->checked = 0;
-    pw_buf_consume(&r->unnamed_parse, pw_buf_unread(&r->unnamed_parse));
-    if (payload)
-        pw_buf_append(&r->unnamed_parse, payload, n);
-    else
-        pw_buf_finish(&r->unnamed_parse);
+    if (!payload) {
+        relay_align_forget(r);
+        return;
+    }
+    if (!r->unnamed)
+        r->unnamed = pw_xcalloc(1, sizeof(*r->unnamed));
+    r->unnamed->told = SHAPE_UNKNOWN;
+    pw_buf_consume(&r->unnamed->parse, pw_buf_unread(&r->unnamed->parse));
+    pw_buf_append(&r->unnamed->parse, payload, n);
 }
 
 void relay_align_forget(Relay *r)
 {
-    pw_buf_consume(&r->unnamed_parse, pw_buf_unread(&r->unnamed_parse));
-    r->unnamed_told = SHAPE_UNKNOWN;
+    if (!r->unnamed)
+        return;
+    pw_buf_finish(&r->unnamed->parse);
+    free(r->unnamed);
+    r->unnamed = NULL;
 }
 
 void relay_align_parse_failed(Relay *r, uint64_t turn)
@@ -63,19 +71,23 @@ void relay_align_parse_skipped(Relay *r, bool was_here)
 
 void relay_align_types(Relay *r, const uint8_t *payload, size_t n)
 {
-    PwCursor c = pw_cursor(pw_buf_head(&r->unnamed_parse), pw_buf_unread(&r->unnamed_parse));
+    if (!r->unnamed)
+        return;
+    PwBuf *parse = &r->unnamed->parse;
+    PwCursor c = pw_cursor(pw_buf_head(parse), pw_buf_unread(parse));
     pw_cursor_cstr(&c);
     pw_cursor_cstr(&c);
     size_t types = pw_cursor_left(&c);
     if (c.bad || n < 2 || (types == n && memcmp(c.p, payload, n) == 0))
         return;
-    r->unnamed_parse.len -= types;
-    pw_buf_append(&r->unnamed_parse, payload, n); /* the same form in both messages */
+    parse->len -= types;
+    pw_buf_append(parse, payload, n); /* the same form in both messages */
 }
 
 void relay_align_unnamed(Relay *r, PwBuf *out, PwUsec now)
 {
-    size_t n = pw_buf_unread(&r->unnamed_parse);
+    const PwBuf *parse = relay_unnamed_parse(r);
+    size_t n = pw_buf_unread(parse);
     r->unnamed_here = true;
     if (n == 0) { /* whoever's it is, it must not be bound; the server then says that there is none */
         close_statement(r, "", out, now);
@@ -84,11 +96,11 @@ void relay_align_unnamed(Relay *r, PwBuf *out, PwUsec now)
     if (PW_UNLIKELY(r->ext->unnamed_class & CLASS_NAMES) && relay_align_may_differ(r, 'd')) /* the Parse looks at what an EXECUTE returns */
         relay_align_names(r, false, (const char *)pw_buf_head(&r->ext->unnamed_sql), pw_buf_unread(&r->ext->unnamed_sql), out, now);
     size_t mark = pw_msg_begin(out, PW_F_PARSE);
-    pw_buf_append(out, pw_buf_head(&r->unnamed_parse), n);
+    pw_buf_append(out, pw_buf_head(parse), n);
     pw_msg_end(out, mark);
     push_own(r, PIPE_PARSE, now);
     r->local->session.prepares++;
-    relay_note_parse(r, pw_buf_head(&r->unnamed_parse), n);
+    relay_note_parse(r, pw_buf_head(parse), n);
 }
 
 /* ---- names ---- */

@@ -45,9 +45,9 @@ void relay_listen_linked(Relay *r)
 /* Of the unnamed statement: its last Parse, or, where those are not kept, what is kept because it does something. */
 static const char *unnamed_text(const Relay *r, size_t *ret_len)
 {
-    size_t n = pw_buf_unread(&r->unnamed_parse);
+    size_t n = pw_buf_unread(relay_unnamed_parse(r));
     if (n > 1) {
-        const char *text = (const char *)pw_buf_head(&r->unnamed_parse) + 1; /* behind its name */
+        const char *text = (const char *)pw_buf_head(relay_unnamed_parse(r)) + 1; /* behind its name */
         *ret_len = strnlen(text, n - 1);
         return text;
     }

@@ -321,14 +321,14 @@ static PreparedStep make_ready(Relay *r, ClientStatement *cs, Use *use, PwBuf *o
 static PreparedStep make_unnamed_ready(Relay *r, bool asks, PwBuf *out, PwUsec now)
 {
     if (r->ext->checked == RELAY_UNNAMED) {
-        bool fits = r->ext->unnamed_found == SHAPE_UNKNOWN || r->ext->unnamed_found == r->unnamed_told;
+        bool fits = r->ext->unnamed_found == SHAPE_UNKNOWN || (r->unnamed && r->ext->unnamed_found == r->unnamed->told);
         r->ext->checked = 0;
         return fits ? PREPARED_PASS : refuse_stale(r, out, now);
     }
     if (r->unnamed_here)
         return PREPARED_PASS;
     relay_align_unnamed(r, out, now);
-    if (asks || r->unnamed_told == SHAPE_UNKNOWN || pw_buf_unread(&r->unnamed_parse) == 0)
+    if (asks || !r->unnamed || r->unnamed->told == SHAPE_UNKNOWN)
         return PREPARED_PASS;
     r->ext->checked = RELAY_UNNAMED;
     r->ext->unnamed_found = SHAPE_UNKNOWN;

@@ -34,6 +34,12 @@ void relay_fail_later(Relay *r, const char *text, const char *reason);
 bool relay_check_close(Relay *r); /* acts upon relay_fail_later; true when closed */
 void relay_drop_entry(void *arg, const PipelineEntry *e);
 void relay_forget_extended(Relay *r);
+/* The Parse of the unnamed statement, empty if none is kept. */
+static inline const PwBuf *relay_unnamed_parse(const Relay *r)
+{
+    static const PwBuf none;
+    return r->unnamed ? &r->unnamed->parse : &none;
+}
 /* Makes r->ext. */
 RelayExtended *relay_extended(Relay *r);
 /* The server goes: what is known of the unnamed statement and portal, and of the group of messages, is of no use. */

@@ -138,7 +138,7 @@ static void owe(Relay *r, uint8_t type, const uint8_t *payload, size_t avail, Pw
     switch (type) {
     case PW_F_QUERY: {
         PipelineEntry e = {.kind = PIPE_QUERY, .action = PIPE_FORWARD, .query = on_query(r, payload, avail), .sent = now};
-        if (PW_UNLIKELY(pw_buf_unread(&r->unnamed_parse)))
+        if (PW_UNLIKELY(r->unnamed != NULL))
             relay_align_forget(r);
         if (PW_UNLIKELY(!relay_state_is_plain(r, e.query, payload, avail)))
             e.effects = relay_state_query(r, e.query, (const char *)payload, avail);

@@ -146,9 +146,12 @@ static void learn(Relay *r, const PipelineEntry *e, uint64_t shape)
         shape = statement_tick() + SHAPE_NO_ROWS;
     if (plan)
         plan->shape = shape;
-    if (e->statement_id == RELAY_UNNAMED && e->plan == r->ext->unnamed_turn)
-        *(ours ? &r->ext->unnamed_found : &r->unnamed_told) = shape;
-    else if (e->name && !ours)
+    bool unnamed = e->statement_id == RELAY_UNNAMED && e->plan == r->ext->unnamed_turn;
+    if (unnamed && ours)
+        r->ext->unnamed_found = shape;
+    else if (unnamed && r->unnamed)
+        r->unnamed->told = shape;
+    else if (!unnamed && e->name && !ours)
         ((ClientStatement *)e->name)->told = shape;
     if (ours)
         r->hold &= ~(unsigned)HOLD_SHAPE;

@@ -33,6 +33,12 @@ typedef enum ShutdownMode {
     SHUTDOWN_NOW,
 } ShutdownMode;
 
+/* Clients by their cancel keys: pooler/client/cancel_index.h. */
+typedef struct ClientIndex {
+    struct Client **slots; /* [size], a power of two; NULL while n is 0 */
+    unsigned size, n;
+} ClientIndex;
+
 typedef struct WorkerCtx {
     Worker *worker;
     const Config *config;  /* one reference */
@@ -42,7 +48,7 @@ typedef struct WorkerCtx {
     QueryTable *queries; /* NULL with query_observation = 0 */
     TAILQ_HEAD(PoolLocalList, PoolLocal) pools;
     TAILQ_HEAD(ClientList, Client) clients; /* all, login included */
-    struct Client *by_cancel_id;            /* uthash */
+    ClientIndex by_cancel_key;
     PwBuf spare_held[CONTEXT_SPARE]; /* relay: buffers of requests that waited, for the next ones */
     unsigned n_spare;
     struct RelayExtended *spare_extended; /* relay: likewise, linked by next_spare, at most CONTEXT_SPARE */
