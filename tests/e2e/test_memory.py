@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: ISC
+"""Buffers that were needed for something large are given back when it is over (SHOW MEM)."""
+import pytest
+
+from support import wire
+from support.util import wait_until
+
+LARGE = 4 * 1024 * 1024
+BUFFERS = ("client_held_bytes", "client_unsent_bytes", "server_held_bytes")
+
+
+def mem(con):
+    rows = {r["name"]: int(r["memtotal"]) for r in con.show("MEM")}
+    return {name: rows[name] for name in BUFFERS}
+
+
+def is_given_back(con, before):
+    """The console's own question is in one of them, so they are never all empty."""
+    wait_until(lambda: mem(con) == before, what=f"{before} again")
+
+
+@pytest.fixture
+def large(make_pooler):
+    return make_pooler(default_pool_size=1)
+
+
+def test_a_large_query_that_waited(large):
+    con, first, second = large.console(), large.client(), large.client()
+    first.query("BEGIN")
+    before = mem(con)
+    text = "SELECT length('" + "x" * 50000 + "')"
+    second.send(*[wire.query(text) for _ in range(2)])
+    wait_until(lambda: mem(con)["client_held_bytes"] > 32768)
+    first.query("COMMIT")
+    for _ in range(2):
+        assert second.until_ready().rows == [["50000"]]
+    is_given_back(con, before)
+
+
+def test_a_large_query(large):
+    con, c = large.console(), large.client()
+    c.query("SELECT 1")
+    before = mem(con)
+    assert c.one("SELECT length('" + "x" * LARGE + "')") == str(LARGE)
+    is_given_back(con, before)
+
+
+def test_a_large_result_that_nobody_reads(large):
+    con, c = large.console(), large.client()
+    c.query("SELECT 1")
+    before = mem(con)
+    c.send(wire.query(f"SELECT repeat('x', 8000) FROM generate_series(1, {LARGE // 1000})"))
+    wait_until(lambda: mem(con)["client_unsent_bytes"] > 65536)
+    assert len(c.until_ready().rows) == LARGE // 1000
+    is_given_back(con, before)
