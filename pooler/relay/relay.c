@@ -69,8 +69,10 @@ void relay_forget_extended(Relay *r)
         query_entry_drop(x->bound);
     if (PW_UNLIKELY(x->bound_effects != NULL))
         effects_unref(x->bound_effects);
-    pw_buf_finish(&x->unnamed_sql);
-    pw_buf_finish(&x->unnamed_text);
+    if (PW_UNLIKELY(x->unnamed_sql.data != NULL))
+        pw_buf_finish(&x->unnamed_sql);
+    if (PW_UNLIKELY(x->unnamed_text.data != NULL))
+        pw_buf_finish(&x->unnamed_text);
     relay_stale_reset(r);
     r->ext = NULL;
     r->unnamed_here = false;

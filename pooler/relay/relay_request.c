@@ -63,12 +63,16 @@ static QueryEntry *on_query(Relay *r, const uint8_t *payload, size_t avail)
 /* With samples on, the unnamed statement's text is kept for the values of its Binds. */
 static void keep_unnamed_text(Relay *r, const char *sql, size_t avail)
 {
-    pw_buf_consume(&r->ext->unnamed_text, pw_buf_unread(&r->ext->unnamed_text));
+    PwBuf *text = &r->ext->unnamed_text;
+    if (PW_LIKELY(!wants_samples(r))) {
+        if (PW_UNLIKELY(text->data != NULL)) /* they were on a moment ago */
+            pw_buf_finish(text);
+        return;
+    }
+    pw_buf_consume(text, pw_buf_unread(text));
     size_t n = strnlen(sql, avail);
-    if (wants_samples(r) && n <= RELAY_WHOLE_MAX)
-        pw_buf_append(&r->ext->unnamed_text, sql, n);
-    else
-        pw_buf_release_if_empty(&r->ext->unnamed_text);
+    if (n <= RELAY_WHOLE_MAX)
+        pw_buf_append(text, sql, n);
 }
 
 /* Parse: name, text. The entry of the unnamed statement is kept for its Binds. */
