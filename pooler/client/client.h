@@ -29,7 +29,7 @@ typedef enum ClientState {
     CLIENT_CANCEL,
     CLIENT_CLOSED,
     CLIENT_STATE_COUNT
-} ClientState;
+} __attribute__((packed)) ClientState;
 
 typedef struct Client Client;
 typedef struct ClientLookup ClientLookup;
@@ -74,7 +74,7 @@ struct Client {
     };
     ClientState state;
     Replication replication;
-    int cancels_waiting; /* CANCEL: answers still to come */
+    uint8_t cancels_waiting; /* CANCEL: answers still to come */
     uint32_t protocol; /* the version agreed on: 3.0, 3.1 (which is 3.0) or 3.2 */
     NetPeer peer;
     CancelKey cancel_key;

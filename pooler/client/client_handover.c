@@ -125,7 +125,7 @@ int client_hand_over(Client *c, PwBuf *ret_state)
     put_params(ret_state, &c->relay.params);
     put_statements(ret_state, &c->relay.statements);
     put_settings(ret_state, c->relay.state.committed);
-    put_settings(ret_state, c->relay.startup);
+    put_settings(ret_state, c->relay.state.startup);
     put_unnamed(ret_state, c->relay.unnamed);
     put_secrets(ret_state, c->entry);
     client_close(c, NULL, "handed over to the new process");
@@ -214,8 +214,7 @@ static bool get_all_settings(PwCursor *in, Relay *r)
     const Settings *committed;
     bool good = get_settings(in, &committed);
     session_state_adopt(&r->state, committed);
-    good = good && get_settings(in, &r->startup);
-    r->state.startup = r->startup;
+    good = good && get_settings(in, &r->state.startup);
     return good;
 }
 

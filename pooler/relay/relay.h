@@ -134,9 +134,10 @@ struct Relay {
     WorkerCtx *ctx;
     Server *server;
     PwBuf held;        /* request bytes that could not go on yet */
-    size_t want;       /* bytes of the message at the head of `held` that must be there at once; 0: no such wish */
+    uint32_t want;     /* bytes of the message at the head of `held` that must be there at once; 0: no such wish */
     uint32_t msg_left; /* of a request being streamed */
     unsigned hold;     /* RelayHold bits */
+    uint32_t told_pid; /* process id that it was told at login, for cancel requests; 0: none */
     bool msg_discard;
     bool discard_to_sync; /* an error was answered by the pooler itself: drop through the next Sync */
     bool pumping;
@@ -152,7 +153,7 @@ struct Relay {
     bool pin_told;         /* the log knows that this client pins */
     bool effects_in_flight; /* relay_finish: an unanswered request has effects */
     bool names_end;        /* a Close, DEALLOCATE or DISCARD ALL is about to go out that ends names of `statements` */
-    bool startup_reset;    /* a RESET of `startup` went out; behind its Sync the server is set right (relay_state_restore) */
+    bool startup_reset;    /* a RESET of `state.startup` went out; behind its Sync the server is set right (relay_state_restore) */
     bool unnamed_here;     /* the server's unnamed statement is this client's */
     bool unnamed_was_here; /* ... was, before the last Parse of it */
 
@@ -171,12 +172,9 @@ struct Relay {
     RelayGroup group;
     SessionState state;
     ParamSet params; /* what this client wants */
-
-    const Settings *startup; /* of those, what its start-up packet asked for: a RESET goes back to it. NULL: nothing, or nobody looks */
     ClientStatements statements; /* its named prepared statements */
     SqlNames names;              /* its SQL-level prepared statements */
     const char *user;            /* the login's, borrowed from the client */
-    uint32_t told_pid;           /* process id that it was told at login, for cancel requests; 0: none */
     RelayExtended *ext;          /* NULL: no message of the extended protocol since the server was linked */
     RelayUnnamed *unnamed;       /* NULL: it has no unnamed statement, or one whose Parse is not kept */
     uint64_t id;             /* for statements that are shared with nobody; 0: not needed yet */

@@ -457,7 +457,7 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
                 continue;
             }
             if (step == KNOWN_MORE) {
-                r->want = size;
+                r->want = (uint32_t)size;
                 break;
             }
             drop = handle_unlinked(r, type);
@@ -504,7 +504,7 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
                 continue;
             }
             if (step == PREPARED_MORE)
-                r->want = total;
+                r->want = (uint32_t)total;
             if (step != PREPARED_PASS)
                 break;
         }

@@ -29,8 +29,6 @@ void relay_state_finish(Relay *r)
     relay_state_probe_drop(r);
     settings_unref(r->asked);
     r->asked = NULL;
-    settings_unref(r->startup);
-    r->startup = NULL;
 }
 
 /* ---- requests ---- */
@@ -206,22 +204,21 @@ void relay_state_startup(Relay *r)
         char *name = pw_xstrdup(params_name(i));
         for (char *p = name; *p; p++)
             *p = (char)tolower((unsigned char)*p);
-        const Settings *with = settings_with(r->startup, name, value, true, &full);
+        const Settings *with = settings_with(r->state.startup, name, value, true, &full);
         if (!full) { /* it never is: so long a start-up packet is not read */
-            settings_unref(r->startup);
-            r->startup = with;
+            settings_unref(r->state.startup);
+            r->state.startup = with;
         }
         free(name);
     }
-    r->state.startup = r->startup;
 }
 
 void relay_state_resets(Relay *r, const Effects *effects)
 {
-    for (unsigned i = 0; r->startup && i < effects->n; i++) {
+    for (unsigned i = 0; r->state.startup && i < effects->n; i++) {
         const Effect *e = &effects->list[i];
         r->startup_reset |= e->kind == EFFECT_RESET_ALL || e->kind == EFFECT_DISCARD_ALL ||
-                          (e->kind == EFFECT_RESET && settings_get(r->startup, e->name));
+                          (e->kind == EFFECT_RESET && settings_get(r->state.startup, e->name));
     }
 }
 
@@ -273,7 +270,7 @@ void relay_state_restore(Relay *r, PwBuf *out, PwUsec now)
     r->startup_reset = false;
     size_t mark = pw_msg_begin(out, PW_F_QUERY);
     pw_buf_append_str(out, RESTORE_BEFORE);
-    for (size_t pos = 0, first = 1; settings_next(r->startup, &pos, &at); first = 0) {
+    for (size_t pos = 0, first = 1; settings_next(r->state.startup, &pos, &at); first = 0) {
         pw_buf_append_str(out, first ? "(" : ",(");
         settings_append_literal(out, at.name);
         pw_buf_append_u8(out, ',');

@@ -10,7 +10,7 @@ typedef enum Replication {
     REPLICATION_LOGICAL,  /* replication=database: a walsender that is in a database and also runs SQL */
     REPLICATION_PHYSICAL, /* replication=true */
     REPLICATION_COUNT
-} Replication;
+} __attribute__((packed)) Replication;
 
 /* As PostgreSQL reads it: "database", or a boolean (true, yes, on, 1 and their beginnings). PW_ERR_SYNTAX: neither. */
 PW_MUSTCHECK PwErr replication_parse(const char *value, Replication *ret_kind);

@@ -56,6 +56,7 @@ void session_state_finish(SessionState *st)
     settings_unref(st->working);
     settings_unref(st->channels);
     settings_unref(st->channels_working);
+    settings_unref(st->startup);
     session_state_init(st);
 }
 

@@ -61,7 +61,7 @@ typedef struct SessionState {
     unsigned pins; /* SessionPin bits */
     unsigned statement; /* of the Query at the head of the queue: completed so far */
     const Settings *committed, *working;
-    const Settings *startup; /* borrowed: what the start-up packet asked for; a RESET of what no server reports goes back to it */
+    const Settings *startup; /* what the start-up packet asked for: a RESET goes back to it. NULL: nothing, or nobody looks */
     const Settings *channels, *channels_working; /* names that it listens on: committed, and as the transaction has it; values are "" */
     SessionSavepoint *savepoints;
     unsigned n_savepoints, cap_savepoints;
