@@ -191,34 +191,44 @@ static void drop_held(Relay *r)
 void relay_client_input(Relay *r)
 {
     Worker *w = r->stream.worker;
-    uint8_t *scratch = w->scratch + WORKER_SCRATCH_HEADROOM;
-    ssize_t got = stream_recv(&r->stream, scratch, WORKER_SCRATCH_SIZE);
+    uint8_t *bytes = w->scratch + WORKER_SCRATCH_HEADROOM;
+    ssize_t got = stream_recv(&r->stream, bytes, WORKER_SCRATCH_SIZE);
     if (got == -1)
         return;
     if (got <= 0) {
         relay_fail(r, NULL, got == 0 ? "client unexpected eof" : stream_error(&r->stream));
         return;
     }
-    r->local->stats.bytes_received += (uint64_t)got;
-    if (PW_UNLIKELY(r->hold || pw_buf_unread(&r->held))) {
-        keep(r, scratch, (size_t)got);
+    size_t n = (size_t)got, before = pw_buf_unread(&r->held);
+    r->local->stats.bytes_received += n;
+    if (PW_UNLIKELY(r->hold || before > WORKER_SCRATCH_HEADROOM)) {
+        keep(r, bytes, n);
         relay_pump(r);
         return;
     }
+    if (PW_UNLIKELY(before)) { /* the beginning of the message; less is copied than if the rest went behind it */
+        bytes -= before;
+        n += before;
+        memcpy(bytes, pw_buf_head(&r->held), before);
+        pw_buf_consume(&r->held, before);
+    }
     r->pumping = true;
-    size_t used = relay_requests(r, scratch, (size_t)got);
+    size_t used = relay_requests(r, bytes, n);
     r->pumping = false;
     if (relay_check_close(r))
         return;
-    if (PW_UNLIKELY(used < (size_t)got)) {
-        keep(r, scratch + used, (size_t)got - used);
+    if (PW_UNLIKELY(used < n)) {
+        keep(r, bytes + used, n - used);
         if (r->release_due)
             release_late(r);
         else if (!r->hold) /* a hold was cleared while the rest was still in the scratch buffer */
             relay_pump(r);
-    } else if (PW_UNLIKELY(r->release_due)) {
-        release_late(r);
+        return;
     }
+    if (PW_UNLIKELY(before))
+        drop_held(r);
+    if (PW_UNLIKELY(r->release_due))
+        release_late(r);
 }
 
 void relay_pump(Relay *r)

@@ -377,6 +377,22 @@ static bool is_acceptable(Relay *r, const uint8_t *p, uint32_t len, size_t avail
     return false;
 }
 
+/* Behind the first message of a copy: how many of the n bytes at p are more of them, whole ones that need no look. */
+static size_t copied_in(const Relay *r, const uint8_t *p, size_t n)
+{
+    if (!r->server || !r->server->pipeline.copy_in || r->group.state != GROUP_LOST)
+        return 0;
+    uint32_t most = (uint32_t)r->ctx->config->max_packet_size;
+    size_t at = 0;
+    while (n - at >= PW_WIRE_HEADER && p[at] == PW_F_COPY_DATA) {
+        uint32_t len = pw_be32(p + at + 1);
+        if (len < 4 || len > most || n - at - 1 < len)
+            break; /* the caller finds out */
+        at += (size_t)len + 1;
+    }
+    return at;
+}
+
 /* The last byte of a Query, Sync or FunctionCall is on its way: may more be read before its ReadyForQuery? */
 static void end_turn(Relay *r)
 {
@@ -432,6 +448,12 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
             break;
         const uint8_t *p = bytes + pos;
         uint8_t type = p[0];
+        if (type == PW_F_COPY_DATA) {
+            size_t bulk = copied_in(r, p, n - pos);
+            pos += bulk;
+            if (bulk)
+                continue;
+        }
         uint32_t len = pw_be32(p + 1);
         if (!is_acceptable(r, p, len, n - pos))
             break;

@@ -62,6 +62,36 @@ def test_copy_in_large(make_pooler):
     clean(p)
 
 
+@pytest.mark.parametrize("chunk", [7, 1009, 70001])
+def test_copy_in_cut_anywhere(make_pooler, chunk):
+    """Each read begins and ends in another place of a message; the end of the copy and the next query come along."""
+    p = make_pooler(default_pool_size=1)
+    c = p.client()
+    n = min(20000, 200 * chunk)
+    data = b"".join(wire.copy_data(f"{i}\t{'v' * (i % 23)}\n") for i in range(n)) + wire.copy_done() + wire.query("SELECT 'behind'")
+    c.copy_in_start("COPY copied FROM STDIN")
+    for at in range(0, len(data), chunk):
+        c.send(data[at:at + chunk])
+    assert c.until_ready().tags == [f"COPY {n}"]
+    assert c.until_ready().rows == [["behind"]]
+    assert c.query("SELECT count(*), sum(id), sum(length(t)) FROM copied").rows == [[str(n), str(n * (n - 1) // 2), str(sum(i % 23 for i in range(n)))]]
+    clean(p)
+
+
+@pytest.mark.parametrize("bad, text", [(b"d\0\0\0\x03", "bad packet header: '6400000003"), (b"d\0\0\x0f\xff" + b"x" * 4091, "bad packet header: '6400000fff"),
+                                       (b"?\0\0\0\x08", "unknown pkt")], ids=["short", "long", "unknown"])
+def test_copy_in_with_a_bad_message_between_rows(make_pooler, bad, text):
+    """A length that cannot be, one above max_packet_size, a type that is none: nothing of the copy is kept, nobody else is touched."""
+    p = make_pooler(default_pool_size=1, max_packet_size=2048)
+    c = p.client()
+    c.copy_in_start("COPY copied FROM STDIN")
+    rows = b"".join(wire.copy_data(f"{i}\tx\n") for i in range(100))
+    c.send(rows + bad + rows + wire.copy_done())
+    assert text in c.fatal()["M"]
+    clean(p)
+    assert p.client().one("SELECT count(*) FROM copied") == "0"
+
+
 def test_copy_in_that_the_client_fails(make_pooler):
     p = make_pooler(default_pool_size=1)
     c = p.client()
