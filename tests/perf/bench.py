@@ -12,12 +12,15 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
 CPUS = os.cpu_count() or 1
 INI = """[databases]
-bench = host=127.0.0.1 port={backend} dbname=bench user=bench
+bench = host=127.0.0.1 port={backend} {to}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
@@ -33,6 +36,11 @@ log_connections = 0
 log_disconnections = 0
 log_stats = 0
 """
+
+
+TOOLS = ("nullpg", "relay", "pgload", "pgbulk", "heapcount.so")
+PGBOUNCER = "/usr/sbin/pgbouncer"
+OWN_FDS = 600  # of a process, beside its clients
 
 
 class Failed(Exception):
@@ -74,6 +82,19 @@ def wait_for_port(port, process, seconds=30):
     raise Timeout(f"nothing listens on port {port}")
 
 
+def most_clients(wanted):
+    return min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - OWN_FDS)
+
+
+def cpu_seconds(pid):
+    """User and system time of all threads of a process."""
+    ns = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it has ended
+            ns += int((task / "schedstat").read_text(encoding="ascii").split()[0])
+    return ns / 1e9
+
+
 def rss_mib(pid):
     status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
@@ -86,10 +107,11 @@ class Bench:
         self.build = pathlib.Path(build).resolve()
         self.tools = self.build / "tests" / "perf"
         self.pooler = self.build / "pooler" / "pooler"
-        missing = [str(p) for p in (self.pooler, *(self.tools / t for t in ("nullpg", "relay", "pgload"))) if not p.exists()]
+        missing = [str(p) for p in (self.pooler, *(self.tools / t for t in TOOLS)) if not p.exists()]
         if missing:
             raise Failed(f"not built: {', '.join(missing)} (hint: ninja -C {build})")
         self.processes = []
+        self.warm_up = 0.3
 
     def __enter__(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -140,17 +162,51 @@ class Bench:
         with self.running(pinned(cpus, [str(self.tools / "nullpg"), str(port)]), port):
             yield port
 
+    @contextlib.contextmanager
+    def postgres(self, cpus=None, **settings):
+        """A real PostgreSQL with these settings, as an unprivileged user: support.postgres.Postgres."""
+        try:
+            from support.postgres import Postgres
+            from support.util import server_user
+        except ImportError as why:
+            raise Failed(f"{why} (hint: apt-get install -y python3-psycopg)") from why
+        directory = self.dir / "postgres"
+        directory.mkdir()
+        if os.geteuid() == 0:
+            os.chown(directory, server_user().pw_uid, server_user().pw_gid)
+        server = Postgres(str(directory))
+        try:
+            server.create(settings=settings)
+            if cpus is not None and can_pin():
+                postmaster = (directory / "data" / "postmaster.pid").read_text(encoding="ascii").split()[0]
+                subprocess.run(["taskset", "-acp", str(cpus), postmaster], stdout=subprocess.DEVNULL, check=True)
+            yield server
+        finally:
+            server.destroy()
+
     def relay_command(self, port, backend):
         return [str(self.tools / "relay"), str(port), str(backend)]
 
-    def pooler_command(self, port, backend, binary=None, **settings):
-        """`settings` are lines of the ini file; the binary is our own or a PgBouncer-compatible one."""
+    def pooler_command(self, port, backend, binary=None, to="dbname=bench user=bench", **settings):
+        """`settings` are lines of the ini file; the binary is our own or a PgBouncer-compatible one. Database bench is
+        `to` on port `backend`."""
         lines = "".join(f"{key} = {value}\n" for key, value in settings.items())
         path = self.dir / f"pooler-{port}.ini"
-        path.write_text(INI.format(backend=backend, port=port, dir=self.dir) + lines, encoding="ascii")
+        path.write_text(INI.format(backend=backend, to=to, port=port, dir=self.dir) + lines, encoding="ascii")
         for name in ("log", "pid"):
             (self.dir / name).unlink(missing_ok=True)
         return [str(binary or self.pooler), str(path)]
+
+    @contextlib.contextmanager
+    def contestant(self, name, backend, cpus=None, binary=None, wrap=(), **settings):
+        """What stands between the clients and port `backend`: (process, port). `relay`, or a pooler: our own or `binary`."""
+        port = free_port()
+        if name == "relay":
+            command = [*wrap, *self.relay_command(port, backend)]
+        else:
+            command = as_nobody([*wrap, *self.pooler_command(port, backend, binary, **settings)])
+        with self.running(pinned(cpus, command), port) as process:
+            yield process, port
 
     @contextlib.contextmanager
     def our_pooler(self, cpus=None, backend_cpus=None, wrap=(), **settings):
@@ -168,10 +224,20 @@ class Bench:
 
     # ---- load ----
 
+    def bulk(self, port, query, size=0, message=0, target=None, cpus=None, user="bench", database="bench"):
+        """One query whose result is thrown away, or COPY FROM STDIN of `size` bytes in messages of `message` bytes."""
+        command = [str(self.tools / "pgbulk"), "-p", str(port), "-q", query, "-U", user, "-d", database]
+        command += ["-b", str(size), "-m", str(message)] if size else []
+        command += ["-P", str(target)] if target else []
+        r = subprocess.run(pinned(cpus, command), capture_output=True, text=True, check=False)
+        if r.returncode:
+            raise Failed(f"{' '.join(command)}: {r.stderr.strip()}")
+        return json.loads(r.stdout)
+
     def load(self, port, mode="simple", clients=64, seconds=None, count=None, target=None, cpus=None, check=True, password=None):
         command = [str(self.tools / "pgload"), "-p", str(port), "-M", mode, "-c", str(clients)]
         command += ["-W", password] if password else []
-        command += ["-T", str(seconds)] if seconds else ["-n", str(count)]
+        command += ["-T", str(seconds), "-w", str(self.warm_up)] if seconds else ["-n", str(count)]
         if target:
             command += ["-P", str(target)]
         r = subprocess.run(pinned(cpus, command), capture_output=True, text=True, check=False)
@@ -183,6 +249,21 @@ class Bench:
             said = log.read_text(encoding="utf-8", errors="replace")[-2000:] if log.exists() else ""
             raise Failed(f"{' '.join(command)}: {result['errors']} errors, the first: {r.stderr.strip()}\n{said}")
         return result
+
+
+# ---- TLS ----
+
+
+def key_and_certificate(bench):
+    """Settings with which a pooler demands TLS from its clients."""
+    key, cert = bench.dir / "key.pem", bench.dir / "cert.pem"
+    if not key.exists():
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key), "-out", str(cert),
+                        "-subj", "/CN=bench", "-days", "2"], stderr=subprocess.DEVNULL, check=True)
+    with contextlib.suppress(PermissionError):
+        shutil.chown(key, "nobody")
+    key.chmod(0o600)
+    return {"client_tls_sslmode": "require", "client_tls_key_file": key, "client_tls_cert_file": cert}
 
 
 # ---- the admin console: a simple query over a raw socket, so that no driver is needed ----

@@ -13,10 +13,9 @@ import pathlib
 import statistics
 import sys
 
-from bench import CPUS, Bench, Failed, as_nobody, free_port, pinned, rss_mib, table
+from bench import CPUS, PGBOUNCER, Bench, Failed, rss_mib, table
 
 MODES = ("simple", "prepared", "txn", "extended", "connect")
-PGBOUNCER = "/usr/sbin/pgbouncer"
 
 
 def contestants(args):
@@ -39,19 +38,15 @@ def skipped(mode, name, args):
 
 def measure(bench, name, binary, mode, args):
     own, others = (0, CPUS - 1) if args.pin else (None, None)
-    port = free_port()
+    settings = {}
+    if name == "poolwise":
+        settings = {"worker_threads": args.threads, **dict(s.split("=", 1) for s in args.set)}
+        if args.threads > 1:
+            own = None
+    elif name != "relay" and (args.prepared_peer or name != "pgbouncer"):
+        settings = {"max_prepared_statements": 200}
     with bench.nullpg(others) as backend:
-        if name == "relay":
-            command = bench.relay_command(port, backend)
-        elif name == "poolwise":
-            settings = dict(s.split("=", 1) for s in args.set)
-            command = as_nobody(bench.pooler_command(port, backend, worker_threads=args.threads, **settings))
-            if args.threads > 1:
-                own = None
-        else:
-            settings = {"max_prepared_statements": 200} if args.prepared_peer or name != "pgbouncer" else {}
-            command = as_nobody(bench.pooler_command(port, backend, binary, **settings))
-        with bench.running(pinned(own, command), port) as process:
+        with bench.contestant(name, backend, own, binary, **settings) as (process, port):
             result = bench.load(port, mode, args.clients, args.secs, target=process.pid, cpus=others)
             return {"cpu_us": result["target_cpu_us"], "tps": result["tps"], "p50_us": result["p50_us"],
                     "p99_us": result["p99_us"], "rss_mib": rss_mib(process.pid)}

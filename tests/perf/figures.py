@@ -11,8 +11,16 @@ import time
 
 import compare
 import figures_many
+import figures_pgbench
+import figures_postgres
 import figures_tls
 from bench import CPUS, Failed, console, table
+
+HANDOVERS = ((1, 2, 64), *((2, 4, clients) for clients in (4, 8, 16, 32, 64, 200)), (4, 8, 64))  # workers, servers, clients
+SATURATION = (20, 1000)
+BATCHED = (1, 8, 64, 1000)
+TRACED_CLIENTS = (1, 20, 64)  # on 20 servers
+TRANSACTIONS = ("simple", "prepared", "extended", "txn")
 
 # Two lengths of one run: what start-up and logins cost is in both and cancels out.
 SHORT, LONG = 1000, 11000
@@ -63,9 +71,9 @@ def system_calls(bench, clients, mode="simple"):
 
 def figure_syscalls(bench, _args):
     need("strace")
-    runs = {c: system_calls(bench, c) for c in (1, 20, 64)}
+    runs = {c: system_calls(bench, c) for c in TRACED_CLIENTS}
     names = [n for n in next(iter(runs.values())) if any(r.get(n, 0) >= 0.005 for r in runs.values())]
-    names.sort(key=lambda n: -runs[64].get(n, 0))
+    names.sort(key=lambda n: -runs[TRACED_CLIENTS[-1]].get(n, 0))
     rows = [[n, *(f"{r.get(n, 0):.3f}" for r in runs.values())] for n in names]
     rows.append(["all", *(f"{sum(r.values()):.3f}" for r in runs.values())])
     return table(["system call", *(f"{c} client{'s' if c > 1 else ''}" for c in runs)], rows)
@@ -118,8 +126,8 @@ def instructions(bench, clients=20, mode="simple", by_owner=False, **settings):
 
 
 def figure_instructions(bench, _args):
-    rows = [[mode, *(f"{instructions(bench, c, mode)['TOTAL']:.0f}" for c in (1, 20, 64))] for mode in ("simple", "prepared", "extended", "txn")]
-    return table(["transaction", "1 client", "20 clients", "64 clients on 20 servers"], rows)
+    rows = [[mode, *(f"{instructions(bench, c, mode)['TOTAL']:.0f}" for c in TRACED_CLIENTS)] for mode in TRANSACTIONS]
+    return table(["transaction", *(f"{c} client{'s' if c > 1 else ''}" for c in TRACED_CLIENTS)], rows)
 
 
 def shares(cost, most):
@@ -142,14 +150,14 @@ def figure_functions(bench, _args):
 
 
 def figure_saturation(bench, args):
-    """20 and 1,000 clients on 10 servers."""
+    """20 and 1,000 clients on 10 servers without work, everything pinned."""
     samples = collections.defaultdict(list)
     for _ in range(args.rounds):
-        for clients in (20, 1000):
+        for clients in SATURATION:
             with bench.our_pooler(cpus=0 if CPUS > 1 else None, backend_cpus=CPUS - 1, worker_threads=1, default_pool_size=10) as (p, port):
                 samples[clients].append(bench.load(port, "simple", clients, args.secs, target=p.pid, cpus=CPUS - 1))
     got = {c: compare.medians([{k: v for k, v in s.items() if k != "mode"} for s in runs]) for c, runs in samples.items()}
-    rows = [[c, f"{r['tps']:.0f}", f"{r['tps'] / got[20]['tps']:.2f}", f"{r['target_cpu_us']:.2f}", f"{r['p50_us']:.0f}",
+    rows = [[c, f"{r['tps']:.0f}", f"{r['tps'] / got[SATURATION[0]]['tps']:.2f}", f"{r['target_cpu_us']:.2f}", f"{r['p50_us']:.0f}",
              f"{r['p99_us']:.0f}", f"{r['p99_us'] / r['p50_us']:.2f}"] for c, r in got.items()]
     return table(["clients", "tps", "of 20 clients", "cpu_us/txn", "p50 us", "p99 us", "p99 / p50"], rows)
 
@@ -158,21 +166,20 @@ def figure_saturation(bench, args):
 
 
 def figure_handovers(bench, args):
-    """pool_size = 2 x workers, in steady state: two looks at SHOW WORKERS while 64 clients run."""
+    """In steady state: two looks at SHOW WORKERS while the clients run."""
     rows = []
-    for workers in (1, 2, 4):
-        with bench.our_pooler(worker_threads=workers, default_pool_size=2 * workers) as (_, port):
-            command = [str(bench.tools / "pgload"), "-p", str(port), "-c", "64", "-T", "3600"]
-            load = bench.spawn(command)
+    for workers, servers, clients in HANDOVERS:
+        with bench.our_pooler(worker_threads=workers, default_pool_size=servers) as (_, port):
+            load = bench.spawn([str(bench.tools / "pgload"), "-p", str(port), "-c", str(clients), "-T", "3600"])
             with contextlib.ExitStack() as stack:
                 stack.callback(bench.stop, load)
                 before = settled(port, workers)
-                after = wait_for_xacts(port, before, args.secs * 2)
+                after = wait_for_xacts(port, before, args.secs)
             xacts = [int(a["xacts"]) - int(b["xacts"]) for a, b in zip(after, before)]
             moved = sum(int(a["handovers_out"]) - int(b["handovers_out"]) for a, b in zip(after, before))
             shares = ", ".join(f"{100 * x / sum(xacts):.0f} %" for x in xacts)
-            rows.append([workers, 2 * workers, sum(xacts), moved, f"{100 * moved / sum(xacts):.3f} %", shares])
-    return table(["workers", "pool_size", "transactions", "hand-overs", "share", "each worker's transactions"], rows)
+            rows.append([workers, servers, clients, sum(xacts), moved, f"{100 * moved / sum(xacts):.2f} %", shares])
+    return table(["workers", "servers", "clients", "transactions", "hand-overs", "share", "each worker's transactions"], rows)
 
 
 def wait_for_xacts(port, before, seconds):
@@ -215,13 +222,34 @@ def figure_capacity(bench, args):
     return table(["workers", "tps", "cpu_us/txn", "cores used by the pooler", "cores used by the generator", "tps if each worker had a core"], rows)
 
 
+# ---- batched sends ----
+
+
+def figure_batched(bench, args):
+    """io_engine = io_uring against epoll, in turn."""
+    rows = []
+    for mode in ("simple", "txn"):
+        for clients in BATCHED:
+            pairs = []
+            for _ in range(args.rounds):
+                pair = {}
+                for engine in ("epoll", "io_uring"):
+                    with bench.our_pooler(cpus=0 if CPUS > 1 else None, backend_cpus=CPUS - 1, worker_threads=1, io_engine=engine) as (p, port):
+                        pair[engine] = bench.load(port, mode, clients, args.secs, target=p.pid, cpus=CPUS - 1)
+                pairs.append(pair)
+            cpu = {e: statistics.median(p[e]["target_cpu_us"] for p in pairs) for e in pairs[0]}
+            share = {k: statistics.median(p["io_uring"][k] / p["epoll"][k] for p in pairs) for k in ("target_cpu_us", "tps")}
+            rows.append([mode, clients, f"{cpu['epoll']:.2f}", f"{cpu['io_uring']:.2f}", f"{share['target_cpu_us']:.2f}", f"{share['tps']:.2f}"])
+    return table(["mode", "clients", "epoll CPU us/txn", "io_uring CPU us/txn", "CPU of epoll's", "tps of epoll's"], rows)
+
+
 # ---- observation ----
 
 
 def figure_observation(bench, args):
     ir = {on: instructions(bench, query_observation=on)["TOTAL"] for on in (0, 1)}
     samples = collections.defaultdict(list)
-    for _ in range(max(args.rounds, 3)):
+    for _ in range(args.rounds):
         for on in (0, 1):
             with bench.our_pooler(cpus=0 if CPUS > 1 else None, backend_cpus=CPUS - 1, worker_threads=1, query_observation=on) as (p, port):
                 samples[on].append(bench.load(port, "simple", 20, args.secs, target=p.pid, cpus=CPUS - 1)["target_cpu_us"])
@@ -241,7 +269,10 @@ FIGURES = {
     "saturation": ("1,000 clients on 10 servers", figure_saturation),
     "handovers": ("Hand-overs between workers", figure_handovers),
     "capacity": ("What the second worker adds", figure_capacity),
+    "batched": ("Batched sends", figure_batched),
     "observation": ("What observing queries costs", figure_observation),
     **figures_many.FIGURES,
     **figures_tls.FIGURES,
+    **figures_postgres.FIGURES,
+    **figures_pgbench.FIGURES,
 }

@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Figures about many clients: throughput and latency by their number, a storm of logins, the memory of idle ones."""
-import contextlib
 import json
-import pathlib
-import resource
-import shutil
 import socket
 import ssl
 import statistics
@@ -12,51 +8,20 @@ import struct
 import subprocess
 import time
 
-from bench import Failed, rss_mib, table
+from bench import Failed, key_and_certificate, most_clients, rss_mib, table
+from plots import draw
 
 SCALE = (1, 64, 1000, 10000)
 STORM = 10000
-IDLE = 3000
-OWN_FDS = 600  # of a process, beside its clients
-
-
-def most_clients(wanted):
-    return min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - OWN_FDS)
+STORM_SECS = 3
+IDLE, FIRST = 3000, 200
 
 
 # ---- scale ----
 
-PLOT = """set terminal svg size 800,360 background 'white' font 'sans,11'
-set output "{dir}/scale.svg"
-set logscale x
-set grid
-set key bottom right
-set multiplot layout 1,2
-set xlabel "clients, on 20 servers"
-set yrange [0:*]
-set title "transactions a second"
-plot for [w in "1 2"] "{data}" using (strcol(1) eq w ? $2 : NaN):3 with linespoints title w." worker(s)"
-set title "p99 of the latency, ms"
-set logscale y
-set yrange [*:*]
-plot for [w in "1 2"] "{data}" using (strcol(1) eq w ? $2 : NaN):($6/1000) with linespoints title w." worker(s)"
-"""
-
-
-def draw(bench, rows, into):
-    if not shutil.which("gnuplot"):
-        raise Failed("gnuplot is not installed (hint: apt-get install -y gnuplot-nox)")
-    data = bench.dir / "scale.tsv"
-    data.write_text("".join("\t".join(r) + "\n" for r in rows), encoding="ascii")
-    into.mkdir(parents=True, exist_ok=True)
-    script = bench.dir / "scale.gnuplot"
-    script.write_text(PLOT.format(dir=into, data=data), encoding="ascii")
-    subprocess.run(["gnuplot", str(script)], check=True)
-
-
 def figure_scale(bench, args):
     """1, 64, 1,000 and 10,000 clients; nothing is pinned, the load and the server without work share the cores."""
-    rows = []
+    rows, got = [], []
     for workers in (1, 2):
         for clients in SCALE:
             clients = most_clients(clients)
@@ -65,10 +30,14 @@ def figure_scale(bench, args):
                 with bench.our_pooler(worker_threads=workers, listen_backlog=4096) as (p, port):
                     runs.append(bench.load(port, "simple", clients, args.secs, target=p.pid))
             r = {k: statistics.median(x[k] for x in runs) for k in ("tps", "target_cpu_us", "p50_us", "p99_us")}
+            got.append((workers, clients, r))
             rows.append([str(workers), str(clients), f"{r['tps']:.0f}", f"{r['target_cpu_us']:.2f}", f"{r['p50_us']:.0f}", f"{r['p99_us']:.0f}",
                          f"{r['p99_us'] / r['p50_us']:.2f}"])
     if args.plots:
-        draw(bench, rows, args.plots)
+        lines = {}
+        for workers, clients, r in got:
+            lines.setdefault(f"{workers} worker(s)", []).append((clients, {"tps": r["tps"], "cpu": r["target_cpu_us"], "p99": r["p99_us"] / 1000}))
+        draw(bench, args.plots / "scale.svg", "clients on 20 servers that do no work", lines)
     return table(["workers", "clients", "tps", "cpu_us/txn", "p50 us", "p99 us", "p99 / p50"], rows)
 
 
@@ -86,8 +55,8 @@ def storm_round(bench, n, seconds, settings, password):
         load = [str(bench.tools / "pgload"), *password]
         there["nobody else"] = bench.load(port, "simple", 20, seconds, password=password[-1] if password else None)
         for when, at in (("a storm at another pooler", other), ("a storm here", port)):
-            with subprocess.Popen([*load, "-p", str(port), "-c", "20", "-T", "3"], stdout=subprocess.PIPE, text=True) as clients:
-                time.sleep(0.3)
+            with subprocess.Popen([*load, "-p", str(port), "-c", "20", "-T", str(STORM_SECS)], stdout=subprocess.PIPE, text=True) as clients:
+                time.sleep(STORM_SECS / 10)
                 begin = time.monotonic()
                 got = json.loads(subprocess.run([*load, "-p", str(at), "-M", "connect", "-c", str(n), "-n", str(n)], stdout=subprocess.PIPE,
                                                 text=True, check=True).stdout)
@@ -143,28 +112,18 @@ def ask(s, message):
         got += piece
 
 
-def key_and_certificate(bench):
-    key, cert = bench.dir / "key.pem", bench.dir / "cert.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key), "-out", str(cert),
-                    "-subj", "/CN=bench", "-days", "2"], stderr=subprocess.DEVNULL, check=True)
-    with contextlib.suppress(PermissionError):
-        shutil.chown(key, "nobody")
-    pathlib.Path(key).chmod(0o600)
-    return {"client_tls_sslmode": "require", "client_tls_key_file": key, "client_tls_cert_file": cert}
-
-
 def figure_idle(bench, _args):
     """Memory of each client that has logged in, run three queries and then does nothing."""
     counts = bench.dir / "heap"
     any_server = ssl.create_default_context()
     any_server.check_hostname, any_server.verify_mode = False, ssl.CERT_NONE
-    rows, first = [], 200
+    rows = []
     for name, tls, settings in (("plain", None, {}), ("TLS", any_server, key_and_certificate(bench))):
         counts.write_bytes(bytes(16))
         counts.chmod(0o666)
         wrap = ["env", f"LD_PRELOAD={bench.tools / 'heapcount.so'}", f"HEAPCOUNT_FILE={counts}"]
         with bench.our_pooler(wrap=wrap, worker_threads=1, **settings) as (p, port):
-            clients = [log_in(port, tls) for _ in range(first)]
+            clients = [log_in(port, tls) for _ in range(FIRST)]
             before = (rss_mib(p.pid) * 1024 * 1024, *struct.unpack("@2q", counts.read_bytes()))
             clients += [log_in(port, tls) for _ in range(IDLE)]
             after = (rss_mib(p.pid) * 1024 * 1024, *struct.unpack("@2q", counts.read_bytes()))

@@ -4,7 +4,6 @@
  *
  * Latencies are measured from the first byte of a transaction to its last ReadyForQuery; in mode connect from
  * connect() on. The logins before the clients' first transaction are in no figure: counting starts after the warm-up. */
-#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -13,12 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "cputime.h"
 #include "login.h"
+#include "request.h"
 #include "sock.h"
 
 typedef enum Mode { MODE_SIMPLE, MODE_EXTENDED, MODE_PREPARED, MODE_TXN, MODE_CONNECT, MODE_COUNT } Mode;
@@ -30,11 +30,6 @@ static const char *const mode_names[] = {
 _Static_assert(sizeof(mode_names) / sizeof(mode_names[0]) == MODE_COUNT, "one name a mode");
 
 #define STEPS_MAX 3
-
-typedef struct Request {
-    uint8_t bytes[1200];
-    size_t len;
-} Request;
 
 typedef struct Client {
     int fd; /* -1: lost */
@@ -103,131 +98,48 @@ static double percentile_us(double share)
     return 0;
 }
 
-/* ---- CPU time ---- */
-
-static double own_cpu(void)
-{
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
-
-/* Of all threads of the target, in seconds. schedstat counts nanoseconds, stat only clock ticks. */
-static double target_cpu(void)
-{
-    char path[300];
-    double sum = 0;
-    if (!target)
-        return 0;
-    snprintf(path, sizeof(path), "/proc/%ld/task", target);
-    DIR *dir = opendir(path);
-    if (!dir)
-        die(path);
-    struct dirent *entry;
-    while ((entry = readdir(dir))) {
-        if (entry->d_name[0] == '.')
-            continue;
-        unsigned long long ns;
-        snprintf(path, sizeof(path), "/proc/%ld/task/%.20s/schedstat", target, entry->d_name);
-        FILE *f = fopen(path, "re");
-        if (!f)
-            continue; /* the thread has ended */
-        if (fscanf(f, "%llu", &ns) == 1)
-            sum += (double)ns / 1e9;
-        fclose(f);
-    }
-    closedir(dir);
-    return sum;
-}
-
 /* ---- requests: built once ---- */
-
-static void add(Request *r, const void *bytes, size_t n)
-{
-    if (r->len + n > sizeof(r->bytes)) {
-        fprintf(stderr, "pgload: the query is too long\n");
-        exit(2);
-    }
-    memcpy(r->bytes + r->len, bytes, n);
-    r->len += n;
-}
-
-static void add_text(Request *r, const char *text)
-{
-    add(r, text, strlen(text) + 1);
-}
-
-/* Begins a message; its length is filled in by end_message. Type 0: the start-up packet, which has none. */
-static size_t begin_message(Request *r, char type)
-{
-    static const uint8_t no_length[4];
-    if (type)
-        add(r, &type, 1);
-    size_t at = r->len;
-    add(r, no_length, sizeof(no_length));
-    return at;
-}
-
-static void end_message(Request *r, size_t at)
-{
-    put_be32(r->bytes + at, (uint32_t)(r->len - at));
-}
-
-static void simple_query(Request *r, const char *text)
-{
-    size_t at = begin_message(r, 'Q');
-    add_text(r, text);
-    end_message(r, at);
-}
 
 static void parse(Request *r, const char *name)
 {
     static const uint8_t no_types[2];
-    size_t at = begin_message(r, 'P');
-    add_text(r, name);
-    add_text(r, sql);
-    add(r, no_types, sizeof(no_types));
-    end_message(r, at);
+    size_t at = request_begin(r, 'P');
+    request_text(r, name);
+    request_text(r, sql);
+    request_add(r, no_types, sizeof(no_types));
+    request_end(r, at);
 }
 
 static void bind_to_sync(Request *r, const char *name)
 {
     static const uint8_t no_formats_no_values[6], all_rows[4];
-    size_t at = begin_message(r, 'B');
-    add_text(r, "");
-    add_text(r, name);
-    add(r, no_formats_no_values, sizeof(no_formats_no_values));
-    end_message(r, at);
-    at = begin_message(r, 'D');
-    add(r, "P", 2); /* the unnamed portal */
-    end_message(r, at);
-    at = begin_message(r, 'E');
-    add_text(r, "");
-    add(r, all_rows, sizeof(all_rows));
-    end_message(r, at);
-    end_message(r, begin_message(r, 'S'));
+    size_t at = request_begin(r, 'B');
+    request_text(r, "");
+    request_text(r, name);
+    request_add(r, no_formats_no_values, sizeof(no_formats_no_values));
+    request_end(r, at);
+    at = request_begin(r, 'D');
+    request_add(r, "P", 2); /* the unnamed portal */
+    request_end(r, at);
+    at = request_begin(r, 'E');
+    request_text(r, "");
+    request_add(r, all_rows, sizeof(all_rows));
+    request_end(r, at);
+    request_end(r, request_begin(r, 'S'));
 }
 
 static void build_requests(void)
 {
-    static const uint8_t protocol_3_0[4] = {0, 3, 0, 0};
-    size_t at = begin_message(&startup_packet, 0);
-    add(&startup_packet, protocol_3_0, sizeof(protocol_3_0));
-    add_text(&startup_packet, "user");
-    add_text(&startup_packet, user);
-    add_text(&startup_packet, "database");
-    add_text(&startup_packet, database);
-    add(&startup_packet, "", 1);
-    end_message(&startup_packet, at);
+    request_startup(&startup_packet, user, database);
     switch (mode) {
     case MODE_SIMPLE:
     case MODE_CONNECT:
-        simple_query(&steps[0], sql);
+        request_query(&steps[0], sql);
         break;
     case MODE_TXN:
-        simple_query(&steps[0], "BEGIN");
-        simple_query(&steps[1], sql);
-        simple_query(&steps[2], "COMMIT");
+        request_query(&steps[0], "BEGIN");
+        request_query(&steps[1], sql);
+        request_query(&steps[2], "COMMIT");
         n_steps = 3;
         break;
     case MODE_EXTENDED:
@@ -448,11 +360,11 @@ static void run(Client *clients)
         poll_once(10);
     measuring = true;
     begin = now_ns();
-    double own_before = own_cpu(), target_before = target_cpu();
+    double own_before = cputime_own(), target_before = cputime_of(target);
     uint64_t end = begin + (uint64_t)(seconds * 1e9);
     while (!is_over(end) && errors < 1000)
         poll_once(limit ? 1000 : 10);
-    double own = own_cpu() - own_before, used = target_cpu() - target_before;
+    double own = cputime_own() - own_before, used = cputime_of(target) - target_before;
     double elapsed = (double)(now_ns() - begin) / 1e9;
     stopping = true;
     printf("{\"mode\": \"%s\", \"clients\": %ld, \"seconds\": %.3f, \"tps\": %.0f, \"transactions\": %lu, \"total\": %lu, "

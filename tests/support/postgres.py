@@ -44,7 +44,8 @@ class Postgres:
         subprocess.run(cmd, check=True, cwd=self.dir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": self.dir}, **run_as(self.user))
 
-    def create(self, tls=None):
+    def create(self, tls=None, settings=None):
+        """`tls`: settings that make it speak TLS, and the databases that ask for it; `settings`: others."""
         self._run(f"{self.programs}/initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync",
                   "--locale=C.UTF-8")
         listen = "127.0.0.1,::1" if have_ipv6() else "127.0.0.1"
@@ -52,7 +53,7 @@ class Postgres:
             f.write(f"listen_addresses = '{listen}'\nport = {self.port}\nunix_socket_directories = '{self.dir}'\n"
                     "max_connections = 200\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
                     "shared_buffers = 64MB\nlog_connections = off\ntimezone = 'UTC'\nautovacuum = off\n")
-            f.write("".join(f"{k} = '{v}'\n" for k, v in (tls or {}).items()))
+            f.write("".join(f"{k} = '{v}'\n" for k, v in {**(tls or {}), **(settings or {})}.items()))
         with open(os.path.join(self.data, "pg_hba.conf"), "w", encoding="utf-8") as f:
             if tls:
                 f.write("hostnossl p1 all 0.0.0.0/0 reject\nhostssl p2 all 0.0.0.0/0 reject\nhostssl all u_cert 0.0.0.0/0 cert\n")
