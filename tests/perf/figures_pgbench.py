@@ -6,7 +6,6 @@ SHOW STATS counts in it, CPU is the pooler's in it (so no login is in either), l
 import collections
 import contextlib
 import os
-import pathlib
 import shutil
 import signal
 import statistics
@@ -83,15 +82,23 @@ def pgbench_running(bench, port, options, clients, tls):
         shutil.rmtree(folder)
 
 
+def logged(log):
+    """pgbench's log: client, number, us, script, seconds, us. The last line may be cut."""
+    for line in log.read_text(encoding="ascii").split("\n")[:-1]:
+        words = line.split()
+        yield int(words[4]) + int(words[5]) / 1e6, int(words[2])
+
+
+def wait_for_log(folder, end, seconds=3):
+    """It is written in blocks."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit and not all(any(when > end for when, _ in logged(log)) for log in folder.iterdir()):
+        time.sleep(0.05)
+
+
 def latencies(folder, begin, end):
-    """Of the transactions that ended in between, in us. pgbench's log: client, number, us, script, seconds, us."""
-    found = []
-    for log in pathlib.Path(folder).iterdir():
-        for line in log.read_text(encoding="ascii").splitlines():
-            words = line.split()
-            if len(words) >= 6 and begin <= int(words[4]) + int(words[5]) / 1e6 <= end:
-                found.append(int(words[2]))
-    return sorted(found)
+    """Of the transactions that ended in between, in us."""
+    return sorted(us for log in folder.iterdir() for when, us in logged(log) if begin <= when <= end)
 
 
 def measure(bench, server, name, options, clients, tls, seconds, **more):
@@ -106,8 +113,10 @@ def measure(bench, server, name, options, clients, tls, seconds, **more):
         end, xacts, cpu = time.time(), transactions(port) - xacts, cpu_seconds(process.pid) - cpu
         if not xacts:
             raise Failed(f"{name}: no transaction of {clients} clients ended within {seconds} s")
-        time.sleep(0.1)  # pgbench's log is written in blocks
-        took = latencies(folder, begin, end) or [0]
+        wait_for_log(folder, end)
+        took = latencies(folder, begin, end)
+        if not took:
+            raise Failed(f"{name}: pgbench's log has no transaction of these {seconds} s")
     return {"tps": xacts / (end - begin), "cpu": cpu / xacts * 1e6, "p50": took[len(took) // 2] / 1e3, "p99": took[len(took) * 99 // 100] / 1e3}
 
 

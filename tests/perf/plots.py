@@ -39,4 +39,6 @@ def draw(bench, svg, title, lines):
         text += PANEL.format(title=panel, key=key, scale=scale, lines=", \\\n    ".join(plots))
     script.write_text(text, encoding="utf-8")
     svg.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["gnuplot", str(script)], check=True)
+    r = subprocess.run(["gnuplot", str(script)], capture_output=True, text=True, check=False)
+    if r.returncode:
+        raise Failed(f"gnuplot: {r.stderr}")
