@@ -74,7 +74,8 @@ def compare(bench, args):
     for (mode, name), got in samples.items():
         row = {"mode": mode, "name": name, **medians(got)}
         floor = samples.get((mode, "relay"))
-        row["x_floor"] = row["cpu_us"] / medians(floor)["cpu_us"] if floor else None
+        least = medians(floor)["cpu_us"] if floor else 0
+        row["x_floor"] = row["cpu_us"] / least if least else 0
         rows.append(row)
     return rows, failures
 

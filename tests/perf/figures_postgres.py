@@ -30,7 +30,7 @@ def figure_large(bench, args):
     samples = collections.defaultdict(list)
     with bench.postgres(cpus=CPUS - 1) as server:
         with server.connect() as conn:
-            conn.execute("CREATE TABLE sink (line text)")
+            conn.execute("CREATE TABLE IF NOT EXISTS sink (line text)")
         for _ in range(args.rounds):
             for what, (query, message) in LARGE.items():
                 for name in ("relay", "poolwise"):

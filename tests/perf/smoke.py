@@ -43,12 +43,16 @@ def console_answers(bench):
 
 
 def comparison_has_all_rows(build, bench):
-    args = compare.parser().parse_args(["--build", build, "--modes", "simple,txn", "--rounds", "1", "--secs", "0.1",
-                                        "--clients", "4", "--only", "relay,poolwise"])
-    rows, failures = compare.compare(bench, args)
-    assert failures == 0 and len(rows) == 4, rows
-    assert all(r["cpu_us"] > 0 and r["tps"] > 0 and r["x_floor"] > 0 for r in rows), rows
-    assert len(compare.markdown(rows).splitlines()) == 6
+    """On a busy machine a contestant may not get to a single transaction within a moment: then a longer one."""
+    for secs in ("0.1", "1", "10"):
+        args = compare.parser().parse_args(["--build", build, "--modes", "simple,txn", "--rounds", "1", "--secs", secs,
+                                            "--clients", "4", "--only", "relay,poolwise"])
+        rows, failures = compare.compare(bench, args)
+        assert failures == 0 and len(rows) == 4, rows
+        assert len(compare.markdown(rows).splitlines()) == 6
+        if all(r["cpu_us"] > 0 and r["tps"] > 0 and r["x_floor"] > 0 for r in rows):
+            return
+    raise AssertionError(rows)
 
 
 def main():
