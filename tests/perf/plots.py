@@ -5,8 +5,8 @@ import subprocess
 
 from bench import Failed
 
-# (title, key of a row, logarithmic, place of the key)
-PANELS = (("transactions a second", "tps", False, "bottom right"), ("the pooler's CPU, us a transaction", "cpu", False, "bottom right"),
+# (title, key of a row, logarithmic, gnuplot's place for the names of the lines)
+PANELS = (("transactions a second", "tps", False, "off"), ("the pooler's CPU, us a transaction", "cpu", False, "off"),
           ("p99 of the latency, ms", "p99", True, "top left"))
 VARIANT = ", TLS"  # the same colour, dashed
 HEAD = """set terminal svg size {width},380 background 'white' font 'sans,11'
