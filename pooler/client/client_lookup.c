@@ -291,6 +291,8 @@ static void on_fail(PoolWaiter *w, PwErr why)
     client_close(((ClientLookup *)w)->client, "server shutting down", "server shutting down");
 }
 
+static const PoolWaiterOps waiter_ops = {.on_server = on_server, .on_fail = on_fail};
+
 /* ---- start ---- */
 
 static const char *user_of(const Client *c, const DatabaseConf *db)
@@ -355,8 +357,7 @@ void client_lookup_start(Client *c)
         return;
     ClientLookup *l = pw_xcalloc(1, sizeof(*l));
     l->client = c;
-    l->waiter.on_server = on_server;
-    l->waiter.on_fail = on_fail;
+    l->waiter.ops = &waiter_ops;
     l->waiter.ticket = POOL_NO_TICKET;
     l->waiter.since = worker_now(ctx->worker);
     l->entry = registry_pool(registry_db(name), registry_user(user_of(c, db)));

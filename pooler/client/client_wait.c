@@ -60,10 +60,21 @@ static void on_fail(PoolWaiter *w, PwErr why)
     client_close(c, "server shutting down", "server shutting down");
 }
 
+static void warm(const PoolWaiter *w)
+{
+    relay_warm(&((const Client *)((const char *)w - offsetof(Client, waiter)))->relay);
+}
+
+static void warm_more(const PoolWaiter *w)
+{
+    relay_warm_held(&((const Client *)((const char *)w - offsetof(Client, waiter)))->relay);
+}
+
+static const PoolWaiterOps waiter_ops = {on_server, on_fail, warm, warm_more};
+
 void client_waiter_init(Client *c)
 {
-    c->waiter.on_server = on_server;
-    c->waiter.on_fail = on_fail;
+    c->waiter.ops = &waiter_ops;
     c->waiter.ticket = POOL_NO_TICKET;
 }
 

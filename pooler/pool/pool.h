@@ -82,11 +82,20 @@ struct PoolServer {
 };
 TAILQ_HEAD(PoolServerList, PoolServer);
 
-/* Embedded in the Client. Exactly one of on_server / on_fail follows a pool_acquire, possibly before
- * it returns, unless pool_cancel comes first. Both are called on the waiter's own worker. */
-struct PoolWaiter {
+/* What its embedder does for a waiter. Exactly one of on_server / on_fail follows a pool_acquire, possibly before
+ * it returns, unless pool_cancel comes first. All are called on the waiter's own worker. */
+typedef struct PoolWaiterOps {
     void (*on_server)(PoolWaiter *w, PoolServer *server); /* the caller owns the server until pool_release */
     void (*on_fail)(PoolWaiter *w, PwErr why);            /* PW_ERR_SHUTDOWN: the pool is being retired */
+    /* May be NULL. Its turn is the next but one: fetch what holds it into the cache (in a queue of a thousand it is cold). */
+    void (*warm)(const PoolWaiter *w);
+    /* May be NULL. Its turn is the next: fetch what that points to. */
+    void (*warm_more)(const PoolWaiter *w);
+} PoolWaiterOps;
+
+/* Embedded in the Client. */
+struct PoolWaiter {
+    const PoolWaiterOps *ops;
     PwUsec since;    /* monotonic; set by pool_acquire when it has to wait, kept over a re-acquire */
     uint64_t ticket; /* POOL_NO_TICKET when not waiting; the embedder initialises it with that */
     uint64_t last_ticket; /* the place of the last wait, for keep_ticket */

@@ -9,7 +9,7 @@ void pool_acquire(PoolShard *shard, PoolWaiter *waiter)
     if (shard->retired) {
         waiter->ticket = POOL_NO_TICKET;
         waiter->keep_ticket = false;
-        waiter->on_fail(waiter, PW_ERR_SHUTDOWN);
+        waiter->ops->on_fail(waiter, PW_ERR_SHUTDOWN);
         return;
     }
     PoolServer *server = pool_pick_idle(shard);
@@ -17,7 +17,7 @@ void pool_acquire(PoolShard *shard, PoolWaiter *waiter)
         pool_unidle(server);
         waiter->ticket = waiter->last_ticket = POOL_NO_TICKET;
         waiter->keep_ticket = false;
-        waiter->on_server(waiter, server);
+        waiter->ops->on_server(waiter, server);
         return;
     }
     pool_enqueue(shard, waiter);
@@ -43,7 +43,7 @@ void pool_fail_waiters(PoolShard *shard, PwErr why)
     while ((w = TAILQ_FIRST(&shard->waiting)) && w->ticket <= until) {
         pool_dequeue(shard, w);
         w->last_ticket = POOL_NO_TICKET;
-        w->on_fail(w, why);
+        w->ops->on_fail(w, why);
     }
     if (!shard->retired)
         pool_settle(shard);

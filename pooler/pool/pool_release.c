@@ -183,7 +183,7 @@ void pool_server_up_slot(PoolServer *server)
     shard->connect_off = false;
     pool_note_grant(shard, waiter->ticket);
     pool_dequeue(shard, waiter);
-    waiter->on_server(waiter, server);
+    waiter->ops->on_server(waiter, server);
     pool_wake_waiting(shard); /* a server is connecting no more; its slot is held, so the shard is alive */
 }
 

@@ -81,13 +81,30 @@ void pool_enqueue(PoolShard *shard, PoolWaiter *waiter)
         pw_atomic_store_relaxed(&pool->n_waiting, shard->n_waiting);
 }
 
+/* The first ones of a long queue are fetched into the cache while others are served: each step needs what the one before fetched. */
+static void warm_up(const PoolWaiter *first)
+{
+    if (!first)
+        return;
+    if (first->ops->warm_more)
+        first->ops->warm_more(first);
+    const PoolWaiter *second = TAILQ_NEXT(first, link);
+    if (!second)
+        return;
+    if (second->ops->warm)
+        second->ops->warm(second);
+    const PoolWaiter *third = TAILQ_NEXT(second, link);
+    if (third) {
+        __builtin_prefetch(third);
+        __builtin_prefetch(&third->link);
+    }
+}
+
 void pool_dequeue(PoolShard *shard, PoolWaiter *waiter)
 {
     Pool *pool = shard->pool;
     TAILQ_REMOVE(&shard->waiting, waiter, link);
-    PoolWaiter *first = TAILQ_FIRST(&shard->waiting), *second = first ? TAILQ_NEXT(first, link) : NULL;
-    if (second)
-        __builtin_prefetch(second); /* it is the next one to be looked at; in a long queue it is cold */
+    warm_up(TAILQ_FIRST(&shard->waiting));
     shard->n_waiting--;
     waiter->ticket = POOL_NO_TICKET;
     pool_publish_waiters(shard);
@@ -178,7 +195,7 @@ static void grant(PoolShard *shard, PoolServer *server, PoolWaiter *waiter)
     pool_note_grant(shard, waiter->ticket);
     pool_unidle(server);
     pool_dequeue(shard, waiter);
-    waiter->on_server(waiter, server); /* may call anything */
+    waiter->ops->on_server(waiter, server); /* may call anything */
 }
 
 /* Finds a taker for one idle server. False: nobody wants it now; *ret_hold: an own waiter does, but it is not its turn. */

@@ -342,13 +342,14 @@ static void on_fail(PoolWaiter *w, PwErr why)
     c->waiting = false;
 }
 
+static const PoolWaiterOps waiter_ops = {.on_server = on_server, .on_fail = on_fail};
+
 static void client_init(CkClient *c, int worker, int pool)
 {
     memset(c, 0, sizeof(*c));
     c->pool = pool;
     c->worker = worker;
-    c->w.on_server = on_server;
-    c->w.on_fail = on_fail;
+    c->w.ops = &waiter_ops;
     c->w.ticket = c->w.last_ticket = POOL_NO_TICKET;
 }
 

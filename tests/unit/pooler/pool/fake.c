@@ -101,6 +101,8 @@ static void on_fail(PoolWaiter *w, PwErr why)
     ((FakeClient *)w)->failed = why;
 }
 
+static const PoolWaiterOps waiter_ops = {.on_server = on_server, .on_fail = on_fail};
+
 void fake_reset(void)
 {
     for (int i = 0; i < FAKE_WORKERS; i++)
@@ -116,8 +118,7 @@ void fake_client(FakeClient *c, PoolShard *shard)
 {
     memset(c, 0, sizeof(*c));
     c->shard = shard;
-    c->w.on_server = on_server;
-    c->w.on_fail = on_fail;
+    c->w.ops = &waiter_ops;
     c->w.ticket = POOL_NO_TICKET;
 }
 

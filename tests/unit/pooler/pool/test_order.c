@@ -136,6 +136,13 @@ static void sim_on_server(PoolWaiter *w, PoolServer *server)
     sim->share[c->base.shard->worker]++;
 }
 
+static void sim_on_fail(PoolWaiter *w, PwErr why)
+{
+    ((SimClient *)w)->base.failed = why;
+}
+
+static const PoolWaiterOps sim_waiter_ops = {.on_server = sim_on_server, .on_fail = sim_on_fail};
+
 static void client_event(SimClient *c)
 {
     if (c->in_service) {
@@ -214,7 +221,7 @@ static void simulate(Sim *s, long transactions)
     pw_atomic_store(&pool->size.max, s->servers);
     for (int i = 0; i < s->clients; i++) {
         fake_client(&clients[i].base, &pool->shards[(unsigned)i % s->workers]);
-        clients[i].base.w.on_server = sim_on_server;
+        clients[i].base.w.ops = &sim_waiter_ops;
         clients[i].in_service = false;
         clients[i].passed = 0;
         clients[i].at = now + uniform() * 1000;

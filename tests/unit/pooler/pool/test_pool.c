@@ -631,7 +631,8 @@ static void failing_waiters_may_come_again(void **state)
     warm(&pool->shards[0], 1);
     fake_acquire(&c[0]);
     refail = &c[1];
-    c[1].w.on_fail = acquire_again;
+    const PoolWaiterOps ops = {.on_server = c[1].w.ops->on_server, .on_fail = acquire_again};
+    c[1].w.ops = &ops;
     fake_acquire(&c[1]);
     fake_acquire(&c[2]);
     pool_fail_waiters(&pool->shards[0], PW_ERR_TIMEOUT);

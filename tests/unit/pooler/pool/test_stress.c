@@ -137,6 +137,8 @@ static void on_fail(PoolWaiter *wt, PwErr why)
     ((StressClient *)wt)->phase = REST;
 }
 
+static const PoolWaiterOps waiter_ops = {.on_server = on_server, .on_fail = on_fail};
+
 static void client_step(StressWorker *w, StressClient *c, bool ending)
 {
     StressServer *s = c->server;
@@ -309,8 +311,7 @@ static void many_workers_random_load(void **state)
         for (int k = 0; k < CLIENTS; k++) {
             StressClient *c = &w->clients[k];
             c->shard = &pools[k % POOLS]->shards[i];
-            c->w.on_server = on_server;
-            c->w.on_fail = on_fail;
+            c->w.ops = &waiter_ops;
             c->w.ticket = POOL_NO_TICKET;
         }
     }
