@@ -221,7 +221,7 @@ static inline bool relay_is_busy(const Relay *r)
 /* It will be linked soon: fetches what that touches into the cache, then what it holds. */
 static inline void relay_warm(const Relay *r)
 {
-    for (const char *p = (const char *)r; p < (const char *)&r->startup; p += 64)
+    for (const char *p = (const char *)r; p < (const char *)&r->statements; p += 64)
         __builtin_prefetch(p);
 }
 static inline void relay_warm_held(const Relay *r)

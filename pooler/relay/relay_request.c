@@ -380,7 +380,7 @@ static bool is_acceptable(Relay *r, const uint8_t *p, uint32_t len, size_t avail
 /* Behind the first message of a copy: how many of the n bytes at p are more of them, whole ones that need no look. */
 static size_t copied_in(const Relay *r, const uint8_t *p, size_t n)
 {
-    if (!r->server || !r->server->pipeline.copy_in || r->group.state != GROUP_LOST)
+    if (!r->server || !r->server->pipeline.copy_in || r->group.state != GROUP_LOST || r->discard_to_sync)
         return 0;
     uint32_t most = (uint32_t)r->ctx->config->max_packet_size;
     size_t at = 0;
