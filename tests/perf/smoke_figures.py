@@ -20,9 +20,11 @@ import figures
 import figures_many
 import figures_pgbench
 import figures_postgres
+import figures_tls
 from bench import Bench, Failed
 
 TRACED = {"syscalls": "strace", "instructions": "valgrind", "files": "valgrind", "functions": "valgrind", "observation": "valgrind"}
+COUNTED = {"idle": "heapcount.so"}  # in front of the allocator, where a sanitizer has its own
 
 
 def shrink():
@@ -33,6 +35,7 @@ def shrink():
     figures.TRACED_CLIENTS = (1,)
     figures_many.SCALE, figures_many.STORM, figures_many.STORM_SECS, figures_many.IDLE, figures_many.FIRST = (4,), 30, 0.5, 10, 2
     figures_postgres.SIZE = 10**6
+    figures_tls.LOGINS, figures_tls.ROUNDS_FOR_ONE = 2, 1
     figures_pgbench.CLIENTS, figures_pgbench.MANY, figures_pgbench.SCALE, figures_pgbench.WARM_UP = (3,), (2, 12), 1, 0
     for name in list(figures_pgbench.CONTESTANTS)[:-1]:
         del figures_pgbench.CONTESTANTS[name]
@@ -57,9 +60,9 @@ class OneServer(Bench):
 
 
 def why_not(name, sanitized):
-    tool = TRACED.get(name)
-    if tool and sanitized:
+    if sanitized and (tool := {**TRACED, **COUNTED}.get(name)):
         return f"{tool} and a sanitizer"
+    tool = TRACED.get(name)
     return f"no {tool}" if tool and not shutil.which(tool) else None
 
 
