@@ -217,8 +217,10 @@ PwErr stream_tls_start(Stream *s, TlsCtx *ctx, const char *host, const uint8_t *
         SSL_set_accept_state(ssl);
     }
     stream_read_start(s);
-    if (n_first)
+    if (n_first) {
+        stream_read_arm(s); /* after stream_read_later: libevent adds no event that is active already */
         activate(s);
+    }
     return PW_OK;
 }
 
