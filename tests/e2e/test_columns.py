@@ -29,6 +29,7 @@ CONSTANT = {
     ("FDS", "scram_server_key"): "test_takeover.py",
     ("CLIENTS", "local_port"): "the port that is listened on", ("SERVERS", "port"): "there is one PostgreSQL",
     ("WORKERS", "batched_sends"): "test_io_engine.py", ("WORKERS", "logins_paced"): "test_arrivals.py", ("WORKERS", "handovers_in"): "test_pgbench.py, under load", ("WORKERS", "handovers_out"): "test_pgbench.py, under load",
+    ("WORKERS", "tls_full"): "test_tls_tickets.py", ("WORKERS", "tls_resumed"): "test_tls_tickets.py",
     ("WORKERS", "sv_login"): "as in POOLS",
     ("MEM", "free"): "memory that is not used goes back to the system", ("WORKERS", "worker"): "its number",
 }
