@@ -378,11 +378,6 @@ void admin_cmd_kill_client(AdminSession *s, const AdminRequest *r)
 
 /* ---- RECONNECT and WAIT_CLOSE ---- */
 
-static const char *why_retired(Server *s, void *arg)
-{
-    return server_retire_reason(s, *(const PwUsec *)arg);
-}
-
 static void visit_reconnect(WorkerCtx *ctx, AdminJob *job)
 {
     PwUsec now = worker_now(ctx->worker);
@@ -393,7 +388,7 @@ static void visit_reconnect(WorkerCtx *ctx, AdminJob *job)
             continue;
         local->reconnect_epoch = pw_atomic_load(&local->entry->db->reconnect_epoch);
         pool_entry_forget_welcome(local->entry); /* another server may stand there now */
-        server_close_idle(local, why_retired, &now);
+        server_close_retired(local, NULL, now);
     }
 }
 

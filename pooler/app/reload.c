@@ -26,25 +26,6 @@ typedef struct Swap {
 
 /* ---- one worker ---- */
 
-typedef struct Retired {
-    bool changed; /* because of a setting of theirs */
-    PwUsec now;
-} Retired;
-
-static const char *why_retired(Server *s, void *arg)
-{
-    const Retired *r = arg;
-    const char *why = server_retire_reason(s, r->now);
-    return why && r->changed ? "database configuration changed" : why;
-}
-
-/* Idle servers that the new snapshot does not want any more. */
-static void close_idle_retired(PoolLocal *local, bool changed, PwUsec now)
-{
-    Retired r = {changed, now};
-    server_close_idle(local, why_retired, &r);
-}
-
 static Server *first_connecting(const PoolShard *shard)
 {
     PoolServer *ps = TAILQ_FIRST(&shard->connecting);
@@ -88,7 +69,7 @@ static void refresh_pool(WorkerCtx *ctx, PoolLocal *local, const DatabaseConf *b
         pool_entry_forget_welcome(local->entry);
         pool_entry_worked(local->entry); /* what failed before may work now: no pause of server_login_retry */
     }
-    close_idle_retired(local, changed, worker_now(ctx->worker));
+    server_close_retired(local, changed ? "database configuration changed" : NULL, worker_now(ctx->worker));
     listen_hub_refresh(local);
     pool_kick(local->shard);
 }

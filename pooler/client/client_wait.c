@@ -60,14 +60,14 @@ static void on_fail(PoolWaiter *w, PwErr why)
     client_close(c, "server shutting down", "server shutting down");
 }
 
-static void warm(const PoolWaiter *w)
+static void warm(PoolWaiter *w)
 {
-    relay_warm(&((const Client *)((const char *)w - offsetof(Client, waiter)))->relay);
+    relay_warm(&client_of_waiter(w)->relay);
 }
 
-static void warm_more(const PoolWaiter *w)
+static void warm_more(PoolWaiter *w)
 {
-    relay_warm_held(&((const Client *)((const char *)w - offsetof(Client, waiter)))->relay);
+    relay_warm_held(&client_of_waiter(w)->relay);
 }
 
 static const PoolWaiterOps waiter_ops = {on_server, on_fail, warm, warm_more};

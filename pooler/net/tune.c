@@ -41,26 +41,31 @@ static PwErr set_rows(int fd, const OptionRow *rows, size_t n)
     return PW_ERR_IO;
 }
 
-PwErr net_socket_tune(int fd, const NetTune *tune)
+/* `inherited`: for a listening socket, whose connections get all of them: none keeps an older value, and the sizes of buffers
+ * are left to each connection. */
+static PwErr set_tune(int fd, const NetTune *tune, bool inherited)
 {
-    int domain;
-    if (!domain_of(fd, &domain))
-        return PW_ERR_IO;
-    if (!is_inet(domain))
-        return PW_OK;
-
     bool alive = tune->tcp_keepalive;
+    bool sized = !inherited && tune->tcp_socket_buffer > 0;
     const OptionRow rows[] = {
         {IPPROTO_TCP, TCP_NODELAY, 1, true},
         {SOL_SOCKET, SO_KEEPALIVE, alive, true},
         {IPPROTO_TCP, TCP_KEEPIDLE, tune->tcp_keepidle, alive && tune->tcp_keepidle > 0},
         {IPPROTO_TCP, TCP_KEEPINTVL, tune->tcp_keepintvl, alive && tune->tcp_keepintvl > 0},
         {IPPROTO_TCP, TCP_KEEPCNT, tune->tcp_keepcnt, alive && tune->tcp_keepcnt > 0},
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, tune->tcp_user_timeout, tune->tcp_user_timeout > 0},
-        {SOL_SOCKET, SO_SNDBUF, tune->tcp_socket_buffer, tune->tcp_socket_buffer > 0},
-        {SOL_SOCKET, SO_RCVBUF, tune->tcp_socket_buffer, tune->tcp_socket_buffer > 0},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, tune->tcp_user_timeout, inherited || tune->tcp_user_timeout > 0},
+        {SOL_SOCKET, SO_SNDBUF, tune->tcp_socket_buffer, sized},
+        {SOL_SOCKET, SO_RCVBUF, tune->tcp_socket_buffer, sized},
     };
     return set_rows(fd, rows, PW_ARRAY_LEN(rows));
+}
+
+PwErr net_socket_tune(int fd, const NetTune *tune)
+{
+    int domain;
+    if (!domain_of(fd, &domain))
+        return PW_ERR_IO;
+    return is_inet(domain) ? set_tune(fd, tune, false) : PW_OK;
 }
 
 /* `fresh` is a socket on which nobody has set anything. */
@@ -82,19 +87,10 @@ PwErr net_listener_tune(int fd, const NetTune *tune)
     int fresh = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fresh < 0)
         return PW_ERR_IO;
-    int idle = value_or_default(tune->tcp_keepidle, fresh, TCP_KEEPIDLE);
-    int interval = value_or_default(tune->tcp_keepintvl, fresh, TCP_KEEPINTVL);
-    int count = value_or_default(tune->tcp_keepcnt, fresh, TCP_KEEPCNT);
+    NetTune whole = *tune;
+    whole.tcp_keepidle = value_or_default(tune->tcp_keepidle, fresh, TCP_KEEPIDLE);
+    whole.tcp_keepintvl = value_or_default(tune->tcp_keepintvl, fresh, TCP_KEEPINTVL);
+    whole.tcp_keepcnt = value_or_default(tune->tcp_keepcnt, fresh, TCP_KEEPCNT);
     close(fresh);
-
-    bool alive = tune->tcp_keepalive;
-    const OptionRow rows[] = {
-        {IPPROTO_TCP, TCP_NODELAY, 1, true},
-        {SOL_SOCKET, SO_KEEPALIVE, alive, true},
-        {IPPROTO_TCP, TCP_KEEPIDLE, idle, alive && idle > 0},
-        {IPPROTO_TCP, TCP_KEEPINTVL, interval, alive && interval > 0},
-        {IPPROTO_TCP, TCP_KEEPCNT, count, alive && count > 0},
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, tune->tcp_user_timeout, true},
-    };
-    return set_rows(fd, rows, PW_ARRAY_LEN(rows));
+    return set_tune(fd, &whole, true);
 }

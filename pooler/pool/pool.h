@@ -88,9 +88,9 @@ typedef struct PoolWaiterOps {
     void (*on_server)(PoolWaiter *w, PoolServer *server); /* the caller owns the server until pool_release */
     void (*on_fail)(PoolWaiter *w, PwErr why);            /* PW_ERR_SHUTDOWN: the pool is being retired */
     /* May be NULL. Its turn is the next but one: fetch what holds it into the cache (in a queue of a thousand it is cold). */
-    void (*warm)(const PoolWaiter *w);
+    void (*warm)(PoolWaiter *w);
     /* May be NULL. Its turn is the next: fetch what that points to. */
-    void (*warm_more)(const PoolWaiter *w);
+    void (*warm_more)(PoolWaiter *w);
 } PoolWaiterOps;
 
 /* Embedded in the Client. */

@@ -82,13 +82,13 @@ void pool_enqueue(PoolShard *shard, PoolWaiter *waiter)
 }
 
 /* The first ones of a long queue are fetched into the cache while others are served: each step needs what the one before fetched. */
-static void warm_up(const PoolWaiter *first)
+static void warm_up(PoolWaiter *first)
 {
     if (!first)
         return;
     if (first->ops->warm_more)
         first->ops->warm_more(first);
-    const PoolWaiter *second = TAILQ_NEXT(first, link);
+    PoolWaiter *second = TAILQ_NEXT(first, link);
     if (!second)
         return;
     if (second->ops->warm)

@@ -510,21 +510,25 @@ void server_check_connect(Server *s, PwUsec now)
         server_connect_failed(s, "connect timeout");
 }
 
-void server_close_idle(PoolLocal *local, ServerReason why, void *arg)
+static void close_idle(PoolLocal *local, const char *(*why)(Server *s, PwUsec now), const char *instead, PwUsec now)
 {
     PoolServer *ps = TAILQ_FIRST(&local->shard->idle);
     while (ps) {
-        const char *reason = why(server_of(ps), arg);
+        const char *reason = why(server_of(ps), now);
         if (reason)
-            server_close(server_of(ps), reason);
+            server_close(server_of(ps), instead ? instead : reason);
         /* closing one settles the pool, which may have given any other away: from the start */
         ps = reason ? TAILQ_FIRST(&local->shard->idle) : TAILQ_NEXT(ps, link);
     }
 }
 
-static const char *why_idle_goes(Server *s, void *arg)
+void server_close_retired(PoolLocal *local, const char *instead, PwUsec now)
 {
-    PwUsec now = *(const PwUsec *)arg;
+    close_idle(local, server_retire_reason, instead, now);
+}
+
+static const char *why_idle_goes(Server *s, PwUsec now)
+{
     const PoolLocal *local = server_local(s);
     const char *why = server_retire_reason(s, now);
     if (!why && local->settings.server_idle_timeout && now - s->released_at >= local->settings.server_idle_timeout &&
@@ -555,5 +559,5 @@ void server_maintain(PoolLocal *local, PwUsec now)
             server_chore_maintain(s, now);
     }
     close_too_many(local);
-    server_close_idle(local, why_idle_goes, &now);
+    close_idle(local, why_idle_goes, NULL, now);
 }

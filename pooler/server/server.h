@@ -183,10 +183,9 @@ void server_entry_release(const PipelineEntry *e); /* an answered entry: gives i
 
 /* True when it should not be reused although it is clean (old, RECONNECT, PAUSE): text of the reason, else NULL. */
 const char *server_retire_reason(Server *s, PwUsec now);
-/* Closes the idle servers of this worker for which `why` has a reason. Nobody may walk the idle list and close: each close settles the pool,
- * which may grant the next server to a client or hand it to another worker. */
-typedef const char *(*ServerReason)(Server *s, void *arg);
-void server_close_idle(PoolLocal *local, ServerReason why, void *arg);
+/* Closes the idle servers of this worker that have such a reason; `instead` (or NULL) is what the log says of it. Nobody may walk the idle
+ * list and close: each close settles the pool, which may grant the next server to a client or hand it to another worker. */
+void server_close_retired(PoolLocal *local, const char *instead, PwUsec now);
 
 /* Every tick and worker: lifetime, idle timeout, connect timeout of this shard. */
 void server_maintain(PoolLocal *local, PwUsec now);

@@ -13,12 +13,12 @@ static FakeClient c[5];
 static const PoolWaiter *warmed[8], *more[8];
 static int n_warmed, n_more;
 
-static void on_warm(const PoolWaiter *w)
+static void on_warm(PoolWaiter *w)
 {
     warmed[n_warmed++] = w;
 }
 
-static void on_warm_more(const PoolWaiter *w)
+static void on_warm_more(PoolWaiter *w)
 {
     more[n_more++] = w;
 }
