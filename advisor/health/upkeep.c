@@ -2,9 +2,12 @@
 /* upkeep.c - tables that were never or long not analysed, and tables that VACUUM has not visited. */
 #include "advisor/health/health.h"
 
+#include <math.h>
+
 #define PAGES_MIN 32.0        /* smaller tables are read whole anyway */
 #define STALE_SHARE 0.25      /* of the rows changed: autovacuum would have come at 0.1 */
 #define STALE_ROWS 10000.0
+#define LATE_DAYS (1.0 / 1440)  /* sessions report what they changed up to a minute later */
 #define DEAD_SHARE 0.25       /* autovacuum would have come at 0.2 */
 #define DEAD_ROWS 10000.0
 #define VISIBLE_PAGES_MIN 100.0
@@ -31,12 +34,20 @@ static bool has_statistics(const AdvTable *t)
     return false;
 }
 
+/* Rows changed since the last ANALYZE. A load that is analysed at once is counted after its ANALYZE, as if it had come then; but each
+ * row that ANALYZE saw was inserted before it, so that many changes are older. (pg_stat_reset forgets the time of the ANALYZE too.) */
+static double changed_since(const AdvTable *t)
+{
+    double room = t->inserted + t->updated + t->deleted - t->rows;
+    return t->analyze_age < LATE_DAYS ? fmin(t->modified, fmax(room, 0)) : t->modified;
+}
+
 static void check_analyze(AdvHealthList *list, const AdvTable *t)
 {
     bool large = pages_of(t) >= PAGES_MIN;
     bool never = t->readable && t->referenced && large && (t->borrowed_stats || !has_statistics(t));
-    bool stale = has_rows_of_its_own(t) && t->referenced && t->analyze_age >= 0 && t->modified >= STALE_ROWS &&
-                 t->modified > STALE_SHARE * t->live;
+    bool stale = has_rows_of_its_own(t) && t->referenced && t->analyze_age >= 0 && changed_since(t) >= STALE_ROWS &&
+                 changed_since(t) > STALE_SHARE * t->live;
     if (!never && !stale)
         return;
     AdvHealth *h = adv_health_add(list, ADV_HEALTH_ANALYZE, t);
@@ -49,7 +60,7 @@ static void check_analyze(AdvHealthList *list, const AdvTable *t)
         h->reason = adv_arena_printf(list->arena, "%s has no statistics: plans and this advice are guesses until it has.", name);
     else
         h->reason = adv_arena_printf(list->arena, "%.0f rows of %s changed since its last ANALYZE %.1f days ago; it holds %.0f.",
-                                     t->modified, name, t->analyze_age, t->live);
+                                     changed_since(t), name, t->analyze_age, t->live);
     h->wrong_if = "the table is being loaded just now and is analysed afterwards";
     adv_health_statement(list, &h->script, adv_arena_printf(list->arena, "ANALYZE %s;", name));
 }

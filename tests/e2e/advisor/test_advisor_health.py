@@ -40,6 +40,19 @@ def test_analyze(database, advise):
     assert "changed since" in the(advise(database, "SELECT * FROM t WHERE a = 7"), "analyze")["reason"]
 
 
+def test_no_analyze_for_rows_that_are_counted_late(database, advise):
+    """A session reports its changes about once a second: those of a load may arrive after the ANALYZE that follows it."""
+    database.sql("CREATE TABLE t (id int, a int)")
+    with database.pg.connect(database.name) as loader:
+        loader.execute("SELECT pg_stat_force_next_flush()")
+        loader.execute("INSERT INTO t SELECT i, i FROM generate_series(1, 10) i")  # told at once; what follows is not
+        loader.execute("INSERT INTO t SELECT i, i FROM generate_series(1, 50000) i")
+        database.sql("ANALYZE t")
+        loader.execute("SELECT pg_stat_force_next_flush()")
+    flush(database, "SELECT n_mod_since_analyze > 20000 FROM pg_stat_user_tables")
+    assert "analyze" not in kinds(advise(database, "SELECT * FROM t WHERE a = 7"))
+
+
 def test_analyze_of_a_partitioned_table(database, advise):
     database.sql("CREATE TABLE p (id int, a int) PARTITION BY HASH (id)", "CREATE TABLE p0 PARTITION OF p FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
                  "INSERT INTO p SELECT i, i FROM generate_series(1, 30000) i", "VACUUM ANALYZE p0")
