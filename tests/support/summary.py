@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: ISC
 """Adds up what meson's and pytest's result files say; prints the one closing line of tests/run.
 
-usage: summary.py ALLOWED_SKIPS RESULT_FILE...   (testlog.json of meson, *.xml of pytest)
+usage: summary.py ALLOWED_SKIPS RESULT_FILE...   (testlog.json of meson, *.xml of pytest; *-again.xml: of tests run once more)
 
 A cmocka program counts each of its tests (TAP lines); a program that died counts one failure more, one without
-TAP lines counts as one test. Exit status 1 on a failure, or on a skip that ALLOWED_SKIPS does not name."""
+TAP lines counts as one test. A test that failed beside others and passed alone is counted as passed and named. Exit status 1 on a failure, or on a skip that ALLOWED_SKIPS does not name."""
 import fnmatch
 import json
 import re
@@ -55,6 +55,24 @@ def from_pytest(path):
             yield name, "passed", ""
 
 
+def gather(paths):
+    """{path: results}, without the failures that passed alone; those are told."""
+    results, wrong = {}, []
+    for path in paths:
+        try:
+            results[path] = list(from_meson(path) if path.endswith(".json") else from_pytest(path))
+        except (OSError, ET.ParseError, ValueError) as e:
+            wrong.append((path, "failed", f"no results: {e}"))
+    for path in [p for p in results if p.endswith("-again.xml")]:
+        again = {name: outcome for name, outcome, _ in results.pop(path)}
+        for other, cases in results.items():
+            for i, (name, outcome, _) in enumerate(cases):
+                if outcome == "failed" and again.get(name) == "passed":
+                    print(f"UNSTABLE {name}: failed beside other tests, passed alone")
+                    results[other][i] = (name, "passed", "")
+    return [case for cases in results.values() for case in cases] + wrong
+
+
 def main():
     allowed = []
     with open(sys.argv[1], encoding="utf-8") as f:
@@ -64,20 +82,13 @@ def main():
                 allowed.append(line)
     count = {"passed": 0, "failed": 0, "skipped": 0}
     wrong = 0
-    for path in sys.argv[2:]:
-        try:
-            results = list(from_meson(path) if path.endswith(".json") else from_pytest(path))
-        except (OSError, ET.ParseError, ValueError) as e:
-            print(f"FAILED {path}: no results: {e}")
-            count["failed"] += 1
-            continue
-        for name, outcome, detail in results:
-            count[outcome] += 1
-            if outcome == "failed":
-                print(f"FAILED {name}{': ' + detail if detail else ''}")
-            if outcome == "skipped" and not any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed):
-                wrong += 1
-                print(f"SKIPPED {name}: {detail}: not in tests/allowed-skips.txt")
+    for name, outcome, detail in gather(sys.argv[2:]):
+        count[outcome] += 1
+        if outcome == "failed":
+            print(f"FAILED {name}{': ' + detail if detail else ''}")
+        if outcome == "skipped" and not any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed):
+            wrong += 1
+            print(f"SKIPPED {name}: {detail}: not in tests/allowed-skips.txt")
     if not count["passed"]:
         print("no test ran")
         wrong += 1
