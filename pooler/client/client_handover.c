@@ -142,7 +142,21 @@ typedef struct Arrival {
     uint8_t state[];
 } Arrival;
 
-static bool get_params(PwCursor *in, ParamSet *params)
+/* Takes the reference over. */
+static const Settings *with_setting(const Settings *all, const char *spelled, const char *value)
+{
+    bool full;
+    char *name = settings_name(spelled);
+    const Settings *with = settings_with(all, name, value, true, &full);
+    free(name);
+    if (full)
+        return all;
+    settings_unref(all);
+    return with;
+}
+
+/* Those that the old process tracked and this one does not (track_extra_parameters) become settings: *ret_others. */
+static bool get_params(PwCursor *in, ParamSet *params, const Settings **ret_others)
 {
     const char *name;
     while (*(name = pw_cursor_cstr(in))) {
@@ -150,6 +164,8 @@ static bool get_params(PwCursor *in, ParamSet *params)
         int i = params_index(name);
         if (!in->bad && i >= 0)
             params_set(params, (unsigned)i, value);
+        else if (!in->bad)
+            *ret_others = with_setting(*ret_others, name, value);
     }
     return !in->bad;
 }
@@ -209,10 +225,15 @@ static bool get_settings(PwCursor *in, const Settings **ret)
     return !in->bad && !full;
 }
 
-static bool get_all_settings(PwCursor *in, Relay *r)
+/* Takes `others` over: they are among them. */
+static bool get_all_settings(PwCursor *in, Relay *r, const Settings *others)
 {
     const Settings *committed;
     bool good = get_settings(in, &committed);
+    Setting at;
+    for (size_t pos = 0; settings_next(others, &pos, &at);)
+        committed = with_setting(committed, at.name, at.value);
+    settings_unref(others);
     session_state_adopt(&r->state, committed);
     good = good && get_settings(in, &r->state.startup);
     return good;
@@ -269,8 +290,9 @@ static const char *settle(Client *c, PwCursor *in)
     if (!client_login_adopted(c))
         return "no such database";
     keep_key(c, key, n_key);
-    if (!get_params(in, &c->relay.params) || !get_statements(in, &c->relay.statements, relay_lex_flags(&c->relay)) ||
-        !get_all_settings(in, &c->relay) || !get_unnamed(in, &c->relay) || !get_secrets(in, c->entry))
+    const Settings *others = NULL;
+    bool good = get_params(in, &c->relay.params, &others) && get_statements(in, &c->relay.statements, relay_lex_flags(&c->relay));
+    if (!get_all_settings(in, &c->relay, others) || !good || !get_unnamed(in, &c->relay) || !get_secrets(in, c->entry))
         return "broken client that was handed over";
     return NULL;
 }

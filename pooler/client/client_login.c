@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* client_login.c - from a known user and database to the first ReadyForQuery. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -506,17 +505,15 @@ static void keep_unreported(Client *c, const ParamSet *reported)
 {
     Relay *r = &c->relay;
     for (unsigned i = PARAM_APPLICATION_NAME + 1; i < params_count(); i++) {
-        char name[64];
         bool full = false;
-        if (!params_get(&r->params, i) || params_get(reported, i) || strlen(params_name(i)) >= sizeof(name))
+        if (!params_get(&r->params, i) || params_get(reported, i))
             continue;
-        for (size_t n = 0; n <= strlen(params_name(i)); n++)
-            name[n] = (char)tolower((unsigned char)params_name(i)[n]);
+        char *name = settings_name(params_name(i));
         const Settings *settings = settings_with(r->state.committed, name, params_get(&r->params, i), true, &full);
-        if (full)
-            continue; /* SETTINGS_MAX_BYTES in a start-up packet: it runs without */
-        session_state_adopt(&r->state, settings);
+        if (!full) /* it never is: so long a start-up packet is not read */
+            session_state_adopt(&r->state, settings);
         params_set(&r->params, i, NULL);
+        free(name);
     }
 }
 

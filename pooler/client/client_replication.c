@@ -19,6 +19,9 @@ static void startup_params(const Client *c, PwBuf *out)
     for (unsigned i = 0; i < params_count(); i++)
         if (params_get(params, i))
             put(out, params_name(i), params_get(params, i));
+    Setting at;
+    for (size_t pos = 0; settings_next(c->relay.state.startup, &pos, &at);)
+        put(out, at.name, at.value);
     if (c->options)
         put(out, "options", c->options);
 }

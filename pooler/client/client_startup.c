@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "pooler/client/client_priv.h"
+#include "pooler/relay/relay_state.h"
 #include "pooler/session/encodings.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
@@ -16,7 +17,11 @@ typedef struct Startup {
     char why[160]; /* text for the client when a parameter is refused */
     PwBuf pq_names; /* _pq_ options: answered with NegotiateProtocolVersion */
     uint32_t n_pq;
+    unsigned n_others; /* of take_other */
 } Startup;
+
+/* Nobody is known yet: a packet full of the shortest names may not cost much. */
+#define OTHERS_MAX 200
 
 /* ---- parameters ---- */
 
@@ -31,6 +36,19 @@ static void set_param(Client *c, int i, const char *value)
 static bool is_ignored(const Client *c, const char *key)
 {
     return pw_str_list_has_ci(&client_ctx(c)->config->ignore_startup_parameters, key);
+}
+
+/* Of those that are not in ParamNames: dropped, kept, or (false) refused. */
+static bool take_other(Startup *st, const char *name, const char *value, bool dropped)
+{
+    if (dropped)
+        return true;
+    char *canonical = settings_name(name);
+    bool take = params_take_all() && !settings_name_passes(canonical) && ++st->n_others <= OTHERS_MAX;
+    free(canonical);
+    if (take)
+        relay_state_ask_for(&st->c->relay, name, value);
+    return take;
 }
 
 static PwErr one_option(Startup *st, char *setting)
@@ -48,7 +66,7 @@ static PwErr one_option(Startup *st, char *setting)
     int i = params_index(setting);
     if (i >= 0)
         set_param(st->c, i, eq + 1);
-    else if (!is_ignored(st->c, setting) && !is_ignored(st->c, "options")) {
+    else if (!take_other(st, setting, eq + 1, is_ignored(st->c, setting) || is_ignored(st->c, "options"))) {
         snprintf(st->why, sizeof(st->why), "unsupported startup parameter in options: %s", setting);
         return PW_ERR_UNSUPPORTED;
     }
@@ -102,13 +120,8 @@ static PwErr on_param(void *arg, const char *key, const char *value)
     } else if (strcmp(key, "database") == 0) {
         free(c->database);
         c->database = pw_xstrdup(value);
-    } else if (strcmp(key, "replication") == 0) {
+    } else if (strcmp(key, "replication") == 0 || strcmp(key, "options") == 0) {
         return PW_OK; /* read before all others */
-    } else if (strcmp(key, "options") == 0) {
-        if (c->replication == REPLICATION_NONE)
-            return read_options(st, value);
-        free(c->options);
-        c->options = pw_xstrdup(value);
     } else if (strncmp(key, "_pq_.", 5) == 0) {
         pw_buf_append_cstr(&st->pq_names, key);
         st->n_pq++;
@@ -116,11 +129,24 @@ static PwErr on_param(void *arg, const char *key, const char *value)
         int i = params_index(key);
         if (i >= 0) {
             set_param(c, i, value);
-        } else if (!is_ignored(c, key)) {
+        } else if (!take_other(st, key, value, is_ignored(c, key))) {
             snprintf(st->why, sizeof(st->why), "unsupported startup parameter: %s", key);
             return PW_ERR_UNSUPPORTED;
         }
     }
+    return PW_OK;
+}
+
+/* What stands in `options` gives way to the same parameter in the packet itself, wherever it stands, as in PostgreSQL. */
+static PwErr on_options(void *arg, const char *key, const char *value)
+{
+    Startup *st = arg;
+    if (strcmp(key, "options") != 0)
+        return PW_OK;
+    if (st->c->replication == REPLICATION_NONE)
+        return read_options(st, value);
+    free(st->c->options);
+    st->c->options = pw_xstrdup(value);
     return PW_OK;
 }
 
@@ -180,6 +206,8 @@ static void startup_message(Client *c, uint32_t version, const uint8_t *payload,
     bool as_asked = version <= newest;
     pw_buf_init(&st.pq_names);
     PwErr err = pw_startup_params(payload, n, on_replication, &st);
+    if (!err)
+        err = pw_startup_params(payload, n, on_options, &st);
     if (!err)
         err = pw_startup_params(payload, n, on_param, &st);
     if (err)

@@ -227,7 +227,10 @@ static void need_server(Relay *r, bool again)
 
 static void close_relay(Relay *r, const char *text, const char *reason)
 {
-    client_close(client_of_relay(r), text, reason);
+    if (PW_UNLIKELY(r->sync_failed) && text && text == relay_own_text(r)) /* the server's own words */
+        client_close_with(client_of_relay(r), r->sqlstate, text, reason);
+    else
+        client_close(client_of_relay(r), text, reason);
 }
 
 static void log_relay(Relay *r, int level, const char *text)

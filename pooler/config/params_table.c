@@ -222,7 +222,7 @@ static const PwParamRow rows[] = {
     INT(tcp_keepintvl, 0, INT_MAX, "0", RT, "seconds between keepalive probes; 0 is the system's"),
     INT(tcp_socket_buffer, 0, INT_MAX, "0", RT, "bytes of the kernel's buffers; 0 is the system's"),
     INT(tcp_user_timeout, 0, INT_MAX, "0", RT, "milliseconds that sent bytes may stay unacknowledged; 0 is the system's"),
-    LIST(track_extra_parameters, "IntervalStyle", 0, "further parameters that a client may give at login and that are kept for it"),
+    LIST(track_extra_parameters, "IntervalStyle", 0, "further parameters that a client may give at login and that are kept for it; * is all"),
     TIME(transaction_timeout, 0, "0", RT, "close client and server when a transaction takes longer; 0 never"),
     PATH(unix_socket_dir, "/tmp", 0, "folder of the unix socket and default host; @name is abstract, empty none"),
     STR(unix_socket_group, "", 0, "group of the socket file"),

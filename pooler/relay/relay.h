@@ -154,6 +154,8 @@ struct Relay {
     bool effects_in_flight; /* relay_finish: an unanswered request has effects */
     bool names_end;        /* a Close, DEALLOCATE or DISCARD ALL is about to go out that ends names of `statements` */
     bool startup_reset;    /* a RESET of `state.startup` went out; behind its Sync the server is set right (relay_state_restore) */
+    bool identity_reset;   /* the same, of a role or user among them */
+    bool sync_failed;      /* with HOLD_SYNC: the server refuses what was to be set; `own_error` has its words, `sqlstate` its code */
     bool unnamed_here;     /* the server's unnamed statement is this client's */
     bool unnamed_was_here; /* ... was, before the last Parse of it */
 

@@ -22,7 +22,6 @@ typedef struct Walk {
     Server *s;
     const uint8_t *from, *cur, *end;
     bool client_dead;
-    bool sync_failed;
     bool whole; /* the message at hand is there to its end */
     bool pump;  /* a hold is gone */
     bool refused; /* the client will be closed */
@@ -160,8 +159,11 @@ static PW_COLD void note_error(Walk *w, const uint8_t *payload, size_t n)
         server_log(w->s, PW_LOG_WARNING, "server_check_query failed: %s", text ? text : "?");
         return;
     }
-    if (PW_UNLIKELY(own && head->kind == PIPE_QUERY && !head->effects && !(w->r->hold & HOLD_SYNC)))
-        return; /* relay_state_restore: the client's transaction had failed before */
+    if (PW_UNLIKELY(own && head->kind == PIPE_QUERY && !head->effects && !(w->r->hold & HOLD_SYNC))) {
+        if (!code || strcmp(code, "25P02") != 0) /* relay_state_restore; in a transaction that had failed before nothing was to be done */
+            w->r->state.due |= SESSION_DUE_ALL;
+        return;
+    }
     if (PW_UNLIKELY(own && head->effects))
         relay_align_failed(w->s, head);
     if (PW_UNLIKELY(head && code && strcmp(code, "0A000") == 0))
@@ -174,7 +176,8 @@ static PW_COLD void note_error(Walk *w, const uint8_t *payload, size_t n)
     if ((w->r->hold & HOLD_SYNC) && !(severity && strcmp(severity, "FATAL") == 0)) { /* else it ends, and the client gets another one */
         const char *text = pw_error_field(payload, n, 'M');
         server_log(w->s, PW_LOG_WARNING, "cannot set the client's parameters: %s", text ? text : "?");
-        w->sync_failed = true;
+        w->r->sync_failed = true;
+        snprintf(relay_own_text(w->r), OWN_ERROR_TEXT, "%s", text ? text : "?");
     }
 }
 
@@ -470,17 +473,6 @@ static void begin_requests(Relay *r, Server *s)
         relay_turn_over(r);
 }
 
-/* The session must not run with other settings than it asked for. */
-static PW_COLD void settings_refused(Walk *w)
-{
-    Relay *r = w->r;
-    r->hold &= ~(unsigned)HOLD_SYNC;
-    w->s->user = NULL;
-    server_close(w->s, "invalid server parameter");
-    r->server = NULL;
-    relay_fail(r, "invalid server parameter", "invalid server parameter");
-}
-
 /* Is something still owed, or not? True: the client goes on with another server, or is closed; nobody else gets this one. */
 static PW_COLD bool leave_unclear(Walk *w)
 {
@@ -514,10 +506,6 @@ static void end_of_walk(Walk *w)
     }
     if (PW_UNLIKELY(w->refused)) {
         relay_check_close(r);
-        return;
-    }
-    if (PW_UNLIKELY(w->sync_failed)) {
-        settings_refused(w);
         return;
     }
     if (PW_UNLIKELY(w->unclear) && leave_unclear(w))

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "pooler/relay/relay_state.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +16,9 @@
 void relay_state_init(Relay *r)
 {
     SessionTracking how = r->local->settings.session_state;
+    const Settings *startup = r->state.startup; /* of relay_state_ask_for */
     session_state_init(&r->state);
+    r->state.startup = startup;
     r->state.on = !r->session_mode && how != SESSION_TRACKING_OFF;
     r->state.strict = how == SESSION_TRACKING_PIN;
 }
@@ -194,32 +195,42 @@ void relay_state_function(Relay *r, const uint8_t *payload, size_t avail)
 
 /* ---- RESET ---- */
 
+void relay_state_ask_for(Relay *r, const char *spelled, const char *value)
+{
+    bool full;
+    char *name = settings_name(spelled);
+    const Settings *with = settings_with(r->state.startup, name, value, true, &full);
+    if (!full) { /* it never is: so long a start-up packet is not read */
+        settings_unref(r->state.startup);
+        r->state.startup = with;
+    }
+    free(name);
+}
+
 void relay_state_startup(Relay *r)
 {
-    bool full = false;
-    for (unsigned i = 0; i < params_count() && r->state.on && !full; i++) {
-        const char *value = params_get(&r->params, i);
-        if (!value)
-            continue;
-        char *name = pw_xstrdup(params_name(i));
-        for (char *p = name; *p; p++)
-            *p = (char)tolower((unsigned char)*p);
-        const Settings *with = settings_with(r->state.startup, name, value, true, &full);
-        if (!full) { /* it never is: so long a start-up packet is not read */
-            settings_unref(r->state.startup);
-            r->state.startup = with;
-        }
-        free(name);
+    session_state_adopt(&r->state, settings_ref(r->state.startup));
+    if (!r->state.on) {
+        settings_unref(r->state.startup);
+        r->state.startup = NULL;
     }
+    for (unsigned i = 0; i < params_count() && r->state.on; i++)
+        if (params_get(&r->params, i))
+            relay_state_ask_for(r, params_name(i), params_get(&r->params, i));
 }
 
 void relay_state_resets(Relay *r, const Effects *effects)
 {
+    bool identity = settings_get(r->state.startup, "role") || settings_get(r->state.startup, "session_authorization");
     for (unsigned i = 0; r->state.startup && i < effects->n; i++) {
         const Effect *e = &effects->list[i];
-        r->startup_reset |= e->kind == EFFECT_RESET_ALL || e->kind == EFFECT_DISCARD_ALL ||
-                          (e->kind == EFFECT_RESET && settings_get(r->state.startup, e->name));
+        bool named = e->kind == EFFECT_RESET && settings_get(r->state.startup, e->name);
+        bool whom = identity && (e->kind == EFFECT_DISCARD_ALL || (e->kind == EFFECT_AUTH && !e->value) || (named && settings_is_identity(e->name)));
+        r->startup_reset |= named || whom || e->kind == EFFECT_RESET_ALL || e->kind == EFFECT_DISCARD_ALL;
+        r->identity_reset |= whom;
     }
+    if (PW_UNLIKELY(r->identity_reset))
+        r->state.due |= SESSION_DUE_ALL; /* who it is in the end only the server knows */
 }
 
 typedef struct Executes {
@@ -264,11 +275,35 @@ bool relay_state_may_restore(Relay *r, uint8_t type, const uint8_t *payload, siz
     " AND s.source OPERATOR(pg_catalog.<>) 'session') OR (pg_catalog.strpos(n, '.') OPERATOR(pg_catalog.>) 0"                 \
     " AND pg_catalog.current_setting(n, true) OPERATOR(pg_catalog.=) ''))"
 
+/* It did where the session is nobody but whom it logged in as. A role that may not be taken now is left: the probe tells. */
+static void restore_identity(const Relay *r, PwBuf *out)
+{
+    const char *user = settings_get(r->state.startup, "session_authorization"), *role = settings_get(r->state.startup, "role");
+    if (user) {
+        pw_buf_append_str(out, "SELECT pg_catalog.set_config('session_authorization',");
+        settings_append_literal(out, user);
+        pw_buf_append_str(out, ",false) WHERE pg_catalog.current_setting('session_authorization') OPERATOR(pg_catalog.=)");
+        settings_append_literal(out, r->local->entry->user->name);
+        pw_buf_append_u8(out, ';');
+    }
+    if (role) {
+        pw_buf_append_str(out, "SELECT pg_catalog.set_config('role',r.rolname,false) FROM pg_catalog.pg_roles r WHERE"
+                               " pg_catalog.current_setting('role') OPERATOR(pg_catalog.=) 'none' AND"
+                               " pg_catalog.pg_has_role(SESSION_USER,r.oid,'MEMBER') AND r.rolname OPERATOR(pg_catalog.=)");
+        settings_append_literal(out, role);
+        pw_buf_append_u8(out, ';');
+    }
+}
+
 void relay_state_restore(Relay *r, PwBuf *out, PwUsec now)
 {
     Setting at;
+    bool identity = r->identity_reset;
+    r->identity_reset = false;
     r->startup_reset = false;
     size_t mark = pw_msg_begin(out, PW_F_QUERY);
+    if (PW_UNLIKELY(identity))
+        restore_identity(r, out);
     pw_buf_append_str(out, RESTORE_BEFORE);
     for (size_t pos = 0, first = 1; settings_next(r->state.startup, &pos, &at); first = 0) {
         pw_buf_append_str(out, first ? "(" : ",(");

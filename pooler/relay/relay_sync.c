@@ -90,7 +90,7 @@ static bool start(Relay *r, bool encoding_is_set)
 
 bool relay_sync_start(Relay *r)
 {
-    r->only_encoding = false;
+    r->only_encoding = r->sync_failed = false;
     return start(r, false);
 }
 
@@ -113,6 +113,8 @@ static bool tell_canonical(Relay *r)
     return ok;
 }
 
+/* When the server refused: the session must not run with other settings than it asked for. The server is as it was, because all of
+ * this is one transaction; what connect_query may have done in it is taken back before the next client (relay_state_abandon). */
 bool relay_sync_ready(Relay *r)
 {
     Server *s = r->server;
@@ -120,6 +122,10 @@ bool relay_sync_ready(Relay *r)
         /* Our own statement opened a transaction: no network accident, the next server would do the same. */
         r->hold &= ~(unsigned)HOLD_SYNC;
         relay_fail(r, "invalid server parameter", "invalid server parameter");
+        return false;
+    }
+    if (PW_UNLIKELY(r->sync_failed)) {
+        relay_fail(r, params_take_all() ? relay_own_text(r) : "invalid server parameter", "invalid server parameter");
         return false;
     }
     if (PW_UNLIKELY(r->only_encoding)) {

@@ -43,13 +43,6 @@ bool effects_at_end(const EffectsWalk *w)
     return w->t.type == PW_TOK_END || effects_at_punct(w, ';');
 }
 
-void effects_lower(char *text)
-{
-    for (; *text; text++)
-        if (*text >= 'A' && *text <= 'Z')
-            *text = (char)(*text | 32);
-}
-
 bool effects_identifier(EffectsWalk *w, PwBuf *out)
 {
     const PwToken *t = &w->t;
@@ -173,15 +166,10 @@ static bool setting_name(EffectsWalk *w, PwBuf *name)
             return false;
     }
     pw_buf_append_u8(name, 0);
-    char *text = (char *)(uintptr_t)pw_buf_head(name);
-    effects_lower(text);
-    static const char *const old_names[][2] = {{"sort_mem", "work_mem"}, {"vacuum_mem", "maintenance_work_mem"}};
-    for (size_t i = 0; i < PW_ARRAY_LEN(old_names); i++)
-        if (strcmp(text, old_names[i][0]) == 0) {
-            pw_buf_consume(name, pw_buf_unread(name));
-            pw_buf_append_cstr(name, old_names[i][1]);
-            break;
-        }
+    char *text = settings_name((const char *)pw_buf_head(name));
+    pw_buf_consume(name, pw_buf_unread(name));
+    pw_buf_append_cstr(name, text);
+    free(text);
     return true;
 }
 
@@ -209,13 +197,6 @@ static bool value_tokens(EffectsWalk *w, PwBuf *value)
     return !w->t.open; /* a comment without its end */
 }
 
-/* These belong to the transaction, or to nobody (SEED cannot be asked for and is not followed). */
-static bool is_passing(const char *name)
-{
-    return strcmp(name, "transaction_isolation") == 0 || strcmp(name, "transaction_read_only") == 0 ||
-           strcmp(name, "transaction_deferrable") == 0 || strcmp(name, "seed") == 0;
-}
-
 /* What stands behind the name: TO | =, then DEFAULT or a value; FROM CURRENT. */
 static void set_value(EffectsWalk *w, const char *name, bool local)
 {
@@ -230,7 +211,7 @@ static void set_value(EffectsWalk *w, const char *name, bool local)
         if (w->t.type == PW_TOK_OP && w->t.len == 1 && w->t.text[0] == '=')
             effects_next(w);
     }
-    if (local || is_passing(name))
+    if (local || settings_name_passes(name))
         return;
     if (effects_at(w, "default"))
         effects_add(w, EFFECT_RESET, name, NULL, false);
@@ -594,7 +575,7 @@ bool effect_fits_tag(const Effect *effect, const char *tag)
     const char *wanted = tags[effect->kind];
     if (!*wanted || strcmp(tag, wanted) == 0)
         return true;
-    if (effect->kind == EFFECT_SET && effect->flat)
+    if ((effect->kind == EFFECT_SET || effect->kind == EFFECT_AUTH) && effect->flat)
         return strncmp(tag, "SELECT ", 7) == 0;
     return (effect->kind == EFFECT_RESET && strcmp(tag, "SET") == 0) || (effect->kind == EFFECT_AUTH && strcmp(tag, "RESET") == 0);
 }

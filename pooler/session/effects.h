@@ -23,7 +23,7 @@ typedef enum EffectKind {
     EFFECT_SET,       /* name TO value (SQL), or flat text (set_config) */
     EFFECT_RESET,     /* name; also SET name TO DEFAULT */
     EFFECT_RESET_ALL,
-    EFFECT_AUTH,      /* SET SESSION AUTHORIZATION value; NULL: DEFAULT. Ends the role too */
+    EFFECT_AUTH,      /* SET SESSION AUTHORIZATION value (SQL, or flat text); NULL: DEFAULT. Ends the role too */
     EFFECT_DISCARD_ALL,
     EFFECT_SAVEPOINT, /* name */
     EFFECT_RELEASE,

@@ -106,8 +106,12 @@ static bool call(EffectsWalk *w)
     if (local == 1 && effects_at_punct(w, ')')) {
         ok = true;
     } else if (ok && local == 0 && effects_at_punct(w, ')')) {
-        effects_lower(arg[0].text);
-        effects_add(w, EFFECT_SET, arg[0].text, arg[1].text, true);
+        char *name = settings_name(arg[0].text);
+        if (strcmp(name, "session_authorization") == 0)
+            effects_add(w, EFFECT_AUTH, NULL, arg[1].text, true);
+        else if (!settings_name_passes(name))
+            effects_add(w, EFFECT_SET, name, arg[1].text, true);
+        free(name);
     } else {
         ok = false;
     }

@@ -25,7 +25,6 @@ bool effects_at(const EffectsWalk *w, const char *word);
 bool effects_accept(EffectsWalk *w, const char *word);
 bool effects_at_punct(const EffectsWalk *w, char c);
 bool effects_at_end(const EffectsWalk *w);
-void effects_lower(char *text);
 /* An identifier as the server reads it: folded, or as quoted. False: not one, or with Unicode escapes. */
 bool effects_identifier(EffectsWalk *w, PwBuf *out);
 char *effects_string_value(EffectsWalk *w); /* of a string token, allocated; NULL: none */

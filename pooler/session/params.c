@@ -8,16 +8,21 @@
 #include <xxhash.h>
 
 #include "pooler/session/settings.h"
+#include "poolwise/err.h"
 #include "poolwise/mem.h"
 
 static char *names[PARAMS_MAX];
 static unsigned n_names;
+static bool take_all;
 
 static void add_name(const char *name)
 {
     if (n_names < PARAMS_MAX && params_index(name) < 0)
         names[n_names++] = pw_xstrdup(name);
 }
+
+/* The others with GUC_REPORT that a session may set, of PostgreSQL 10 to 18 (session_authorization is a user, not a value). */
+static const char *const reported[] = {"IntervalStyle", "default_transaction_read_only", "scram_iterations", "search_path"};
 
 void params_names_init(const PwStrList *extra)
 {
@@ -29,8 +34,17 @@ void params_names_init(const PwStrList *extra)
     add_name("TimeZone");
     add_name("standard_conforming_strings");
     add_name("application_name");
+    take_all = extra && pw_str_list_has(extra, "*");
     for (size_t i = 0; extra && i < extra->n; i++)
-        add_name(extra->items[i]);
+        if (strcmp(extra->items[i], "*") != 0)
+            add_name(extra->items[i]);
+    for (size_t i = 0; take_all && i < PW_ARRAY_LEN(reported); i++)
+        add_name(reported[i]);
+}
+
+bool params_take_all(void)
+{
+    return take_all;
 }
 
 unsigned params_count(void)

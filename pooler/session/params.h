@@ -19,8 +19,10 @@
 enum { PARAM_CLIENT_ENCODING, PARAM_DATESTYLE, PARAM_TIMEZONE, PARAM_STANDARD_CONFORMING_STRINGS, PARAM_APPLICATION_NAME };
 
 /* The process's list: client_encoding, DateStyle, TimeZone, standard_conforming_strings, application_name and
- * `extra` (track_extra_parameters). Called once, before any thread. */
+ * `extra` (track_extra_parameters); a `*` there stands for all others that PostgreSQL reports and a session may set, and
+ * takes in those that it does not report. Called once, before any thread. */
 void params_names_init(const PwStrList *extra);
+bool params_take_all(void); /* `*`: a start-up packet may have any parameter */
 unsigned params_count(void);
 const char *params_name(unsigned i);
 int params_index(const char *name); /* -1: not tracked; ASCII case ignored */

@@ -2,10 +2,12 @@
 #include "pooler/session/settings.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "poolwise/err.h"
 #include "poolwise/mem.h"
 
 /* text: for each setting 's' (SQL) or 'f' (flat), its name and its value, each with a NUL; in the order of names. */
@@ -63,6 +65,27 @@ const char *settings_get(const Settings *s, const char *name)
 {
     Setting at;
     return find(s, name, &at) ? at.value : NULL;
+}
+
+char *settings_name(const char *spelled)
+{
+    static const char *const old_names[][2] = {{"sort_mem", "work_mem"}, {"vacuum_mem", "maintenance_work_mem"}};
+    char *name = pw_xstrdup(spelled);
+    for (char *p = name; *p; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p | 32);
+    for (size_t i = 0; i < PW_ARRAY_LEN(old_names); i++)
+        if (strcmp(name, old_names[i][0]) == 0) {
+            free(name);
+            return pw_xstrdup(old_names[i][1]);
+        }
+    return name;
+}
+
+bool settings_name_passes(const char *name)
+{
+    return strcmp(name, "transaction_isolation") == 0 || strcmp(name, "transaction_read_only") == 0 ||
+           strcmp(name, "transaction_deferrable") == 0 || strcmp(name, "seed") == 0;
 }
 
 bool settings_beyond_ascii(const Settings *s)
@@ -162,7 +185,7 @@ bool settings_equal(const Settings *a, const Settings *b)
 
 static const char AUTH[] = "session_authorization", ROLE[] = "role";
 
-static bool is_identity(const char *name)
+bool settings_is_identity(const char *name)
 {
     return strcmp(name, AUTH) == 0 || strcmp(name, ROLE) == 0;
 }
@@ -174,14 +197,30 @@ static bool differs(const Settings *from, const Settings *to, const char *name)
     return in_from != in_to || (in_from && !is_same(&a, &b));
 }
 
+/* Between $pw$ and $pw$, or $pw1$ and $pw1$, ... */
+static void append_dollar_quoted(PwBuf *sql, const char *value)
+{
+    char tag[16] = "$pw";
+    for (unsigned n = 1; strstr(value, tag); n++)
+        snprintf(tag, sizeof(tag), "$pw%u", n);
+    pw_buf_append_str(sql, tag);
+    pw_buf_append_u8(sql, '$');
+    pw_buf_append_str(sql, value);
+    pw_buf_append_str(sql, tag);
+    pw_buf_append_u8(sql, '$');
+}
+
+/* A backslash may be the second byte of a character (SJIS, BIG5, GBK), which must not be doubled; no other byte that counts here may. */
 void settings_append_literal(PwBuf *sql, const char *value)
 {
-    if (strchr(value, '\\'))
-        pw_buf_append_str(sql, " E");
+    if (strchr(value, '\\')) {
+        append_dollar_quoted(sql, value);
+        return;
+    }
     pw_buf_append_u8(sql, '\'');
     for (const char *p = value; *p; p++) {
-        if (*p == '\'' || *p == '\\')
-            pw_buf_append_u8(sql, (uint8_t)*p);
+        if (*p == '\'')
+            pw_buf_append_u8(sql, '\'');
         pw_buf_append_u8(sql, (uint8_t)*p);
     }
     pw_buf_append_u8(sql, '\'');
@@ -244,7 +283,7 @@ bool settings_sql_resets(const Settings *from, const Settings *to, PwBuf *sql)
     Setting at, other;
     bool any = false;
     for (size_t pos = 0; settings_next(from, &pos, &at);) {
-        if (is_identity(at.name) || find(to, at.name, &other))
+        if (settings_is_identity(at.name) || find(to, at.name, &other))
             continue;
         pw_buf_append_str(sql, "RESET ");
         settings_append_identifier(sql, at.name);
@@ -259,7 +298,7 @@ bool settings_sql_after(const Settings *from, const Settings *to, PwBuf *sql)
     Setting at, other;
     bool any = false;
     for (size_t pos = 0; settings_next(to, &pos, &at);) {
-        if (is_identity(at.name) || (find(from, at.name, &other) && is_same(&at, &other)))
+        if (settings_is_identity(at.name) || (find(from, at.name, &other) && is_same(&at, &other)))
             continue;
         append_set(sql, &at);
         any = true;

@@ -37,6 +37,14 @@ bool settings_next(const Settings *s, size_t *pos, Setting *ret);
 /* The value of a name, NULL when it is not set. */
 const char *settings_get(const Settings *s, const char *name);
 
+/* A name as it is kept here: lower case (of ASCII), and the new name of an old one (sort_mem). Allocated. */
+char *settings_name(const char *spelled);
+/* It belongs to the transaction, or to nobody (SEED cannot be asked for): never part of a Settings. */
+bool settings_name_passes(const char *name);
+
+/* role or session_authorization. */
+bool settings_is_identity(const char *name);
+
 /* Some name or value is not plain ASCII: it means something only in the client_encoding that it was written in. */
 bool settings_beyond_ascii(const Settings *s);
 /* search_path names pg_temp: a CREATE may make something temporary without saying so. */
@@ -51,7 +59,8 @@ bool settings_sql_after(const Settings *from, const Settings *to, PwBuf *sql);
 /* Some RESET is among them: then what connect_query had set may be gone too. */
 bool settings_resets(const Settings *from, const Settings *to);
 
-/* A string literal that reads the same whatever standard_conforming_strings is. */
+/* A string literal that reads the same whatever standard_conforming_strings and client_encoding are. It may begin and end
+ * with a dollar sign: a space or punctuation must stand around it. */
 void settings_append_literal(PwBuf *sql, const char *value);
 /* A quoted identifier: the name as it is, whatever its case. */
 void settings_append_identifier(PwBuf *sql, const char *name);

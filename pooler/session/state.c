@@ -143,14 +143,27 @@ static void reset(SessionState *st, const char *name, SessionIsReported is_repor
 static void reset_all(SessionState *st, bool spare, SessionIsReported is_reported, void *arg)
 {
     const Settings *old = settings_ref(st->working);
-    const char *keep[] = {"session_authorization", "role"};
-    set_working(st, NULL);
-    for (size_t i = 0; spare && i < PW_ARRAY_LEN(keep); i++)
-        set(st, keep[i], settings_get(old, keep[i]), false);
-    settings_unref(old);
     Setting at;
+    set_working(st, NULL);
     for (size_t pos = 0; settings_next(st->startup, &pos, &at);)
-        reset(st, at.name, is_reported, arg);
+        if (!spare || !settings_is_identity(at.name))
+            reset(st, at.name, is_reported, arg);
+    for (size_t pos = 0; spare && settings_next(old, &pos, &at);)
+        if (settings_is_identity(at.name))
+            set(st, at.name, at.value, at.flat);
+    settings_unref(old);
+}
+
+/* Without a value: back to what the session began with, its role too. */
+static void set_authorization(SessionState *st, const Effect *e, SessionIsReported is_reported, void *arg)
+{
+    if (e->value) {
+        set(st, "session_authorization", e->value, e->flat);
+        set(st, "role", NULL, false);
+        return;
+    }
+    reset(st, "session_authorization", is_reported, arg);
+    reset(st, "role", is_reported, arg);
 }
 
 /* value NULL: no longer. */
@@ -220,8 +233,7 @@ static void apply(SessionState *st, const Effect *e, SessionIsReported is_report
         reset_all(st, true, is_reported, arg);
         return;
     case EFFECT_AUTH:
-        set(st, "session_authorization", e->value, false);
-        set(st, "role", NULL, false);
+        set_authorization(st, e, is_reported, arg);
         return;
     case EFFECT_LISTEN:
         set_channel(st, e->name, "");

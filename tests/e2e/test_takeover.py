@@ -159,6 +159,24 @@ def test_what_a_client_set_moves_along(pair):
     assert con.clients()[0]["prepared_statements"] == "1"
 
 
+@pytest.mark.parametrize("after", ["*", "IntervalStyle"])
+def test_start_up_parameters_move_along(pair, after):
+    """RESET still goes back to them, also where the new process would not take them at a login."""
+    both, p = pair(default_pool_size=1, track_extra_parameters="*")
+    c, b = p.client(options="-c statement_timeout=7s", default_transaction_read_only="on", **{"app.x": "mine"}), p.client()
+    c.ok("SET statement_timeout = '9s'; SET app.x = 'other'")
+    p.settings["track_extra_parameters"] = after
+    p.write()
+    both.take_over()
+    both.old_ends()
+    ask = "SELECT current_setting('statement_timeout') || ' ' || current_setting('app.x', true) || ' ' || current_setting('default_transaction_read_only')"
+    for text, want in (("SELECT 1", "9s other on"), ("RESET statement_timeout", "7s other on"), ("RESET ALL", "7s mine on")):
+        c.ok(text)
+        for _ in range(2):
+            assert c.one(ask) == want
+            assert b.one("SELECT current_setting('statement_timeout') || coalesce(current_setting('app.x', true), '') || current_setting('default_transaction_read_only')") == "0off"
+
+
 def test_what_a_client_was_told_of_its_statements_moves_along(pair):
     """After DDL it must not get rows of another shape, nor lose the types that its values have (docs/protocol.md, "Stale plans")."""
     both, p = pair(default_pool_size=2)

@@ -47,6 +47,22 @@ static void test_names(void **state)
     assert_int_equal(at("standard_conforming_strings"), PARAM_STANDARD_CONFORMING_STRINGS);
 }
 
+static void test_all_names(void **state)
+{
+    static char star[] = "*", mine[] = "work_mem";
+    static char *with_star[] = {mine, star};
+    (void)state;
+    assert_false(params_take_all());
+    params_names_init(&(PwStrList){.items = with_star, .n = 2});
+    assert_true(params_take_all());
+    assert_int_equal(params_index("*"), -1);
+    assert_true(params_index("work_mem") > PARAM_APPLICATION_NAME);
+    assert_true(params_index("intervalstyle") > PARAM_APPLICATION_NAME);
+    assert_true(params_index("default_transaction_read_only") > PARAM_APPLICATION_NAME);
+    start(state);
+    assert_false(params_take_all());
+}
+
 /* More names than there is room for: those that do not fit are not tracked, and nothing is written past the end. */
 static void test_too_many_names(void **state)
 {
@@ -142,8 +158,9 @@ static void test_diff(void **state)
     check_diff("TimeZone", "UTC", "Europe/Berlin", "SET TimeZone='Europe/Berlin';");
     check_diff("application_name", "a", "", "SET application_name='';");
     check_diff("application_name", "", "it's", "SET application_name='it''s';");
-    check_diff("application_name", "", "\\", "SET application_name= E'\\\\';");
-    check_diff("application_name", "", "a\\'b''", "SET application_name= E'a\\\\''b''''';");
+    check_diff("application_name", "", "\\", "SET application_name=$pw$\\$pw$;");
+    check_diff("application_name", "", "a\\'b''", "SET application_name=$pw$a\\'b''$pw$;");
+    check_diff("application_name", "", "\\$pw$pw1", "SET application_name=$pw2$\\$pw$pw1$pw2$;");
     check_diff("application_name", "", "x'; DROP TABLE t; --", "SET application_name='x''; DROP TABLE t; --';");
     check_diff("search_path", "public", "\"$user\", public", "SET search_path=\"$user\", public;");
     check_diff("search_path", "public", "", "SET search_path='';");
@@ -193,7 +210,8 @@ static void test_backslashes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),         cmocka_unit_test(test_too_many_names), cmocka_unit_test(test_set_and_digest),
+        cmocka_unit_test(test_names), cmocka_unit_test(test_all_names),
+        cmocka_unit_test(test_too_many_names), cmocka_unit_test(test_set_and_digest),
         cmocka_unit_test(test_copy_and_fill), cmocka_unit_test(test_diff),           cmocka_unit_test(test_diff_of_several),
         cmocka_unit_test(test_backslashes),
     };

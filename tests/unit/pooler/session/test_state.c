@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -65,7 +66,7 @@ static void test_values_keep_their_meaning(void **state)
     } rows[] = {
         {"SET a = 1", "a", "1"},
         {"SET A TO 'x''y'", "a", "'x''y'"},
-        {"SET a TO E'x\\\\y'", "a", " E'x\\\\y'"},
+        {"SET a TO E'x\\\\y'", "a", "$pw$x\\y$pw$"},
         {"SET a = b, \"C\" ,'d'", "a", "b, \"C\", 'd'"},
         {"SET \"A\".b TO off;", "a.b", "off"},
         {"SET SESSION a = -1.5", "a", "- 1.5"},
@@ -242,6 +243,54 @@ static void sql_is(const Settings *from, const Settings *to, const char *expecte
     pw_buf_finish(&sql);
 }
 
+static void test_names_of_settings(void **state)
+{
+    static const char *const names[][2] = {{"Work_Mem", "work_mem"}, {"SORT_MEM", "work_mem"}, {"vacuum_mem", "maintenance_work_mem"}, {"App.\xc3\x84", "app.\xc3\x84"}};
+    (void)state;
+    for (size_t i = 0; i < PW_ARRAY_LEN(names); i++) {
+        char *name = settings_name(names[i][0]);
+        assert_string_equal(name, names[i][1]);
+        free(name);
+    }
+    SessionState st;
+    session_state_init(&st);
+    run(&st, "SELECT set_config('Sort_Mem', '7MB', false), set_config('seed', '0.5', false), set_config('transaction_read_only', 'on', false)", "SELECT 1", 'I');
+    expect(&st, "work_mem", "7MB");
+    sql_is(NULL, st.committed, "SELECT pg_catalog.set_config('work_mem','7MB',false);"); /* and no more: the others cannot be RESET */
+    session_state_finish(&st);
+}
+
+/* A role that the start-up packet asked for comes back where the session's identity does. */
+static void test_a_role_from_the_start(void **state)
+{
+    static const struct {
+        const char *text, *tags, *role, *user;
+    } cases[] = {
+        {"RESET ROLE", "RESET", "a", NULL},
+        {"SET ROLE b; RESET ROLE", "SET,RESET", "a", NULL},
+        {"SET ROLE NONE; RESET ALL", "SET,RESET", "'none'", NULL},
+        {"SET ROLE b; DISCARD ALL", "SET,DISCARD ALL", "a", NULL},
+        {"SET SESSION AUTHORIZATION c", "SET", NULL, "'c'"},
+        {"SET SESSION AUTHORIZATION c; RESET ALL", "SET,RESET", NULL, "'c'"},
+        {"SET SESSION AUTHORIZATION c; RESET SESSION AUTHORIZATION", "SET,RESET", "a", NULL},
+        {"SELECT set_config('session_authorization', 'c', false)", "SELECT 1", NULL, "c"},
+        {"BEGIN; RESET SESSION AUTHORIZATION; SET ROLE b; ROLLBACK", "BEGIN,RESET,SET,ROLLBACK", "a", NULL},
+    };
+    bool full;
+    (void)state;
+    for (size_t i = 0; i < PW_ARRAY_LEN(cases); i++) {
+        SessionState st;
+        session_state_init(&st);
+        st.startup = settings_with(NULL, "role", "a", true, &full);
+        session_state_adopt(&st, settings_ref(st.startup));
+        run(&st, cases[i].text, cases[i].tags, 'I');
+        expect(&st, "role", cases[i].role);
+        expect(&st, "session_authorization", cases[i].user);
+        session_state_finish(&st);
+    }
+    assert_int_equal(settings_bytes(), 0);
+}
+
 static void test_replay(void **state)
 {
     SessionState a, b;
@@ -362,6 +411,8 @@ int main(void)
         cmocka_unit_test(test_savepoints),
         cmocka_unit_test(test_pins),
         cmocka_unit_test(test_strict_pins_instead),
+        cmocka_unit_test(test_names_of_settings),
+        cmocka_unit_test(test_a_role_from_the_start),
         cmocka_unit_test(test_replay),
         cmocka_unit_test(test_settings_are_bounded),
         cmocka_unit_test(test_channels),
