@@ -331,16 +331,23 @@ static bool wait_written(PwUsec limit)
     return true;
 }
 
-bool pw_log_settle(void)
+/* Under queue.lock. After one that took too long, the next are not waited for within a second. */
+static bool settle(void)
 {
     static PwUsec stuck_at; /* queue.lock */
-    pthread_mutex_lock(&queue.lock);
     bool try = stuck_at == 0 || pw_time_mono() - stuck_at > PW_USEC_PER_SEC;
     bool settled = wait_written(try ? SETTLE_USEC : 0);
     if (settled)
         stuck_at = 0;
     else if (try)
         stuck_at = pw_time_mono();
+    return settled;
+}
+
+bool pw_log_settle(void)
+{
+    pthread_mutex_lock(&queue.lock);
+    bool settled = settle();
     pthread_mutex_unlock(&queue.lock);
     return settled;
 }
@@ -363,6 +370,8 @@ void pw_log(PwLogLevel level, const char *fmt, ...)
         (void)append(level, text, len);
         if (level == PW_LOG_FATAL)
             (void)wait_written(FATAL_WAIT_SEC * PW_USEC_PER_SEC);
+        else if (level >= PW_LOG_DEBUG) /* who debugs reads the file beside what clients see */
+            (void)settle();
     }
     pthread_mutex_unlock(&queue.lock);
     if (!queued)

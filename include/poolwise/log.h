@@ -42,7 +42,8 @@ PW_MUSTCHECK PwErr pw_log_start(void); /* starts the writer thread (after fork) 
 void pw_log_stop(void);                /* flushes and joins it */
 
 /* Waits until the lines so far are written, for a few milliseconds at most: who is about to hear of something finds it in
- * the log. A target that took longer is not waited for again within a second. False: they are not written yet. */
+ * the log. A target that took longer is not waited for again within a second. False: they are not written yet. DEBUG and NOISE
+ * lines do so themselves. */
 bool pw_log_settle(void);
 uint64_t pw_log_dropped(void);
 

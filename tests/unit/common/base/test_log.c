@@ -442,6 +442,28 @@ static void test_settle(void **state)
     assert_true(settled > 0);
 }
 
+/* A line for who debugs is in the file before what comes after it: many in a row. */
+static void test_debug_settles(void **state)
+{
+    (void)state;
+    log_to(path);
+    pw_log_set_level(PW_LOG_DEBUG);
+    assert_int_equal(pw_log_start(), PW_OK);
+    int in_a_row = 0;
+    struct stat was = {0}, is;
+    for (int i = 1; i <= 3000 && in_a_row < 50; i++) {
+        pw_log(PW_LOG_DEBUG, "event");
+        assert_int_equal(stat(path, &is), 0);
+        in_a_row = is.st_size > was.st_size ? in_a_row + 1 : 0;
+        was = is;
+        if (!in_a_row)
+            usleep(10 * 1000);
+    }
+    pw_log_stop();
+    pw_log_set_level(PW_LOG_LOG);
+    assert_int_equal(in_a_row, 50);
+}
+
 /* Both targets get the same line; stderr gets nothing when it is off. */
 static void test_stderr(void **state)
 {
@@ -536,6 +558,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stop_with_stuck_target, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fatal_flushes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_settle, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_debug_settles, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stderr, setup, teardown),
         cmocka_unit_test_setup_teardown(test_syslog, setup, teardown),
     };
