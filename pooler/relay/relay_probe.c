@@ -157,7 +157,7 @@ void relay_state_probe_row(Relay *r, const uint8_t *payload, size_t n, bool whol
         for (char *p = name; *p; p++)
             if (*p >= 'A' && *p <= 'Z')
                 *p = (char)(*p | 32);
-        if (!relay_state_is_reported(r, name))
+        if (!relay_state_is_reported(r, name) && !settings_name_passes(name))
             found(probe, name, value, true);
     } else {
         probe->answered = true;

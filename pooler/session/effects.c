@@ -418,12 +418,30 @@ static void parse_discard(EffectsWalk *w)
         effects_add(w, EFFECT_DISCARD_ALL, NULL, NULL, false);
 }
 
+/* A name as the server keeps it: cut after 63 bytes, but not inside a character, which beyond ASCII only the server can tell. */
+static bool kept_name(EffectsWalk *w, PwBuf *name)
+{
+    char cut[EFFECTS_NAME_SIZE] = "";
+    if (!effects_identifier(w, name))
+        return false;
+    size_t n = pw_buf_unread(name);
+    if (n >= sizeof(cut)) {
+        memcpy(cut, pw_buf_head(name), sizeof(cut) - 1);
+        for (size_t i = 0; i < n; i++)
+            if (pw_buf_head(name)[i] >= 0x80)
+                return false;
+        pw_buf_consume(name, n);
+        pw_buf_append_str(name, cut);
+    }
+    pw_buf_append_u8(name, 0);
+    return true;
+}
+
 static void named(EffectsWalk *w, EffectKind kind)
 {
     PwBuf name;
     pw_buf_init(&name);
-    if (effects_identifier(w, &name)) {
-        pw_buf_append_u8(&name, 0);
+    if (kept_name(w, &name)) {
         effects_add(w, kind, (const char *)pw_buf_head(&name), NULL, false);
     } else {
         unknown(w);
@@ -473,10 +491,9 @@ static void parse_prepare(EffectsWalk *w)
         return;
     PwBuf name;
     pw_buf_init(&name);
-    if (!effects_identifier(w, &name)) {
+    if (!kept_name(w, &name)) {
         unknown(w);
     } else {
-        pw_buf_append_u8(&name, 0);
         const char *inside = w->t.text;
         while (!effects_at_end(w) && !effects_at(w, "as"))
             effects_next(w);

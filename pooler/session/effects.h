@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 /* PostgreSQL's NAMEDATALEN: it cuts longer names. */
-#define EFFECTS_CHANNEL_SIZE 64
+#define EFFECTS_NAME_SIZE 64
 
 typedef enum EffectKind {
     EFFECT_UNKNOWN,   /* flat: it sets something of which not even the name can be told */
@@ -32,7 +32,7 @@ typedef enum EffectKind {
     EFFECT_EXECUTE, /* name */
     EFFECT_DEALLOCATE,
     EFFECT_DEALLOCATE_ALL,
-    EFFECT_LISTEN,   /* name, shorter than EFFECTS_CHANNEL_SIZE */
+    EFFECT_LISTEN,   /* name, shorter than EFFECTS_NAME_SIZE */
     EFFECT_UNLISTEN, /* name; NULL: all */
     EFFECT_KIND_COUNT
 } EffectKind;

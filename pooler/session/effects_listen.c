@@ -10,7 +10,7 @@ static void channel(EffectsWalk *w, EffectKind kind)
     for (size_t i = 0; w->t.type == PW_TOK_WORD && i < w->t.len; i++)
         plain = (uint8_t)w->t.text[i] < 0x80 && (i == 0 || plain);
     pw_buf_init(&name);
-    if (effects_identifier(w, &name) && plain && pw_buf_unread(&name) > 0 && pw_buf_unread(&name) < EFFECTS_CHANNEL_SIZE && effects_at_end(w)) {
+    if (effects_identifier(w, &name) && plain && pw_buf_unread(&name) > 0 && pw_buf_unread(&name) < EFFECTS_NAME_SIZE && effects_at_end(w)) {
         pw_buf_append_u8(&name, 0);
         effects_add(w, kind, (const char *)pw_buf_head(&name), NULL, false);
     } else {

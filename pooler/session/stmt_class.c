@@ -18,6 +18,7 @@ typedef struct Walk {
     PwToken before, last;  /* the last two */
     PwToken in_front;      /* of the name a or a.b that ends with `last` */
     PwToken qualifier;     /* its a */
+    bool updates;          /* UPDATE or MERGE was seen */
 } Walk;
 
 /* Words that stand before "(" without calling anything. Key words that may name a function are here only where they often stand so: by,
@@ -160,9 +161,17 @@ static bool is_temp(const PwToken *t)
     return pw_token_is(t, "temp") || pw_token_is(t, "temporary");
 }
 
+/* The view with a rule that calls set_config. */
+static bool is_settings_view(const PwToken *t)
+{
+    return pw_token_is(t, "pg_settings") || (t->type == PW_TOK_QUOTED && t->len == 13 && memcmp(t->text, "\"pg_settings\"", 13) == 0);
+}
+
 /* What a token means beyond the first word. */
 static unsigned class_of_token(const Walk *w, const PwToken *t)
 {
+    if (w->updates && is_settings_view(t))
+        return CLASS_UNKNOWN;
     if (t->type == PW_TOK_QUOTED) /* U&"..." may spell anything */
         return t->text[0] != '"' || (t->len > 8 && strncmp(t->text, "\"pg_temp", 8) == 0) ? CLASS_PIN : 0;
     if (t->type != PW_TOK_WORD)
@@ -206,6 +215,7 @@ static void token(Walk *w, const PwToken *t)
     } else {
         w->class |= class_of_token(w, t);
     }
+    w->updates |= pw_token_is(t, "update") || pw_token_is(t, "merge");
     w->n++;
     bool item_follows = false; /* behind DISTINCT ON (...): no alias, though it stands behind ")" */
     if (is_punct(t, '(')) {

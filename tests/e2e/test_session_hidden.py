@@ -48,6 +48,49 @@ def test_calls_that_look_like_something_else(pair, sql, extended):
     assert reason(console, a) == ""
 
 
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+@pytest.mark.parametrize("view", ["pg_settings", "ONLY pg_catalog.\"pg_settings\""])
+def test_update_of_pg_settings(pair, extended, view):
+    """A rule of that view calls set_config."""
+    a, b, _ = pair
+    default = b.one("SHOW work_mem")
+    run(a, f"UPDATE {view} SET setting = '7MB' WHERE name = 'work_mem'", extended)
+    for _ in range(2):
+        assert b.one("SHOW work_mem") == default
+        assert a.one("SHOW work_mem") == "7MB"
+
+
+def test_what_belongs_to_a_transaction_is_not_brought_along(pair):
+    """PostgreSQL keeps transaction_isolation on the list of what a session has set, for ever, once somebody has said SET without LOCAL."""
+    a, b, _ = pair
+    a.ok("SET transaction_isolation = 'read committed'; SELECT set_config('transaction_read_only', 'off', false)")
+    a.ok("SET default_transaction_isolation = 'serializable'")
+    a.ok("DO $$BEGIN END$$")
+    for _ in range(2):
+        assert b.one("SHOW transaction_isolation") == "read committed"
+        assert a.one("SHOW transaction_isolation") == "serializable"
+
+
+def test_names_that_are_cut(make_pooler):
+    """After 63 bytes; beyond ASCII only the server can tell where, so such a client keeps its server."""
+    p = make_pooler(default_pool_size=2)
+    a, b = p.client(), p.client()
+    long = "n" * 70
+    a.ok(f"PREPARE {long} AS SELECT 1")
+    b.ok("BEGIN")  # on the server that a had
+    assert a.one(f"EXECUTE {long[:63]}") == a.one(f"EXECUTE {long[:65]}") == "1"
+    b.ok("COMMIT")
+    a.ok(f"BEGIN; SET work_mem = '7MB'; SAVEPOINT {long}; SET work_mem = '8MB'; ROLLBACK TO {long[:63]}; COMMIT")
+    b.ok("BEGIN")
+    assert a.one("SHOW work_mem") == "7MB"
+    b.ok("COMMIT")
+    a.ok(f"DEALLOCATE \"{long[:64]}\"")
+    assert reason(p.console(), a) == ""
+    a.ok(f"PREPARE {'ü' * 40} AS SELECT 2")
+    wait_until(lambda: reason(p.console(), a) == "prepared")
+    assert a.one(f"EXECUTE {'ü' * 31}") == "2"
+
+
 def test_function_call_messages(pair):
     """query_to_xml runs a text; so may any function that has not to do with large objects."""
     a, b, _ = pair

@@ -84,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_sql(st.committed);
     Setting channel;
     for (size_t pos = 0; settings_next(st.channels, &pos, &channel);)
-        check(*channel.name && strlen(channel.name) < EFFECTS_CHANNEL_SIZE);
+        check(*channel.name && strlen(channel.name) < EFFECTS_NAME_SIZE);
     size_t told = 0;
     notifies_each(sql, len, flags, data[0] & 2 ? &bind : NULL, on_notify, &told);
     session_state_finish(&st);
