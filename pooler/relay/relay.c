@@ -310,6 +310,7 @@ void relay_linked(Relay *r, Server *s, PwUsec waited)
     r->at_ready = false;
     r->hold &= ~(unsigned)HOLD_SERVER;
     r->wait_usec = waited;
+    r->changed = 0;
     r->local->stats.server_assignment_count++;
     r->local->stats.wait_time += (uint64_t)waited;
     s->pipeline.on_drop = relay_drop_entry;

@@ -63,6 +63,7 @@ typedef struct RelayProbe {
     unsigned pins;         /* SessionPin bits */
     const Settings *found; /* with `full` */
     const Settings *asked; /* the same: names with a dot that it asks for */
+    const Settings *reported; /* the same: names that the session has set and the server reports */
     PwUsec since;
 } RelayProbe;
 
@@ -154,6 +155,7 @@ struct Relay {
     bool effects_in_flight; /* relay_finish: an unanswered request has effects */
     bool names_end;        /* a Close, DEALLOCATE or DISCARD ALL is about to go out that ends names of `statements` */
     bool startup_reset;    /* a RESET of `state.startup` went out; behind its Sync the server is set right (relay_state_restore) */
+    uint16_t changed;      /* bits: reported parameters that the requests since relay_linked have changed */
     bool identity_reset;   /* the same, of a role or user among them */
     bool sync_failed;      /* with HOLD_SYNC: the server refuses what was to be set; `own_error` has its words, `sqlstate` its code */
     bool unnamed_here;     /* the server's unnamed statement is this client's */

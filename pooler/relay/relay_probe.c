@@ -15,6 +15,7 @@ void relay_state_probe_drop(Relay *r)
     if (r->probe) {
         settings_unref(r->probe->found);
         settings_unref(r->probe->asked);
+        settings_unref(r->probe->reported);
     }
     free(r->probe);
     r->probe = NULL;
@@ -103,16 +104,21 @@ bool relay_state_probe(Relay *r)
     return r->probe->full ? ask_for_all(r) : server_send_own(r->server, PROBE_PINS);
 }
 
-static void found(RelayProbe *probe, const char *name, const char *value, bool flat)
+static void add(RelayProbe *probe, const Settings **set, const char *name, const char *value, bool flat)
 {
     bool full;
-    const Settings *with = settings_with(probe->found, name, value, flat, &full);
+    const Settings *with = settings_with(*set, name, value, flat, &full);
     if (full) {
         probe->pins |= SESSION_PIN_SETTING;
         return;
     }
-    settings_unref(probe->found);
-    probe->found = with;
+    settings_unref(*set);
+    *set = with;
+}
+
+static void found(RelayProbe *probe, const char *name, const char *value, bool flat)
+{
+    add(probe, &probe->found, name, value, flat);
 }
 
 /* role or session_authorization; `user` is whom the pool logs in as. */
@@ -157,7 +163,9 @@ void relay_state_probe_row(Relay *r, const uint8_t *payload, size_t n, bool whol
         for (char *p = name; *p; p++)
             if (*p >= 'A' && *p <= 'Z')
                 *p = (char)(*p | 32);
-        if (!relay_state_is_reported(r, name) && !settings_name_passes(name))
+        if (relay_state_is_reported(r, name))
+            add(probe, &probe->reported, name, "", true);
+        else if (!settings_name_passes(name))
             found(probe, name, value, true);
     } else {
         probe->answered = true;
@@ -198,6 +206,33 @@ static const Settings *merge(const Settings *known, const Settings *asked, const
     return all;
 }
 
+/* A RESET that no text has shown (in a block or a function): what the start-up packet asked for comes back, with the next server
+ * or the next turn on this one, whose settings are unknown. Whether a role was given up by RESET or by NONE, or a name with a dot by RESET or by '', cannot be told. */
+static void undo_hidden_resets(Relay *r)
+{
+    RelayProbe *probe = r->probe;
+    PwBuf out;
+    Setting at;
+    pw_buf_init(&out);
+    for (size_t pos = 0; settings_next(r->state.startup, &pos, &at);) {
+        if (settings_is_identity(at.name) || strchr(at.name, '.'))
+            continue;
+        if (!relay_state_is_reported(r, at.name)) {
+            if (!settings_get(probe->found, at.name))
+                found(probe, at.name, at.value, true);
+            continue;
+        }
+        unsigned i = (unsigned)params_index(at.name);
+        if (!(r->changed >> i & 1) || settings_get(probe->reported, at.name))
+            continue;
+        params_set(&r->params, i, at.value);
+        pw_msg_param_status(&out, params_name(i), at.value); /* it has heard of the RESET */
+    }
+    if (pw_buf_unread(&out) && !stream_send_buf(&r->stream, &out))
+        relay_fail_later(r, NULL, "client unexpected eof");
+    pw_buf_finish(&out);
+}
+
 void relay_state_probe_done(Relay *r)
 {
     RelayProbe *probe = r->probe;
@@ -206,6 +241,7 @@ void relay_state_probe_done(Relay *r)
     bool failed = probe->failed || !probe->answered;
     session_state_probed(&r->state, failed ? before | SESSION_PIN_UNKNOWN : probe->pins);
     if (probe->full && !failed) {
+        undo_hidden_resets(r);
         session_state_adopt(&r->state, merge(r->state.committed, probe->asked, probe->found));
         server_set_applied(r->server, r->state.committed);
         r->server->applied_unknown = true; /* of settings that no list shows */

@@ -137,6 +137,7 @@ static PW_COLD void on_param_status(Walk *w, const uint8_t *payload, size_t n)
     if (i < 0 || (w->r->hold & HOLD_SYNC))
         return;
     params_set(&w->r->params, (unsigned)i, params_get(&w->s->params, (unsigned)i));
+    w->r->changed |= (uint16_t)(1u << i);
     if (w->r->ident && i == PARAM_APPLICATION_NAME)
         new_ident(w->r, params_get(&w->r->params, (unsigned)i));
     if (PW_UNLIKELY(i == PARAM_CLIENT_ENCODING))

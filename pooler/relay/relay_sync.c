@@ -2,10 +2,12 @@
 /* relay_sync.c - what happens on a freshly linked server before the client's first byte goes out: a check of a server
  * that was idle for long, and the client's parameters where they differ. One round trip for both; the client's
  * requests wait (HOLD_SYNC) until ReadyForQuery confirmed it. */
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "pooler/relay/relay_priv.h"
+#include "pooler/relay/relay_state.h"
 #include "poolwise/log.h"
 
 /* Resets first, so that nothing of the last client's stands in the way; role and user last, because they may lack the right
@@ -107,6 +109,11 @@ static bool tell_canonical(Relay *r)
             continue;
         server_log(s, PW_LOG_DEBUG, "varcache_set_canonical: setting %s to its canonical version %s -> %s", params_name(i), ours, theirs);
         pw_msg_param_status(&out, params_name(i), theirs);
+        char *name = settings_name(params_name(i));
+        const char *startup = settings_get(r->state.startup, name);
+        if (startup && strcmp(startup, ours) == 0)
+            relay_state_ask_for(r, name, theirs); /* so that it is known for the same when it comes back */
+        free(name);
     }
     bool ok = pw_buf_unread(&out) == 0 || stream_send_buf(&r->stream, &out);
     pw_buf_finish(&out);

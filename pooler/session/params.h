@@ -13,7 +13,7 @@
 #include "poolwise/buf.h"
 #include "poolwise/str.h"
 
-#define PARAMS_MAX 16
+#define PARAMS_MAX 16 /* bits of Relay.changed */
 
 /* Places of the first names of the list. */
 enum { PARAM_CLIENT_ENCODING, PARAM_DATESTYLE, PARAM_TIMEZONE, PARAM_STANDARD_CONFORMING_STRINGS, PARAM_APPLICATION_NAME };

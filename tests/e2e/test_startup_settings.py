@@ -147,6 +147,24 @@ def test_reset_goes_back_to_the_start(make_pooler, pg):
                     c.ok(f"RESET {name}")
 
 
+def test_a_reset_that_no_text_shows(make_pooler, pg):
+    """Inside a block or a function it goes back to the start-up packet too; a SET to the server's default does not."""
+    p = make_pooler(default_pool_size=1, track_extra_parameters="*")
+    start = {"statement_timeout": "7s", "TimeZone": "Asia/Tokyo", "DateStyle": "German", "application_name": "mine"}
+    a, b, d = p.client(**start), p.client(), direct(pg, **start)
+    ask = "SELECT current_setting('statement_timeout'), current_setting('TimeZone'), current_setting('DateStyle'), current_setting('application_name')"
+    default = b.query(ask).rows
+    for text in ("SELECT 1", "DO $$BEGIN RESET ALL; END$$", "DO $$BEGIN RESET TimeZone; RESET statement_timeout; END$$", "SET TimeZone = 'UTC'", "DO $$BEGIN END$$",
+                 "DO $$BEGIN SET DateStyle = 'SQL'; END$$", "DO $$BEGIN EXECUTE 'RESET ' || 'DateStyle'; END$$", "DO $$BEGIN SET DateStyle = 'ISO, MDY'; END$$", "DO $$BEGIN END$$"):
+        for c in (a, d):
+            c.ok(text)
+        for _ in range(2):
+            assert a.query(ask).rows == d.query(ask).rows, text
+            assert b.query(ask).rows == default, text
+        assert {k: a.params[k] for k in ("TimeZone", "DateStyle", "application_name")} == {k: d.params[k] for k in ("TimeZone", "DateStyle", "application_name")}, text
+    d.close()
+
+
 WHO = ["SELECT 1", "RESET ROLE", "SET ROLE NONE", "SET ROLE start_b", "SET ROLE start_b; RESET ROLE", "SET ROLE NONE; RESET ALL", "SET ROLE start_b; RESET ALL",
        "SET ROLE start_b; DISCARD ALL", "RESET SESSION AUTHORIZATION", "SET SESSION AUTHORIZATION start_b", "SET SESSION AUTHORIZATION DEFAULT",
        "SET SESSION AUTHORIZATION start_b; SET SESSION AUTHORIZATION DEFAULT", "SET SESSION AUTHORIZATION start_b; DISCARD ALL", "SET SESSION AUTHORIZATION start_b; RESET ALL",
