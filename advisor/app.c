@@ -348,6 +348,8 @@ void adv_app_advise(App *app)
     const AdvCandidate **advised = ADV_NEW_ARRAY(app->arena, const AdvCandidate *, selection->n + 1);
     for (int i = 0; i < selection->n; i++)
         advised[i] = pool->items[selection->ids[i]];
+    if (app->hypopg)
+        adv_plan_after(app->hypopg, app->arena, w, advised, selection->n);
     AdvDropList drops;
     adv_find_drops(app->arena, app->catalog, w, advised, selection->n, &drops);
     note_statistics(app);

@@ -27,6 +27,8 @@ typedef struct AdvQuery {
     double rows_today;    /* that the server expects one execution to return or write; -1: not known */
     int n_indexes_today;  /* names of the indexes in today's plan */
     const char **indexes_today;
+    int n_indexes_after;  /* the same with the advice, only of statements on tables with an index that nothing uses (planned_after) */
+    const char **indexes_after;
     int n_seq_scans_today; /* tables that today's plan reads whole */
     const char **seq_scans_today;
     double weight;        /* of one unit of cost */
@@ -44,6 +46,7 @@ typedef struct AdvWorkload {
     double unlogged_calls; /* calls whose text the pooler did not keep */
     AdvTallyCounts read;  /* what logs and poolers told, with all that gives no advice; zeros: none was read */
     double unit;          /* weight of one unit of planner cost; 1, or milliseconds when times were measured */
+    bool planned_after;   /* indexes_after is known */
     bool measured;        /* at least one query has a measured time */
 } AdvWorkload;
 

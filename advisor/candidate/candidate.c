@@ -6,6 +6,9 @@
 #include "advisor/text.h"
 #include "poolwise/str.h"
 
+/* A partial index that leaves out less than the rest is no better than a whole one. */
+#define MOST_ROWS 0.5
+
 AdvPool *adv_pool_create(AdvArena *arena, AdvCatalog *catalog)
 {
     AdvPool *pool = ADV_NEW(arena, AdvPool);
@@ -86,7 +89,7 @@ bool adv_index_serves(const AdvIndex *wide, const AdvIndex *narrow)
     if (wide->table != narrow->table || strcmp(wide->method, "btree") != 0 || strcmp(narrow->method, "btree") != 0 ||
         wide->n_keys < narrow->n_keys || !keys_match(wide, narrow, narrow->n_keys))
         return false;
-    if (wide->predicate && !pw_str_equal(wide->predicate, narrow->predicate))
+    if (wide->predicate ? !pw_str_equal(wide->predicate, narrow->predicate) : narrow->predicate && narrow->rows < MOST_ROWS * narrow->table->rows)
         return false;
     for (int i = 0; i < narrow->n_include; i++)
         if (!adv_index_has_column(wide, narrow->include[i]))

@@ -32,7 +32,7 @@ int adv_pool_add(AdvPool *pool, const AdvIndex *def);
 bool adv_index_same(const AdvIndex *a, const AdvIndex *b);
 
 /* `wide` does all that `narrow` does: its keys begin with narrow's, it holds narrow's INCLUDE columns, and it
- * holds at least the same rows. True for equal ones. */
+ * holds at least the same rows, but not so many more that narrow's condition finds them sooner. True for equal ones. */
 bool adv_index_serves(const AdvIndex *wide, const AdvIndex *narrow);
 
 /* Some valid existing b-tree of its table serves it. */

@@ -122,8 +122,8 @@ static bool add_include(const Gen *g, const Keys *keys, int skip, AdvIndex *def)
 {
     const AdvTable *table = g->rel->table;
     double width = 0;
-    /* SELECT *: the index would be a second copy of it, and out of date with the next column. */
-    if (g->rel->whole_row)
+    /* SELECT *: the index would be a second copy of it, and out of date with the next column. A row that is locked or changed is visited anyway. */
+    if (g->rel->whole_row || g->rel->target || g->query->facts->locks_rows)
         return false;
     for (int i = 0; i < keys->n; i++)
         if (keys->items[i]->key.expr)
@@ -219,10 +219,11 @@ static void emit(Gen *g, const Keys *keys)
         if (constant && rows < fmax(COVER_ROWS, COVER_FRACTION * g->rel->table->rows))
             return;
     }
-    /* The column of the condition is needed only where its value is asked for too: the planner tells. */
+    /* The column of the condition is needed only where its value is asked for too. */
+    bool asked = g->fixed && g->rel->reads[g->fixed - 1] > 1;
     for (int skip = g->fixed, last = 0; !last; skip = 0) {
         AdvIndex covering = def;
-        last = skip == 0;
+        last = skip == 0 || !asked;
         if (!add_include(g, keys, skip, &covering) || adv_index_served_by_existing(&covering))
             continue;
         int id = adv_pool_add(g->pool, &covering);

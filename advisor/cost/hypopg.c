@@ -336,7 +336,7 @@ static int by_id(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
-const char *adv_hypopg_plan_text(AdvHypopg *h, AdvArena *arena, const AdvQuery *query, const AdvCandidate *const *set, int n)
+static AdvCandidate **in_order(AdvArena *arena, const AdvCandidate *const *set, int n)
 {
     AdvCandidate **sorted = ADV_NEW_ARRAY(arena, AdvCandidate *, n + 1);
     for (int i = 0; i < n; i++) {
@@ -344,11 +344,34 @@ const char *adv_hypopg_plan_text(AdvHypopg *h, AdvArena *arena, const AdvQuery *
         sorted[i] = u.out;
     }
     qsort(sorted, (size_t)n, sizeof(*sorted), by_id);
+    return sorted;
+}
+
+const char *adv_hypopg_plan_text(AdvHypopg *h, AdvArena *arena, const AdvQuery *query, const AdvCandidate *const *set, int n)
+{
     h->scratch = arena;
-    PwErr err = synchronise(h, sorted, n);
+    PwErr err = synchronise(h, in_order(arena, set, n), n);
     h->scratch = NULL;
     const char *plan = err ? NULL : adv_plan_text(h->db, arena, query);
     return plan ? with_own_names(h, arena, plan) : NULL;
+}
+
+PwErr adv_hypopg_indexes(AdvHypopg *h, AdvArena *arena, const AdvQuery *query, const AdvCandidate *const *set, int n, const char ***ret_names,
+                         int *ret_n)
+{
+    AdvPlan plan = {0};
+    if (!query->bound)
+        return PW_ERR_UNSUPPORTED;
+    h->scratch = arena;
+    PwErr err = synchronise(h, in_order(arena, set, n), n);
+    h->scratch = NULL;
+    if (!err)
+        err = adv_explain_query(h->db, arena, query, &plan);
+    if (err)
+        return err;
+    *ret_names = plan.indexes;
+    *ret_n = plan.n_indexes;
+    return PW_OK;
 }
 
 PwErr adv_hypopg_create(AdvArena *arena, AdvDb *db, AdvCatalog *catalog, AdvHypopg **ret_hypopg, const char **ret_why)

@@ -30,6 +30,11 @@ const AdvCostBackend *adv_hypopg_backend(AdvHypopg *hypopg);
 /* EXPLAIN's text for the statement with exactly these candidates (NULL and 0: as the database is); hypothetical names are replaced by what
  * the index is on. NULL when the server refuses. */
 const char *adv_hypopg_plan_text(AdvHypopg *hypopg, AdvArena *arena, const AdvQuery *query, const AdvCandidate *const *set, int n);
+/* The names of the indexes in that plan. */
+PW_MUSTCHECK PwErr adv_hypopg_indexes(AdvHypopg *hypopg, AdvArena *arena, const AdvQuery *query, const AdvCandidate *const *set, int n,
+                                      const char ***ret_names, int *ret_n);
+/* Fills indexes_after of the statements on tables that have an index without scans. */
+void adv_plan_after(AdvHypopg *hypopg, AdvArena *arena, AdvWorkload *workload, const AdvCandidate *const *advised, int n);
 /* The same of today's indexes, with any connection. */
 const char *adv_plan_text(AdvDb *db, AdvArena *arena, const AdvQuery *query);
 void adv_hypopg_finish(AdvHypopg *hypopg); /* forgets the hypothetical indexes */

@@ -190,8 +190,8 @@ typedef struct Cover {
     AdvSelection *s;
 } Cover;
 
-/* Puts `def` in the place of index `old` if it fits and nothing becomes dearer; `worth`: the workload's cost must fall to
- * this share of what the main statement costs. Returns the id that is now in the selection. */
+/* Puts `def` in the place of index `old` if it fits and nothing becomes dearer; `worth`: the cost of the main statement must fall to
+ * this share. Returns the id that is now in the selection. */
 static int exchange(Cover *c, int old, const AdvIndex *def, const AdvQuery *query, double worth, double slack)
 {
     const AdvCandidate *narrow = c->pool->items[old];
@@ -214,11 +214,14 @@ static int exchange(Cover *c, int old, const AdvIndex *def, const AdvQuery *quer
     replace(&tried, old, id, more);
     double before = workload_cost(c->oracle, c->w, c->s->ids, c->s->n);
     double after = workload_cost(c->oracle, c->w, tried.ids, tried.n);
-    double main_before = 0;
+    double main_before = 0, main_after = 0;
     for (int q = 0; q < c->w->n_queries; q++)
-        if (c->w->queries[q] == query)
-            main_before = query->weight * adv_oracle_ask(c->oracle, q, c->s->ids, c->s->n)->cost;
-    if (after + wide->write_cost - narrow->write_cost > before - (1 - worth) * main_before + slack * c->s->cost_before)
+        if (c->w->queries[q] == query) {
+            main_before = adv_oracle_ask(c->oracle, q, c->s->ids, c->s->n)->cost;
+            main_after = adv_oracle_ask(c->oracle, q, tried.ids, tried.n)->cost;
+        }
+    if ((worth < 1 && main_after > worth * main_before) ||
+        after + wide->write_cost - narrow->write_cost > before + slack * c->s->cost_before)
         return old;
     tried.write_cost = write;
     *c->s = tried;

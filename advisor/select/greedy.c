@@ -112,7 +112,7 @@ static int best_move(const Greedy *g, int round, double *ret_second)
     *ret_second = 0;
     for (int m = 0; m < s->n_moves; m++) {
         double bound = current_bound(g, m, round);
-        if (bound <= EPSILON * s->cost_before)
+        if (bound <= EPSILON * s->measure)
             continue;
         double bytes = move_bytes(s, &s->moves[m], g->chosen);
         double score = bytes > 0 ? bound / price_of(s, bytes, g->floor_share) : 0;
@@ -157,7 +157,7 @@ static int find_winner(Greedy *g, int round)
         State *tried = search_outline(s, g->state, move->add.ids, move->add.n, NULL, 0);
         double rival = second * price_of(s, move_bytes(s, move, g->chosen), g->floor_share);
         bool fits = search_allowed(s, tried);
-        if (fits && search_settle(s, g->state, tried, g->state->total - rival + EPSILON * s->cost_before))
+        if (fits && search_settle(s, g->state, tried, g->state->total - rival + EPSILON * s->measure))
             g->rounds[m] = round;
         note_gains(g, m, fits ? tried : NULL);
     }

@@ -93,7 +93,7 @@ static size_t starts_at(const Search *s, const Rung *rung, size_t all)
 static void offer(Ladder *l, State *state)
 {
     double worth = is_main(&l->rung) ? WORTH_ASKING_MAIN : l->calls_until == ADV_KNOWN_ONLY ? WORTH_ASKING_LATE : WORTH_ASKING;
-    if (state->total >= l->reached.total - worth * l->s->cost_before)
+    if (state->total >= l->reached.total - worth * l->s->measure)
         return;
     adv_oracle_save(l->s->oracle, 0);
     bool better = search_beats(l->s, &l->reached, state);
@@ -179,7 +179,7 @@ static void top_up_rung(Ladder *l, double budget)
     Rung next = l->rung;
     climb(&next);
     bool spent = adv_oracle_backend_calls(s->oracle) >= s->ladder_most;
-    double worth = s->cost_before * fmax(spent ? WORTH_ASKING_LATE : WORTH_ASKING, s->limits->min_gain);
+    double worth = s->measure * fmax(spent ? WORTH_ASKING_LATE : WORTH_ASKING, s->limits->min_gain);
     State rung = l->answer, larger;
     double above = s->budget;
     for (int misses = 0; misses < TOP_UP_MISSES && !search_late(s);) {

@@ -65,12 +65,33 @@ static bool supports_foreign_key(const AdvIndex *index)
     return false;
 }
 
+static bool is_named(const char *const *names, int n, const AdvIndex *index)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(names[i], index->name) == 0)
+            return true;
+    return false;
+}
+
+/* One arm of an OR may use it as soon as the other arms have indexes too. */
+static bool may_serve_an_arm(const AdvFacts *facts, const AdvIndex *index)
+{
+    for (int i = 0; facts && i < facts->n_preds; i++) {
+        const AdvPred *pred = &facts->preds[i];
+        if (pred->or_group && facts->rels[pred->rel].table == index->table && pred->column == index->keys[0].column)
+            return true;
+    }
+    return false;
+}
+
 static bool used_by_workload(const AdvWorkload *w, const AdvIndex *index)
 {
-    for (int q = 0; q < w->n_queries; q++)
-        for (int i = 0; i < w->queries[q]->n_indexes_today; i++)
-            if (strcmp(w->queries[q]->indexes_today[i], index->name) == 0)
-                return true;
+    for (int q = 0; q < w->n_queries; q++) {
+        const AdvQuery *query = w->queries[q];
+        if (is_named(query->indexes_today, query->n_indexes_today, index) || is_named(query->indexes_after, query->n_indexes_after, index) ||
+            (!w->planned_after && may_serve_an_arm(query->facts, index)))
+            return true;
+    }
     return false;
 }
 

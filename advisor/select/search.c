@@ -4,6 +4,7 @@
 #include "advisor/select/ladder.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* Without a budget storage still has a price: indexes as large as all the tables cost this share of the workload. */
 #define STORAGE_PRICE 0.04
@@ -19,6 +20,10 @@
 #define LADDER_BASE 200
 #define LADDER_PER_STATEMENT 20
 /* What an index must save, as a share of the workload's cost, when the user does not say: under a budget the budget itself is the limit. */
+/* See measure_of(). Of a few statements each has a large share. */
+#define SHARE_MAX 0.2
+#define SHARE_MAX_FEW 0.5
+#define FEW_STATEMENTS 8
 #define MIN_GAIN_DEFAULT 0.005
 #define MIN_GAIN_BUDGET 0.0002
 
@@ -76,6 +81,32 @@ static void add_curve(Search *s, const State *best, AdvCurve *ret_curve)
     (void)search_ladder(s, best->bytes, ret_curve);
 }
 
+static int dearer_first(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* The workload's cost with the largest statements cut down, so that none has more than a share of it: beside one report that reads a table for
+ * each row of another everything else is nothing, and would get no index. */
+static double measure_of(const Search *s)
+{
+    int n = 0;
+    double *costs = ADV_NEW_ARRAY(s->arena, double, s->workload->n_queries + 1);
+    for (int q = 0; q < s->workload->n_queries; q++)
+        if (s->workload->queries[q]->weight > 0)
+            costs[n++] = s->workload->queries[q]->weight * s->workload->queries[q]->cost_today;
+    double share = n >= FEW_STATEMENTS ? SHARE_MAX : SHARE_MAX_FEW, rest = s->cost_before;
+    qsort(costs, (size_t)n, sizeof(*costs), dearer_first);
+    for (int cut = 0; cut < n; cut++) {
+        double most = share * rest / (1 - share * cut); /* so the first `cut` of them have exactly the share */
+        if (costs[cut] <= most || share * (cut + 2) > 1 + EPSILON)
+            return rest + cut * most;
+        rest -= costs[cut];
+    }
+    return s->cost_before;
+}
+
 static void set_limits(Search *s, const AdvSearchLimits *limits)
 {
     int n = 0;
@@ -100,8 +131,9 @@ void adv_search(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWork
     adv_filter(arena, oracle, pool, workload, ids, n_ids, s.deadline, &s.list);
     State best = search_empty(&s);
     s.cost_before = best.total;
+    s.measure = measure_of(&s);
     if (limits->budget <= 0)
-        s.byte_price = STORAGE_PRICE * best.total / fmax(table_bytes(pool->catalog), STORAGE_FLOOR);
+        s.byte_price = STORAGE_PRICE * s.measure / fmax(table_bytes(pool->catalog), STORAGE_FLOOR);
     search_make_moves(&s);
     if (limits->budget > 0) {
         best = search_ladder(&s, limits->budget, &ret_selection->curve);

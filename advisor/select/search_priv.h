@@ -48,6 +48,7 @@ typedef struct Search {
     uint64_t calls_most; /* plans after which known ones must do */
     uint64_t ladder_most; /* the same on the ladder, where each rung asks what its answer costs besides */
     double cost_before;
+    double measure; /* what thresholds and the price of storage are shares of: cost_before, with no statement above a share of it */
     double *open;  /* by statement: how uncertain its cost is, in search_settle() */
     int *open_queries; /* room for all */
     State trial;   /* the one being tried, its arrays used again and again */

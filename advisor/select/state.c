@@ -159,7 +159,7 @@ static double known_cost(Search *s, int q, const State *from, State *to)
     double open = weight * (upper - lower);
     if (touched == ESTIMATED)
         open = fmin(open, weight * fabs(from->costs[q] - adv_oracle_guess(s->oracle, q, to->ids, to->n)));
-    if (upper > lower && !s->exact && open < NOT_WORTH_ASKING * s->cost_before) {
+    if (upper > lower && !s->exact && open < NOT_WORTH_ASKING * s->measure) {
         to->costs[q] = touched == ESTIMATED ? fmax(lower, fmin(from->costs[q], upper)) : upper;
         return 0;
     }

@@ -79,6 +79,14 @@ bool adv_first_column(Analyser *a, Scope *scope, const Node *node, int *ret_rel,
 void adv_analyse_qual(Analyser *a, Scope *scope, const Node *node, bool negated);
 void adv_note_param(Analyser *a, const Node *value, const AdvParam *context);
 
+AdvPred *adv_add_pred(Analyser *a, AdvPredKind kind, const KeyRef *key);
+
+/* operators.c: each takes the comparison when it is one of its kind */
+bool adv_gin_compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated);
+bool adv_gist_compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated);
+bool adv_network_compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated);
+bool adv_has_trigram(const AdvValue *value, const char *special);
+
 /* parse.c */
 void adv_sql_add_other_params(AdvArena *arena, const char *text, AdvFacts *facts);
 

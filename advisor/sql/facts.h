@@ -90,6 +90,7 @@ typedef struct AdvRel {
     int block;
     int inner;       /* SUBQUERY: the block inside; -1: not known */
     bool *used;      /* TABLE: used[i]: column i + 1 is read anywhere in the statement */
+    int *reads;      /* TABLE: how often its text names column i + 1, at least; 2 for all */
     bool whole_row;
     bool target;     /* of UPDATE or DELETE */
     bool nullable;   /* on the nullable side of an outer join */

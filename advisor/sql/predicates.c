@@ -60,7 +60,7 @@ static void note_bound(Analyser *a, const Node *value, const AdvParam *context)
     adv_note_param(a, value, &operand);
 }
 
-static AdvPred *add_pred(Analyser *a, AdvPredKind kind, const KeyRef *key)
+AdvPred *adv_add_pred(Analyser *a, AdvPredKind kind, const KeyRef *key)
 {
     AdvFacts *facts = a->facts;
     ADV_ROOM(a->arena, facts->preds, facts->n_preds);
@@ -100,110 +100,7 @@ static void add_opaque(Analyser *a, Scope *scope, const Node *node, const char *
         else if (node->node_case == PG_QUERY__NODE__NODE_A_EXPR)
             why = "arithmetic on the column";
     }
-    add_pred(a, ADV_PRED_OPAQUE, &key)->why = why;
-}
-
-/* Operators that the operator classes of GIN serve, with the column on the left. */
-static bool is_gin_operator(const char *op)
-{
-    static const char *const ops[] = {"@>", "&&", "?", "?|", "?&", "@@", "@?"};
-    for (size_t i = 0; i < PW_ARRAY_LEN(ops); i++)
-        if (strcmp(ops[i], op) == 0)
-            return true;
-    return false;
-}
-
-static bool has_gin_type(const Analyser *a, const KeyRef *key)
-{
-    const AdvColumn *c = adv_column(a->facts->rels[key->rel].table, key->column);
-    if (key->expr)
-        return strncmp(key->expr, "to_tsvector(", 12) == 0;
-    return c->category == 'A' || strcmp(c->base_type, "jsonb") == 0 || strcmp(c->base_type, "tsvector") == 0;
-}
-
-/* Three characters in a row that are no wildcards: from these trigrams are made. */
-static bool has_trigram(const AdvValue *value, const char *special)
-{
-    int run = 0;
-    if (value->kind == ADV_VALUE_PARAM)
-        return true;
-    for (const char *p = value->kind == ADV_VALUE_LITERAL && value->text ? value->text : ""; *p; p++) {
-        run = strchr(special, *p) ? 0 : run + 1;
-        if (run == 3)
-            return true;
-    }
-    return false;
-}
-
-/* x @> y, tsvector @@ query, text ~ pattern: no b-tree, but GIN. */
-static bool gin_compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated)
-{
-    KeyRef key;
-    bool regex = strcmp(op, "~") == 0 || strcmp(op, "~*") == 0;
-    if (negated || (!regex && !is_gin_operator(op)) || adv_has_column(right) || !adv_as_key(a, scope, left, &key) ||
-        (!regex && !has_gin_type(a, &key)))
-        return false;
-    adv_walk_expr(a, scope, right);
-    AdvPred *pred = add_pred(a, regex ? ADV_PRED_INFIX : ADV_PRED_CONTAINS, &key);
-    pred->op = adv_arena_strdup(a->arena, op);
-    pred->lo = adv_as_value(a, right, NULL);
-    if (regex) {
-        pred->why = "a regular expression";
-        pred->trigram = has_trigram(&pred->lo, "^$.*+?()[]{}|\\");
-    }
-    return true;
-}
-
-/* Ranges and shapes: their default operator classes of GiST. Lines and paths have none. */
-static bool has_gist_type(const Analyser *a, const KeyRef *key)
-{
-    static const char *const shapes[] = {"point", "box", "polygon", "circle"};
-    const AdvColumn *c = adv_column(a->facts->rels[key->rel].table, key->column);
-    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
-        if (!key->expr && strcmp(c->base_type, shapes[i]) == 0)
-            return true;
-    return !key->expr && c->category == 'R';
-}
-
-static bool is_gist_operator(const char *op)
-{
-    static const char *const ops[] = {"&&", "@>", "<@", "<<", ">>", "&<", "&>", "-|-", "~=", "<<|", "|>>", "&<|", "|&>"};
-    for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
-        if (strcmp(ops[i], op) == 0)
-            return true;
-    return false;
-}
-
-/* during && x, x <@ during, place <@ box: with the column on either side. */
-static bool gist_compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated)
-{
-    KeyRef key;
-    const Node *column = adv_has_column(left) ? left : right, *value = adv_has_column(left) ? right : left;
-    if (negated || !is_gist_operator(op) || adv_has_column(value) || !adv_as_key(a, scope, column, &key) || !has_gist_type(a, &key))
-        return false;
-    adv_walk_expr(a, scope, value);
-    AdvPred *pred = add_pred(a, ADV_PRED_CONTAINS, &key);
-    pred->op = adv_arena_strdup(a->arena, op);
-    pred->gist = true;
-    pred->lo = adv_as_value(a, value, NULL);
-    return true;
-}
-
-/* ip << network, ip <<= network, network >> ip: the server makes a range of it. */
-static bool network_compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated)
-{
-    KeyRef key;
-    bool under = strcmp(op, "<<") == 0 || strcmp(op, "<<=") == 0, over = strcmp(op, ">>") == 0 || strcmp(op, ">>=") == 0;
-    const Node *column = under ? left : right, *value = under ? right : left;
-    if (negated || (!under && !over) || adv_has_column(value) || !adv_as_key(a, scope, column, &key) || key.expr)
-        return false;
-    const AdvColumn *c = adv_column(a->facts->rels[key.rel].table, key.column);
-    if (strcmp(c->base_type, "inet") != 0 && strcmp(c->base_type, "cidr") != 0)
-        return false;
-    adv_walk_expr(a, scope, value);
-    AdvPred *pred = add_pred(a, ADV_PRED_RANGE, &key);
-    pred->has_lo = pred->has_hi = true; /* bounds that the text does not tell */
-    return true;
+    adv_add_pred(a, ADV_PRED_OPAQUE, &key)->why = why;
 }
 
 static AdvPredKind operator_kind(const char *op, bool *ret_upper, bool *ret_known)
@@ -220,12 +117,25 @@ static AdvPredKind operator_kind(const char *op, bool *ret_upper, bool *ret_know
     return ADV_PRED_OPAQUE;
 }
 
+/* sent = false is what the server makes NOT sent of. */
+static AdvPredKind boolean_kind(const Analyser *a, const KeyRef *key, const AdvValue *value)
+{
+    if (key->expr || value->kind != ADV_VALUE_LITERAL || !value->text || value->number ||
+        strcmp(adv_column(a->facts->rels[key->rel].table, key->column)->base_type, "bool") != 0)
+        return ADV_PRED_EQ;
+    if (strcmp(value->text, "true") == 0 || strcmp(value->text, "t") == 0)
+        return ADV_PRED_TRUE;
+    return strcmp(value->text, "false") == 0 || strcmp(value->text, "f") == 0 ? ADV_PRED_FALSE : ADV_PRED_EQ;
+}
+
 /* key op value, with the value's parameter told what it is compared with. */
 static void compare_key(Analyser *a, const KeyRef *key, AdvPredKind kind, bool upper, const Node *value)
 {
-    AdvPred *pred = add_pred(a, kind, key);
     const char *type;
     AdvValue v = adv_as_value(a, value, &type);
+    if (kind == ADV_PRED_EQ)
+        kind = boolean_kind(a, key, &v);
+    AdvPred *pred = adv_add_pred(a, kind, key);
     if (kind == ADV_PRED_RANGE && upper) {
         pred->hi = v;
         pred->has_hi = true;
@@ -250,8 +160,8 @@ static void compare(Analyser *a, Scope *scope, const char *op, const Node *left,
     else if (negated && kind == ADV_PRED_NE)
         kind = ADV_PRED_EQ;
     KeyRef l, r;
-    if (!known && (gin_compare(a, scope, op, left, right, negated) || gist_compare(a, scope, op, left, right, negated) ||
-                   network_compare(a, scope, op, left, right, negated)))
+    if (!known && (adv_gin_compare(a, scope, op, left, right, negated) || adv_gist_compare(a, scope, op, left, right, negated) ||
+                   adv_network_compare(a, scope, op, left, right, negated)))
         return;
     bool left_key = known && adv_as_key(a, scope, left, &l);
     bool right_key = known && adv_as_key(a, scope, right, &r);
@@ -319,7 +229,7 @@ static void in_list(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool 
     }
     /* One parameter may stand for a longer list: logs fold IN lists. One literal is an equality. */
     bool single = n == 1 && adv_as_value(a, list->items[0], NULL).kind == ADV_VALUE_LITERAL;
-    AdvPred *pred = add_pred(a, not_in != negated ? ADV_PRED_NE : single ? ADV_PRED_EQ : ADV_PRED_IN, &key);
+    AdvPred *pred = adv_add_pred(a, not_in != negated ? ADV_PRED_NE : single ? ADV_PRED_EQ : ADV_PRED_IN, &key);
     AdvPredKind kind = pred->kind;
     AdvValue *values = ADV_NEW_ARRAY(a->arena, AdvValue, n + 1);
     pred->n_values = (int)n;
@@ -353,7 +263,7 @@ static void any_array(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, boo
         return;
     }
     bool in = equal && expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY && !negated;
-    AdvPred *pred = add_pred(a, in ? ADV_PRED_IN : ADV_PRED_NE, &key);
+    AdvPred *pred = adv_add_pred(a, in ? ADV_PRED_IN : ADV_PRED_NE, &key);
     const Node *array = expr->rexpr;
     while (array && array->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
         array = array->type_cast->arg;
@@ -391,7 +301,7 @@ static void between(Analyser *a, Scope *scope, const PgQuery__AExpr *expr)
     adv_walk_expr(a, scope, list->items[1]);
     if (lo_columns || hi_columns)
         return;
-    AdvPred *pred = add_pred(a, ADV_PRED_RANGE, &key);
+    AdvPred *pred = adv_add_pred(a, ADV_PRED_RANGE, &key);
     const char *lo_type, *hi_type;
     pred->lo = adv_as_value(a, list->items[0], &lo_type);
     pred->hi = adv_as_value(a, list->items[1], &hi_type);
@@ -414,7 +324,7 @@ static void like(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool neg
     }
     const char *op = expr->n_name ? adv_string_value(expr->name[0]) : "";
     if (negated || op[0] == '!') {
-        add_pred(a, ADV_PRED_NE, &key);
+        adv_add_pred(a, ADV_PRED_NE, &key);
         return;
     }
     AdvValue value = adv_as_value(a, expr->rexpr, NULL);
@@ -433,10 +343,10 @@ static void like(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool neg
         /* The log did not keep the pattern; a prefix is what an index could serve, so that is assumed. */
         kind = ADV_PRED_PREFIX;
     }
-    AdvPred *pred = add_pred(a, kind, &key);
+    AdvPred *pred = adv_add_pred(a, kind, &key);
     pred->lo = value;
     pred->why = kind == ADV_PRED_INFIX ? why : NULL;
-    pred->trigram = kind == ADV_PRED_INFIX && expr->kind != PG_QUERY__A__EXPR__KIND__AEXPR_SIMILAR && has_trigram(&value, "%_");
+    pred->trigram = kind == ADV_PRED_INFIX && expr->kind != PG_QUERY__A__EXPR__KIND__AEXPR_SIMILAR && adv_has_trigram(&value, "%_");
     AdvParam context = {.rel = key.expr ? -1 : key.rel, .column = key.column, .pred = kind};
     adv_note_param(a, expr->rexpr, &context);
 }
@@ -521,7 +431,7 @@ static void null_test(Analyser *a, Scope *scope, const PgQuery__NullTest *test, 
         return;
     }
     bool is_null = (test->nulltesttype == PG_QUERY__NULL_TEST_TYPE__IS_NULL) != negated;
-    add_pred(a, is_null ? ADV_PRED_IS_NULL : ADV_PRED_NOT_NULL, &key);
+    adv_add_pred(a, is_null ? ADV_PRED_IS_NULL : ADV_PRED_NOT_NULL, &key);
 }
 
 static void bool_test(Analyser *a, Scope *scope, const PgQuery__BooleanTest *test, bool negated)
@@ -538,7 +448,7 @@ static void bool_test(Analyser *a, Scope *scope, const PgQuery__BooleanTest *tes
         kind = ADV_PRED_FALSE;
     else if (test->booltesttype == PG_QUERY__BOOL_TEST_TYPE__IS_UNKNOWN && !negated)
         kind = ADV_PRED_IS_NULL;
-    add_pred(a, kind, &key);
+    adv_add_pred(a, kind, &key);
 }
 
 static void bool_expr(Analyser *a, Scope *scope, const PgQuery__BoolExpr *expr, bool negated)
@@ -588,7 +498,7 @@ void adv_analyse_qual(Analyser *a, Scope *scope, const Node *node, bool negated)
         break;
     case PG_QUERY__NODE__NODE_COLUMN_REF:
         if (adv_as_key(a, scope, node, &key))
-            add_pred(a, negated ? ADV_PRED_FALSE : ADV_PRED_TRUE, &key);
+            adv_add_pred(a, negated ? ADV_PRED_FALSE : ADV_PRED_TRUE, &key);
         break;
     default:
         adv_walk_expr(a, scope, node);

@@ -16,6 +16,7 @@ int adv_add_rel(Analyser *a, AdvRelKind kind, AdvTable *table, const char *alias
     rel->sifted = 1;
     if (table) {
         rel->used = ADV_NEW_ARRAY(a->arena, bool, table->n_columns ? table->n_columns : 1);
+        rel->reads = ADV_NEW_ARRAY(a->arena, int, table->n_columns ? table->n_columns : 1);
         table->referenced = true;
     }
     return facts->n_rels++;
@@ -36,6 +37,8 @@ void adv_mark_all(Analyser *a, int rel)
         r->whole_row = true;
         for (int i = 0; i < r->table->n_columns; i++)
             r->used[i] = true;
+        for (int i = 0; i < r->table->n_columns; i++)
+            r->reads[i] += 2;
     }
 }
 
@@ -49,6 +52,7 @@ static bool find_in_rel(Analyser *a, int rel, const char *name, int *ret_rel, in
         if (!column)
             return false;
         r->used[column - 1] = true;
+        r->reads[column - 1]++;
         *ret_rel = rel;
         *ret_column = column;
         *ret_known = true;

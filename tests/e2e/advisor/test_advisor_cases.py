@@ -370,3 +370,42 @@ def test_nothing_is_written(shop, advise, costs):
     advise(shop, "DELETE FROM orders; UPDATE orders SET total = 0; INSERT INTO customers (name) VALUES ('x')", *costs)
     assert state() == before
     assert shop.sql("SELECT count(*) FROM orders")[0][0] == 60000
+
+
+OUTBOX = """
+CREATE TABLE outbox (id serial PRIMARY KEY, topic text NOT NULL, body text NOT NULL, sent boolean NOT NULL, owner int NOT NULL, seen timestamptz);
+INSERT INTO outbox (topic, body, sent, owner, seen)
+SELECT 't' || i % 9, repeat('b', 40), i < 59900, i % 700, CASE WHEN i % 50 > 0 THEN now() END FROM generate_series(1, 60000) i;
+"""
+
+
+@pytest.fixture(scope="module")
+def outbox(new_database):
+    database = new_database()
+    database.sql(OUTBOX)
+    database.vacuum()
+    return database
+
+
+def test_queue_of_few_rows(outbox, advise, costs):
+    """The condition is written NOT sent, the primary key on the same column is no substitute, and a row that is locked is visited anyway."""
+    statement = "SELECT id, topic FROM outbox WHERE sent = false ORDER BY id LIMIT 100"
+    for lock in ("", " FOR UPDATE SKIP LOCKED"):
+        advice = advise(outbox, statement + lock, *costs)
+        (keys, include, where), = advice.indexes("outbox")
+        assert (keys, where) == (["id"], "NOT sent")
+        assert include == [] or not lock
+
+
+def test_the_column_of_the_condition_is_not_included(outbox, advise, costs):
+    """With the whole index beside it: that one does not do the work of the partial one, which is fifty times smaller."""
+    advice = advise(outbox, "-- weight: 500\nSELECT count(*) FROM outbox WHERE owner = 17 AND seen IS NULL;\n"
+                    "-- weight: 50\nSELECT * FROM outbox WHERE owner = 17;", *costs)
+    assert (["owner"], [], "seen IS NULL") in advice.indexes("outbox")
+
+
+def test_one_monster_does_not_hide_the_others(products, advise, costs):
+    """A subquery for each of all rows costs ten thousand times what all others do together; those get their indexes all the same."""
+    advice = advise(products, "SELECT count(*) FROM products p WHERE price > (SELECT 2 * avg(price) FROM products q WHERE q.brand > p.brand);\n"
+                    "-- weight: 5\nSELECT * FROM products WHERE product_name = 'product 77';", *costs)
+    assert ["product_name"] in [keys for keys, _, _ in advice.indexes("products")]

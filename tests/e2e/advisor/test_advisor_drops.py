@@ -137,3 +137,15 @@ def test_tables_of_extensions_are_left_alone(new_database, advise):
     assert advise(database, NOTHING).drops()["two"] == "drop_duplicate"
     database.sql("ALTER EXTENSION hypopg ADD TABLE t")
     assert advise(database, NOTHING).drops() == {}
+
+
+def test_an_index_for_the_other_arm_of_an_or_stays(new_database, advise, costs):
+    """Nothing uses it today, since the OR reads the table whole; with the index advised for the other arm it is needed."""
+    database = new_database()
+    database.sql("CREATE TABLE people (id int PRIMARY KEY, email text NOT NULL, phone text NOT NULL, filler text)",
+                 "INSERT INTO people SELECT g, 'u' || g || '@x', '0' || g, repeat('f', 60) FROM generate_series(1, 30000) g",
+                 "CREATE INDEX people_email ON people (email)", "CREATE INDEX people_filler ON people (filler, email)")
+    database.vacuum()
+    advice = advise(database, "SELECT id FROM people WHERE phone = '0471' OR email = 'u99@x';", *costs)
+    assert [keys for keys, _, _ in advice.indexes("people")] == [["phone"]]
+    assert "people_email" not in advice.drops() and advice.drops()["people_filler"] == "drop_unused"
