@@ -18,7 +18,7 @@ static const AdminColumn worker_columns[] = {
     {"batched_sends", ADMIN_INT8, "sends that shared a system call with others (io_engine = io_uring)"},
     {"tls_full", ADMIN_INT8, "full TLS handshakes with clients"},
     {"tls_resumed", ADMIN_INT8, "TLS handshakes that went on with an earlier session of the client's"},
-    {"logins_paced", ADMIN_INT8, "times that it left new connections for its next turn, so as not to hold up queries"},
+    {"logins_paced", ADMIN_INT8, "times that logins or farewells were left for its next turn, so as not to hold up queries"},
 };
 
 static void visit(WorkerCtx *ctx, AdminShow *show)

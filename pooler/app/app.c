@@ -257,6 +257,7 @@ static bool init_ctx(WorkerCtx *ctx, unsigned i)
     TAILQ_INIT(&ctx->pools);
     TAILQ_INIT(&ctx->clients);
     STAILQ_INIT(&ctx->arrivals);
+    TAILQ_INIT(&ctx->pace.due);
     if (c->query_observation)
         ctx->queries = query_table_create((unsigned)c->max_queries_observed, (unsigned)c->query_log_samples);
     ResolverOptions ro = {.max_ttl = c->dns_max_ttl, .nxdomain_ttl = c->dns_nxdomain_ttl, .resolv_conf = c->resolv_conf,

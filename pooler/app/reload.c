@@ -279,7 +279,7 @@ static void suspend_visit(Worker *w, void *arg)
     Client *c, *next;
     for (c = TAILQ_FIRST(&ctx->clients); c; c = next) {
         next = TAILQ_NEXT(c, link);
-        if (c->state == CLIENT_CONSOLE || c->state == CLIENT_CANCEL)
+        if (c->state == CLIENT_CONSOLE || c->state == CLIENT_CANCEL || c->state == CLIENT_LEAVING)
             continue;
         if (on)
             stream_read_stop(&c->relay.stream);

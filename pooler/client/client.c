@@ -75,6 +75,16 @@ static bool is_probe(const Client *c)
     return (c->state == CLIENT_STARTUP || c->state == CLIENT_AUTH) && pw_buf_unread(&c->relay.held) == 0;
 }
 
+void client_early_step(Client *c)
+{
+    if (c->state == CLIENT_STARTUP)
+        client_startup_input(c);
+    else if (c->state == CLIENT_AUTH)
+        client_login_input(c);
+}
+
+static void on_readable(Stream *st);
+
 /* Before READY: everything goes through `held`. */
 static PW_COLD void early_input(Client *c)
 {
@@ -83,6 +93,12 @@ static PW_COLD void early_input(Client *c)
     ssize_t got = stream_recv(&c->relay.stream, scratch, WORKER_SCRATCH_SIZE);
     if (got == -1)
         return;
+    if (got <= 0 && c->paced) { /* what it said before it went comes first; then this is read again */
+        client_pace_now(c);
+        if (c->state != CLIENT_CLOSED)
+            on_readable(&c->relay.stream);
+        return;
+    }
     if (got <= 0) {
         client_close(c, NULL, got < 0 ? stream_error(&c->relay.stream) : is_probe(c) ? NULL : "client unexpected eof");
         return;
@@ -94,10 +110,8 @@ static PW_COLD void early_input(Client *c)
     pw_buf_append(&c->relay.held, scratch, (size_t)got);
     switch (c->state) {
     case CLIENT_STARTUP:
-        client_startup_input(c);
-        return;
     case CLIENT_AUTH:
-        client_login_input(c);
+        client_pace(c);
         return;
     case CLIENT_CONSOLE:
         console_input(c);
@@ -106,6 +120,7 @@ static PW_COLD void early_input(Client *c)
     case CLIENT_WELCOME: /* nothing to say yet: it waits in `held` */
     case CLIENT_CANCEL:
     case CLIENT_READY:
+    case CLIENT_LEAVING:
     case CLIENT_CLOSED:
     case CLIENT_STATE_COUNT:
         return;
@@ -217,6 +232,8 @@ void client_begin(Client *c)
         return;
     stream_read_later(&c->relay.stream);
     early_input(c);
+    if (c->paced)
+        client_pace_now(c);
     stream_read_arm(&c->relay.stream);
 }
 
@@ -261,6 +278,8 @@ const char *client_state_name(const Client *c)
         if (c->relay.server)
             return "active";
         return client_is_waiting(c) ? "waiting" : "idle";
+    case CLIENT_LEAVING:
+        return "idle";
     case CLIENT_CLOSED:
     case CLIENT_STATE_COUNT:
         break;

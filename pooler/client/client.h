@@ -4,6 +4,7 @@
  *   STARTUP [-> LOOKUP] -> AUTH -> WELCOME -> READY           an application
  *                   \-> CONSOLE                   the admin console
  *   STARTUP -> CANCEL                             a cancel request that is being carried out
+ *   READY -> LEAVING                              has said goodbye; is closed when its turn has come
  *   any -> CLOSED                                 freed at the end of the loop turn
  *
  * While READY its traffic is the relay's. Every close goes through client_close with a reason. */
@@ -27,6 +28,7 @@ typedef enum ClientState {
     CLIENT_READY,
     CLIENT_CONSOLE,
     CLIENT_CANCEL,
+    CLIENT_LEAVING, /* it counts for no limit any more */
     CLIENT_CLOSED,
     CLIENT_STATE_COUNT
 } __attribute__((packed)) ClientState;
@@ -81,7 +83,8 @@ struct Client {
     bool has_key;      /* it is in WorkerCtx.by_cancel_key */
     bool notified;
     bool asks_welcome; /* WELCOME: it holds PoolEntry.welcome_asked */
-    bool is_unix, counted, paused_reading, names_borrowed;
+    bool is_unix, counted, names_borrowed;
+    bool paced; /* it is in Pace.due, by waiter.link: nobody who is waits for a server */
     bool console_counted; /* among client_count_consoles */
     bool console_admin;   /* may do more than SHOW */
     bool console_own;     /* a process of our own uid on the unix socket: may be given sockets and secrets */

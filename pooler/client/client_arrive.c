@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /* client_arrive.c - sockets that were accepted, until their worker begins their login.
  *
- *   acceptor: client_accept -> (mailbox of another worker) -> WorkerCtx.arrivals -> end of the turn: a Client, which reads
+ *   acceptor: client_accept -> (mailbox of another worker) -> WorkerCtx.arrivals -> end of a turn: a Client, which reads
  *
- * A login costs as much as several queries, so a storm of them must not get between a query and its reply: as long as a
- * worker passes queries it begins ARRIVE_PACED logins after each turn of its loop, else ARRIVE_MOST. The acceptor takes
- * no more than that out of the kernel's queue either. The start-up packet is mostly there already (tcp_defer_accept): the
- * login goes as far as it can without waiting for the loop. */
+ * How many begin in a turn is client_pace.c's affair; the acceptor takes not many more out of the kernel's queue either.
+ * The start-up packet is mostly there already (tcp_defer_accept): the login goes as far as it can without waiting for
+ * the loop. */
 #include <stdlib.h>
 
 #include "pooler/client/client_priv.h"
 #include "poolwise/mem.h"
-
-#define ARRIVE_MOST  32
-#define ARRIVE_PACED 8
 
 typedef struct Arrival {
     MailNode node; /* first */
@@ -24,34 +20,23 @@ typedef struct Arrival {
     bool is_unix;
 } Arrival;
 
-static bool passes_queries(const WorkerCtx *ctx)
-{
-    return ctx->queries_done != ctx->quiet_mark;
-}
-
-static bool begin_logins(Worker *w)
+bool client_begin_next(Worker *w)
 {
     WorkerCtx *ctx = worker_ctx(w);
-    unsigned most = passes_queries(ctx) ? ARRIVE_PACED : ARRIVE_MOST;
-    ctx->quiet_mark = ctx->queries_done;
-    ctx->n_accepted = 0;
-    Arrival *a;
-    for (unsigned n = 0; n < most && (a = STAILQ_FIRST(&ctx->arrivals)) != NULL; n++) {
-        STAILQ_REMOVE_HEAD(&ctx->arrivals, link);
-        Client *c = client_create(w, a->fd, &a->peer, a->is_unix);
-        free(a);
-        client_begin(c);
-    }
-    if (STAILQ_EMPTY(&ctx->arrivals))
+    Arrival *a = STAILQ_FIRST(&ctx->arrivals);
+    if (!a)
         return false;
-    ctx->logins_paced++;
+    STAILQ_REMOVE_HEAD(&ctx->arrivals, link);
+    Client *c = client_create(w, a->fd, &a->peer, a->is_unix);
+    free(a);
+    client_begin(c);
     return true;
 }
 
 static void arrive(Worker *w, Arrival *a)
 {
     STAILQ_INSERT_TAIL(&worker_ctx(w)->arrivals, a, link);
-    worker_at_turn_end(w, begin_logins);
+    client_pace_arrival(w);
 }
 
 static void on_arrival(MailNode *node)
@@ -79,9 +64,6 @@ bool client_accept(Worker *w, int fd, const NetAddr *peer, bool is_unix)
         arrive(w, a);
     else
         worker_post(best, &a->node);
-    worker_at_turn_end(w, begin_logins);
-    if (++ctx->n_accepted < (passes_queries(ctx) ? ARRIVE_PACED : ARRIVE_MOST) * n)
-        return true;
-    ctx->logins_paced++;
-    return false;
+    client_pace_arrival(w); /* at the end of the turn the count begins anew */
+    return ++ctx->n_accepted < client_pace_accept(ctx) * n;
 }

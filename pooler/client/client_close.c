@@ -30,6 +30,27 @@ static void say_goodbye(Client *c, const char *sqlstate, const char *text)
     pw_buf_finish(&out);
 }
 
+static void log_close(const Client *c, const char *reason)
+{
+    const WorkerCtx *ctx = client_ctx(c);
+    if (reason && ctx->config->log_disconnections)
+        client_log(c, PW_LOG_LOG, "closing because: %s (age=%llds)", reason,
+                   (long long)((worker_now(ctx->worker) - c->connected_at) / PW_USEC_PER_SEC));
+}
+
+bool client_leave(Client *c, const char *reason)
+{
+    Relay *r = &c->relay;
+    if (c->state != CLIENT_READY || r->server || r->listen || client_is_waiting(c) || stream_pending(&r->stream))
+        return false;
+    log_close(c, reason);
+    stream_read_stop(&r->stream);
+    client_release_slots(c);
+    c->state = CLIENT_LEAVING;
+    client_pace(c);
+    return true;
+}
+
 void client_close_with(Client *c, const char *sqlstate, const char *text, const char *reason)
 {
     if (c->state == CLIENT_CLOSED)
@@ -37,12 +58,12 @@ void client_close_with(Client *c, const char *sqlstate, const char *text, const 
     ClientState was = c->state;
     Worker *w = c->relay.stream.worker;
     WorkerCtx *ctx = worker_ctx(w);
+    client_pace_not(c);
     c->state = CLIENT_CLOSED;
     if (text && ctx->config->log_pooler_errors)
         client_log(c, PW_LOG_WARNING, "pooler error: %s", text);
-    if (reason && ctx->config->log_disconnections)
-        client_log(c, PW_LOG_LOG, "closing because: %s (age=%llds)", reason,
-                   (long long)((worker_now(w) - c->connected_at) / PW_USEC_PER_SEC));
+    if (was != CLIENT_LEAVING)
+        log_close(c, reason);
     if (text) {
         (void)pw_log_settle(); /* who looks into the log on hearing the error finds its reason there */
         say_goodbye(c, sqlstate, text);

@@ -391,6 +391,7 @@ bool client_login_adopted(Client *c)
 
 static void authenticated(Client *c)
 {
+    client_pace_not(c);
     if (client_is_console(c)) {
         open_console(c);
         return;

@@ -3,6 +3,8 @@
 #ifndef POOLER_CLIENT_CLIENT_PRIV_H
 #define POOLER_CLIENT_CLIENT_PRIV_H
 
+#include <stddef.h>
+
 #include "pooler/client/client.h"
 
 extern const ClientConsoleOps *client_console;
@@ -11,6 +13,10 @@ extern const RelayOps client_relay_ops;
 static inline Client *client_of_relay(Relay *r)
 {
     return (Client *)r;
+}
+static inline Client *client_of_waiter(PoolWaiter *w)
+{
+    return (Client *)((char *)w - offsetof(Client, waiter));
 }
 static inline WorkerCtx *client_ctx(const Client *c)
 {
@@ -23,6 +29,19 @@ void client_begin(Client *c); /* begins to read, and reads what is there already
 void client_free_later(Client *c); /* closed; at the end of the loop turn */
 void client_joins_worker(unsigned worker);
 void client_left_worker(unsigned worker);
+
+/* client_arrive.c: the next of those that have arrived becomes a client. False: there is none. */
+bool client_begin_next(Worker *w);
+
+/* client_pace.c: its next step (the message that was read, the close) is made at the end of a turn of the loop. */
+void client_pace(Client *c);
+void client_pace_arrival(Worker *w); /* somebody has arrived */
+void client_pace_not(Client *c);     /* it has no step to make any more, or somebody else makes it */
+void client_pace_now(Client *c);     /* it makes it now; may close the client */
+unsigned client_pace_accept(const WorkerCtx *ctx); /* connections that may be accepted in this turn, for each worker */
+
+/* client.c: STARTUP or AUTH, messages wait in relay.held */
+void client_early_step(Client *c);
 
 /* client_startup.c: bytes wait in relay.held */
 void client_startup_input(Client *c);
@@ -96,6 +115,8 @@ void client_cancel_request(Client *c, const uint8_t *bytes, size_t n);
 bool client_cancel_waits(const Client *c); /* its request waits for a connection to the server */
 
 /* client_close.c */
+/* It has said goodbye and nothing holds it: it is closed soon. False: close it now. */
+bool client_leave(Client *c, const char *reason);
 void client_forget_auth(Client *c);
 
 #endif

@@ -11,11 +11,6 @@
 #include "poolwise/log.h"
 #include "poolwise/wire.h"
 
-static Client *client_of_waiter(PoolWaiter *w)
-{
-    return (Client *)((char *)w - offsetof(Client, waiter));
-}
-
 static void wake_visit(Worker *w, void *arg);
 
 /* The pool's first server has told what clients hear at login. */
@@ -227,10 +222,11 @@ static void need_server(Relay *r, bool again)
 
 static void close_relay(Relay *r, const char *text, const char *reason)
 {
+    Client *c = client_of_relay(r);
     if (PW_UNLIKELY(r->sync_failed) && text && text == relay_own_text(r)) /* the server's own words */
-        client_close_with(client_of_relay(r), r->sqlstate, text, reason);
-    else
-        client_close(client_of_relay(r), text, reason);
+        client_close_with(c, r->sqlstate, text, reason);
+    else if (text || !client_leave(c, reason))
+        client_close(c, text, reason);
 }
 
 static void log_relay(Relay *r, int level, const char *text)
@@ -388,6 +384,7 @@ void client_tick(WorkerCtx *ctx, PwUsec now)
                 tick_ready(c, now);
             break;
         case CLIENT_CONSOLE:
+        case CLIENT_LEAVING:
         case CLIENT_CLOSED:
         case CLIENT_STATE_COUNT:
             break;

@@ -112,7 +112,7 @@ Worker *worker_get(unsigned index)
 
 /* ---- running ---- */
 
-static void flush(Worker *w)
+void worker_flush(Worker *w)
 {
     if (w->batch && !send_batch_is_empty(w->batch))
         send_batch_flush(w->batch);
@@ -122,18 +122,18 @@ static PW_COLD void end_turn(Worker *w)
 {
     if (!w->turn_end(w))
         w->turn_end = NULL;
-    flush(w);
+    worker_flush(w);
 }
 
 static void loop(Worker *w)
 {
-    flush(w); /* what was sent before the loop began */
+    worker_flush(w); /* what was sent before the loop began */
     while (!w->stop) {
         if (event_base_loop(w->base, w->turn_end ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE) < 0)
             break;
         w->clock_stale = true;
         w->turns++;
-        flush(w); /* before memory goes that its entries point to */
+        worker_flush(w); /* before memory goes that its entries point to */
         if (PW_UNLIKELY(w->turn_end != NULL))
             end_turn(w);
         if (w->deferred)

@@ -72,6 +72,9 @@ static inline PwUsec worker_now(Worker *w)
 /* Runs d->free_it at the end of this loop turn. */
 void worker_defer(Worker *w, WorkerDeferred *d);
 
+/* Sends now what this turn has put off (stream_send_soon). */
+void worker_flush(Worker *w);
+
 /* `run` is called once this turn's events are done and what they sent is out. While it returns true it is called again at
  * the end of the next turn, which then does not sleep. There is one for each worker: a second one replaces it. */
 static inline void worker_at_turn_end(Worker *w, bool (*run)(Worker *w))

@@ -52,7 +52,7 @@ typedef struct RelayOps {
      * server it had was lost before anything was sent; it keeps its place in the queue. */
     void (*need_server)(Relay *r, bool again);
     /* The client must go. `text` is for a FATAL message (sqlstate 08P01) or NULL when it is gone already; `reason` for
-     * the log. Must call relay_finish. Called at most once, never from inside need_server. */
+     * the log. Must end in relay_finish, soon if not at once. Called at most once, never from inside need_server. */
     void (*close)(Relay *r, const char *text, const char *reason);
     void (*log)(Relay *r, int level, const char *text);
 } RelayOps;

@@ -39,6 +39,17 @@ typedef struct ClientIndex {
     unsigned size, n;
 } ClientIndex;
 
+/* client_pace.c: steps of logins and farewells, which wait for the end of a turn of the loop. */
+typedef struct Pace {
+    TAILQ_HEAD(PacedClients, PoolWaiter) due; /* of clients */
+    PwUsec credit; /* what they may still take; less than 0: more was taken than allowed */
+    PwUsec ended;  /* when the last turn's were done */
+    uint64_t turn; /* that turn */
+    uint64_t queries_seen; /* queries_done then */
+    PwUsec busy_at;        /* when queries were last found to pass */
+    unsigned begun;        /* logins, in that turn */
+} Pace;
+
 typedef struct WorkerCtx {
     Worker *worker;
     const Config *config;  /* one reference */
@@ -62,8 +73,8 @@ typedef struct WorkerCtx {
     unsigned shutdown_ticks; /* since SHUTDOWN WAIT_FOR_SERVERS */
     bool suspended;
     STAILQ_HEAD(ArrivalList, Arrival) arrivals; /* client_arrive.c: sockets whose logins have not begun */
-    unsigned n_accepted;  /* likewise: in this turn */
-    uint64_t quiet_mark;  /* likewise: queries_done when logins were last begun */
+    unsigned n_accepted;   /* likewise: in this turn */
+    Pace pace;
     uint64_t logins_paced; /* SHOW WORKERS */
     WorkerDeferred *spare_clients; /* client.c: memory for the next ones */
     int n_spare_clients;

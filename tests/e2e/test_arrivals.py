@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""Many connections at once: all get in, and while queries are being served a turn of the loop begins only a few logins."""
+"""Many connections at once: all get in and out, and while queries are being served a turn of the loop does only a little for them."""
 import signal
 
 import pytest
@@ -76,3 +76,40 @@ def test_a_request_that_comes_with_the_login(make_pooler):
         c.send(wire.startup_packet({"user": "u_trust", "database": "p0"}), wire.query("SELECT 7"))
         assert c.until_ready().error is None
         assert "D" in c.until_ready().types
+
+
+def test_farewells_are_paced_while_queries_are_served(make_pooler):
+    p = make_pooler(worker_threads=1)
+    con, busy = p.console(), p.client()
+    conns = [p.client() for _ in range(MANY)]
+    before = paced(con)
+    busy.ok("SELECT 1")
+
+    def all_leave():
+        for c in conns:
+            c.send(wire.terminate())
+        busy.send(wire.query("SELECT 2"))
+
+    arrived = arrive_together(p, all_leave)
+    busy.until_ready()
+    wait_until(lambda: sum(int(r["clients"]) for r in con.show("WORKERS")) == 2 + len(arrived))
+    assert paced(con) > before
+
+
+def test_what_was_said_before_the_end_is_heard(make_pooler):
+    """The second half of the start-up packet comes with the end of the connection."""
+    p = make_pooler(worker_threads=1, log_connections=1)
+    busy, conns = p.client(), [wire.Conn(p.port) for _ in range(MANY)]
+    packet = wire.startup_packet({"user": "u_trust", "database": "p0", "application_name": "brief"})
+    for c in conns:
+        c.send(packet[:9])
+
+    def say_and_go():
+        busy.send(wire.query("SELECT 2"))
+        for c in conns:
+            c.send(packet[9:])
+            c.close()
+
+    arrived = arrive_together(p, say_and_go)
+    busy.until_ready()
+    p.wait_log("login attempt", count=1 + len(conns) + len(arrived))
