@@ -92,6 +92,29 @@ static inline uint16_t pw_be16(const uint8_t *p)
     return (uint16_t)((p[0] << 8) | p[1]);
 }
 
+/* ---- many messages in a row ---- */
+
+/* The messages of a large result or copy often have the same length many times. Then the next one's place need not wait until this
+ * one's length has come from the cache: the processor guesses it, and checks. */
+typedef struct PwRun {
+    size_t total;  /* of the last message, header included */
+    unsigned same; /* messages of that size before it */
+} PwRun;
+
+/* So many of one size announce more. Where two sizes come in turn wrong guesses would cost more than right ones save. */
+#define PW_RUN_SAME 8
+
+/* p[0..n) begins with a whole message of `total` bytes: how many bytes are it and those behind it with the same header. */
+size_t pw_run_of_equals(const uint8_t *p, size_t n, size_t total);
+
+/* A walk steps over the message at p: `total` bytes, or more when it is one of a run. */
+static inline size_t pw_run_step(PwRun *run, const uint8_t *p, size_t n, size_t total)
+{
+    run->same = total == run->total ? run->same + 1 : 0;
+    run->total = total;
+    return PW_LIKELY(run->same != PW_RUN_SAME) ? total : pw_run_of_equals(p, n, total);
+}
+
 /* ---- cursor: reads from a message; the first read past the end sets `bad`, all later ones give zeros ---- */
 
 typedef struct PwCursor {

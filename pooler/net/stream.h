@@ -80,6 +80,13 @@ static inline size_t stream_pending(const Stream *s)
     return pw_buf_unread(&s->out) + s->staged.len;
 }
 
+/* The kernel did not take all of it. on_drained comes when it has; until then whoever reads for this peer stops: what is read
+ * would have to be kept here, while the kernel's buffers on both sides hold megabytes. */
+static inline bool stream_is_full(const Stream *s)
+{
+    return pw_buf_unread(&s->out) > 0;
+}
+
 /* All bytes that were ever given, sent or not. */
 static inline uint64_t stream_bytes_given(const Stream *s)
 {

@@ -351,7 +351,7 @@ static const ListenSubscriberOps subscriber_ops = {on_live, on_refused, on_note}
 void relay_listen_flush(Relay *r)
 {
     RelayListen *l = r->listen;
-    if (pw_buf_unread(&l->queue) == 0 || !may_tell(r) || stream_pending(&r->stream) > RELAY_FLOW_MAX)
+    if (pw_buf_unread(&l->queue) == 0 || !may_tell(r) || stream_is_full(&r->stream))
         return;
     PwBuf out, queue = l->queue;
     pw_buf_init(&out);

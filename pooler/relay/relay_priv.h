@@ -10,8 +10,6 @@
 #define RELAY_WHOLE_MAX (32 * 1024)
 /* Bytes of requests held for a client before its socket is left unread. */
 #define RELAY_HELD_MAX (64 * 1024)
-/* Unsent bytes towards a server or a client before the other side is left unread. */
-#define RELAY_FLOW_MAX (128 * 1024)
 
 /* Unanswered requests of one client before it is left unread; it goes on at half of it. */
 #define RELAY_DEPTH_MAX 8192

@@ -25,7 +25,7 @@ static bool forward(Relay *r, const uint8_t *bytes, size_t n)
         server_close(s, "server conn crashed?");
         return false;
     }
-    if (PW_UNLIKELY(stream_pending(&s->stream) > RELAY_FLOW_MAX)) {
+    if (PW_UNLIKELY(stream_is_full(&s->stream))) {
         r->hold |= HOLD_FLOW;
         stream_read_stop(&r->stream);
     }
@@ -384,11 +384,12 @@ static size_t copied_in(const Relay *r, const uint8_t *p, size_t n)
         return 0;
     uint32_t most = (uint32_t)r->ctx->config->max_packet_size;
     size_t at = 0;
+    PwRun run = {0};
     while (n - at >= PW_WIRE_HEADER && p[at] == PW_F_COPY_DATA) {
         uint32_t len = pw_be32(p + at + 1);
         if (len < 4 || len > most || n - at - 1 < len)
             break; /* the caller finds out */
-        at += (size_t)len + 1;
+        at += pw_run_step(&run, p + at, n - at, (size_t)len + 1);
     }
     return at;
 }

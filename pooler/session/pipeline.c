@@ -77,6 +77,7 @@ size_t pipeline_bulk(const Pipeline *p, const uint8_t *bytes, size_t n, uint32_t
         return 0;
     uint32_t bulk = kinds[head->kind].stays & BITS_BULK;
     size_t at = 0;
+    PwRun run = {0};
     while (n - at >= PW_WIRE_HEADER && (bit_of[bytes[at]] & bulk)) {
         uint32_t len = pw_be32(bytes + at + 1);
         if (len < 4)
@@ -85,7 +86,7 @@ size_t pipeline_bulk(const Pipeline *p, const uint8_t *bytes, size_t n, uint32_t
             *ret_left = len - (uint32_t)(n - at - 1);
             return n;
         }
-        at += (size_t)len + 1;
+        at += pw_run_step(&run, bytes + at, n - at, (size_t)len + 1);
     }
     return at;
 }
