@@ -27,6 +27,7 @@
 #include "poolwise/mem.h"
 
 #define READS 8            /* of up to 16 KiB each; the caller's buffer is the other limit */
+#define RECV_MOST (64 * 1024) /* bytes decrypted in one call: more at once saves TLS nothing, and others wait */
 #define HANDSHAKE_READS 32 /* certificates and all; the rest waits for the next event */
 
 struct StreamTls {
@@ -372,6 +373,8 @@ ssize_t stream_tls_recv(Stream *s, void *buf, size_t n)
         errno = EPROTO;
         return !t->failed ? -1 : t->error ? -2 : 0;
     }
+    if (n > RECV_MOST)
+        n = RECV_MOST;
     t->reads = t->more ? 0 : READS;
     t->more = t->read_wants_write = false;
     while (total < n) {

@@ -19,8 +19,9 @@ struct event_base;
 struct SendBatch;
 
 #define WORKER_MAX 64
-/* Bytes read at once. A loop turn's bytes are walked here and sent straight on; connections own no buffer. */
-#define WORKER_SCRATCH_SIZE (64 * 1024)
+/* Bytes read at once. A loop turn's bytes are walked here and sent straight on; connections own no buffer. Three of the largest
+ * TCP segments (65,535 bytes less the headers): a little more, as a power of two would be, goes out as a small segment of its own. */
+#define WORKER_SCRATCH_SIZE (3 * 65483)
 /* Room in front of the scratch buffer for the held part of a message (header or partial message). */
 #define WORKER_SCRATCH_HEADROOM (32 * 1024)
 

@@ -192,7 +192,7 @@ void relay_client_input(Relay *r)
 {
     Worker *w = r->stream.worker;
     uint8_t *bytes = w->scratch + WORKER_SCRATCH_HEADROOM;
-    ssize_t got = stream_recv(&r->stream, bytes, WORKER_SCRATCH_SIZE);
+    ssize_t got = stream_recv(&r->stream, bytes, PW_UNLIKELY(r->hold) ? RELAY_HELD_MAX : WORKER_SCRATCH_SIZE);
     if (got == -1)
         return;
     if (got <= 0) {
@@ -336,6 +336,7 @@ void relay_turn_over(Relay *r)
         if (PW_UNLIKELY(r->listen != NULL) && !relay_listen_idle(r))
             return;
         if (PW_UNLIKELY(r->state.due && r->msg_left == 0)) {
+            stream_read_start(&s->stream); /* although the client may be full: the answer is not for it */
             relay_state_probe(r);
             return;
         }

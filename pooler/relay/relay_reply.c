@@ -511,7 +511,7 @@ static void end_of_walk(Walk *w)
     }
     if (PW_UNLIKELY(w->unclear) && leave_unclear(w))
         return;
-    if (stream_is_full(&r->stream))
+    if (PW_UNLIKELY(stream_is_full(&r->stream)) && !(r->hold & (HOLD_SYNC | HOLD_PROBE))) /* replies to ours are not for it */
         stream_read_stop(&s->stream);
     if (PW_UNLIKELY(r->hold & (HOLD_TURN | HOLD_FLOW)))
         ease_holds(w);

@@ -404,7 +404,7 @@ def test_server_with_more_to_say_is_not_handed_over(make_pooler, certs, fake):
     tail = wire.message("C", wire.cstr("SELECT 1")) + wire.message("Z", b"I")
     size = 65536 - len(head) - len(tail) - 5 - 6
     reply = head + wire.message("D", struct.pack("!hi", 1, size) + b"x" * size) + tail
-    assert len(reply) == 65536  # WORKER_SCRATCH_SIZE: eight TLS records, as PostgreSQL sends them
+    assert len(reply) == 65536  # RECV_MOST of pooler/net/stream_tls.c: eight TLS records, as PostgreSQL sends them
     a = p.raw()
     a.startup(user="postgres", database="p0")
     session = fake.accept()
