@@ -477,8 +477,7 @@ void adv_generate(AdvPool *pool, const AdvWorkload *workload, const AdvQuery *qu
             continue;
         Gen g = {.pool = pool, .workload = workload, .query = query, .rel = rel, .fraction = 1, .ids = ids, .n_ids = n_ids};
         adv_roles_find(&g.roles, pool->arena, facts, r);
-        if (rel->table->kind != 'p')
-            adv_generate_other(pool, query, r, ids, n_ids);
+        adv_generate_other(pool, query, r, ids, n_ids);
         if (well_served(&g))
             continue;
         emit_equalities(&g);

@@ -105,7 +105,7 @@ void adv_generate_other(AdvPool *pool, const AdvQuery *query, int rel, int **ids
             emit_inner(&o, pred);
         } else if (pred->kind == ADV_PRED_INFIX) {
             emit_trigram(&o, pred);
-        } else if (!pred->or_group) {
+        } else if (!pred->or_group && o.rel->table->kind != 'p') {
             emit_brin(&o, pred);
             emit_hash(&o, pred);
         }

@@ -3,15 +3,20 @@
 #ifndef ADVISOR_COST_EXPLAIN_H
 #define ADVISOR_COST_EXPLAIN_H
 
+#include <stdbool.h>
+
 #include "advisor/arena.h"
 
-/* A table read whole. */
-typedef struct AdvWholeScan {
+/* A table read. */
+typedef struct AdvTableScan {
     const char *table;
     const char *alias;
     double cost; /* of one time */
     double rows; /* that pass its conditions */
-} AdvWholeScan;
+    bool again;  /* by an index for each row of something else */
+    int n_indexes;
+    const char **indexes; /* that it uses */
+} AdvTableScan;
 
 typedef struct AdvPlan {
     double cost;
@@ -20,8 +25,8 @@ typedef struct AdvPlan {
     const char **indexes; /* names, each once; hypothetical ones as HypoPG calls them */
     int n_seq_scans;
     const char **seq_scans; /* tables read whole */
-    int n_whole;
-    AdvWholeScan *whole; /* each time that one is read */
+    int n_scans;
+    AdvTableScan *scans; /* each time that one is read */
 } AdvPlan;
 
 PW_MUSTCHECK PwErr adv_plan_parse(AdvArena *arena, const char *json, AdvPlan *ret_plan);

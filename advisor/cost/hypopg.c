@@ -235,39 +235,110 @@ static void find_used(const AdvHypopg *h, const AdvPlan *plan, AdvCandidate *con
     }
 }
 
-/* HypoPG has neither GIN nor GiST. Where the plan reads a table whole, and such an index would find the rows of one of the conditions, our
- * own formula takes the place of that scan. */
+/* The statement's name for what the plan reads; partitions are read by the names that the server makes of it. `part`: what is read of the table. */
+static bool is_scan_of(const AdvRel *rel, const AdvTable *table, const AdvTableScan *scan, const AdvTable *part)
+{
+    size_t n = rel->alias ? strlen(rel->alias) : 0;
+    if (rel->kind != ADV_REL_TABLE || rel->table != table)
+        return false;
+    if (!n || strcmp(rel->alias, scan->alias) == 0)
+        return true;
+    return part != table && strncmp(scan->alias, rel->alias, n) == 0 && scan->alias[n] == '_';
+}
+
+/* The table itself, or the partition of it that has this name. */
+static const AdvTable *part_named(const AdvTable *table, const char *name)
+{
+    if (strcmp(table->name, name) == 0)
+        return table;
+    for (int i = 0; table->kind == 'p' && i < table->n_children; i++) {
+        const AdvTable *part = part_named(table->children[i], name);
+        if (part)
+            return part;
+    }
+    return NULL;
+}
+
+/* What the scan costs by this index; INFINITY: the index is of no use for it. */
+static double inner_scan_cost(const AdvHypopg *h, const AdvFacts *facts, const AdvTableScan *scan, const AdvCandidate *candidate)
+{
+    const AdvTable *table = candidate->def.table, *part = part_named(table, scan->table);
+    double best = INFINITY;
+    for (int r = 0; part && r < facts->n_rels; r++) {
+        const AdvPred *pred = is_scan_of(&facts->rels[r], table, scan, part) ? adv_inner_serves(facts, r, &candidate->def) : NULL;
+        if (!pred)
+            continue;
+        /* A partition has its share of the index. */
+        AdvTable sized = *table;
+        AdvIndex def = candidate->def;
+        sized.rows = part->rows;
+        sized.pages = part->pages;
+        def.table = &sized;
+        double pages = candidate->bytes / 8192 * (table->pages > 0 ? fmin(part->pages / table->pages, 1) : 1);
+        /* The other conditions on the table sift what the index brings. */
+        double others = fmax(adv_rel_selectivity(facts, r) / fmax(adv_pred_selectivity(table, pred), 1e-9), 1e-6);
+        double rows = fmin(scan->rows / fmin(others, 1), sized.rows);
+        best = fmin(best, adv_inner_cost(&h->catalog->settings, &def, pages, pred, rows));
+    }
+    return best;
+}
+
+static bool scan_uses(const AdvTableScan *scan, const char *index)
+{
+    for (int i = 0; i < scan->n_indexes; i++)
+        if (strcmp(scan->indexes[i], index) == 0)
+            return true;
+    return false;
+}
+
+/* The indexes of which every scan is done otherwise. */
+static void unuse(const AdvHypopg *h, const AdvPlan *plan, const bool *replaced, AdvCandidate *const *set, int n, bool *used)
+{
+    for (int i = 0; i < plan->n_indexes; i++) {
+        bool needed = false, gone = false;
+        for (int s = 0; s < plan->n_scans; s++)
+            if (scan_uses(&plan->scans[s], plan->indexes[i])) {
+                needed = needed || !replaced[s];
+                gone = true;
+            }
+        if (needed || !gone)
+            continue;
+        AdvPlan lone = {.n_indexes = 1, .indexes = &plan->indexes[i]};
+        bool *its = ADV_NEW_ARRAY(h->scratch, bool, n + 1);
+        find_used(h, &lone, set, n, its);
+        for (int k = 0; k < n; k++)
+            used[k] = used[k] && !its[k];
+    }
+}
+
+/* HypoPG has neither GIN nor GiST. Where such an index would find the rows of one of the conditions on a table sooner than the plan's scan, our own
+ * formula takes the place of that scan. */
 static double use_inner(const AdvHypopg *h, const AdvQuery *query, const AdvPlan *plan, AdvCandidate *const *set, int n, bool *used)
 {
     const AdvFacts *facts = query->bound_facts ? query->bound_facts : query->facts;
+    bool *replaced = ADV_NEW_ARRAY(h->scratch, bool, plan->n_scans + 1), *chosen_ones = ADV_NEW_ARRAY(h->scratch, bool, n + 1);
     double cost = plan->cost;
-    for (int s = 0; s < plan->n_whole; s++) {
-        const AdvWholeScan *scan = &plan->whole[s];
+    for (int s = 0; s < plan->n_scans; s++) {
+        const AdvTableScan *scan = &plan->scans[s];
         double best = scan->cost;
         int chosen = -1;
-        for (int i = 0; i < n; i++)
-            for (int r = 0; r < facts->n_rels && adv_is_inner(&set[i]->def); r++) {
-                const AdvRel *rel = &facts->rels[r];
-                if (rel->kind != ADV_REL_TABLE || rel->table != set[i]->def.table || strcmp(rel->table->name, scan->table) != 0 ||
-                    (rel->alias && strcmp(rel->alias, scan->alias) != 0))
-                    continue;
-                const AdvPred *pred = adv_inner_serves(facts, r, &set[i]->def);
-                if (!pred)
-                    continue;
-                /* The other conditions on the table sift what the index brings. */
-                double others = fmax(adv_rel_selectivity(facts, r) / fmax(adv_pred_selectivity(rel->table, pred), 1e-9), 1e-6);
-                double rows = fmin(scan->rows / fmin(others, 1), rel->table->rows);
-                double mine = adv_inner_cost(&h->catalog->settings, &set[i]->def, set[i]->bytes / 8192, pred, rows);
-                if (mine < best) {
-                    best = mine;
-                    chosen = i;
-                }
+        for (int i = 0; i < n && !scan->again; i++) {
+            double mine = adv_is_inner(&set[i]->def) ? inner_scan_cost(h, facts, scan, set[i]) : INFINITY;
+            if (mine < best) {
+                best = mine;
+                chosen = i;
             }
-        if (chosen >= 0) {
-            used[chosen] = true;
-            cost = fmax(cost - (scan->cost - best), best);
         }
+        /* Below a LIMIT the plan does not pay for the whole scan. */
+        double with = fmax(cost - (scan->cost - best), best);
+        if (chosen < 0 || with >= cost)
+            continue;
+        replaced[s] = chosen_ones[chosen] = true;
+        cost = with;
     }
+    unuse(h, plan, replaced, set, n, used);
+    for (int i = 0; i < n; i++)
+        used[i] = used[i] || chosen_ones[i];
     return cost;
 }
 

@@ -267,9 +267,12 @@ static AdvAccess brin_scan(const AdvSettings *c, const AdvScanWish *wish, const 
     double order = index->def->keys[0].column ? fabs(adv_column(t, index->def->keys[0].column)->correlation) : 0;
     if (share >= 1 || order < 0.1)
         return scan;
-    double ranges = ceil(pages / 128), visited = fmin((ceil(share * ranges) + 1) * 128 / order, pages);
-    scan.run = index->size.pages * c->random_page_cost + ranges * c->cpu_operator_cost * 128 * 0.1 + visited * c->seq_page_cost +
-                visited / pages * t->rows * (c->cpu_tuple_cost + n_quals(wish) * c->cpu_operator_cost);
+    /* The server takes the rows of the ranges for scattered over the table, as those of any bitmap. */
+    double ranges = ceil(pages / 128), tuples = fmin(ceil(share * ranges) / order / ranges, 1) * t->rows;
+    double visited = fmin(ceil(2 * pages * tuples / (2 * pages + tuples)), pages);
+    double per_page = c->random_page_cost - (c->random_page_cost - c->seq_page_cost) * sqrt(visited / pages);
+    scan.run = index->size.pages * c->random_page_cost + ranges * c->cpu_operator_cost * 128 * 0.1 + visited * per_page +
+               tuples * (c->cpu_tuple_cost + n_quals(wish) * c->cpu_operator_cost);
     use(&scan, index);
     return scan;
 }

@@ -36,6 +36,9 @@ static void with_clause(Analyser *a, const PgQuery__WithClause *with, Scope *out
         adv_analyse_query_node(a, expr->ctequery, outer, &outputs, &n, &block);
         if (block >= 0)
             a->facts->blocks[block].kind = ADV_BLOCK_CTE;
+        /* A condition on the outside does not reach into a recursion. */
+        for (int k = 0; k < n && with->recursive && block >= 0 && a->facts->blocks[block].set_operation; k++)
+            outputs[k].rel = -1;
         for (size_t k = 0; k < expr->n_aliascolnames && (int)k < n; k++)
             outputs[k].name = adv_arena_strdup(a->arena, adv_string_value(expr->aliascolnames[k]));
         int rel = adv_add_rel(a, ADV_REL_SUBQUERY, NULL, cte->name, 0);
@@ -266,10 +269,11 @@ void adv_analyse_select(Analyser *a, const PgQuery__SelectStmt *select, Scope *o
     if (select->op == PG_QUERY__SET_OPERATION__SETOP_UNION || select->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT ||
         select->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT) {
         a->facts->blocks[block].set_operation = true;
+        AdvOutput *right = NULL;
+        int n_right = 0;
         arm(a, select->larg, outer, block, &outputs, &n_outputs);
-        arm(a, select->rarg, outer, block, NULL, NULL);
-        for (int i = 0; i < n_outputs; i++)
-            outputs[i].rel = -1; /* comes from both sides */
+        arm(a, select->rarg, outer, block, &right, &n_right);
+        adv_join_arms(a, outputs, n_outputs, right, n_right);
         order_by(a, &scope, block, select->sort_clause, select->n_sort_clause, outputs, n_outputs);
     } else {
         for (size_t i = 0; i < select->n_from_clause; i++)
@@ -535,6 +539,7 @@ PwErr adv_sql_analyse(AdvCatalog *catalog, AdvArena *arena, const char *text, Ad
     a.facts->kind = statement_kind(tree->stmts[0]->stmt);
     if (a.facts->kind != ADV_STMT_OTHER)
         adv_analyse_query_node(&a, tree->stmts[0]->stmt, NULL, NULL, NULL, NULL);
+    adv_spread_arms(&a);
     pg_query__parse_result__free_unpacked(tree, NULL);
     adv_sql_add_other_params(arena, text, a.facts);
     *ret_facts = a.facts;

@@ -65,8 +65,13 @@ int adv_add_rel(Analyser *a, AdvRelKind kind, AdvTable *table, const char *alias
 void adv_from_item(Analyser *a, Scope *scope, const Node *node);
 void adv_from_table(Analyser *a, Scope *scope, const PgQuery__RangeVar *var, bool target);
 bool adv_resolve(Analyser *a, const Scope *scope, const PgQuery__ColumnRef *ref, int *ret_rel, int *ret_column);
+const AdvRel *adv_item_named(const Analyser *a, const Scope *scope, const char *name); /* the nearest FROM item; NULL */
 void adv_mark_all(Analyser *a, int rel);
 void adv_star(Analyser *a, const Scope *scope, const PgQuery__ColumnRef *ref, AdvOutput **outputs, int *n_outputs);
+
+/* arms.c */
+void adv_join_arms(Analyser *a, AdvOutput *left, int n_left, const AdvOutput *right, int n_right); /* the result is in left */
+void adv_spread_arms(Analyser *a); /* at the end of a statement */
 
 /* keys.c */
 bool adv_as_key(Analyser *a, Scope *scope, const Node *node, KeyRef *ret_key);

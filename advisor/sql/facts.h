@@ -75,7 +75,18 @@ typedef struct AdvSort {
     bool nulls_first;
 } AdvSort;
 
-typedef enum AdvRelKind { ADV_REL_TABLE, ADV_REL_SUBQUERY, ADV_REL_OTHER } AdvRelKind;
+/* A column that comes out of a set operation, and one that it stands for. */
+typedef struct AdvArm {
+    int column; /* of the stand-in */
+    int rel, rel_column;
+} AdvArm;
+
+typedef enum AdvRelKind {
+    ADV_REL_TABLE,
+    ADV_REL_SUBQUERY,
+    ADV_REL_ARMS, /* only while a statement is read: see arms.c */
+    ADV_REL_OTHER
+} AdvRelKind;
 
 typedef struct AdvOutput {
     const char *name;
@@ -97,6 +108,9 @@ typedef struct AdvRel {
     double sifted;   /* TABLE: what conditions that are no AdvPred leave of its rows, as a share */
     int n_outputs;   /* SUBQUERY */
     AdvOutput *outputs;
+    bool function;   /* OTHER: a function in FROM */
+    int n_arms;      /* ARMS */
+    AdvArm *arms;
 } AdvRel;
 
 typedef enum AdvBlockKind {

@@ -34,12 +34,23 @@ bool adv_has_trigram(const AdvValue *value, const char *special)
     return false;
 }
 
+/* FROM t, plainto_tsquery('...') q WHERE t.words @@ q: what a function in FROM returns is a value like another. */
+static bool is_value(const Analyser *a, const Scope *scope, const Node *node)
+{
+    if (!adv_has_column(node))
+        return true;
+    if (node->node_case != PG_QUERY__NODE__NODE_COLUMN_REF || node->column_ref->n_fields == 0)
+        return false;
+    const AdvRel *rel = adv_item_named(a, scope, adv_string_value(node->column_ref->fields[0]));
+    return rel && rel->function;
+}
+
 /* x @> y, tsvector @@ query, text ~ pattern: no b-tree, but GIN. */
 bool adv_gin_compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated)
 {
     KeyRef key;
     bool regex = strcmp(op, "~") == 0 || strcmp(op, "~*") == 0;
-    if (negated || (!regex && !is_gin_operator(op)) || adv_has_column(right) || !adv_as_key(a, scope, left, &key) ||
+    if (negated || (!regex && !is_gin_operator(op)) || !is_value(a, scope, right) || !adv_as_key(a, scope, left, &key) ||
         (!regex && !has_gin_type(a, &key)))
         return false;
     adv_walk_expr(a, scope, right);

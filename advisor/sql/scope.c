@@ -30,6 +30,15 @@ static void scope_add(Analyser *a, Scope *scope, const char *name, int rel)
     scope->n_items++;
 }
 
+const AdvRel *adv_item_named(const Analyser *a, const Scope *scope, const char *name)
+{
+    for (; scope; scope = scope->parent)
+        for (int i = 0; i < scope->n_items; i++)
+            if (strcmp(scope->items[i].name, name) == 0)
+                return &a->facts->rels[scope->items[i].rel];
+    return NULL;
+}
+
 void adv_mark_all(Analyser *a, int rel)
 {
     AdvRel *r = &a->facts->rels[rel];
@@ -335,7 +344,9 @@ void adv_from_item(Analyser *a, Scope *scope, const Node *node)
         else
             adv_walk_expr(a, scope, node);
         const char *name = alias ? alias->aliasname : "";
-        scope_add(a, scope, name, adv_add_rel(a, ADV_REL_OTHER, NULL, name, scope->block));
+        int rel = adv_add_rel(a, ADV_REL_OTHER, NULL, name, scope->block);
+        a->facts->rels[rel].function = node->node_case == PG_QUERY__NODE__NODE_RANGE_FUNCTION;
+        scope_add(a, scope, name, rel);
     }
     a->expr_depth--;
 }

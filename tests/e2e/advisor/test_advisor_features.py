@@ -184,6 +184,37 @@ def test_expressions_on_partitions(partitions, advise):
     assert not any("--no-hypopg" in note for note in plain.report["notes"])
 
 
+def test_conditions_on_a_union(new_database, advise, costs):
+    """The server moves them into each arm, so each needs its index; not into a recursion."""
+    database = new_database()
+    database.sql("CREATE TABLE sold (no int PRIMARY KEY, partner int, at date, total int)", "CREATE TABLE bought (no int PRIMARY KEY, who int, at date, total int)",
+                 "INSERT INTO sold SELECT i, i % 4000, date '2025-01-01' + i % 300, i FROM generate_series(1, 40000) i",
+                 "INSERT INTO bought SELECT i, i % 3000, date '2025-01-01' + i % 300, i FROM generate_series(1, 30000) i",
+                 "CREATE VIEW docs AS SELECT 'S' AS kind, no, partner, at, total FROM sold UNION ALL SELECT 'B', no, who, at, total FROM bought")
+    database.vacuum()
+    wanted = {("sold", ("partner",)), ("bought", ("who",))}
+    for statement in ("SELECT * FROM docs WHERE partner = 77", "SELECT * FROM (SELECT * FROM sold UNION SELECT * FROM bought) x WHERE partner = $1",
+                      "SELECT * FROM (SELECT * FROM sold UNION ALL SELECT * FROM bought UNION ALL SELECT * FROM bought) x WHERE x.partner IN (7, 9)"):
+        assert {(f["table"], tuple(k["column"] for k in f["keys"])) for f in advise(database, statement, *costs).creates()} == wanted, statement
+    recursive = "WITH RECURSIVE r AS (SELECT no, partner FROM sold WHERE no = 1 UNION ALL SELECT s.no, s.partner FROM sold s JOIN r ON s.no = r.no + 1) SELECT * FROM r WHERE partner = 8"
+    assert all(keys != ["partner"] for keys, _, _ in advise(database, recursive, *costs).indexes())
+
+
+def test_gin_on_partitions(new_database, advise, advisor, costs):
+    database = new_database()
+    database.sql("CREATE TABLE hits (id bigint, at date NOT NULL, tags text[]) PARTITION BY RANGE (at)",
+                 *(f"CREATE TABLE hits_{m} PARTITION OF hits FOR VALUES FROM ('2025-0{m}-01') TO ('2025-0{m + 1}-01')" for m in range(1, 5)),
+                 "INSERT INTO hits SELECT i, date '2025-01-01' + i % 110, ARRAY['t' || i % 3000, 'u' || i % 7] FROM generate_series(1, 60000) i", "ANALYZE hits")
+    database.vacuum()
+    statement = "SELECT id FROM hits h WHERE tags @> ARRAY['t77']"
+    (finding,) = advise(database, statement, *costs).creates()
+    assert (finding["method"], finding["table"], finding["keys"][0]["column"]) == ("gin", "hits", "tags")
+    before = database.cost(statement)
+    for step in finding["script"]:
+        database.sql(step)
+    assert database.cost(statement) < before / 3
+
+
 def test_partitions_count_against_a_budget(partitions, advise, costs):
     statement = "SELECT * FROM events WHERE tenant = 77"
     assert advise(partitions, statement, "--budget", "20MB", *costs).creates()
