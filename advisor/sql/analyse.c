@@ -59,7 +59,8 @@ static void add_output(Analyser *a, AdvOutput **outputs, int *n, AdvOutput outpu
     (*outputs)[(*n)++] = output;
 }
 
-static void target_list(Analyser *a, Scope *scope, Node *const *targets, size_t n, AdvOutput **outputs, int *n_outputs)
+/* `later`: what is only passed on counts as read when the outside asks for it. */
+static void target_list(Analyser *a, Scope *scope, bool later, Node *const *targets, size_t n, AdvOutput **outputs, int *n_outputs)
 {
     for (size_t i = 0; i < n; i++) {
         if (!targets[i] || targets[i]->node_case != PG_QUERY__NODE__NODE_RES_TARGET)
@@ -71,12 +72,15 @@ static void target_list(Analyser *a, Scope *scope, Node *const *targets, size_t 
         if (target->val && target->val->node_case == PG_QUERY__NODE__NODE_COLUMN_REF) {
             const PgQuery__ColumnRef *ref = target->val->column_ref;
             const Node *last = ref->n_fields ? ref->fields[ref->n_fields - 1] : NULL;
-            if (last && last->node_case == PG_QUERY__NODE__NODE_A_STAR) {
+            bool star = last && last->node_case == PG_QUERY__NODE__NODE_A_STAR;
+            a->unseen = later;
+            if (star)
                 adv_star(a, scope, ref, outputs, n_outputs);
-                continue;
-            }
-            if (!adv_resolve(a, scope, ref, &output.rel, &output.column))
+            else if (!adv_resolve(a, scope, ref, &output.rel, &output.column))
                 output.rel = -1;
+            a->unseen = false;
+            if (star)
+                continue;
             if (!output.name && last)
                 output.name = adv_arena_strdup(a->arena, adv_string_value(last));
         } else {
@@ -238,6 +242,13 @@ static void values_lists(Analyser *a, Scope *scope, const PgQuery__SelectStmt *s
         adv_walk_expr(a, scope, select->values_lists[i]);
 }
 
+/* Its columns are there for the outside only: nothing sorts, groups, compares or counts them. */
+static bool has_plain_outputs(const PgQuery__SelectStmt *select)
+{
+    return select->op == PG_QUERY__SET_OPERATION__SETOP_NONE && select->n_distinct_clause == 0 && select->n_group_clause == 0 &&
+           select->n_sort_clause == 0 && !select->limit_count && !select->limit_offset;
+}
+
 /* One side of UNION, INTERSECT or EXCEPT. */
 static void arm(Analyser *a, const PgQuery__SelectStmt *select, Scope *outer, int block, AdvOutput **ret_outputs, int *ret_n)
 {
@@ -257,8 +268,8 @@ void adv_analyse_select(Analyser *a, const PgQuery__SelectStmt *select, Scope *o
     a->depth++;
     Cte *ctes = a->ctes;
     int or_group = a->or_group, or_arm = a->or_arm;
-    bool outer_on = a->outer_on, unread = a->outputs_unread;
-    a->outputs_unread = false;
+    bool outer_on = a->outer_on, unread = a->outputs_unread, later = a->outputs_later && has_plain_outputs(select);
+    a->outputs_unread = a->outputs_later = false;
     a->or_group = 0;
     a->outer_on = false;
     int block = add_block(a, outer ? outer->block : -1);
@@ -280,7 +291,7 @@ void adv_analyse_select(Analyser *a, const PgQuery__SelectStmt *select, Scope *o
             adv_from_item(a, &scope, select->from_clause[i]);
         values_lists(a, &scope, select);
         if (!unread || select->n_group_clause > 0)
-            target_list(a, &scope, select->target_list, select->n_target_list, &outputs, &n_outputs);
+            target_list(a, &scope, later, select->target_list, select->n_target_list, &outputs, &n_outputs);
         adv_analyse_qual(a, &scope, select->where_clause, false);
         group_and_distinct(a, &scope, block, select, outputs, n_outputs);
         adv_walk_expr(a, &scope, select->having_clause);
@@ -419,7 +430,7 @@ static void update(Analyser *a, const PgQuery__UpdateStmt *stmt, Scope *outer, b
         adv_from_item(a, &scope, stmt->from_clause[i]);
     set_list(a, &scope, table, stmt->target_list, stmt->n_target_list);
     adv_analyse_qual(a, &scope, stmt->where_clause, false);
-    target_list(a, &scope, stmt->returning_list, stmt->n_returning_list, outputs, n);
+    target_list(a, &scope, false, stmt->returning_list, stmt->n_returning_list, outputs, n);
 }
 
 static void delete_from(Analyser *a, const PgQuery__DeleteStmt *stmt, Scope *outer, bool top, AdvOutput **outputs,
@@ -433,7 +444,7 @@ static void delete_from(Analyser *a, const PgQuery__DeleteStmt *stmt, Scope *out
     for (size_t i = 0; i < stmt->n_using_clause; i++)
         adv_from_item(a, &scope, stmt->using_clause[i]);
     adv_analyse_qual(a, &scope, stmt->where_clause, false);
-    target_list(a, &scope, stmt->returning_list, stmt->n_returning_list, outputs, n);
+    target_list(a, &scope, false, stmt->returning_list, stmt->n_returning_list, outputs, n);
 }
 
 /* To the planner a join of target and source, whose rows are then written. Costs like an UPDATE. */

@@ -43,6 +43,8 @@ typedef struct Analyser {
     int or_group;    /* of the predicates being read; 0 outside of any OR */
     int or_arm;
     int n_or_groups;
+    bool outputs_later; /* the next block is a subquery in FROM: of its columns only those are read that the outside asks for */
+    bool unseen;     /* columns are looked up, not read */
     bool outputs_unread; /* the next block is the inside of an EXISTS */
     bool outer_on;   /* reading the ON clause of an outer join */
 } Analyser;

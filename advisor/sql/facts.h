@@ -92,6 +92,7 @@ typedef struct AdvOutput {
     const char *name;
     int rel; /* where the column comes from; -1: computed */
     int column;
+    bool star; /* one of * */
 } AdvOutput;
 
 typedef struct AdvRel {

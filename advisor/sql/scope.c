@@ -39,10 +39,23 @@ const AdvRel *adv_item_named(const Analyser *a, const Scope *scope, const char *
     return NULL;
 }
 
+/* The column behind an output of a subquery; one of a set operation was read by its arms. */
+static void mark_output(Analyser *a, const AdvOutput *output, bool all)
+{
+    AdvRel *r = output->rel >= 0 ? &a->facts->rels[output->rel] : NULL;
+    if (!r || r->kind != ADV_REL_TABLE || a->unseen)
+        return;
+    r->used[output->column - 1] = true;
+    r->reads[output->column - 1]++;
+    r->whole_row = r->whole_row || (all && output->star);
+}
+
 void adv_mark_all(Analyser *a, int rel)
 {
     AdvRel *r = &a->facts->rels[rel];
-    if (r->kind == ADV_REL_TABLE) {
+    for (int i = 0; i < r->n_outputs; i++)
+        mark_output(a, &r->outputs[i], true);
+    if (r->kind == ADV_REL_TABLE && !a->unseen) {
         r->whole_row = true;
         for (int i = 0; i < r->table->n_columns; i++)
             r->used[i] = true;
@@ -60,8 +73,7 @@ static bool find_in_rel(Analyser *a, int rel, const char *name, int *ret_rel, in
         int column = adv_table_column(r->table, name);
         if (!column)
             return false;
-        r->used[column - 1] = true;
-        r->reads[column - 1]++;
+        mark_output(a, &(AdvOutput){.rel = rel, .column = column}, false);
         *ret_rel = rel;
         *ret_column = column;
         *ret_known = true;
@@ -73,6 +85,7 @@ static bool find_in_rel(Analyser *a, int rel, const char *name, int *ret_rel, in
         *ret_known = true;
         if (r->outputs[i].rel < 0)
             return false;
+        mark_output(a, &r->outputs[i], false);
         *ret_rel = r->outputs[i].rel;
         *ret_column = r->outputs[i].column;
         return true;
@@ -113,7 +126,7 @@ bool adv_resolve(Analyser *a, const Scope *scope, const PgQuery__ColumnRef *ref,
 static void add_output(Analyser *a, AdvOutput **outputs, int *n, const char *name, int rel, int column)
 {
     ADV_ROOM(a->arena, *outputs, *n);
-    (*outputs)[*n] = (AdvOutput){.name = name, .rel = rel, .column = column};
+    (*outputs)[*n] = (AdvOutput){.name = name, .rel = rel, .column = column, .star = true};
     (*n)++;
 }
 
@@ -136,6 +149,7 @@ void adv_star(Analyser *a, const Scope *scope, const PgQuery__ColumnRef *ref, Ad
             for (int k = 0; k < r->n_outputs; k++) {
                 const AdvOutput o = a->facts->rels[rel].outputs[k];
                 add_output(a, outputs, n_outputs, o.name, o.rel, o.column);
+                (*outputs)[*n_outputs - 1].star = o.star;
             }
         }
     }
@@ -179,6 +193,7 @@ static void from_view(Analyser *a, Scope *scope, AdvTable *view, const char *ali
             Cte *ctes = a->ctes;
             a->in_view = true;
             a->ctes = NULL; /* the view does not see the statement's CTEs */
+            a->outputs_later = true;
             adv_analyse_query_node(a, tree->stmts[0]->stmt, NULL, &outputs, &n, &inner);
             in_from(a, scope, inner);
             a->in_view = in_view;
@@ -330,6 +345,7 @@ void adv_from_item(Analyser *a, Scope *scope, const Node *node)
         const PgQuery__RangeSubselect *sub = node->range_subselect;
         AdvOutput *outputs = NULL;
         int n = 0, inner = -1;
+        a->outputs_later = true;
         adv_analyse_query_node(a, sub->subquery, scope, &outputs, &n, &inner);
         in_from(a, scope, inner);
         rename_outputs(a, outputs, n, sub->alias);

@@ -409,3 +409,14 @@ def test_one_monster_does_not_hide_the_others(products, advise, costs):
     advice = advise(products, "SELECT count(*) FROM products p WHERE price > (SELECT 2 * avg(price) FROM products q WHERE q.brand > p.brand);\n"
                     "-- weight: 5\nSELECT * FROM products WHERE product_name = 'product 77';", *costs)
     assert ["product_name"] in [keys for keys, _, _ in advice.indexes("products")]
+
+
+def test_what_a_subquery_passes_on_is_not_read(products, advise, costs):
+    """Of a view, or of what an ORM puts into FROM, only the columns count that the outside asks for."""
+    products.sql("CREATE OR REPLACE VIEW shelf AS SELECT * FROM products")
+    for source in ("shelf", "(SELECT * FROM products)", "(SELECT p.* FROM (SELECT * FROM products) p)"):
+        statement = f"SELECT x.product_name FROM {source} x WHERE x.category = 'Electronics' AND x.brand = 'Sony' AND x.price BETWEEN 500 AND 1000"
+        (keys, include, where), = advise(products, statement, *costs).indexes()
+        assert (set(keys), keys[-1], include, where) == ({"category", "brand", "price"}, "price", ["product_name"], None), source
+    whole = advise(products, "SELECT * FROM (SELECT * FROM products) x WHERE category = 'Electronics' AND brand = 'Sony' AND price BETWEEN 500 AND 1000", *costs)
+    assert [(keys[-1], include) for keys, include, _ in whole.indexes()] == [("price", [])]
