@@ -60,6 +60,7 @@ typedef struct RelayOps {
 /* A question to the server under way (relay_state.h). */
 typedef struct RelayProbe {
     bool full, failed, answered;
+    bool resets;           /* startup_reset had not been seen to */
     unsigned pins;         /* SessionPin bits */
     const Settings *found; /* with `full` */
     const Settings *asked; /* the same: names with a dot that it asks for */

@@ -17,6 +17,8 @@
 /* relay_reply.c */
 void relay_server_input(Server *s);
 
+void relay_renamed(Relay *r); /* relay_reply.c: r->ident is there, and application_name has changed */
+
 /* relay_sync.c: true when nothing has to be done before the first request */
 bool relay_sync_start(Relay *r);
 bool relay_sync_ready(Relay *r); /* ReadyForQuery of our own statement; false: the server was closed */

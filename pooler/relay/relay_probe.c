@@ -96,6 +96,8 @@ bool relay_state_probe(Relay *r)
     relay_state_probe_drop(r);
     r->probe = pw_xcalloc(1, sizeof(*r->probe));
     r->probe->full = (r->state.due & SESSION_DUE_ALL) != 0;
+    r->probe->resets = r->startup_reset;
+    r->startup_reset = r->identity_reset = false;
     r->probe->since = worker_now(r->stream.worker);
     r->hold |= HOLD_PROBE;
     r->local->session.probes++;
@@ -214,6 +216,10 @@ static void undo_hidden_resets(Relay *r)
     PwBuf out;
     Setting at;
     pw_buf_init(&out);
+    if (probe->resets) /* a text has shown it, so what they are is known */
+        for (size_t pos = 0; settings_next(r->state.committed, &pos, &at);)
+            if (settings_get(r->state.startup, at.name) && !settings_get(probe->found, at.name))
+                found(probe, at.name, at.value, at.flat);
     for (size_t pos = 0; settings_next(r->state.startup, &pos, &at);) {
         if (settings_is_identity(at.name) || strchr(at.name, '.'))
             continue;
@@ -228,8 +234,13 @@ static void undo_hidden_resets(Relay *r)
         params_set(&r->params, i, at.value);
         pw_msg_param_status(&out, params_name(i), at.value); /* it has heard of the RESET */
     }
-    if (pw_buf_unread(&out) && !stream_send_buf(&r->stream, &out))
-        relay_fail_later(r, NULL, "client unexpected eof");
+    if (pw_buf_unread(&out)) {
+        relay_state_encoding(r);
+        if (r->ident)
+            relay_renamed(r);
+        if (!stream_send_buf(&r->stream, &out))
+            relay_fail_later(r, NULL, "client unexpected eof");
+    }
     pw_buf_finish(&out);
 }
 

@@ -124,8 +124,9 @@ static void count_done(Walk *w, const PipelineEntry *e)
 /* ---- messages ---- */
 
 /* The client renamed itself: its queries count under the new application_name. */
-static void new_ident(Relay *r, const char *application_name)
+void relay_renamed(Relay *r)
 {
+    const char *application_name = params_get(&r->params, PARAM_APPLICATION_NAME);
     QueryIdent *old = r->ident;
     r->ident = query_ident_acquire(r->ctx->queries, r->local->entry->db->name, r->user, application_name);
     query_ident_release(r->ctx->queries, old);
@@ -139,7 +140,7 @@ static PW_COLD void on_param_status(Walk *w, const uint8_t *payload, size_t n)
     params_set(&w->r->params, (unsigned)i, params_get(&w->s->params, (unsigned)i));
     w->r->changed |= (uint16_t)(1u << i);
     if (w->r->ident && i == PARAM_APPLICATION_NAME)
-        new_ident(w->r, params_get(&w->r->params, (unsigned)i));
+        relay_renamed(w->r);
     if (PW_UNLIKELY(i == PARAM_CLIENT_ENCODING))
         relay_state_encoding_changed(w->r, pipeline_head(&w->s->pipeline));
 }

@@ -147,6 +147,29 @@ def test_reset_goes_back_to_the_start(make_pooler, pg):
                     c.ok(f"RESET {name}")
 
 
+def test_a_reset_among_other_requests(make_pooler, pg, roles):
+    """Nothing of the pooler's own may come behind a group that might copy: the values come back all the same."""
+    p = make_pooler(default_pool_size=1, track_extra_parameters="*")
+    start = {"statement_timeout": "7s", "TimeZone": "Asia/Tokyo", "app.x": "mine", "role": "start_a", "application_name": "mine"}
+    a, b, d = p.client(**start), p.client(), direct(pg, **start)
+    ask = ("SELECT current_setting('statement_timeout'), current_setting('TimeZone'), coalesce(current_setting('app.x', true), ''), current_setting('application_name'),"
+           " current_user")
+    default = b.query(ask).rows
+    for reset in ("RESET ALL", "RESET TimeZone", "RESET app.x", "RESET ROLE", "RESET SESSION AUTHORIZATION"):
+        for texts in (["SET TimeZone = 'Europe/Rome'", "SET app.x = 'other'", "SET statement_timeout = '9s'", "SET ROLE start_b", reset, "SELECT 1"], [reset, "SELECT 1"], ["SELECT 1", reset]):
+            for c in (a, d):
+                c.send(*[m for t in texts for m in (wire.parse(t), wire.bind(), wire.execute())], wire.sync())
+                assert not c.until_ready().errors
+            for _ in range(2):
+                assert a.query(ask).rows == d.query(ask).rows, texts
+                assert b.query(ask).rows == default, texts
+    for c in (a, d):
+        c.ok("RESET ALL; RESET ROLE; COPY (SELECT 1) TO STDOUT")
+    assert a.query(ask).rows == d.query(ask).rows
+    assert b.query(ask).rows == default
+    d.close()
+
+
 def test_a_reset_that_no_text_shows(make_pooler, pg):
     """Inside a block or a function it goes back to the start-up packet too; a SET to the server's default does not."""
     p = make_pooler(default_pool_size=1, track_extra_parameters="*")
