@@ -158,6 +158,7 @@ struct Relay {
     bool startup_reset;    /* a RESET of `state.startup` went out; behind its Sync the server is set right (relay_state_restore) */
     uint16_t changed;      /* bits: reported parameters that the requests since relay_linked have changed */
     bool identity_reset;   /* the same, of a role or user among them */
+    bool identity_sent;    /* the last one sent had it */
     bool sync_failed;      /* with HOLD_SYNC: the server refuses what was to be set; `own_error` has its words, `sqlstate` its code */
     bool unnamed_here;     /* the server's unnamed statement is this client's */
     bool unnamed_was_here; /* ... was, before the last Parse of it */

@@ -162,8 +162,8 @@ static PW_COLD void note_error(Walk *w, const uint8_t *payload, size_t n)
         return;
     }
     if (PW_UNLIKELY(own && head->kind == PIPE_QUERY && !head->effects && !(w->r->hold & HOLD_SYNC))) {
-        if (!code || strcmp(code, "25P02") != 0) /* relay_state_restore; in a transaction that had failed before nothing was to be done */
-            w->r->state.due |= SESSION_DUE_ALL;
+        w->r->identity_reset |= w->r->identity_sent;
+        w->r->startup_reset = true; /* relay_state_restore, maybe in a transaction that had failed: later, or the probe */
         return;
     }
     if (PW_UNLIKELY(own && head->effects))

@@ -300,6 +300,7 @@ void relay_state_restore(Relay *r, PwBuf *out, PwUsec now)
     Setting at;
     bool identity = r->identity_reset;
     r->identity_reset = false;
+    r->identity_sent = identity;
     r->startup_reset = false;
     size_t mark = pw_msg_begin(out, PW_F_QUERY);
     if (PW_UNLIKELY(identity))

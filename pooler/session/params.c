@@ -193,6 +193,8 @@ bool params_diff(const ParamSet *server, const ParamSet *wanted, bool all, PwBuf
         if (!there || !value || (!all && strcmp(there, value) == 0))
             continue;
         any = true;
+        if (i == PARAM_DATESTYLE && !strchr(value, ',')) /* half of it: the other half is the server's own, not that of the client before */
+            pw_buf_append_str(sql, "SET DateStyle=DEFAULT;");
         pw_buf_append_str(sql, "SET ");
         pw_buf_append_str(sql, names[i]);
         pw_buf_append_u8(sql, '=');

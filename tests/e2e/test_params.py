@@ -150,6 +150,19 @@ def test_options_in_the_startup_packet(make_pooler, reference):
     assert a.one("SELECT date '2020-02-01'") == "01.02.2020"
 
 
+@pytest.mark.poolwise
+@pytest.mark.parametrize("half, whole", [("ISO", "ISO, MDY"), ("DMY", "ISO, DMY"), ("SQL", "SQL, MDY"), ("German", "German, DMY")])
+def test_half_a_date_style(make_pooler, half, whole):
+    """pgjdbc asks for ISO and means the server's order of day and month, not that of the client before."""
+    p = make_pooler(default_pool_size=1)
+    b = p.client()
+    b.ok("SET DateStyle = 'Postgres, YMD'")
+    a = p.client(DateStyle=half)
+    for _ in range(2):
+        assert a.one("SHOW DateStyle") == whole
+        assert b.one("SHOW DateStyle") == "Postgres, YMD"
+
+
 @pytest.mark.newer
 @pytest.mark.parametrize("options, text", [
     ("-c nosuch=1", "unsupported startup parameter in options: nosuch"),

@@ -163,6 +163,14 @@ def test_a_reset_among_other_requests(make_pooler, pg, roles):
             for _ in range(2):
                 assert a.query(ask).rows == d.query(ask).rows, texts
                 assert b.query(ask).rows == default, texts
+    for text in ("SET ROLE start_b", "BEGIN", "", "SELECT 1/0", "COMMIT"):  # what could not be sent behind the RESET meets a failed transaction
+        for c in (a, d):
+            if text:
+                c.query(text)
+            else:
+                c.send(*[m for t in ("RESET ROLE", "COMMIT", "BEGIN") for m in (wire.parse(t), wire.bind(), wire.execute())], wire.sync())
+                c.until_ready()
+    assert a.query(ask).rows == d.query(ask).rows
     for c in (a, d):
         c.ok("RESET ALL; RESET ROLE; COPY (SELECT 1) TO STDOUT")
     assert a.query(ask).rows == d.query(ask).rows
