@@ -335,7 +335,7 @@ void relay_turn_over(Relay *r)
     if (s->txn_status == 'I') {
         if (PW_UNLIKELY(r->listen != NULL) && !relay_listen_idle(r))
             return;
-        if (PW_UNLIKELY(r->startup_reset)) /* nothing could be sent behind it: a probe finds what is to be set again */
+        if (PW_UNLIKELY(r->startup_reset || r->restore_late)) /* a probe finds what is to be set again */
             r->state.due |= SESSION_DUE_ALL;
         if (PW_UNLIKELY(r->state.due && r->msg_left == 0)) {
             stream_read_start(&s->stream); /* although the client may be full: the answer is not for it */

@@ -60,7 +60,7 @@ typedef struct RelayOps {
 /* A question to the server under way (relay_state.h). */
 typedef struct RelayProbe {
     bool full, failed, answered;
-    bool resets;           /* startup_reset had not been seen to */
+    bool resets;           /* startup_reset had not been seen to, or late */
     unsigned pins;         /* SessionPin bits */
     const Settings *found; /* with `full` */
     const Settings *asked; /* the same: names with a dot that it asks for */
@@ -159,6 +159,7 @@ struct Relay {
     uint16_t changed;      /* bits: reported parameters that the requests since relay_linked have changed */
     bool identity_reset;   /* the same, of a role or user among them */
     bool identity_sent;    /* the last one sent had it */
+    bool restore_late;     /* it could not be sent right behind: another transaction than the RESET's may have taken it back */
     bool sync_failed;      /* with HOLD_SYNC: the server refuses what was to be set; `own_error` has its words, `sqlstate` its code */
     bool unnamed_here;     /* the server's unnamed statement is this client's */
     bool unnamed_was_here; /* ... was, before the last Parse of it */

@@ -96,8 +96,8 @@ bool relay_state_probe(Relay *r)
     relay_state_probe_drop(r);
     r->probe = pw_xcalloc(1, sizeof(*r->probe));
     r->probe->full = (r->state.due & SESSION_DUE_ALL) != 0;
-    r->probe->resets = r->startup_reset;
-    r->startup_reset = r->identity_reset = false;
+    r->probe->resets = r->startup_reset || r->restore_late;
+    r->startup_reset = r->identity_reset = r->restore_late = false;
     r->probe->since = worker_now(r->stream.worker);
     r->hold |= HOLD_PROBE;
     r->local->session.probes++;

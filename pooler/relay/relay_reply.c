@@ -163,7 +163,7 @@ static PW_COLD void note_error(Walk *w, const uint8_t *payload, size_t n)
     }
     if (PW_UNLIKELY(own && head->kind == PIPE_QUERY && !head->effects && !(w->r->hold & HOLD_SYNC))) {
         w->r->identity_reset |= w->r->identity_sent;
-        w->r->startup_reset = true; /* relay_state_restore, maybe in a transaction that had failed: later, or the probe */
+        w->r->startup_reset = w->r->restore_late = true; /* relay_state_restore, maybe in a transaction that had failed: later, or the probe */
         return;
     }
     if (PW_UNLIKELY(own && head->effects))

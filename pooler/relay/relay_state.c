@@ -247,7 +247,7 @@ static void count_executes(void *arg, PipelineEntry *e)
     n->open = 0;
 }
 
-bool relay_state_may_restore(Relay *r, uint8_t type, const uint8_t *payload, size_t n)
+static bool may_restore(Relay *r, uint8_t type, const uint8_t *payload, size_t n)
 {
     Pipeline *p = &r->server->pipeline;
     if (p->copy_in || p->skipping)
@@ -263,6 +263,13 @@ bool relay_state_may_restore(Relay *r, uint8_t type, const uint8_t *payload, siz
         if (strncasecmp((const char *)payload + i, "copy", 4) == 0)
             return false;
     return true;
+}
+
+bool relay_state_may_restore(Relay *r, uint8_t type, const uint8_t *payload, size_t n)
+{
+    bool may = may_restore(r, type, payload, n);
+    r->restore_late |= !may && (type == PW_F_SYNC || type == PW_F_QUERY);
+    return may;
 }
 
 /* On a direct connection a RESET goes back to what the start-up packet asked for; our servers know nothing of that. Whether the RESET

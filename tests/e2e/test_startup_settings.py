@@ -163,7 +163,7 @@ def test_a_reset_among_other_requests(make_pooler, pg, roles):
             for _ in range(2):
                 assert a.query(ask).rows == d.query(ask).rows, texts
                 assert b.query(ask).rows == default, texts
-    for text in ("SET ROLE start_b", "BEGIN", "", "SELECT 1/0", "COMMIT"):  # what could not be sent behind the RESET meets a failed transaction
+    for text in ("SET ROLE start_b", "BEGIN", "", "SELECT 1/0", "COMMIT AND CHAIN", "ROLLBACK"):  # what could not be sent behind the RESET meets a failed transaction
         for c in (a, d):
             if text:
                 c.query(text)
