@@ -123,6 +123,7 @@ static PW_COLD void end_turn(Worker *w)
     if (!w->turn_end(w))
         w->turn_end = NULL;
     worker_flush(w);
+    w->clock_stale = true; /* the next turn may begin with a long sleep */
 }
 
 static void loop(Worker *w)
