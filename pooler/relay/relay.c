@@ -256,6 +256,11 @@ void relay_client_drained(Relay *r)
         stream_read_start(&r->server->stream);
     if (PW_UNLIKELY(r->listen != NULL))
         relay_listen_flush(r);
+    if (!r->server && (r->hold & HOLD_FLOW)) { /* its next request waited for that */
+        r->hold &= ~(unsigned)HOLD_FLOW;
+        stream_read_start(&r->stream);
+        relay_pump(r);
+    }
 }
 
 /* ---- server side ---- */

@@ -9,7 +9,7 @@
  *   HOLD_SERVER  waits for a server of the pool
  *   HOLD_SYNC    the server is checked or gets the client's parameters first
  *   HOLD_TURN    somebody waits for the pool: nothing is forwarded past a Query or Sync before its ReadyForQuery
- *   HOLD_FLOW    the server's socket is full, or very many requests are unanswered
+ *   HOLD_FLOW    the server's socket is full, or very many requests are unanswered; without a server: the client's socket is full
  *   HOLD_PROBE   the server is asked whether its session still holds something of the client's
  *   HOLD_SHAPE   the server is asked what rows a statement returns now (relay_stale.h)
  *   HOLD_RETRY   a group of requests is about to be sent again (relay_stale.h)

@@ -472,6 +472,11 @@ size_t relay_requests(Relay *r, const uint8_t *bytes, size_t n)
             discard_batch(r, type);
             drop = true;
         } else if (!r->server) {
+            if (PW_UNLIKELY(stream_is_full(&r->stream))) { /* it gets no more answers before it has read the last ones */
+                r->hold |= HOLD_FLOW;
+                stream_read_stop(&r->stream);
+                break;
+            }
             size_t size;
             KnownStep step = relay_known_answer(r, p, have, &size);
             if (step == KNOWN_ANSWERED) {
