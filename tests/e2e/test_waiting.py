@@ -267,7 +267,7 @@ def test_the_wait_for_a_pools_first_server_counts(make_pooler):
     clients = [p.raw(), p.raw()]
     for c in clients:
         c.startup(user="postgres", database="p0")
-    wait_until(lambda: con.pool()["maxwait"] >= 1 and con.pool()["cl_waiting"] == 2)
+    wait_until(lambda: (row := con.pool()) and row["maxwait"] >= 1 and row["cl_waiting"] == 2)
     con.do("RESUME p0")
     for c in clients:
         c.until_ready()
