@@ -75,16 +75,6 @@ static bool is_probe(const Client *c)
     return (c->state == CLIENT_STARTUP || c->state == CLIENT_AUTH) && pw_buf_unread(&c->relay.held) == 0;
 }
 
-void client_early_step(Client *c)
-{
-    if (c->state == CLIENT_STARTUP)
-        client_startup_input(c);
-    else if (c->state == CLIENT_AUTH)
-        client_login_input(c);
-}
-
-static void on_readable(Stream *st);
-
 /* Before READY: everything goes through `held`. */
 static PW_COLD void early_input(Client *c)
 {
@@ -93,12 +83,6 @@ static PW_COLD void early_input(Client *c)
     ssize_t got = stream_recv(&c->relay.stream, scratch, WORKER_SCRATCH_SIZE);
     if (got == -1)
         return;
-    if (got <= 0 && c->paced) { /* what it said before it went comes first; then this is read again */
-        client_pace_now(c);
-        if (c->state != CLIENT_CLOSED)
-            on_readable(&c->relay.stream);
-        return;
-    }
     if (got <= 0) {
         client_close(c, NULL, got < 0 ? stream_error(&c->relay.stream) : is_probe(c) ? NULL : "client unexpected eof");
         return;
@@ -110,8 +94,10 @@ static PW_COLD void early_input(Client *c)
     pw_buf_append(&c->relay.held, scratch, (size_t)got);
     switch (c->state) {
     case CLIENT_STARTUP:
+        client_startup_input(c);
+        return;
     case CLIENT_AUTH:
-        client_pace(c);
+        client_login_input(c);
         return;
     case CLIENT_CONSOLE:
         console_input(c);
@@ -232,8 +218,6 @@ void client_begin(Client *c)
         return;
     stream_read_later(&c->relay.stream);
     early_input(c);
-    if (c->paced)
-        client_pace_now(c);
     stream_read_arm(&c->relay.stream);
 }
 

@@ -391,7 +391,6 @@ bool client_login_adopted(Client *c)
 
 static void authenticated(Client *c)
 {
-    client_pace_not(c);
     if (client_is_console(c)) {
         open_console(c);
         return;

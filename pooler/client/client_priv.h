@@ -33,15 +33,11 @@ void client_left_worker(unsigned worker);
 /* client_arrive.c: the next of those that have arrived becomes a client. False: there is none. */
 bool client_begin_next(Worker *w);
 
-/* client_pace.c: its next step (the message that was read, the close) is made at the end of a turn of the loop. */
+/* client_pace.c: it is LEAVING, and is closed at the end of a turn of the loop. */
 void client_pace(Client *c);
 void client_pace_arrival(Worker *w); /* somebody has arrived */
-void client_pace_not(Client *c);     /* it has no step to make any more, or somebody else makes it */
-void client_pace_now(Client *c);     /* it makes it now; may close the client */
+void client_pace_not(Client *c);     /* it is closed now */
 unsigned client_pace_accept(const WorkerCtx *ctx); /* connections that may be accepted in this turn, for each worker */
-
-/* client.c: STARTUP or AUTH, messages wait in relay.held */
-void client_early_step(Client *c);
 
 /* client_startup.c: bytes wait in relay.held */
 void client_startup_input(Client *c);

@@ -39,7 +39,7 @@ typedef struct ClientIndex {
     unsigned size, n;
 } ClientIndex;
 
-/* client_pace.c: steps of logins and farewells, which wait for the end of a turn of the loop. */
+/* client_pace.c: logins that begin and farewells, which wait for the end of a turn of the loop. */
 typedef struct Pace {
     TAILQ_HEAD(PacedClients, PoolWaiter) due; /* of clients */
     PwUsec credit; /* what they may still take; less than 0: more was taken than allowed */
