@@ -19,11 +19,11 @@
 #define CALLS_MOST_PER_STATEMENT 37
 #define LADDER_BASE 200
 #define LADDER_PER_STATEMENT 20
-/* What an index must save, as a share of the workload's cost, when the user does not say: under a budget the budget itself is the limit. */
 /* See measure_of(). Of a few statements each has a large share. */
 #define SHARE_MAX 0.2
 #define SHARE_MAX_FEW 0.5
 #define FEW_STATEMENTS 8
+/* What an index must save, as a share of the workload's cost, when the user does not say: under a budget the budget itself is the limit. */
 #define MIN_GAIN_DEFAULT 0.005
 #define MIN_GAIN_BUDGET 0.0002
 

@@ -28,7 +28,7 @@ typedef enum ClientState {
     CLIENT_READY,
     CLIENT_CONSOLE,
     CLIENT_CANCEL,
-    CLIENT_LEAVING, /* it counts for no limit any more */
+    CLIENT_LEAVING, /* it counts for no limit any more; in Pace.due, by waiter.link */
     CLIENT_CLOSED,
     CLIENT_STATE_COUNT
 } __attribute__((packed)) ClientState;
@@ -84,7 +84,6 @@ struct Client {
     bool notified;
     bool asks_welcome; /* WELCOME: it holds PoolEntry.welcome_asked */
     bool is_unix, counted, names_borrowed;
-    bool paced; /* LEAVING: it is in Pace.due, by waiter.link, because it waits for no server any more */
     bool console_counted; /* among client_count_consoles */
     bool console_admin;   /* may do more than SHOW */
     bool console_own;     /* a process of our own uid on the unix socket: may be given sockets and secrets */

@@ -58,7 +58,8 @@ void client_close_with(Client *c, const char *sqlstate, const char *text, const 
     ClientState was = c->state;
     Worker *w = c->relay.stream.worker;
     WorkerCtx *ctx = worker_ctx(w);
-    client_pace_not(c);
+    if (was == CLIENT_LEAVING)
+        client_pace_not(c);
     c->state = CLIENT_CLOSED;
     if (text && ctx->config->log_pooler_errors)
         client_log(c, PW_LOG_WARNING, "pooler error: %s", text);

@@ -85,18 +85,13 @@ void client_pace_arrival(Worker *w)
 void client_pace(Client *c)
 {
     Worker *w = c->relay.stream.worker;
-    if (c->paced)
-        return;
-    c->paced = true;
     TAILQ_INSERT_TAIL(&worker_ctx(w)->pace.due, &c->waiter, link);
     worker_at_turn_end(w, run);
 }
 
 void client_pace_not(Client *c)
 {
-    if (c->paced)
-        TAILQ_REMOVE(&client_ctx(c)->pace.due, &c->waiter, link);
-    c->paced = false;
+    TAILQ_REMOVE(&client_ctx(c)->pace.due, &c->waiter, link);
 }
 
 unsigned client_pace_accept(const WorkerCtx *ctx)

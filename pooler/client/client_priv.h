@@ -36,7 +36,7 @@ bool client_begin_next(Worker *w);
 /* client_pace.c: it is LEAVING, and is closed at the end of a turn of the loop. */
 void client_pace(Client *c);
 void client_pace_arrival(Worker *w); /* somebody has arrived */
-void client_pace_not(Client *c);     /* it is closed now */
+void client_pace_not(Client *c);     /* it was LEAVING and is closed now */
 unsigned client_pace_accept(const WorkerCtx *ctx); /* connections that may be accepted in this turn, for each worker */
 
 /* client_startup.c: bytes wait in relay.held */

@@ -35,7 +35,7 @@ static void push(Mailbox *mb, MailNode *node)
     pw_atomic_store(&before->next, node);
 }
 
-static void signal_owner(Mailbox *mb)
+void mailbox_signal(Mailbox *mb)
 {
     if (mb->event_fd < 0)
         return;
@@ -54,7 +54,7 @@ void mailbox_post(Mailbox *mb, MailNode *node)
     push(mb, node);
     /* The load keeps a busy mailbox free of a second locked instruction. */
     if (pw_atomic_load(&mb->awake) == 0 && pw_atomic_exchange(&mb->awake, 1) == 0)
-        signal_owner(mb);
+        mailbox_signal(mb);
 }
 
 /* The oldest node, unlinked, or NULL: empty, or the next one is not linked yet. */

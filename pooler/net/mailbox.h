@@ -34,6 +34,9 @@ void mailbox_init(Mailbox *mb, int event_fd);
 /* Any thread. Signals the eventfd if the owner may be asleep. */
 void mailbox_post(Mailbox *mb, MailNode *node);
 
+/* Any thread. Makes the eventfd readable; for who does not drain all of it now. */
+void mailbox_signal(Mailbox *mb);
+
 /* Owner only. Runs at most `most` nodes; true when some may be left (the caller arms itself again). */
 bool mailbox_drain(Mailbox *mb, unsigned most);
 

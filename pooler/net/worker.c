@@ -26,13 +26,10 @@ static void on_mail(evutil_socket_t fd, short what, void *arg)
     uint64_t count;
     if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
         return; /* an eventfd has no other failure that the drain below could not outlive */
-    if (mailbox_drain(&w->mailbox, MAIL_BATCH)) {
-        /* By way of the next turn: libevent would run an event that is made active here within this one, and before it has
-         * looked at the sockets. A write fails only when the counter is full, and then the descriptor is readable anyway. */
-        uint64_t one = 1;
-        ssize_t n = write(fd, &one, sizeof(one));
-        (void)n;
-    }
+    /* By way of the next turn: libevent would run an event that is made active here within this one, and before it has looked
+     * at the sockets. */
+    if (mailbox_drain(&w->mailbox, MAIL_BATCH))
+        mailbox_signal(&w->mailbox);
 }
 
 static PwErr worker_init(Worker *w, unsigned index)
