@@ -21,7 +21,7 @@ typedef struct Walk {
     Relay *r;
     Server *s;
     const uint8_t *from, *cur, *end;
-    bool client_dead;
+    bool client_dead; /* nothing more is sent to it */
     bool whole; /* the message at hand is there to its end */
     bool pump;  /* a hold is gone */
     bool refused; /* the client will be closed */
@@ -223,16 +223,17 @@ static void statement_done(Walk *w, PipelineEntry *e, uint8_t type)
     server_entry_dropped(w->s, &only);
 }
 
-/* Statement mode: a transaction block has begun. In place of its ReadyForQuery the client gets the error, whatever it sent behind. */
-static PW_COLD bool refuse_block(Walk *w)
+/* Statement mode: a transaction block has begun. In place of its ReadyForQuery the client gets the error, whatever it sent behind.
+ * The walk goes on without it: what the server still owes must be known, or it could not be recovered. */
+static PW_COLD void refuse_block(Walk *w)
 {
     Relay *r = w->r;
     const char *text = "transaction blocks not allowed in statement pooling mode";
     if (r->local->settings.pool_mode != POOL_MODE_STATEMENT || r->session_mode || (r->hold & (HOLD_SYNC | HOLD_PROBE)))
-        return false;
+        return;
     relay_fail_later(r, text, text);
-    w->refused = true;
-    return true;
+    flush(w);
+    w->refused = w->client_dead = true;
 }
 
 /* Handles one message whose payload is `avail` bytes long so far. False: the walk is over. */
@@ -287,10 +288,8 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
             s->txn_status = payload[0];
         if (PW_UNLIKELY(r->state.dirty))
             session_state_ready(&r->state, s->txn_status);
-        if (PW_UNLIKELY(s->txn_status != 'I') && refuse_block(w)) {
-            skip_to(w, next);
-            return true;
-        }
+        if (PW_UNLIKELY(s->txn_status != 'I'))
+            refuse_block(w);
         break;
     case PW_B_DATA_ROW: /* seen here only when it answers a request of our own */
         if (r->hold & HOLD_PROBE)
@@ -436,8 +435,6 @@ static bool walk(Walk *w)
         }
         if (!message(w, type, w->cur + PW_WIRE_HEADER, (size_t)(next - w->cur) - PW_WIRE_HEADER, next))
             return false;
-        if (PW_UNLIKELY(w->refused))
-            return true;
         if (!whole)
             s->msg_left = (uint32_t)(total - left);
     }
@@ -502,12 +499,12 @@ static void end_of_walk(Walk *w)
 {
     Relay *r = w->r;
     Server *s = w->s;
-    if (PW_UNLIKELY(w->client_dead)) {
-        relay_fail(r, NULL, "client unexpected eof");
-        return;
-    }
     if (PW_UNLIKELY(w->refused)) {
         relay_check_close(r);
+        return;
+    }
+    if (PW_UNLIKELY(w->client_dead)) {
+        relay_fail(r, NULL, "client unexpected eof");
         return;
     }
     if (PW_UNLIKELY(w->unclear) && leave_unclear(w))
@@ -558,7 +555,7 @@ void relay_server_input(Server *s)
         server_close(s, "unexpected message from server");
         return;
     }
-    if (PW_UNLIKELY(w.cur < w.end) && !w.refused)
+    if (PW_UNLIKELY(w.cur < w.end))
         server_hold(s, w.cur, (size_t)(w.end - w.cur));
     end_of_walk(&w);
 }

@@ -89,6 +89,20 @@ def test_statement_mode_refuses_a_pipelined_transaction_block(make_pooler, sent)
     assert p.client().one("SELECT 2") == "2"
 
 
+@pytest.mark.poolwise
+@pytest.mark.parametrize("sent", [
+    wire.query("BEGIN"), wire.query("BEGIN; SELECT 1"), wire.query("BEGIN") + wire.query("SELECT 1") + wire.query("COMMIT"),
+    wire.parse("BEGIN") + wire.bind() + wire.execute() + wire.sync()])
+def test_statement_mode_keeps_the_server_of_a_refused_block(make_pooler, sent):
+    """It goes back to the pool at once, rolled back: nobody waits until somebody gives it up."""
+    p = make_pooler(pool_mode="statement", default_pool_size=1, server_recovery_timeout=0)
+    a = p.client()
+    pid = a.one("SELECT pg_backend_pid()")
+    a.send(sent)
+    _refused_block(a)
+    assert p.client().one("SELECT pg_backend_pid()") == pid
+
+
 def _refused_block(c):
     """libpq takes the last result before ReadyForQuery: there must be none before the error."""
     result = c.until_closed()
