@@ -142,21 +142,15 @@ typedef struct Arrival {
     uint8_t state[];
 } Arrival;
 
-/* Takes the reference over. */
-static const Settings *with_setting(const Settings *all, const char *spelled, const char *value)
+static void put_spelled(const Settings **all, const char *spelled, const char *value)
 {
-    bool full;
     char *name = settings_name(spelled);
-    const Settings *with = settings_with(all, name, value, true, &full);
+    settings_put(all, name, value, true);
     free(name);
-    if (full)
-        return all;
-    settings_unref(all);
-    return with;
 }
 
-/* Those that the old process tracked and this one does not (track_extra_parameters) become settings: *ret_others. */
-static bool get_params(PwCursor *in, ParamSet *params, const Settings **ret_others)
+/* Those that the old process tracked and this one does not (track_extra_parameters) become settings: *others. */
+static bool get_params(PwCursor *in, ParamSet *params, const Settings **others)
 {
     const char *name;
     while (*(name = pw_cursor_cstr(in))) {
@@ -165,7 +159,7 @@ static bool get_params(PwCursor *in, ParamSet *params, const Settings **ret_othe
         if (!in->bad && i >= 0)
             params_set(params, (unsigned)i, value);
         else if (!in->bad)
-            *ret_others = with_setting(*ret_others, name, value);
+            put_spelled(others, name, value);
     }
     return !in->bad;
 }
@@ -214,15 +208,13 @@ static bool get_unnamed(PwCursor *in, Relay *r)
 static bool get_settings(PwCursor *in, const Settings **ret)
 {
     const Settings *all = NULL;
-    bool full = false;
-    for (uint8_t how; (how = pw_cursor_u8(in)) != 0 && !full;) {
+    bool fits = true;
+    for (uint8_t how; fits && (how = pw_cursor_u8(in)) != 0;) {
         const char *name = pw_cursor_cstr(in), *value = pw_cursor_cstr(in);
-        const Settings *with = settings_with(all, name, value, how == 'f', &full);
-        settings_unref(all);
-        all = with;
+        fits = settings_put(&all, name, value, how == 'f');
     }
     *ret = all;
-    return !in->bad && !full;
+    return !in->bad && fits;
 }
 
 /* Takes `others` over: they are among them. */
@@ -232,7 +224,7 @@ static bool get_all_settings(PwCursor *in, Relay *r, const Settings *others)
     bool good = get_settings(in, &committed);
     Setting at;
     for (size_t pos = 0; settings_next(others, &pos, &at);)
-        committed = with_setting(committed, at.name, at.value);
+        settings_put(&committed, at.name, at.value, true);
     settings_unref(others);
     session_state_adopt(&r->state, committed);
     good = good && get_settings(in, &r->state.startup);

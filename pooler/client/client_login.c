@@ -505,15 +505,13 @@ static void keep_unreported(Client *c, const ParamSet *reported)
 {
     Relay *r = &c->relay;
     for (unsigned i = PARAM_APPLICATION_NAME + 1; i < params_count(); i++) {
-        bool full = false;
         if (!params_get(&r->params, i) || params_get(reported, i))
             continue;
-        char *name = settings_name(params_name(i));
-        const Settings *settings = settings_with(r->state.committed, name, params_get(&r->params, i), true, &full);
-        if (!full) /* it never is: so long a start-up packet is not read */
-            session_state_adopt(&r->state, settings);
+        const Settings *all = settings_ref(r->state.committed);
+        /* never too large: so long a start-up packet is not read */
+        settings_put(&all, params_setting(i), params_get(&r->params, i), true);
+        session_state_adopt(&r->state, all);
         params_set(&r->params, i, NULL);
-        free(name);
     }
 }
 

@@ -45,9 +45,9 @@ static bool take_other(Startup *st, const char *name, const char *value, bool dr
         return true;
     char *canonical = settings_name(name);
     bool take = params_take_all() && !settings_name_passes(canonical) && ++st->n_others <= OTHERS_MAX;
-    free(canonical);
     if (take)
-        relay_state_ask_for(&st->c->relay, name, value);
+        relay_state_ask_for(&st->c->relay, canonical, value);
+    free(canonical);
     return take;
 }
 

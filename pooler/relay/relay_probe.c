@@ -53,15 +53,10 @@ static const Settings *names_to_ask_for(Relay *r)
 {
     const Settings *names = r->asked;
     Setting at;
-    bool full;
     r->asked = NULL;
-    for (size_t pos = 0; settings_next(r->state.committed, &pos, &at);) {
-        const Settings *with = strchr(at.name, '.') ? settings_with(names, at.name, "", true, &full) : NULL;
-        if (!with)
-            continue;
-        settings_unref(names);
-        names = with;
-    }
+    for (size_t pos = 0; settings_next(r->state.committed, &pos, &at);)
+        if (strchr(at.name, '.'))
+            settings_put(&names, at.name, "", true);
     return names;
 }
 
@@ -108,19 +103,24 @@ bool relay_state_probe(Relay *r)
 
 static void add(RelayProbe *probe, const Settings **set, const char *name, const char *value, bool flat)
 {
-    bool full;
-    const Settings *with = settings_with(*set, name, value, flat, &full);
-    if (full) {
+    if (!settings_put(set, name, value, flat))
         probe->pins |= SESSION_PIN_SETTING;
-        return;
-    }
-    settings_unref(*set);
-    *set = with;
 }
 
 static void found(RelayProbe *probe, const char *name, const char *value, bool flat)
 {
     add(probe, &probe->found, name, value, flat);
+}
+
+/* One that the session has set; `spelled` as the server lists it. */
+static void found_setting(Relay *r, const char *spelled, const char *value)
+{
+    char *name = settings_name(spelled);
+    if (relay_state_is_reported(r, name))
+        add(r->probe, &r->probe->reported, name, "", true);
+    else if (!settings_name_passes(name))
+        found(r->probe, name, value, true);
+    free(name);
 }
 
 /* role or session_authorization; `user` is whom the pool logs in as. */
@@ -162,13 +162,7 @@ void relay_state_probe_row(Relay *r, const uint8_t *payload, size_t n, bool whol
         if (*value)
             found(probe, name, value, true);
     } else if (kind[0] == 's') {
-        for (char *p = name; *p; p++)
-            if (*p >= 'A' && *p <= 'Z')
-                *p = (char)(*p | 32);
-        if (relay_state_is_reported(r, name))
-            add(probe, &probe->reported, name, "", true);
-        else if (!settings_name_passes(name))
-            found(probe, name, value, true);
+        found_setting(r, name, value);
     } else {
         probe->answered = true;
         for (size_t i = 0; i < PW_ARRAY_LEN(letters); i++)
@@ -195,16 +189,10 @@ static const Settings *merge(const Settings *known, const Settings *asked, const
 {
     const Settings *all = settings_ref(told);
     Setting at;
-    bool full = false;
-    for (size_t pos = 0; settings_next(known, &pos, &at) && !full;) {
-        if (!strchr(at.name, '.') || settings_get(told, at.name) || settings_get(asked, at.name))
-            continue;
-        const Settings *with = settings_with(all, at.name, at.value, at.flat, &full);
-        if (full)
-            break;
-        settings_unref(all);
-        all = with;
-    }
+    bool fits = true;
+    for (size_t pos = 0; fits && settings_next(known, &pos, &at);)
+        if (strchr(at.name, '.') && !settings_get(told, at.name) && !settings_get(asked, at.name))
+            fits = settings_put(&all, at.name, at.value, at.flat);
     return all;
 }
 

@@ -195,16 +195,10 @@ void relay_state_function(Relay *r, const uint8_t *payload, size_t avail)
 
 /* ---- RESET ---- */
 
-void relay_state_ask_for(Relay *r, const char *spelled, const char *value)
+void relay_state_ask_for(Relay *r, const char *name, const char *value)
 {
-    bool full;
-    char *name = settings_name(spelled);
-    const Settings *with = settings_with(r->state.startup, name, value, true, &full);
-    if (!full) { /* it never is: so long a start-up packet is not read */
-        settings_unref(r->state.startup);
-        r->state.startup = with;
-    }
-    free(name);
+    /* never too large: so long a start-up packet is not read */
+    settings_put(&r->state.startup, name, value, true);
 }
 
 void relay_state_startup(Relay *r)
@@ -216,7 +210,7 @@ void relay_state_startup(Relay *r)
     }
     for (unsigned i = 0; i < params_count() && r->state.on; i++)
         if (params_get(&r->params, i))
-            relay_state_ask_for(r, params_name(i), params_get(&r->params, i));
+            relay_state_ask_for(r, params_setting(i), params_get(&r->params, i));
 }
 
 void relay_state_resets(Relay *r, const Effects *effects)

@@ -53,8 +53,8 @@ static inline bool relay_state_cares(const Relay *r, const PipelineEntry *head, 
     return head && head->action == PIPE_FORWARD &&
            (head->effects || r->state.dirty || (tag[0] == 'S' && tag[1] == 'E' && tag[2] == 'T'));
 }
-/* A client's start-up packet has a parameter that is not in r->params. It may be called before relay_init. */
-void relay_state_ask_for(Relay *r, const char *spelled, const char *value);
+/* A client's start-up packet has a parameter that is not in r->params; `name` as settings_name spells it. It may be called before relay_init. */
+void relay_state_ask_for(Relay *r, const char *name, const char *value);
 /* The client has logged in, r->params and these are what it asked for. */
 void relay_state_startup(Relay *r);
 /* A request with these effects goes out. */

@@ -109,11 +109,9 @@ static bool tell_canonical(Relay *r)
             continue;
         server_log(s, PW_LOG_DEBUG, "varcache_set_canonical: setting %s to its canonical version %s -> %s", params_name(i), ours, theirs);
         pw_msg_param_status(&out, params_name(i), theirs);
-        char *name = settings_name(params_name(i));
-        const char *startup = settings_get(r->state.startup, name);
+        const char *startup = settings_get(r->state.startup, params_setting(i));
         if (startup && strcmp(startup, ours) == 0)
-            relay_state_ask_for(r, name, theirs); /* so that it is known for the same when it comes back */
-        free(name);
+            relay_state_ask_for(r, params_setting(i), theirs); /* so that it is known for the same when it comes back */
     }
     bool ok = pw_buf_unread(&out) == 0 || stream_send_buf(&r->stream, &out);
     pw_buf_finish(&out);

@@ -28,17 +28,12 @@ static unsigned count(const Settings *names)
 static const Settings *add(const Settings *names, const char *text, size_t len)
 {
     char name[NAME_MAX_LEN + 1];
-    bool full;
     for (size_t i = 0; i < len; i++)
         name[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] | 32 : text[i]);
     name[len] = '\0';
-    if (count(names) >= DOTTED_MAX)
-        return names;
-    const Settings *with = settings_with(names, name, "", true, &full);
-    if (full)
-        return names;
-    settings_unref(names);
-    return with;
+    if (count(names) < DOTTED_MAX)
+        settings_put(&names, name, "", true);
+    return names;
 }
 
 const Settings *dotted_names(const Settings *names, const char *bytes, size_t n)

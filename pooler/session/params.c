@@ -11,14 +11,16 @@
 #include "poolwise/err.h"
 #include "poolwise/mem.h"
 
-static char *names[PARAMS_MAX];
+static char *names[PARAMS_MAX], *settings[PARAMS_MAX];
 static unsigned n_names;
 static bool take_all;
 
 static void add_name(const char *name)
 {
-    if (n_names < PARAMS_MAX && params_index(name) < 0)
-        names[n_names++] = pw_xstrdup(name);
+    if (n_names == PARAMS_MAX || params_index(name) >= 0)
+        return;
+    settings[n_names] = settings_name(name);
+    names[n_names++] = pw_xstrdup(name);
 }
 
 /* The others with GUC_REPORT that a session may set, of PostgreSQL 10 to 18 (session_authorization is a user, not a value). */
@@ -26,8 +28,10 @@ static const char *const reported[] = {"IntervalStyle", "default_transaction_rea
 
 void params_names_init(const PwStrList *extra)
 {
-    for (unsigned i = 0; i < n_names; i++)
+    for (unsigned i = 0; i < n_names; i++) {
         free(names[i]);
+        free(settings[i]);
+    }
     n_names = 0;
     add_name("client_encoding");
     add_name("DateStyle");
@@ -55,6 +59,11 @@ unsigned params_count(void)
 const char *params_name(unsigned i)
 {
     return names[i];
+}
+
+const char *params_setting(unsigned i)
+{
+    return settings[i];
 }
 
 int params_index(const char *name)

@@ -25,6 +25,7 @@ void params_names_init(const PwStrList *extra);
 bool params_take_all(void); /* `*`: a start-up packet may have any parameter */
 unsigned params_count(void);
 const char *params_name(unsigned i);
+const char *params_setting(unsigned i); /* its name in a Settings (settings_name) */
 int params_index(const char *name); /* -1: not tracked; ASCII case ignored */
 
 typedef struct ParamSet {

@@ -145,13 +145,13 @@ static const Settings *make(PwBuf *text)
     return s;
 }
 
-const Settings *settings_with(const Settings *old, const char *name, const char *value, bool flat, bool *ret_full)
+bool settings_put(const Settings **set, const char *name, const char *value, bool flat)
 {
+    const Settings *old = *set;
     Setting at, wanted = {name, value, flat};
-    *ret_full = false;
     bool had = find(old, name, &at);
     if (had ? value && is_same(&at, &wanted) : !value)
-        return settings_ref(old);
+        return true;
     PwBuf text;
     pw_buf_init(&text);
     bool done = !value;
@@ -168,10 +168,11 @@ const Settings *settings_with(const Settings *old, const char *name, const char 
         put(&text, &wanted);
     if (pw_buf_unread(&text) > SETTINGS_MAX_BYTES) {
         pw_buf_finish(&text);
-        *ret_full = true;
-        return NULL;
+        return false;
     }
-    return make(&text);
+    *set = make(&text);
+    settings_unref(old);
+    return true;
 }
 
 bool settings_equal(const Settings *a, const Settings *b)

@@ -27,9 +27,10 @@ typedef struct Setting {
 const Settings *settings_ref(const Settings *s); /* NULL is fine */
 void settings_unref(const Settings *s);
 
-/* A new set with one setting replaced, added or (value NULL) removed; a reference to `old` itself when nothing changes.
- * NULL: empty, or *ret_full is true (too large; nothing was made). `name` in lower case. */
-const Settings *settings_with(const Settings *old, const char *name, const char *value, bool flat, bool *ret_full);
+/* One setting replaced, added or (value NULL) removed: *set is exchanged for the set that has it, and stays the very same when that
+ * changes nothing. False: it would be larger than SETTINGS_MAX_BYTES; *set is as it was. `name` as settings_name spells it; name and
+ * value may lie in *set. The caller alone uses the reference *set; other references to the same set see no change. */
+bool settings_put(const Settings **set, const char *name, const char *value, bool flat);
 
 bool settings_equal(const Settings *a, const Settings *b);
 /* Walks the settings in order: *pos starts at 0. False: no more. */

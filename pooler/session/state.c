@@ -124,12 +124,9 @@ void session_state_sent(SessionState *st, unsigned class, const Effects *effects
 
 static void set(SessionState *st, const char *name, const char *value, bool flat)
 {
-    bool full;
-    const Settings *with = settings_with(st->working, name, value, flat, &full);
-    if (full)
+    if (!settings_put(&st->working, name, value, flat))
         st->pins |= SESSION_PIN_SETTING;
-    else
-        set_working(st, with);
+    note_dirty(st);
 }
 
 /* SET name TO DEFAULT and RESET name. */
@@ -169,12 +166,9 @@ static void set_authorization(SessionState *st, const Effect *e, SessionIsReport
 /* value NULL: no longer. */
 static void set_channel(SessionState *st, const char *name, const char *value)
 {
-    bool full;
-    const Settings *with = settings_with(st->channels_working, name, value, true, &full);
-    if (full)
+    if (!settings_put(&st->channels_working, name, value, true))
         st->due |= SESSION_DUE_PINS; /* it keeps its server for this one */
-    else
-        set_channels(st, with);
+    note_dirty(st);
 }
 
 static void push_savepoint(SessionState *st, const char *name)

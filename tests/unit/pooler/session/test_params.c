@@ -41,6 +41,7 @@ static void test_names(void **state)
     assert_int_equal(params_count(), 7); /* "timezone" is TimeZone again */
     assert_string_equal(params_name(at("CLIENT_ENCODING")), "client_encoding");
     assert_string_equal(params_name(at("timezone")), "TimeZone");
+    assert_string_equal(params_setting(at("timezone")), "timezone");
     assert_int_equal(params_index("nosuch"), -1);
     assert_int_equal(params_index(""), -1);
     assert_int_equal(at("application_name"), PARAM_APPLICATION_NAME);

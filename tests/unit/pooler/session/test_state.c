@@ -245,14 +245,8 @@ static void sql_is(const Settings *from, const Settings *to, const char *expecte
 
 static void test_names_of_settings(void **state)
 {
-    static const char *const names[][2] = {{"Work_Mem", "work_mem"}, {"SORT_MEM", "work_mem"}, {"vacuum_mem", "maintenance_work_mem"}, {"App.\xc3\x84", "app.\xc3\x84"}};
-    (void)state;
-    for (size_t i = 0; i < PW_ARRAY_LEN(names); i++) {
-        char *name = settings_name(names[i][0]);
-        assert_string_equal(name, names[i][1]);
-        free(name);
-    }
     SessionState st;
+    (void)state;
     session_state_init(&st);
     run(&st, "SELECT set_config('Sort_Mem', '7MB', false), set_config('seed', '0.5', false), set_config('transaction_read_only', 'on', false)", "SELECT 1", 'I');
     expect(&st, "work_mem", "7MB");
@@ -276,12 +270,11 @@ static void test_a_role_from_the_start(void **state)
         {"SELECT set_config('session_authorization', 'c', false)", "SELECT 1", NULL, "c"},
         {"BEGIN; RESET SESSION AUTHORIZATION; SET ROLE b; ROLLBACK", "BEGIN,RESET,SET,ROLLBACK", "a", NULL},
     };
-    bool full;
     (void)state;
     for (size_t i = 0; i < PW_ARRAY_LEN(cases); i++) {
         SessionState st;
         session_state_init(&st);
-        st.startup = settings_with(NULL, "role", "a", true, &full);
+        assert_true(settings_put(&st.startup, "role", "a", true));
         session_state_adopt(&st, settings_ref(st.startup));
         run(&st, cases[i].text, cases[i].tags, 'I');
         expect(&st, "role", cases[i].role);
@@ -311,27 +304,6 @@ static void test_replay(void **state)
     session_state_finish(&a);
     session_state_finish(&b);
     assert_int_equal(settings_bytes(), 0);
-}
-
-static void test_settings_are_bounded(void **state)
-{
-    FRESH;
-    char value[SETTINGS_MAX_BYTES / 4];
-    bool full;
-    memset(value, 'x', sizeof(value) - 1);
-    value[sizeof(value) - 1] = '\0';
-    const char *names[] = {"a", "b", "c", "d", "e"};
-    const Settings *s = NULL;
-    for (size_t i = 0; i < PW_ARRAY_LEN(names); i++) {
-        const Settings *more = settings_with(s, names[i], value, false, &full);
-        assert_int_equal(full, i >= 3);
-        if (!full) {
-            settings_unref(s);
-            s = more;
-        }
-    }
-    settings_unref(s);
-    session_state_finish(&st);
 }
 
 /* Channels that are listened on, with a blank between them. */
@@ -414,7 +386,6 @@ int main(void)
         cmocka_unit_test(test_names_of_settings),
         cmocka_unit_test(test_a_role_from_the_start),
         cmocka_unit_test(test_replay),
-        cmocka_unit_test(test_settings_are_bounded),
         cmocka_unit_test(test_channels),
         cmocka_unit_test(test_channels_that_cannot_be_told),
     };
