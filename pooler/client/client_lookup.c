@@ -209,38 +209,23 @@ static bool on_message(ClientLookup *l, Server *s, uint8_t type, const uint8_t *
 static void on_input(Server *s)
 {
     ClientLookup *l = s->user_arg;
-    const uint8_t *p;
-    size_t n;
-    ssize_t got = server_fill(s, &p, &n);
-    if (got == -1)
+    ServerInput in;
+    ServerMessage m;
+    if (!server_read(s, &in))
         return;
-    if (got <= 0) {
-        server_close(s, got == 0 ? "server conn crashed?" : stream_error(&s->stream));
+    while (server_next_message(&in, &m)) {
+        if (on_message(l, s, m.type, m.payload, m.n))
+            continue;
+        if (s->phase == SERVER_LINKED) {
+            server_hold(s, in.p, in.n);
+            end(l);
+        }
         return;
     }
-    while (n >= PW_WIRE_HEADER) {
-        uint32_t len = pw_be32(p + 1);
-        const PwMsgInfo *info = pw_msg_backend(p[0]);
-        if (!info->name || len < info->min_length || len > SERVER_HOLD_MAX) {
-            server_close(s, "bad packet header");
-            return;
-        }
-        if (n < (size_t)len + 1)
-            break;
-        bool goes_on = on_message(l, s, p[0], p + PW_WIRE_HEADER, len - 4);
-        p += (size_t)len + 1;
-        n -= (size_t)len + 1;
-        if (!goes_on) {
-            if (s->phase == SERVER_LINKED) {
-                if (n)
-                    server_hold(s, p, n);
-                end(l);
-            }
-            return;
-        }
-    }
-    if (n)
-        server_hold(s, p, n);
+    if (in.bad)
+        server_close(s, "bad packet header");
+    else
+        server_hold(s, in.p, in.n);
 }
 
 static void on_drained(Server *s)

@@ -171,21 +171,21 @@ static bool is_ascii(const uint8_t *bytes, size_t n)
     return true;
 }
 
-static void on_notification(ListenHub *hub, const uint8_t *message, size_t n)
+static void on_notification(ListenHub *hub, const uint8_t *payload, size_t n)
 {
-    PwCursor c = pw_cursor(message + PW_WIRE_HEADER, n - PW_WIRE_HEADER);
+    PwCursor c = pw_cursor(payload, n);
     pw_cursor_be32(&c);
     const char *name = pw_cursor_cstr(&c);
-    const char *payload = pw_cursor_cstr(&c);
+    const char *text = pw_cursor_cstr(&c);
     HubChannel *channel = c.bad ? NULL : hub_channels_find(&hub->channels, name);
     if (!channel)
         return;
     hub->notifications++;
-    bool ascii = is_ascii((const uint8_t *)name, strlen(name)) && is_ascii((const uint8_t *)payload, strlen(payload));
+    bool ascii = is_ascii((const uint8_t *)name, strlen(name)) && is_ascii((const uint8_t *)text, strlen(text));
     ListenChannel *m;
     LIST_FOREACH(m, &channel->members, member)
         if (m->told)
-            post_note(m, LISTEN_NOTE_NOTIFICATION, message, n, ascii);
+            post_note(m, LISTEN_NOTE_NOTIFICATION, payload - PW_WIRE_HEADER, n + PW_WIRE_HEADER, ascii);
 }
 
 static void batch_done(ListenHub *hub)
@@ -202,23 +202,21 @@ static void batch_done(ListenHub *hub)
 }
 
 /* False: the server was closed. */
-static bool message(ListenHub *hub, uint8_t type, const uint8_t *whole, size_t n)
+static bool message(ListenHub *hub, uint8_t type, const uint8_t *payload, size_t n)
 {
     Server *s = hub->server;
-    const uint8_t *payload = whole + PW_WIRE_HEADER;
-    size_t size = n - PW_WIRE_HEADER;
     if (type == PW_B_NOTIFICATION) {
-        on_notification(hub, whole, n);
+        on_notification(hub, payload, n);
         return true;
     }
     if (type == PW_B_NOTICE)
         return true;
     if (type == PW_B_PARAM_STATUS) {
-        server_param_status(s, payload, size);
+        server_param_status(s, payload, n);
         return true;
     }
     if (type == PW_B_ERROR) {
-        const char *text = pw_error_field(payload, size, 'M'), *code = pw_error_field(payload, size, 'C');
+        const char *text = pw_error_field(payload, n, 'M'), *code = pw_error_field(payload, n, 'C');
         if (!pipeline_head(&s->pipeline)) { /* its good-bye */
             server_close(s, text ? text : "server conn crashed?");
             return false;
@@ -235,7 +233,7 @@ static bool message(ListenHub *hub, uint8_t type, const uint8_t *whole, size_t n
     }
     if (completed)
         server_entry_release(&done);
-    if (type == PW_B_READY && size == 1)
+    if (type == PW_B_READY && n == 1)
         s->txn_status = payload[0];
     if (type == PW_B_READY && pipeline_is_clean(&s->pipeline)) {
         batch_done(hub);
@@ -248,32 +246,19 @@ static bool message(ListenHub *hub, uint8_t type, const uint8_t *whole, size_t n
 static void on_input(Server *s)
 {
     ListenHub *hub = s->user_arg;
-    const uint8_t *p;
-    size_t n;
-    ssize_t got = server_fill(s, &p, &n);
-    if (got == -1)
+    ServerInput in;
+    ServerMessage m;
+    if (!server_read(s, &in))
         return;
-    if (got <= 0) {
-        server_close(s, got == 0 ? "server conn crashed?" : stream_error(&s->stream));
-        return;
-    }
     hub->heard_at = worker_now(hub->local->worker);
-    while (n >= PW_WIRE_HEADER) {
-        size_t len = pw_be32(p + 1);
-        const PwMsgInfo *info = pw_msg_backend(p[0]);
-        if (!info->name || len < info->min_length || len > SERVER_HOLD_MAX) {
-            server_close(s, "bad packet header");
+    while (server_next_message(&in, &m))
+        if (!message(hub, m.type, m.payload, m.n))
             return;
-        }
-        if (n < len + 1)
-            break;
-        if (!message(hub, p[0], p, len + 1))
-            return;
-        p += len + 1;
-        n -= len + 1;
+    if (in.bad) {
+        server_close(s, "bad packet header");
+        return;
     }
-    if (n)
-        server_hold(s, p, n);
+    server_hold(s, in.p, in.n);
     pump(hub);
 }
 

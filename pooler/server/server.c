@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "pooler/server/alarms.h"
-#include "pooler/server/moved.h"
 #include "pooler/server/server_priv.h"
 #include "pooler/session/effects.h"
 #include "poolwise/log.h"
@@ -203,90 +202,7 @@ const PoolOps server_pool_ops = {
     .alarm = alarms_set,
 };
 
-/* ---- input ---- */
-
-ssize_t server_fill(Server *s, const uint8_t **ret_bytes, size_t *ret_n)
-{
-    Worker *w = s->stream.worker;
-    size_t before = pw_buf_unread(&s->held);
-    uint8_t *base = w->scratch + WORKER_SCRATCH_HEADROOM;
-    ssize_t got = stream_recv(&s->stream, base, WORKER_SCRATCH_SIZE);
-    if (got <= 0)
-        return got;
-    if (PW_UNLIKELY(before)) {
-        memcpy(base - before, pw_buf_head(&s->held), before);
-        pw_buf_consume(&s->held, before);
-        pw_buf_release_if_empty(&s->held);
-    }
-    *ret_bytes = base - before;
-    *ret_n = (size_t)got + before;
-    return got;
-}
-
-void server_hold(Server *s, const uint8_t *bytes, size_t n)
-{
-    pw_buf_append(&s->held, bytes, n);
-}
-
-int server_param_status(Server *s, const uint8_t *payload, size_t n)
-{
-    PwCursor c = pw_cursor(payload, n);
-    const char *name = pw_cursor_cstr(&c);
-    const char *value = pw_cursor_cstr(&c);
-    if (c.bad)
-        return -1;
-    int i = params_index(name);
-    if (i >= 0)
-        params_set(&s->params, (unsigned)i, value);
-    return i;
-}
-
-/* Idle: anything but an asynchronous message means that the server cannot be trusted or is going away. */
-static void ready_input(Server *s)
-{
-    const uint8_t *p;
-    size_t n;
-    ssize_t got = server_fill(s, &p, &n);
-    if (got == -1)
-        return;
-    if (got <= 0) {
-        server_close(s, got == 0 ? "server conn crashed?" : stream_error(&s->stream));
-        return;
-    }
-    while (n >= PW_WIRE_HEADER) {
-        uint32_t len = pw_be32(p + 1);
-        const PwMsgInfo *info = pw_msg_backend(p[0]);
-        if (!info->name || len < info->min_length || len > SERVER_HOLD_MAX) {
-            server_close(s, "unexpected data from an idle server");
-            return;
-        }
-        if (n < (size_t)len + 1)
-            break;
-        const uint8_t *payload = p + PW_WIRE_HEADER;
-        size_t size = len - 4;
-        switch (p[0]) {
-        case PW_B_NOTICE:
-        case PW_B_NOTIFICATION:
-            break;
-        case PW_B_PARAM_STATUS:
-            server_param_status(s, payload, size);
-            break;
-        case PW_B_ERROR: {
-            const char *text = pw_error_field(payload, size, 'M');
-            server_log(s, PW_LOG_WARNING, "idle server says: %s", text ? text : "?");
-            server_close(s, "server conn crashed?");
-            return;
-        }
-        default:
-            server_close(s, "unexpected data from an idle server");
-            return;
-        }
-        p += (size_t)len + 1;
-        n -= (size_t)len + 1;
-    }
-    if (n)
-        server_hold(s, p, n);
-}
+/* ---- its socket ---- */
 
 static Server *server_of_stream(Stream *st)
 {
@@ -312,7 +228,7 @@ static PW_COLD void unlinked_readable(Server *s)
         server_chore_input(s);
         return;
     case SERVER_READY:
-        ready_input(s);
+        server_ready_input(s);
         return;
     case SERVER_LINKED: /* see below */
     case SERVER_BLANK: /* no socket */
@@ -419,67 +335,6 @@ void server_link(Server *s, const ServerUser *user, void *arg)
     s->linked_at = worker_now(s->stream.worker);
 }
 
-/* Is the address it is connected to still one of its host's? */
-static void look_whether_moved(Server *s)
-{
-    if (PW_LIKELY(!moved_since(&s->moved_epoch, s->host, &s->addr)) || s->close_needed)
-        return;
-    s->close_needed = true;
-    s->close_why = "obsolete connection";
-}
-
-const char *server_retire_reason(Server *s, PwUsec now)
-{
-    PoolLocal *local = server_local(s);
-    look_whether_moved(s);
-    if (s->close_needed)
-        return s->close_why;
-    if (s->reconnect_epoch != local->reconnect_epoch)
-        return "obsolete connection";
-    if (!local->dbconf)
-        return "database removed";
-    if (s->lifetime == 0 || now - s->connected_at >= s->lifetime)
-        return "server lifetime over";
-    return NULL;
-}
-
-/* More servers than pool_size and the reserve allow, because they were lowered (or replication connections came, which count). When
- * workers look at the same moment each may close the last one that is too many. */
-static bool has_too_many(const PoolLocal *local)
-{
-    Pool *pool = local->entry->pool;
-    int max = pw_atomic_load_relaxed(&pool->size.max);
-    return max > 0 && pool_size_used(pool) > max + pw_atomic_load_relaxed(&pool->reserve_max);
-}
-
-static const char too_many[] = "too many servers in the pool";
-
-static void close_too_many(PoolLocal *local)
-{
-    PoolServer *longest_idle;
-    while ((local->maybe_too_many = has_too_many(local)) && (longest_idle = TAILQ_LAST(&local->shard->idle, PoolServerList)))
-        server_close(server_of(longest_idle), too_many);
-}
-
-void server_to_pool(Server *s)
-{
-    if (PW_UNLIKELY(!LIST_EMPTY(&s->cancel_list)))
-        server_cancel_too_late(s);
-    const PoolLocal *local = server_local(s);
-    PwUsec now = worker_now(s->stream.worker);
-    const char *why = server_retire_reason(s, now);
-    if (PW_UNLIKELY(local->maybe_too_many) && !why && has_too_many(local))
-        why = too_many;
-    if (PW_UNLIKELY(why != NULL)) {
-        server_close(s, why);
-        return;
-    }
-    s->phase = SERVER_READY;
-    s->released_at = now;
-    stream_read_start(&s->stream);
-    pool_release(server_local(s)->shard, &s->ps);
-}
-
 const char *server_state_name(const Server *s)
 {
     switch (s->ps.state) {
@@ -499,65 +354,4 @@ const char *server_state_name(const Server *s)
         break;
     }
     return "closed";
-}
-
-void server_check_connect(Server *s, PwUsec now)
-{
-    const Config *config = worker_ctx(server_local(s)->worker)->config;
-    if (s->failed_early)
-        server_connect_failed(s, s->failed_early);
-    else if (config->server_connect_timeout && now - s->connected_at >= config->server_connect_timeout)
-        server_connect_failed(s, "connect timeout");
-}
-
-static void close_idle(PoolLocal *local, const char *(*why)(Server *s, PwUsec now), const char *instead, PwUsec now)
-{
-    PoolServer *ps = TAILQ_FIRST(&local->shard->idle);
-    while (ps) {
-        const char *reason = why(server_of(ps), now);
-        if (reason)
-            server_close(server_of(ps), instead ? instead : reason);
-        /* closing one settles the pool, which may have given any other away: from the start */
-        ps = reason ? TAILQ_FIRST(&local->shard->idle) : TAILQ_NEXT(ps, link);
-    }
-}
-
-void server_close_retired(PoolLocal *local, const char *instead, PwUsec now)
-{
-    close_idle(local, server_retire_reason, instead, now);
-}
-
-static const char *why_idle_goes(Server *s, PwUsec now)
-{
-    const PoolLocal *local = server_local(s);
-    const char *why = server_retire_reason(s, now);
-    if (!why && local->settings.server_idle_timeout && now - s->released_at >= local->settings.server_idle_timeout &&
-        pool_size_used(local->entry->pool) > local->settings.min_pool_size)
-        why = "server idle timeout";
-    return why;
-}
-
-void server_maintain(PoolLocal *local, PwUsec now)
-{
-    PoolShard *shard = local->shard;
-    PoolServer *ps, *next;
-    server_cancel_serve(local);
-    for (ps = TAILQ_FIRST(&shard->connecting); ps; ps = next) {
-        next = TAILQ_NEXT(ps, link);
-        server_check_connect(server_of(ps), now);
-    }
-    for (ps = TAILQ_FIRST(&shard->active); ps; ps = next) {
-        next = TAILQ_NEXT(ps, link);
-        Server *s = server_of(ps);
-        look_whether_moved(s);
-        const char *why = s->replication ? server_own_retire_reason(s) : NULL;
-        if (why)
-            server_close(s, why);
-        else if (server_is_connecting(s))
-            server_check_connect(s, now);
-        else if (s->phase == SERVER_CHORE)
-            server_chore_maintain(s, now);
-    }
-    close_too_many(local);
-    close_idle(local, why_idle_goes, NULL, now);
 }

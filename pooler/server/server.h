@@ -162,10 +162,34 @@ void server_close(Server *s, const char *reason);
 /* Reads into the worker's scratch behind what is held: *ret_bytes .. *ret_n. The return value is that of recv:
  * > 0, 0 end of file, -1 would block, -2 error. Held bytes are handed over with it. */
 ssize_t server_fill(Server *s, const uint8_t **ret_bytes, size_t *ret_n);
-void server_hold(Server *s, const uint8_t *bytes, size_t n); /* a partial message, for the next server_fill */
+void server_hold(Server *s, const uint8_t *bytes, size_t n); /* what is left, for the next server_fill; n may be 0 */
 
 /* Largest message that is held whole to be looked at. */
 #define SERVER_HOLD_MAX (WORKER_SCRATCH_HEADROOM - 512)
+
+/* What has arrived, for those who look at whole messages only:
+ *
+ *   if (!server_read(s, &in)) return;
+ *   while (server_next_message(&in, &m)) ...   until the server is closed or another's
+ *   in.bad: close it; else server_hold(s, in.p, in.n)
+ *
+ * The bytes are in the worker's scratch: nobody's, and gone when anything else is read. */
+typedef struct ServerInput {
+    const uint8_t *p; /* not taken yet: [0..n) */
+    size_t n;
+    bool bad; /* there is no message of a server, or a larger one than SERVER_HOLD_MAX */
+} ServerInput;
+
+typedef struct ServerMessage {
+    uint8_t type;
+    const uint8_t *payload; /* right behind the message's header; at least as long as messages.c says */
+    size_t n;
+} ServerMessage;
+
+/* False: there is nothing to read, or the server was closed (end of file, error). */
+bool server_read(Server *s, ServerInput *ret);
+/* Takes the next message. False: no whole one is left; *ret is untouched. */
+bool server_next_message(ServerInput *in, ServerMessage *ret);
 
 /* A ParameterStatus arrived after login. Returns its index if it is tracked, else -1. */
 int server_param_status(Server *s, const uint8_t *payload, size_t n);

@@ -349,9 +349,9 @@ static bool login_message(Server *s, uint8_t type, const uint8_t *payload, size_
 
 void server_login_input(Server *s)
 {
-    const uint8_t *p;
-    size_t n;
-    ssize_t got = server_fill(s, &p, &n);
+    ServerInput in = {.bad = false};
+    ServerMessage m;
+    ssize_t got = server_fill(s, &in.p, &in.n);
     if (got == -1)
         return;
     if (got <= 0) {
@@ -362,23 +362,15 @@ void server_login_input(Server *s)
         return;
     }
     s->phase = SERVER_LOGIN;
-    while (n >= PW_WIRE_HEADER) {
-        uint32_t len = pw_be32(p + 1);
-        const PwMsgInfo *info = pw_msg_backend(p[0]);
-        if (!info->name || len < info->min_length || len > SERVER_HOLD_MAX) {
-            login_failed(s, "08P01", "server broke the login protocol");
-            return;
-        }
-        if (n < (size_t)len + 1)
-            break;
+    while (server_next_message(&in, &m)) {
         /* ReadyForQuery ends the login, and the server may be granted before on_ready returns */
-        if (p[0] == PW_B_READY && n > (size_t)len + 1)
-            server_hold(s, p + len + 1, n - len - 1);
-        if (!login_message(s, p[0], p + PW_WIRE_HEADER, len - 4))
+        if (m.type == PW_B_READY)
+            server_hold(s, in.p, in.n);
+        if (!login_message(s, m.type, m.payload, m.n))
             return;
-        p += (size_t)len + 1;
-        n -= (size_t)len + 1;
     }
-    if (n)
-        server_hold(s, p, n);
+    if (in.bad)
+        login_failed(s, "08P01", "server broke the login protocol");
+    else
+        server_hold(s, in.p, in.n);
 }

@@ -7,9 +7,15 @@
 
 /* server.c */
 Server *server_create(PoolShard *shard); /* not connecting yet */
-void server_check_connect(Server *s, PwUsec now); /* closes it, or tries the next host, when that takes too long */
 void server_log_closing(const Server *s, const char *why); /* log_disconnections */
 void server_send_terminate(Server *s); /* unless something is unsent in front of it */
+
+/* server_input.c */
+void server_ready_input(Server *s);
+
+/* server_maintain.c */
+void server_check_connect(Server *s, PwUsec now); /* closes it, or tries the next host, when that takes too long */
+void server_to_pool(Server *s); /* clean: release it, or close it when it is retired */
 
 /* server_connect.c */
 void server_connect_start(Server *s);                       /* may fail from a later loop turn only */
@@ -46,6 +52,5 @@ void server_cancel_serve(PoolLocal *local); /* looks for a place for requests th
 
 /* server.c */
 void server_open_stream(Server *s, int fd);
-void server_to_pool(Server *s); /* clean: release it, or close it when it is retired */
 
 #endif
