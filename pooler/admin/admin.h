@@ -25,6 +25,10 @@ typedef struct AdminProcessOps {
 /* Once, before the workers start. Registers the console with pooler/client. */
 void admin_init(const AdminProcessOps *ops);
 
+/* Clients have left this process and are not in the hands of the other one yet (HANDOVER): it must not end. Any thread; whoever finds
+ * no client left and then asks this has missed none. */
+bool admin_is_handing_over(void);
+
 /* Every 100 ms on each worker. */
 void admin_tick(WorkerCtx *ctx, PwUsec now);
 

@@ -32,7 +32,15 @@ struct AdminFds {
     int *fds; /* [rows.n_rows] -1: none, or sent */
     size_t n, size;
     size_t next, sent; /* the row that goes next, and how much of it went */
+    bool of_clients;   /* counted in handing_over */
 };
+
+static PW_ATOMIC(int) handing_over; /* answers to HANDOVER CLIENTS that are not sent in whole; up before any of their clients leaves */
+
+bool admin_is_handing_over(void)
+{
+    return pw_atomic_load(&handing_over) > 0;
+}
 
 AdminFds *admin_fds_create(const AdminColumn *columns, unsigned n_columns)
 {
@@ -48,6 +56,8 @@ void admin_fds_destroy(AdminFds *f)
     for (size_t i = 0; i < f->n; i++)
         if (f->fds[i] >= 0)
             close(f->fds[i]);
+    if (f->of_clients)
+        pw_atomic_sub(&handing_over, 1);
     if (f->rows.bytes.data)
         pw_wipe(f->rows.bytes.data, f->rows.bytes.cap); /* passwords and keys are among it */
     admin_result_finish(&f->rows);
@@ -421,5 +431,8 @@ void admin_cmd_handover(AdminSession *s, const AdminRequest *r)
     }
     AdminJob *job = admin_job_create(s, "HANDOVER");
     job->fds = admin_fds_create(handed_columns, 1);
+    job->fds->of_clients = !sockets;
+    if (!sockets)
+        pw_atomic_add(&handing_over, 1);
     admin_job_tour(job, sockets ? visit_sockets : visit_clients, begin_sending);
 }

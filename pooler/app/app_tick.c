@@ -91,7 +91,7 @@ static bool may_exit(void)
     if (mode == SHUTDOWN_WAIT_FOR_CLIENTS)
         return client_count_total() == 0;
     if (mode == SHUTDOWN_HANDED_OVER)
-        return connections() <= client_count_consoles();
+        return connections() <= client_count_consoles() && !admin_is_handing_over();
     if (mode != SHUTDOWN_WAIT_FOR_SERVERS)
         return false;
     int active = 0;

@@ -412,3 +412,46 @@ def test_show_fds_brings_the_sockets_to_the_own_user(make_pooler):
         assert row[1:3] == ["postgres", row[4]] and row[5] == "topsecret"
     assert [r for r in rows if r[0] == "server"]
     assert clients[77].one("SELECT 1") == "1", "they were copies"
+
+
+# Asks for the clients, reads their rows when it is told to, and prints how many descriptors came with them.
+SLOW_SUCCESSOR = r"""
+import array, socket, struct, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+def ask(text):
+    s.sendall(b"Q" + struct.pack(">I", len(text) + 5) + text + b"\0")
+def until_ready():
+    data, fds = b"", []
+    while not data.endswith(b"Z\0\0\0\5I"):
+        got, anc, _, _ = s.recvmsg(65536, socket.CMSG_SPACE(4 * 64))
+        for level, kind, raw in anc:
+            a = array.array("i"); a.frombytes(raw); fds.extend(a)
+        assert got, "the process ended in the middle"
+        data = data[-5:] + got
+    return fds
+body = struct.pack(">I", 196608) + b"user\0pgbouncer\0database\0pgbouncer\0\0"
+s.sendall(struct.pack(">I", len(body) + 4) + body)
+until_ready()
+ask(b"HANDOVER DONE")
+until_ready()
+ask(b"HANDOVER CLIENTS_4")
+sys.stdin.readline()
+print(len(until_ready()))
+"""
+
+
+@pytest.mark.poolwise
+def test_a_process_does_not_end_with_its_last_client_in_hand(make_pooler):
+    p = make_pooler(log_stats=1, stats_period=1, max_prepared_statements=10)
+    c = p.client()
+    c.send(wire.parse("SELECT 1 -- " + "x" * 2**20, "s"), wire.sync())  # more than the successor's socket takes at once
+    c.until_ready()
+    with subprocess.Popen([sys.executable, "-c", SLOW_SUCCESSOR, p.socket_path()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          **run_as(server_user())) as successor:
+        wait_until(lambda: "handed over to the new process" in p.log())
+        turns = p.log().count("stats: ")
+        wait_until(lambda: p.log().count("stats: ") >= turns + 2 or p.proc.poll() is not None, what="it had the time to end")
+        assert p.proc.poll() is None
+        assert successor.communicate("\n")[0] == "1\n"
+    assert p.proc.wait(30) == 0
