@@ -418,12 +418,18 @@ static AdvCandidate **in_order(AdvArena *arena, const AdvCandidate *const *set, 
     return sorted;
 }
 
-const char *adv_hypopg_plan_text(AdvHypopg *h, AdvArena *arena, const AdvQuery *query, const AdvCandidate *const *set, int n)
+/* The server has just these indexes now, as far as hypopg can make them. */
+static PwErr have_only(AdvHypopg *h, AdvArena *arena, const AdvCandidate *const *set, int n)
 {
     h->scratch = arena;
     PwErr err = synchronise(h, in_order(arena, set, n), n);
     h->scratch = NULL;
-    const char *plan = err ? NULL : adv_plan_text(h->db, arena, query);
+    return err;
+}
+
+const char *adv_hypopg_plan_text(AdvHypopg *h, AdvArena *arena, const AdvQuery *query, const AdvCandidate *const *set, int n)
+{
+    const char *plan = have_only(h, arena, set, n) ? NULL : adv_plan_text(h->db, arena, query);
     return plan ? with_own_names(h, arena, plan) : NULL;
 }
 
@@ -433,9 +439,7 @@ PwErr adv_hypopg_indexes(AdvHypopg *h, AdvArena *arena, const AdvQuery *query, c
     AdvPlan plan = {0};
     if (!query->bound)
         return PW_ERR_UNSUPPORTED;
-    h->scratch = arena;
-    PwErr err = synchronise(h, in_order(arena, set, n), n);
-    h->scratch = NULL;
+    PwErr err = have_only(h, arena, set, n);
     if (!err)
         err = adv_explain_query(h->db, arena, query, &plan);
     if (err)

@@ -45,9 +45,10 @@ static double changed_since(const AdvTable *t)
 static void check_analyze(AdvHealthList *list, const AdvTable *t)
 {
     bool large = pages_of(t) >= PAGES_MIN;
+    double changed = changed_since(t);
     bool never = t->readable && t->referenced && large && (t->borrowed_stats || !has_statistics(t));
-    bool stale = has_rows_of_its_own(t) && t->referenced && t->analyze_age >= 0 && changed_since(t) >= STALE_ROWS &&
-                 changed_since(t) > STALE_SHARE * t->live;
+    bool stale = has_rows_of_its_own(t) && t->referenced && t->analyze_age >= 0 && changed >= STALE_ROWS &&
+                 changed > STALE_SHARE * t->live;
     if (!never && !stale)
         return;
     AdvHealth *h = adv_health_add(list, ADV_HEALTH_ANALYZE, t);
@@ -60,7 +61,7 @@ static void check_analyze(AdvHealthList *list, const AdvTable *t)
         h->reason = adv_arena_printf(list->arena, "%s has no statistics: plans and this advice are guesses until it has.", name);
     else
         h->reason = adv_arena_printf(list->arena, "%.0f rows of %s changed since its last ANALYZE %.1f days ago; it holds %.0f.",
-                                     changed_since(t), name, t->analyze_age, t->live);
+                                     changed, name, t->analyze_age, t->live);
     h->wrong_if = "the table is being loaded just now and is analysed afterwards";
     adv_health_statement(list, &h->script, adv_arena_printf(list->arena, "ANALYZE %s;", name));
 }

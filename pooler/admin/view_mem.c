@@ -25,7 +25,13 @@ static void count_server(void *arg, Server *s)
     m->servers++;
     m->owed += s->pipeline.count;
     m->on_servers += server_statements_count(&s->statements);
-    m->server_held += s->held.cap + s->stream.out.cap + s->welcome.cap;
+    m->server_held += s->held.cap + s->stream.out.cap + s->group.cap + s->welcome.cap + s->startup.cap;
+}
+
+static uint64_t held_by(const Relay *r)
+{
+    const RelayExtended *x = r->ext;
+    return r->held.cap + (r->unnamed ? r->unnamed->parse.cap : 0) + (x ? x->unnamed_sql.cap + x->unnamed_text.cap + x->telling.bytes.cap : 0);
 }
 
 static void visit(WorkerCtx *ctx, AdminShow *show)
@@ -35,7 +41,7 @@ static void visit(WorkerCtx *ctx, AdminShow *show)
     const Client *c;
     TAILQ_FOREACH(c, &ctx->clients, link) {
         m->clients++;
-        m->held += c->relay.held.cap + (c->relay.unnamed ? c->relay.unnamed->parse.cap : 0) + (c->relay.ext ? c->relay.ext->unnamed_sql.cap : 0);
+        m->held += held_by(&c->relay);
         m->unsent += c->relay.stream.out.cap;
         m->queued += c->relay.listen ? c->relay.listen->queue.cap : 0;
     }

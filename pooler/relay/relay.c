@@ -73,19 +73,14 @@ void relay_forget_extended(Relay *r)
         pw_buf_finish(&x->unnamed_sql);
     if (PW_UNLIKELY(x->unnamed_text.data != NULL))
         pw_buf_finish(&x->unnamed_text);
-    relay_stale_reset(r);
+    relay_stale_forget(x);
     r->ext = NULL;
     r->unnamed_here = false;
     if (r->ctx->n_spare_extended == CONTEXT_SPARE) {
         free(x);
         return;
     }
-    x->unnamed = x->bound = NULL;
-    x->bound_effects = NULL;
-    x->unnamed_turn = x->unnamed_found = x->checked = x->group_mark = 0;
-    x->unnamed_class = 0;
-    x->group_begin = NULL;
-    x->next_spare = r->ctx->spare_extended;
+    *x = (RelayExtended){.next_spare = r->ctx->spare_extended};
     r->ctx->spare_extended = x;
     r->ctx->n_spare_extended++;
 }

@@ -61,22 +61,18 @@ bool relay_stale_arm(Relay *r, const uint8_t *p)
     return g->state == GROUP_KEPT;
 }
 
-static void end_telling(Relay *r)
+static void end_telling(RelayTelling *t)
 {
-    pw_buf_finish(&r->ext->telling.bytes);
-    client_statement_unref(r->ext->telling.entry.name);
-    memset(&r->ext->telling, 0, sizeof(r->ext->telling));
+    pw_buf_finish(&t->bytes);
+    client_statement_unref(t->entry.name);
+    memset(t, 0, sizeof(*t));
 }
 
-void relay_stale_reset(Relay *r)
+void relay_stale_forget(RelayExtended *x)
 {
-    r->ext->checked = 0;
-    if (r->ext->portal.id || r->ext->portal.name) {
-        client_statement_unref(r->ext->portal.name);
-        memset(&r->ext->portal, 0, sizeof(r->ext->portal));
-    }
-    if (r->ext->telling.on)
-        end_telling(r);
+    client_statement_unref(x->portal.name);
+    if (x->telling.on)
+        end_telling(&x->telling);
 }
 
 /* ---- who is told what ---- */
@@ -198,7 +194,7 @@ void relay_stale_more(Relay *r, const uint8_t *bytes, size_t n, bool last)
     if (!last)
         return;
     learn(r, &r->ext->telling.entry, shape_of_rows(pw_buf_head(&r->ext->telling.bytes), pw_buf_unread(&r->ext->telling.bytes)));
-    end_telling(r);
+    end_telling(&r->ext->telling);
 }
 
 /* ---- errors ---- */

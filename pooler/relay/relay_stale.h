@@ -92,6 +92,6 @@ void relay_stale_resend(Relay *r);
 /* The client is told this error, for the request `e` (NULL: none that was sent): if its plan was stale, nobody uses that again. */
 void relay_stale_error(Server *s, const PipelineEntry *e, const uint8_t *payload, size_t n);
 
-void relay_stale_reset(Relay *r); /* the server is released or gone; the group is relay_reset_extended's */
+void relay_stale_forget(RelayExtended *x); /* it is cleared or freed next: gives back what is known of a portal and of a RowDescription under way */
 
 #endif

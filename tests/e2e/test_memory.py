@@ -81,3 +81,15 @@ def test_a_large_result_that_nobody_reads(large):
     assert mem(con)["client_unsent_bytes"] <= 2 * most  # a buffer for what one read brought: more is not read while the client is full
     assert len(c.until_ready().rows) == LARGE // 1000
     is_given_back(con, before)
+
+
+def test_a_group_that_may_have_to_be_sent_again(large):
+    """Its server keeps the buffer: the next such group needs it again."""
+    con, c = large.console(), large.client()
+    c.send(wire.parse("SELECT length($1::text)", "s"), wire.sync())
+    c.until_ready()
+    before = mem(con)["server_held_bytes"]
+    for _ in range(2): # the plan must be there already
+        c.send(wire.bind(statement="s", params=["x" * 10000]), wire.describe("P", ""), wire.execute(), wire.sync())
+        assert c.until_ready().rows == [["10000"]]
+    assert mem(con)["server_held_bytes"] >= before + 10000
