@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "poolwise/time.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -44,26 +45,26 @@ static void format_zone(const struct tm *tm, char *buf, size_t size)
     buf[size > 6 ? 6 : size - 1] = '\0';
 }
 
-char *pw_time_format_log(PwUsec wall, char *buf, size_t size)
+static char *format(PwUsec wall, bool with_msec, char *buf, size_t size)
 {
     struct tm tm;
     int msec;
-    char zone[64], stamp[64];
+    char zone[64], stamp[64], fraction[16] = "";
     split(wall, &tm, &msec);
     format_zone(&tm, zone, sizeof(zone));
     (void)strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", &tm);
-    (void)snprintf(buf, size, "%s.%03d %s", stamp, msec, zone);
+    if (with_msec)
+        (void)snprintf(fraction, sizeof(fraction), ".%03d", msec);
+    (void)snprintf(buf, size, "%s%s %s", stamp, fraction, zone);
     return buf;
+}
+
+char *pw_time_format_log(PwUsec wall, char *buf, size_t size)
+{
+    return format(wall, true, buf, size);
 }
 
 char *pw_time_format_sec(PwUsec wall, char *buf, size_t size)
 {
-    struct tm tm;
-    int msec;
-    char zone[64], stamp[64];
-    split(wall, &tm, &msec);
-    format_zone(&tm, zone, sizeof(zone));
-    (void)strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", &tm);
-    (void)snprintf(buf, size, "%s %s", stamp, zone);
-    return buf;
+    return format(wall, false, buf, size);
 }

@@ -84,45 +84,51 @@ static size_t utf8_put(uint8_t *out, uint32_t code)
 
 /* ---- look-ups ---- */
 
+static int order(uint32_t code, uint32_t first, uint32_t last)
+{
+    return code < first ? -1 : code > last;
+}
+
+static int by_range(const void *code, const void *item)
+{
+    const UnicodeRange *range = item;
+    return order(*(const uint32_t *)code, range->first, range->last);
+}
+
 static bool in_ranges(const UnicodeRange *ranges, size_t n, uint32_t code)
 {
-    size_t low = 0, high = n;
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        if (code > ranges[mid].last)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low < n && code >= ranges[low].first;
+    return bsearch(&code, ranges, n, sizeof(*ranges), by_range) != NULL;
+}
+
+static int by_class(const void *code, const void *item)
+{
+    const UnicodeClass *class = item;
+    return order(*(const uint32_t *)code, class->first, class->last);
 }
 
 static uint8_t class_of(uint32_t code)
 {
-    size_t low = 0, high = unicode_n_classes;
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        if (code > unicode_classes[mid].last)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low < unicode_n_classes && code >= unicode_classes[low].first ? unicode_classes[low].ccc : 0;
+    const UnicodeClass *class = bsearch(&code, unicode_classes, unicode_n_classes, sizeof(*class), by_class);
+    return class ? class->ccc : 0;
+}
+
+static int by_code(const void *code, const void *item)
+{
+    const UnicodeDecomposition *d = item;
+    return order(*(const uint32_t *)code, d->code, d->code);
 }
 
 static const UnicodeDecomposition *decomposition_of(uint32_t code)
 {
-    size_t low = 0, high = unicode_n_decompositions;
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        if (code > unicode_decompositions[mid].code)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low < unicode_n_decompositions && unicode_decompositions[low].code == code
-               ? &unicode_decompositions[low]
-               : NULL;
+    return bsearch(&code, unicode_decompositions, unicode_n_decompositions, sizeof(UnicodeDecomposition), by_code);
+}
+
+static int by_pair(const void *pair, const void *item)
+{
+    const uint32_t *code = pair;
+    const UnicodeComposition *c = item;
+    int first = order(code[0], c->first, c->first);
+    return first ? first : order(code[1], c->second, c->second);
 }
 
 /* The composition of two code points; 0: none. */
@@ -134,19 +140,9 @@ static uint32_t compose(uint32_t first, uint32_t second)
         second < TAIL_BASE + TAIL_COUNT)
         return first + (second - TAIL_BASE);
 
-    size_t low = 0, high = unicode_n_compositions;
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        const UnicodeComposition *c = &unicode_compositions[mid];
-        if (first > c->first || (first == c->first && second > c->second))
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    if (low == unicode_n_compositions)
-        return 0;
-    const UnicodeComposition *c = &unicode_compositions[low];
-    return c->first == first && c->second == second ? c->composed : 0;
+    const uint32_t pair[] = {first, second};
+    const UnicodeComposition *c = bsearch(pair, unicode_compositions, unicode_n_compositions, sizeof(*c), by_pair);
+    return c ? c->composed : 0;
 }
 
 /* ---- NFKC ---- */

@@ -178,26 +178,15 @@ static bool on_message(ClientLookup *l, Server *s, uint8_t type, const uint8_t *
 {
     PipelineEntry done;
     bool completed;
-    switch (type) {
-    case PW_B_NOTICE:
-    case PW_B_NOTIFICATION:
+    if (server_take_async(s, type, payload, n))
         return true;
-    case PW_B_PARAM_STATUS:
-        server_param_status(s, payload, n);
-        return true;
-    case PW_B_DATA_ROW:
-        if (l->resets == 0)
-            on_row(l, payload, n);
-        break;
-    case PW_B_ERROR:
+    if (type == PW_B_DATA_ROW && l->resets == 0) {
+        on_row(l, payload, n);
+    } else if (type == PW_B_ERROR) {
         on_error(l, payload, n);
-        break;
-    case PW_B_READY:
+    } else if (type == PW_B_READY) {
         s->txn_status = payload[0];
         l->resets -= l->resets > 0;
-        break;
-    default:
-        break;
     }
     if (pipeline_reply(&s->pipeline, type, &done, &completed) == PIPE_VERDICT_MISMATCH) {
         server_close(s, "unexpected message from server");

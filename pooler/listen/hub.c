@@ -209,12 +209,8 @@ static bool message(ListenHub *hub, uint8_t type, const uint8_t *payload, size_t
         on_notification(hub, payload, n);
         return true;
     }
-    if (type == PW_B_NOTICE)
+    if (server_take_async(s, type, payload, n))
         return true;
-    if (type == PW_B_PARAM_STATUS) {
-        server_param_status(s, payload, n);
-        return true;
-    }
     if (type == PW_B_ERROR) {
         const char *text = pw_error_field(payload, n, 'M'), *code = pw_error_field(payload, n, 'C');
         if (!pipeline_head(&s->pipeline)) { /* its good-bye */

@@ -191,6 +191,10 @@ bool server_read(Server *s, ServerInput *ret);
 /* Takes the next message. False: no whole one is left; *ret is untouched. */
 bool server_next_message(ServerInput *in, ServerMessage *ret);
 
+/* A message that may come at any time after the login and answers nothing (notice, notification, ParameterStatus): true, and it is dealt
+ * with, for those who have no client to tell. */
+bool server_take_async(Server *s, uint8_t type, const uint8_t *payload, size_t n);
+
 /* A ParameterStatus arrived after login. Returns its index if it is tracked, else -1. */
 int server_param_status(Server *s, const uint8_t *payload, size_t n);
 

@@ -167,16 +167,8 @@ static void forget_prepared(Server *s)
 /* One complete message, or the beginning of a streamed one. False: the server was closed. */
 static bool chore_message(Server *s, uint8_t type, const uint8_t *payload, size_t n)
 {
-    switch (type) {
-    case PW_B_NOTICE:
-    case PW_B_NOTIFICATION:
+    if (server_take_async(s, type, payload, n))
         return true;
-    case PW_B_PARAM_STATUS:
-        server_param_status(s, payload, n);
-        return true;
-    default:
-        break;
-    }
     forget_fakes(s);
     PipelineEntry done;
     bool completed, own = s->pipeline.count && pipeline_head(&s->pipeline)->action == PIPE_SWALLOW;

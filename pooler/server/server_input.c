@@ -67,28 +67,26 @@ int server_param_status(Server *s, const uint8_t *payload, size_t n)
     return i;
 }
 
+bool server_take_async(Server *s, uint8_t type, const uint8_t *payload, size_t n)
+{
+    if (type == PW_B_PARAM_STATUS)
+        server_param_status(s, payload, n);
+    return type == PW_B_NOTICE || type == PW_B_NOTIFICATION || type == PW_B_PARAM_STATUS;
+}
+
 /* ---- from an idle server ---- */
 
 /* Anything but an asynchronous message means that it cannot be trusted or is going away. False: it was closed. */
 static bool ready_message(Server *s, const ServerMessage *m)
 {
-    switch (m->type) {
-    case PW_B_NOTICE:
-    case PW_B_NOTIFICATION:
+    if (server_take_async(s, m->type, m->payload, m->n))
         return true;
-    case PW_B_PARAM_STATUS:
-        server_param_status(s, m->payload, m->n);
-        return true;
-    case PW_B_ERROR: {
+    if (m->type == PW_B_ERROR) {
         const char *text = pw_error_field(m->payload, m->n, 'M');
         server_log(s, PW_LOG_WARNING, "idle server says: %s", text ? text : "?");
-        server_close(s, "server conn crashed?");
-        return false;
     }
-    default:
-        server_close(s, "unexpected data from an idle server");
-        return false;
-    }
+    server_close(s, m->type == PW_B_ERROR ? "server conn crashed?" : "unexpected data from an idle server");
+    return false;
 }
 
 void server_ready_input(Server *s)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* builtins_table.c - functions of pg_catalog that leave the session as it is. Made by builtins.py; sorted by strcmp. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "pooler/session/stmt_class.h"
@@ -332,20 +333,21 @@ static const char *const names[] = {
     "xmlagg", "xmlcomment", "xmlconcat2", "xmlexists", "xmltext", "xmlvalidate", "xpath", "xpath_exists",
 };
 
+typedef struct Word {
+    const char *text;
+    size_t len;
+} Word;
+
+static int by_name(const void *key, const void *item)
+{
+    const Word *word = key;
+    const char *name = *(const char *const *)item;
+    int order = strncmp(word->text, name, word->len);
+    return order == 0 && name[word->len] ? -1 : order;
+}
+
 bool builtin_is_harmless(const char *name, size_t len)
 {
-    size_t low = 0, high = PW_ARRAY_LEN(names);
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        int order = strncmp(name, names[mid], len);
-        if (order == 0)
-            order = names[mid][len] ? -1 : 0;
-        if (order == 0)
-            return true;
-        if (order < 0)
-            high = mid;
-        else
-            low = mid + 1;
-    }
-    return false;
+    const Word word = {name, len};
+    return bsearch(&word, names, PW_ARRAY_LEN(names), sizeof(names[0]), by_name) != NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "pooler/session/stmt_class.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -77,20 +78,14 @@ static bool fold(const PwToken *t, char *out, size_t cap)
     return true;
 }
 
+static int by_word(const void *word, const void *item)
+{
+    return strcmp(word, *(const char *const *)item);
+}
+
 static bool is_plain_word(const char *word)
 {
-    size_t low = 0, high = PW_ARRAY_LEN(plain_words);
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        int order = strcmp(word, plain_words[mid]);
-        if (order == 0)
-            return true;
-        if (order < 0)
-            high = mid;
-        else
-            low = mid + 1;
-    }
-    return false;
+    return bsearch(word, plain_words, PW_ARRAY_LEN(plain_words), sizeof(plain_words[0]), by_word) != NULL;
 }
 
 static bool is_punct(const PwToken *t, char c)
