@@ -78,7 +78,8 @@ static PwErr on_option(void *arg, int id, const char *value, char *why, size_t w
 
 static int print_version(void)
 {
-    puts(POOLWISE_BANNER); /* and then in PgBouncer's form: scripts look for what was built in */
+    /* A link named pgbouncer answers to scripts that expect one. The other lines have PgBouncer's form: what was built in. */
+    puts(strcmp(program_invocation_short_name, "pgbouncer") == 0 ? POOLWISE_AS_PGBOUNCER : POOLWISE_BANNER);
     printf("libevent %s\n", event_get_version());
     printf("adns: c-ares %s\n", ares_version(NULL));
     printf("tls: %s\n", OpenSSL_version(OPENSSL_VERSION));

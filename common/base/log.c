@@ -69,6 +69,7 @@ typedef struct Sink {
     int file_fd;     /* -1: none; closed with the last reference */
     bool file_polls; /* not a regular file: may block */
     bool to_stderr;
+    bool stderr_problems;
     bool to_syslog;
     char *file;
     char *ident; /* syslog(3) keeps the pointer */
@@ -184,7 +185,8 @@ static bool sink_write(Sink *s, PwUsec wall, PwLogLevel level, const char *text,
 {
     char line[LINE_MAX_BYTES], stamp[64];
     bool ok = true;
-    if (s->file_fd >= 0 || s->to_stderr) {
+    bool to_stderr = s->to_stderr && (!s->stderr_problems || level <= PW_LOG_WARNING);
+    if (s->file_fd >= 0 || to_stderr) {
         int n = snprintf(line, sizeof(line), "%s [%d] %s %.*s\n",
                          pw_time_format_log(wall, stamp, sizeof(stamp)), (int)getpid(),
                          levels[level].name, (int)len, text);
@@ -192,7 +194,7 @@ static bool sink_write(Sink *s, PwUsec wall, PwLogLevel level, const char *text,
         if (s->file_fd >= 0 && !write_all(s->file_fd, line, size, s->file_polls))
             ok = false;
         /* A closed stderr is a choice, not a loss. */
-        if (s->to_stderr)
+        if (to_stderr)
             (void)write_all(STDERR_FILENO, line, size, fd_polls(STDERR_FILENO));
     }
     if (s->to_syslog)
@@ -409,6 +411,7 @@ PwErr pw_log_configure(const PwLogTarget *target)
     fresh->file_fd = fd;
     fresh->file_polls = fd >= 0 && fd_polls(fd);
     fresh->to_stderr = target->to_stderr;
+    fresh->stderr_problems = target->stderr_problems;
     fresh->to_syslog = target->to_syslog;
     fresh->file = has_file ? pw_xstrdup(target->file) : NULL;
     if (target->to_syslog) {
@@ -437,6 +440,7 @@ PwErr pw_log_reopen(void)
                             .file_fd = fd,
                             .file_polls = fd_polls(fd),
                             .to_stderr = old->to_stderr,
+                            .stderr_problems = old->stderr_problems,
                             .to_syslog = old->to_syslog,
                             .file = pw_xstrdup(old->file)};
             /* syslog(3) holds this very pointer, so it moves on. No other thread reads it. */

@@ -26,7 +26,8 @@ typedef enum PwLogLevel {
 
 typedef struct PwLogTarget {
     const char *file;            /* NULL or "": none; opened for append */
-    bool to_stderr;              /* false with -q or -d */
+    bool to_stderr;              /* false with -q */
+    bool stderr_problems;        /* there only WARNING and worse: -d, whose user waits for the start and for nothing else */
     bool to_syslog;
     const char *syslog_ident;    /* NULL: the program's name */
     const char *syslog_facility; /* "daemon", "local0", ... */

@@ -31,14 +31,14 @@ const AdminView admin_view_state = {
 };
 
 static const AdminColumn version_columns[] = {
-    {"version", ADMIN_TEXT, "name and version, as the first line of --version"},
+    {"version", ADMIN_TEXT, "the version of PgBouncer that it stands for, and its own"},
 };
 
 static void finish_version(WorkerCtx *ctx, AdminShow *show)
 {
     (void)ctx;
     admin_row_begin(&show->result, NULL);
-    admin_row_text(&show->result, POOLWISE_BANNER);
+    admin_row_text(&show->result, POOLWISE_AS_PGBOUNCER);
     admin_row_end(&show->result);
 }
 

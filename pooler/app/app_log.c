@@ -6,7 +6,8 @@ PwErr app_log_configure(const Config *c)
 {
     PwLogTarget t = {
         .file = c->logfile,
-        .to_stderr = !app.options.quiet && !app.options.daemon,
+        .to_stderr = !app.options.quiet,
+        .stderr_problems = app.options.daemon, /* until it is up; daemon_ready() takes stderr away */
         .to_syslog = c->syslog,
         .syslog_ident = c->syslog_ident,
         .syslog_facility = c->syslog_facility,

@@ -44,10 +44,16 @@ static void write_one(CaptureWriter **writer, QueryMerge *merge, PwUsec start, P
     }
     if (!path[0])
         return;
-    if (!*writer)
+    bool is_new = !*writer;
+    if (is_new)
         *writer = capture_writer_create(path, workers_count());
-    else if (reopen && capture_writer_reopen(*writer) != PW_OK)
-        pw_log(PW_LOG_ERROR, "cannot reopen query_log \"%s\": %s; the old file stays in use", path, strerror(errno));
+    if (reopen && capture_writer_reopen(*writer) != PW_OK) {
+        if (is_new)
+            pw_log(PW_LOG_ERROR, "cannot open query_log \"%s\": %s (hint: the user that the pooler runs as must be able to write it)",
+                   path, strerror(errno));
+        else
+            pw_log(PW_LOG_ERROR, "cannot reopen query_log \"%s\": %s; the old file stays in use", path, strerror(errno));
+    }
     if (merge && capture_write_interval(*writer, merge, start, end) != PW_OK)
         pw_log(PW_LOG_ERROR, "cannot write query_log \"%s\": %s; an interval is lost", path, strerror(errno));
 }
@@ -83,6 +89,7 @@ PwErr query_log_start(void)
 {
     ql.last_mono = pw_time_mono();
     ql.last_wall = pw_time_wall();
+    ql.reopen = true; /* a file that cannot be written is told now, not after the first interval */
     int rc = pthread_create(&ql.thread, NULL, thread_main, NULL);
     ql.running = rc == 0;
     errno = rc;

@@ -208,8 +208,8 @@ bool app_reload(char *why, size_t why_size)
     pw_diag_finish(&diags);
     if (app_log_configure(config) != PW_OK || pw_log_reopen() != PW_OK)
         pw_log(PW_LOG_ERROR, "cannot open logfile \"%s\": %s", config->logfile, strerror(errno));
-    query_log_reopen();
     install(config, users, tls);
+    query_log_reopen(); /* the new one, if the name changed */
     return true;
 }
 

@@ -291,7 +291,10 @@ PwErr userlist_load(const char *path, UserList **ret_list, PwDiag *diags)
     if (fd >= 0)
         close(fd);
     if (err) {
-        pw_diag_add(diags, PW_DIAG_ERROR, path, 0, NULL, "cannot read: %s",
+        pw_diag_add(diags, PW_DIAG_ERROR, path, 0,
+                    saved == EACCES ? "auth_file names it; the user that the pooler runs as must be able to read it"
+                                    : "auth_file names it; each line of it is: \"user\" \"password\"",
+                    "cannot read: %s",
                     err == PW_ERR_IO ? strerror(saved) : pw_err_text(err));
         errno = saved;
         return err;

@@ -32,6 +32,9 @@ typedef struct ConfigLoader {
 /* The same place with a name that lives as long as the snapshot. */
 PwIniPlace config_keep_place(ConfigLoader *loader, PwIniPlace at);
 
+/* The hint when a value that is refused holds what looks like a comment; else NULL. */
+const char *config_comment_hint(const char *value);
+
 /* Adds "unknown ... key" with the nearest name as the hint. */
 void config_unknown_key(PwDiag *diags, PwIniPlace at, const char *where, const char *key,
                         const PwParamTable *table);

@@ -55,6 +55,12 @@ void config_unknown_key(PwDiag *diags, PwIniPlace at, const char *where, const c
                 table == &config_params ? "option" : "key", key);
 }
 
+const char *config_comment_hint(const char *value)
+{
+    bool found = strstr(value, " ;") || strstr(value, " #") || strstr(value, "\t;") || strstr(value, "\t#");
+    return found ? "a comment stands on a line of its own" : NULL;
+}
+
 bool config_set_line_key(ConfigLoader *loader, PwIniPlace at, const char *subject, const char *key,
                          const char *value, const PwParamTable *table, void *base)
 {
@@ -99,7 +105,7 @@ bool config_read_pairs(ConfigLoader *loader, PwIniPlace at, const char *subject,
     PairReader reader = {loader, at, subject, table, base, false, true};
     const char *problem;
     if (pw_ini_read_pairs(value, on_pair, &reader, &problem) != PW_OK) {
-        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, NULL, "%s: %s", subject,
+        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, config_comment_hint(value), "%s: %s", subject,
                     problem);
         return false;
     }

@@ -109,6 +109,24 @@ static bool already_open(const Listener *l, const NetAddr *addr)
     return false;
 }
 
+/* What to do about it, behind the reason. */
+static const char *hint_for(int error, bool is_unix)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return " (hint: another process has this port; \"ss -ltnp\" as root names it)";
+    case EACCES:
+        return is_unix ? " (hint: the user that the pooler runs as must be able to write to unix_socket_dir)"
+                       : " (hint: a port below 1024 takes root or CAP_NET_BIND_SERVICE)";
+    case EADDRNOTAVAIL:
+        return " (hint: this machine has no such address; \"ip addr\" shows those that it has)";
+    case ENOENT:
+        return " (hint: make the folder, or set unix_socket_dir to another one)";
+    default:
+        return "";
+    }
+}
+
 /* One element of listen_addr: '*', a numeric address or a name with any number of addresses. */
 static void open_name(Listener *l, const ListenerOptions *o, const char *name)
 {
@@ -132,8 +150,8 @@ static void open_name(Listener *l, const ListenerOptions *o, const char *name)
         if (failed == NULL)
             add_socket(l, fd, &addr, NULL);
         else
-            pw_log(PW_LOG_WARNING, "cannot listen on %s: %s: %s",
-                   net_addr_where(&addr, where, sizeof(where)), failed, strerror(errno));
+            pw_log(PW_LOG_WARNING, "cannot listen on %s: %s: %s%s",
+                   net_addr_where(&addr, where, sizeof(where)), failed, strerror(errno), hint_for(errno, false));
     }
     freeaddrinfo(found);
 }
@@ -218,7 +236,7 @@ static PwErr open_unix(Listener *l, const ListenerOptions *o, char *why, size_t 
     net_addr_path(&addr, path, sizeof(path));
     bool abstract = path[0] == '@';
     if (unix_in_use(&addr)) {
-        (void)snprintf(why, why_size, "unix socket is in use, cannot continue");
+        (void)snprintf(why, why_size, "unix socket is in use, cannot continue (hint: another process listens on %s; stop it, or set listen_port)", path);
         return PW_ERR_EXISTS;
     }
     /* What is left of a killed process goes; anything else than a socket is not ours to touch. */
@@ -246,8 +264,8 @@ static PwErr open_unix(Listener *l, const ListenerOptions *o, char *why, size_t 
             (void)unlink(path);
     }
     if (failed != NULL) {
-        (void)snprintf(why, why_size, "cannot listen on unix:%s: %s: %s", path, failed,
-                       strerror(errno));
+        (void)snprintf(why, why_size, "cannot listen on unix:%s: %s: %s%s", path, failed,
+                       strerror(errno), hint_for(errno, true));
         if (fd >= 0)
             close(fd);
         return PW_ERR_IO;

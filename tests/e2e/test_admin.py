@@ -323,9 +323,9 @@ def test_show_help(make_pooler):
 
 def test_version(make_pooler):
     p = make_pooler()
-    first = subprocess.run([p.binary, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
-    assert p.console().show("VERSION") == [{"version": first}]
-    assert "PgBouncer 1." in first or first.startswith("PgBouncer")
+    ((text,),) = [list(row.values()) for row in p.console().show("VERSION")]
+    # Exporters take the first number for PgBouncer's version and skip the metrics that are too new for it.
+    assert re.match(r"PgBouncer 1\.\d+\.\d+\b", text), text
     assert re.fullmatch(r"1\.\d+\.\d+/bouncer", p.client("pgbouncer", "admin").params["server_version"])
 
 

@@ -2,6 +2,7 @@
 """Command line, configuration file, daemon, pid file, privileges."""
 import os
 import pwd
+import re
 import signal
 import subprocess
 
@@ -33,6 +34,16 @@ def test_version(cold, flag, reference):
         assert out.stdout.splitlines()[0].lower().startswith("poolwise")
         words = [line.split()[0] for line in out.stdout.splitlines()[1:]]
         assert words[:3] == ["libevent", "adns:", "tls:"]
+
+
+@pytest.mark.poolwise
+def test_version_of_a_link_named_pgbouncer(cold):
+    """Scripts take the second word of the first line."""
+    p = cold()
+    link = os.path.join(p.dir, "pgbouncer")
+    os.symlink(p.binary, link)
+    first = subprocess.run([link, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    assert re.match(r"PgBouncer 1\.\d+\.\d+ ", first), first
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
@@ -69,6 +80,21 @@ def test_check_lists_all_problems_at_once(cold):
     for key in ("defualt_pool_size", "pool_mode", "query_wait_timeout"):
         number = 1 + [i for i, line in enumerate(lines) if line.startswith(key)][0]
         assert f"pooler.ini:{number}" in text, text
+
+
+@pytest.mark.poolwise
+def test_check_tells_a_comment_behind_a_value(cold):
+    p = cold(query_wait_timeout="30 ; seconds")
+    out = run(p, "--check", p.ini_path)
+    assert out.returncode == 1 and "a comment stands on a line of its own" in out.stdout, out
+
+
+@pytest.mark.poolwise
+def test_check_says_what_an_auth_file_is(cold):
+    p = cold(auth_type="md5", extra="auth_file = /nonexistent/userlist.txt\n")
+    out = run(p, "--check", p.ini_path)
+    assert out.returncode == 1
+    assert 'userlist.txt: error: cannot read: No such file or directory (hint: auth_file names it; each line of it is: "user" "password")' in out.stdout
 
 
 def test_unknown_key_is_fatal(cold):
@@ -223,7 +249,28 @@ def test_daemon_without_a_log(make_pooler):
 
 def test_daemon_without_pidfile(cold):
     p = cold()
-    assert run(p, "-d", p.ini_path).returncode == 1
+    out = run(p, "-d", p.ini_path)
+    assert out.returncode == 1 and "pidfile" in out.stderr
+
+
+def test_daemon_tells_why_it_does_not_start(make_pooler):
+    """On the terminal, with a log file too: nobody looks into the log of what never ran."""
+    other = make_pooler()
+    p = make_pooler(start=False, pidfile="pooler.pid", logfile="pooler.log", listen_addr="127.0.0.1", unix_socket_dir=other.dir,
+                    listen_port=other.port)
+    p.write()
+    out = run(p, "-d", p.ini_path)
+    assert out.returncode == 1 and "FATAL" in out.stderr and " LOG " not in out.stderr, out
+    assert run(p, "-q", "-d", p.ini_path).stderr == ""
+
+
+@pytest.mark.poolwise
+def test_the_port_of_another_process_is_told(make_pooler):
+    other = make_pooler()
+    p = make_pooler(start=False, listen_port=other.port)
+    p.write()
+    out = run(p, p.ini_path)
+    assert out.returncode == 1 and "another process has this port" in out.stderr, out
 
 
 @pytest.mark.poolwise  # PgBouncer ends

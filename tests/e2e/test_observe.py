@@ -106,6 +106,12 @@ def test_query_log_is_reopened_on_sighup(make_pooler):
     wait_until(lambda: os.path.exists(path) and "after_rotation" in open(path, encoding="utf-8").read())
 
 
+def test_query_log_that_cannot_be_written_is_told_at_start(make_pooler):
+    """Not only when the first interval is lost."""
+    p = make_pooler(query_log="nosuch/queries.log", query_log_interval=3600)
+    wait_until(lambda: 'cannot open query_log "nosuch/queries.log": No such file or directory' in p.log() + p.stderr())
+
+
 def test_query_log_is_flushed_at_exit(make_pooler):
     p = make_pooler(query_log="queries.log", query_log_interval=3600)
     p.client().ok("SELECT 1 AS at_the_end")

@@ -2,6 +2,7 @@
 """./quickstart end to end, with the binaries of this run: the advice must help, and nothing may be left behind."""
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -41,9 +42,38 @@ def test_quickstart_on_a_given_server(pg):
     assert pg.one("SELECT count(*) FROM pg_database WHERE datname = 'poolwise_shop'") == 0
 
 
+def test_quickstart_leaves_the_database_of_another_one_alone(pg):
+    pg.sql("CREATE DATABASE poolwise_shop")
+    try:
+        out = quickstart("--dsn", f"host=127.0.0.1 port={pg.port} user=postgres dbname=postgres")
+        assert out.returncode == 1 and "there is a database poolwise_shop already" in out.stderr
+        assert pg.one("SELECT count(*) FROM pg_database WHERE datname = 'poolwise_shop'") == 1
+    finally:
+        pg.sql("DROP DATABASE poolwise_shop")
+
+
+def test_quickstart_interrupted_leaves_nothing():
+    """SIGINT twice, in the middle of the load."""
+    proc = subprocess.Popen([str(ROOT / "quickstart"), "--no-install", "--no-build", "--build-dir",
+                             os.environ.get("BUILD_DIR", str(ROOT / "build/asan"))], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True, stdin=subprocess.DEVNULL, start_new_session=True)
+    directory = None
+    for line in proc.stdout:
+        if "a private PostgreSQL 15 in " in line:
+            directory = line.split(" in ")[1].strip()
+        if "the sample shop" in line:
+            break
+    os.killpg(proc.pid, signal.SIGINT)
+    assert any("interrupted" in line for line in proc.stderr)
+    os.killpg(proc.pid, signal.SIGINT)
+    proc.communicate(timeout=60)
+    assert proc.returncode == 130 and directory and not os.path.exists(directory)
+
+
 def test_quickstart_says_what_is_wrong():
     assert quickstart("--seconds", "soon").returncode == 2
     assert quickstart("--nonsense").returncode == 2
+    assert quickstart("--dsn").returncode == 2, "an option without its value must not mean a private server"
     out = quickstart("--dsn", "host=127.0.0.1 port=1 dbname=postgres user=nobody")
     assert out.returncode == 1 and "cannot connect" in out.stderr
     assert quickstart("--help").returncode == 0
