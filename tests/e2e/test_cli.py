@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from conftest import ROOT
 from support.util import run_as, server_user, wait_until
 
 
@@ -80,6 +81,18 @@ def test_check_lists_all_problems_at_once(cold):
     for key in ("defualt_pool_size", "pool_mode", "query_wait_timeout"):
         number = 1 + [i for i, line in enumerate(lines) if line.startswith(key)][0]
         assert f"pooler.ini:{number}" in text, text
+
+
+@pytest.mark.poolwise
+def test_check_the_files_of_the_readme(cold):
+    p = cold()
+    blocks = [re.sub("^    ", "", b, flags=re.M) for b in re.findall(r"(?:^    .*\n|^\n(?=    ))+", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)]
+    for name, word in ("pooler.ini", "[databases]"), ("userlist.txt", '"admin" "'):
+        (block,) = [b for b in blocks if word in b]
+        with open(os.path.join(p.dir, name), "w", encoding="utf-8") as f:
+            f.write(block)
+    out = run(p, "--check", "pooler.ini")
+    assert (out.returncode, out.stdout) == (0, "pooler.ini: ok\n")
 
 
 @pytest.mark.poolwise

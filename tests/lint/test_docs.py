@@ -34,10 +34,19 @@ def test_every_file_says_what_it_does():
     assert [str(path) for path, purpose in codemap.rows() if not purpose] == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/architecture.md", "docs/testing.md", "docs/coding.md", "CHANGELOG.md"])
+def slugs(path):
+    """The anchors that a page's headings have."""
+    return {re.sub(r"[^a-z0-9 _-]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.M)}
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", *sorted(f"docs/{p.name}" for p in codemap.ROOT.glob("docs/*.md"))])
 def test_links_lead_somewhere(root, name):
-    base = (root / name).parent
-    wrong = [link for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text(root, name)) if not (base / link).exists()]
+    page = root / name
+    wrong = []
+    for link, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)", text(root, name)):
+        target = page.parent / link if link else page
+        if not target.exists() or (anchor and anchor not in slugs(target)):
+            wrong.append(f"{link}#{anchor}")
     assert not wrong
 
 
