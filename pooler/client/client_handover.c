@@ -51,6 +51,9 @@ static void put_shape(PwBuf *out, uint64_t shape)
     pw_buf_append_be32(out, (uint32_t)shape);
 }
 
+/* What follows of a statement, and what is to be known of it. */
+enum { HANDED_TYPES = 1, HANDED_FAILED = 2 };
+
 /* Each with what the client was told of it: rows, and parameters as a ParameterDescription has them. */
 static void put_statements(PwBuf *out, const ClientStatements *statements)
 {
@@ -58,7 +61,7 @@ static void put_statements(PwBuf *out, const ClientStatements *statements)
         pw_buf_append_cstr(out, s->name);
         put_bytes(out, s->statement->body, s->statement->body_len);
         put_shape(out, s->told);
-        pw_buf_append_u8(out, s->types != NULL);
+        pw_buf_append_u8(out, (uint8_t)((s->types ? HANDED_TYPES : 0) | (s->failed ? HANDED_FAILED : 0)));
         pw_buf_append_be16(out, s->n_types);
         pw_buf_append(out, s->types, (size_t)s->n_types * 4);
     }
@@ -181,10 +184,11 @@ static bool get_statements(PwCursor *in, ClientStatements *statements, unsigned 
             return false;
         ClientStatement *cs = client_statements_add(statements, name, st);
         cs->told = get_shape(in);
-        bool types_told = pw_cursor_u8(in) != 0;
+        uint8_t flags = pw_cursor_u8(in);
+        cs->failed = flags & HANDED_FAILED;
         const uint8_t *types = in->p;
         size_t n_types = (size_t)pw_cursor_be16(in) * 4;
-        if (pw_cursor_bytes(in, n_types) && types_told)
+        if (pw_cursor_bytes(in, n_types) && (flags & HANDED_TYPES))
             client_statement_tell_types(cs, types, n_types + 2);
     }
     return !in->bad;

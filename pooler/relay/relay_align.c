@@ -237,11 +237,56 @@ void relay_align_names(Relay *r, bool simple, const char *sql, size_t len, PwBuf
     effects_unref(effects);
 }
 
+typedef struct Preparing {
+    const char *name;
+    bool found;
+} Preparing;
+
+static void look_for_prepare(void *arg, PipelineEntry *e)
+{
+    Preparing *p = arg;
+    const Effects *effects = e->action == PIPE_FORWARD ? e->effects : NULL;
+    for (unsigned i = 0; effects && i < effects->n; i++)
+        p->found |= effects->list[i].kind == EFFECT_PREPARE && strcmp(effects->list[i].name, p->name) == 0;
+}
+
+/* Its PREPARE is unanswered: whether the name means anything the server will know when it comes to this request. */
+static bool is_being_prepared(Relay *r, const char *name)
+{
+    Preparing p = {name, false};
+    pipeline_visit(&r->server->pipeline, look_for_prepare, &p);
+    return p.found;
+}
+
+/* A name that is not followed. The client keeps the server because of such names (session_state = pin, or a function prepared it), or may
+ * turn out to. */
+static bool keeps_names(const Relay *r)
+{
+    return (r->state.pins & SESSION_PIN_PREPARED) || (r->state.due & SESSION_DUE_ALL);
+}
+
+static bool align_unfollowed(Relay *r, uint8_t type, const char *name, PwBuf *out, PwUsec now)
+{
+    if (type != PW_F_CLOSE && is_being_prepared(r, name)) {
+        session_state_sent(&r->state, CLASS_UNKNOWN, NULL);
+        return true;
+    }
+    if (!keeps_names(r))
+        return false;
+    Effect use = {.kind = EFFECT_EXECUTE, .name = name};
+    align(r, false, &use, out, now);
+    if (type == PW_F_BIND)
+        session_state_sent(&r->state, CLASS_UNKNOWN, NULL);
+    else if (type == PW_F_CLOSE)
+        r->state.due |= SESSION_DUE_PINS; /* it may have been the last */
+    return true;
+}
+
 bool relay_align_name(Relay *r, uint8_t type, const char *name, PwBuf *out, PwUsec now)
 {
     const SqlName *n = sql_names_find(&r->names, name);
     if (!n)
-        return false;
+        return align_unfollowed(r, type, name, out, now);
     Effect use = {.kind = EFFECT_EXECUTE, .name = name};
     align(r, false, &use, out, now);
     if (type == PW_F_BIND) {

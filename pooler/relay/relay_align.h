@@ -43,7 +43,8 @@ static inline bool relay_align_may_differ(const Relay *r, char first)
 bool relay_align_concerns(const Relay *r, const char *sql, size_t len);
 /* In front of a Query (`simple`), or of a Bind of a statement with this text, whose class has CLASS_NAMES. */
 void relay_align_names(Relay *r, bool simple, const char *sql, size_t len, PwBuf *out, PwUsec now);
-/* In front of a Bind, Describe or Close by the protocol of a name that was prepared by SQL. False: it was not. */
+/* In front of a Bind, Describe or Close by the protocol of a name that was prepared by SQL, that an unanswered request prepares, or that only the
+ * server knows, which its client keeps for that. False: it is none of these. */
 bool relay_align_name(Relay *r, uint8_t type, const char *name, PwBuf *out, PwUsec now);
 /* Statement number `statement` of the text completed with this tag. */
 void relay_align_completed(Relay *r, const Effects *effects, unsigned statement, const char *tag);

@@ -420,6 +420,8 @@ static PreparedStep on_bind(Relay *r, const uint8_t *p, size_t have, size_t tota
 static PreparedStep on_describe(Relay *r, const uint8_t *p, const char *name, PwBuf *out, PwUsec now)
 {
     ClientStatement *cs = find(r, name);
+    if (!cs && relay_align_name(r, PW_F_DESCRIBE, name, out, now))
+        return PREPARED_PASS;
     if (!cs)
         return unknown(r, name, out, now);
     Use use = {.p = p, .asks = true, .describe = true};
@@ -441,9 +443,11 @@ static PreparedStep on_describe(Relay *r, const uint8_t *p, const char *name, Pw
     return PREPARED_TAKEN;
 }
 
-static PreparedStep on_close(Relay *r, const char *name, PwUsec now)
+static PreparedStep on_close(Relay *r, const char *name, PwBuf *out, PwUsec now)
 {
     ClientStatement *cs = client_statements_find(&r->statements, name);
+    if (!cs && relay_align_name(r, PW_F_CLOSE, name, out, now))
+        return PREPARED_PASS;
     push(r, PIPE_CLOSE, PIPE_FAKE, NULL, cs, now); /* it comes back if the server skips this Close */
     if (cs)
         client_statements_remove(&r->statements, cs);
@@ -497,7 +501,7 @@ PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, siz
     }
     if (PW_UNLIKELY(r->names.table != NULL) && relay_align_name(r, type, name, out, now))
         return PREPARED_PASS;
-    return type == PW_F_DESCRIBE ? on_describe(r, p, name, out, now) : on_close(r, name, now);
+    return type == PW_F_DESCRIBE ? on_describe(r, p, name, out, now) : on_close(r, name, out, now);
 }
 
 /* ---- answers ---- */

@@ -4,6 +4,7 @@ docs/session-state.md names these tests."""
 import pytest
 
 from support import wire
+from support.util import wait_until
 
 pytestmark = pytest.mark.poolwise
 
@@ -269,6 +270,42 @@ def test_prepared_in_sql_bound_by_the_protocol(pair):
         assert run(a, wire.describe("S", "q")).types == "tTZ"
     assert run(a, wire.close("S", "q")).types == "3Z"
     assert a.query("EXECUTE q(1)").error["C"] == "26000"
+
+
+def test_bound_before_its_prepare_was_answered(pair):
+    """PREPARE and requests by the protocol that name it, sent without waiting."""
+    a, b = pair
+    use = wire.describe("S", "q") + wire.bind(statement="q", params=["mine"]) + wire.execute()
+    b.ok("PREPARE q (text) AS SELECT 'b'")
+    for prepare in ("PREPARE q (text) AS SELECT $1", "PREPARE q (text) AS SELECT $1 || ''"):
+        a.send(wire.query(prepare), use, wire.sync(), wire.query("DEALLOCATE q"))
+        assert not a.until_ready().errors
+        assert a.until_ready().rows == [["mine"]]
+        assert not a.until_ready().errors
+        assert b.one("EXECUTE q('x')") == "b"
+    assert run(a, wire.parse("PREPARE q (text) AS SELECT $1"), wire.bind(), wire.execute(), use).rows == [["mine"]]
+    a.ok("DEALLOCATE q")
+    a.send(wire.query("PREPARE q (text) AS SELECT nothing"), use, wire.sync())
+    assert a.until_ready().error["C"] == "42703"
+    assert a.until_ready().error["C"] == "26000"
+    assert b.one("EXECUTE q('x')") == "b"
+
+
+@pytest.mark.parametrize("state, prepare", [("pin", "PREPARE q (text) AS SELECT $1"),
+                                            ("track", "DO $$ BEGIN EXECUTE 'PREPARE q (text) AS SELECT $1'; END $$")], ids=["pin", "track"])
+def test_what_pins_is_bound_by_the_protocol(make_pooler, state, prepare):
+    """A name that only the server knows, which its client keeps for that."""
+    p = make_pooler(default_pool_size=2, session_state=state)
+    a, b = p.client(), p.client()
+    console = p.console()
+    a.ok(prepare)
+    wait_until(lambda: any("prepared" in (c["pin_reason"] or "") for c in console.clients()), what="it keeps its server")
+    assert run(a, wire.describe("S", "q")).types == "tTZ"
+    assert bound(a, "q", "21").rows == [["21"]]
+    b.send(wire.bind(statement="q", params=["22"]), wire.execute(), wire.sync())
+    assert b.fatal()["M"] == "prepared statement did not exist"
+    assert run(a, wire.close("S", "q")).types == "3Z"
+    wait_until(lambda: not any("prepared" in (c["pin_reason"] or "") for c in console.clients()), what="it does not keep it for that")
 
 
 def test_an_error_in_a_text_that_is_brought_along(pair):

@@ -197,6 +197,20 @@ def test_what_a_client_was_told_of_its_statements_moves_along(pair):
     assert typed.until_ready().rows == [["1"]]
 
 
+def test_a_statement_that_failed_moves_along(pair):
+    """Its name is still free."""
+    both, p = pair(error_behaviour="postgres")
+    c = p.client()
+    c.send(wire.parse("SELECT nothing", "s"), wire.sync())
+    assert c.until_ready().error["C"] == "42703"
+    both.take_over()
+    both.old_ends()
+    c.send(wire.bind("", "s"), wire.execute(), wire.sync())
+    assert c.until_ready().error["C"] == "26000"
+    c.send(wire.parse("SELECT 'good'", "s"), wire.bind("", "s"), wire.execute(), wire.sync())
+    assert c.until_ready().rows == [["good"]]
+
+
 def test_the_cancel_key_stays(pair, pg):
     both, p = pair(worker_threads=2)
     c = p.client()

@@ -32,8 +32,11 @@ class Chaos:
         self.stop.set()
         self.thread.join(60)
 
+    def acts(self):
+        return [self.cancel] * 12 + [self.wrong_cancel] * 2 + [self.terminate] * 4 + [self.reload] * 2 + [self.pause, self.reconnect]
+
     def run(self):
-        acts = [self.cancel] * 12 + [self.wrong_cancel] * 2 + [self.terminate] * 4 + [self.reload] * 2 + [self.pause, self.reconnect]
+        acts = self.acts()
         try:
             with self.pg.connect("postgres") as self.direct:
                 self.console = self.pooler.console()

@@ -297,11 +297,14 @@ class Soul:
                 if value and "c" in value and "n" in value and not value.startswith(me):
                     raise AssertionError(f"another's row: {value[:80]} to {part[:200]!r}")
 
+    def peek(self):
+        self.conn.readable()
+
     def die(self, data):
         """At any byte of a batch, with or without having read, politely or not; then a new life."""
         self.send_cut(data[:self.rng.randrange(len(data) + 1)] or b"X\0\0\0\4")
         if self.rng.random() < 0.3:
-            self.conn.readable()
+            self.peek()
         if self.rng.random() < 0.5:
             self.conn.reset()
         else:
