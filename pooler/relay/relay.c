@@ -32,7 +32,9 @@ void relay_drop_entry(void *arg, const PipelineEntry *e)
     if (e->statement || e->name)
         relay_prepared_dropped(r, e);
     else if (e->kind == PIPE_PARSE && e->action == PIPE_FORWARD)
-        relay_align_parse_skipped(r, e->replaces);
+        relay_align_parse_skipped(r, e);
+    else if (relay_align_is_unnamed(e))
+        relay_align_unnamed_skipped(r, e);
     server_entry_dropped(r->server, e);
 }
 

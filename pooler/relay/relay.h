@@ -155,6 +155,7 @@ struct Relay {
     bool pin_told;         /* the log knows that this client pins */
     bool effects_in_flight; /* relay_finish: an unanswered request has effects */
     bool names_end;        /* a Close, DEALLOCATE or DISCARD ALL is about to go out that ends names of `statements` */
+    bool aligned;          /* the group under way has messages of our own (relay_align.h, relay_prepared.h) that an error would skip */
     bool startup_reset;    /* a RESET of `state.startup` went out; behind its Sync the server is set right (relay_state_restore) */
     uint16_t changed;      /* bits: reported parameters that the requests since relay_linked have changed */
     bool identity_reset;   /* the same, of a role or user among them */
@@ -163,6 +164,7 @@ struct Relay {
     bool sync_failed;      /* with HOLD_SYNC: the server refuses what was to be set; `own_error` has its words, `sqlstate` its code */
     bool unnamed_here;     /* the server's unnamed statement is this client's */
     bool unnamed_was_here; /* ... was, before the last Parse of it */
+    bool unnamed_fresh;    /* ... since a Parse in the group under way: an error skips what relies on it, too */
 
     /* measured; times are worker_now's */
     char sqlstate[6];     /* of the error in the current request, "" if none */

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "pooler/relay/relay_priv.h"
+#include "pooler/relay/relay_stale.h"
 #include "pooler/relay/relay_state.h"
 #include "pooler/session/shape.h"
 #include "poolwise/mem.h"
@@ -16,12 +17,17 @@ static void push_own(Relay *r, PipelineKind kind, PwUsec now)
     pipeline_push(&r->server->pipeline, kind, PIPE_SWALLOW, NULL, NULL, now);
 }
 
-static void close_statement(Relay *r, const char *name, PwBuf *out, PwUsec now)
+static void write_close(const char *name, PwBuf *out)
 {
     size_t mark = pw_msg_begin(out, PW_F_CLOSE);
     pw_buf_append_u8(out, 'S');
     pw_buf_append_cstr(out, name);
     pw_msg_end(out, mark);
+}
+
+static void close_statement(Relay *r, const char *name, PwBuf *out, PwUsec now)
+{
+    write_close(name, out);
     push_own(r, PIPE_CLOSE, now);
 }
 
@@ -30,7 +36,7 @@ static void close_statement(Relay *r, const char *name, PwBuf *out, PwUsec now)
 void relay_align_keep(Relay *r, const uint8_t *payload, size_t n)
 {
     r->unnamed_was_here = r->unnamed_here;
-    r->unnamed_here = true;
+    r->unnamed_here = r->unnamed_fresh = true;
     r->ext->unnamed_turn++;
     r->ext->checked = 0;
     if (!payload) {
@@ -59,10 +65,49 @@ void relay_align_parse_failed(Relay *r, uint64_t turn)
         relay_align_forget(r);
 }
 
-void relay_align_parse_skipped(Relay *r, bool was_here)
+bool relay_align_is_unnamed(const PipelineEntry *e)
 {
+    bool kind = e->kind == PIPE_PARSE || (e->kind == PIPE_CLOSE && e->action == PIPE_SWALLOW);
+    return kind && e->plan && !e->statement && !e->name;
+}
+
+static void first_unnamed(void *arg, PipelineEntry *e)
+{
+    PipelineEntry **first = arg;
+    if (!*first && relay_align_is_unnamed(e))
+        *first = e;
+}
+
+static PipelineEntry *next_unnamed(const Relay *r)
+{
+    PipelineEntry *next = NULL;
+    pipeline_visit(&r->server->pipeline, first_unnamed, &next);
+    return next;
+}
+
+bool relay_align_is_unsure(const Relay *r)
+{
+    return !r->unnamed_fresh && r->server->pipeline.owed_ready && next_unnamed(r);
+}
+
+/* The server has what it had before; unless another one comes behind, which then finds that. */
+void relay_align_unnamed_skipped(Relay *r, const PipelineEntry *e)
+{
+    PipelineEntry *next = next_unnamed(r);
+    if (next)
+        next->replaces = e->replaces;
+    else
+        r->unnamed_here = e->replaces;
+}
+
+void relay_align_parse_skipped(Relay *r, const PipelineEntry *e)
+{
+    bool last = !e->plan || !r->ext || e->plan == r->ext->unnamed_turn;
+    if (e->plan)
+        relay_align_unnamed_skipped(r, e);
+    if (!last)
+        return;
     relay_align_forget(r);
-    r->unnamed_here &= was_here; /* of several the first one tells */
     if (r->ext) {
         r->ext->unnamed_class = CLASS_SEEN | CLASS_UNKNOWN; /* what runs is not the text that was seen last */
         pw_buf_finish(&r->ext->unnamed_sql);
@@ -88,9 +133,11 @@ void relay_align_unnamed(Relay *r, PwBuf *out, PwUsec now)
 {
     const PwBuf *parse = relay_unnamed_parse(r);
     size_t n = pw_buf_unread(parse);
-    r->unnamed_here = true;
+    PipelineEntry e = {.kind = PIPE_CLOSE, .action = PIPE_SWALLOW, .plan = RELAY_UNNAMED, .sent = now};
+    r->unnamed_here = r->unnamed_fresh = r->aligned = true;
     if (n == 0) { /* whoever's it is, it must not be bound; the server then says that there is none */
-        close_statement(r, "", out, now);
+        write_close("", out);
+        pipeline_push_entry(&r->server->pipeline, &e);
         return;
     }
     if (PW_UNLIKELY(r->ext->unnamed_class & CLASS_NAMES) && relay_align_may_differ(r, 'd')) /* the Parse looks at what an EXECUTE returns */
@@ -98,7 +145,8 @@ void relay_align_unnamed(Relay *r, PwBuf *out, PwUsec now)
     size_t mark = pw_msg_begin(out, PW_F_PARSE);
     pw_buf_append(out, pw_buf_head(parse), n);
     pw_msg_end(out, mark);
-    push_own(r, PIPE_PARSE, now);
+    e.kind = PIPE_PARSE;
+    pipeline_push_entry(&r->server->pipeline, &e);
     r->local->session.prepares++;
     relay_note_parse(r, pw_buf_head(parse), n);
 }
@@ -128,6 +176,7 @@ static void own_query(const char *before, const char *name, const char *behind, 
 static void make_dummy(Relay *r, bool simple, const char *name, PwBuf *out, PwUsec now)
 {
     r->local->session.prepares++;
+    r->aligned = true;
     sql_names_put(&r->server->names, name, NULL, SQL_NAME_UNKNOWN, 0); /* until its DEALLOCATE has completed */
     if (simple) {
         own_query("PREPARE ", name, " AS SELECT 1", out);
@@ -147,13 +196,11 @@ static void make_dummy(Relay *r, bool simple, const char *name, PwBuf *out, PwUs
 static void take_away(Relay *r, bool simple, const char *name, PwBuf *out, PwUsec now)
 {
     r->local->session.prepares++;
-    size_t mark = pw_msg_begin(out, PW_F_CLOSE);
-    pw_buf_append_u8(out, 'S');
-    pw_buf_append_cstr(out, name);
-    pw_msg_end(out, mark);
+    r->aligned = true;
+    write_close(name, out);
     push_about(r, PIPE_CLOSE, name, now);
     if (simple) {
-        mark = pw_msg_begin(out, PW_F_SYNC);
+        size_t mark = pw_msg_begin(out, PW_F_SYNC);
         pw_msg_end(out, mark);
         push_own(r, PIPE_SYNC, now);
     }
@@ -195,6 +242,7 @@ static void bring(Relay *r, bool simple, const SqlName *want, PwBuf *out, PwUsec
 {
     SqlNames *there = &r->server->names;
     r->local->session.prepares++;
+    r->aligned = true;
     if (simple) {
         own_query(want->text, NULL, "", out);
         push_about(r, PIPE_QUERY, want->name, now);
@@ -293,7 +341,7 @@ bool relay_align_name(Relay *r, uint8_t type, const char *name, PwBuf *out, PwUs
         session_state_sent(&r->state, n->class & CLASS_TRACK ? n->class | CLASS_UNKNOWN : n->class, NULL);
         relay_state_ask_about(r, n->text, strlen(n->text));
     } else if (type == PW_F_CLOSE) {
-        sql_names_remove(&r->server->names, name);
+        sql_names_put(&r->server->names, name, NULL, SQL_NAME_UNKNOWN, 0); /* an error before it may keep it there */
         sql_names_remove(&r->names, name);
     }
     return true;

@@ -8,7 +8,8 @@
  *   DEALLOCATE of a name that was prepared by the protocol (on servers it has another name): a statement of
  *     that name is made for it to find.
  *
- * What is put in front of the request is the pooler's own: its replies are swallowed. */
+ * What is put in front of the request is the pooler's own: its replies are swallowed. If the server skips it, because of an error earlier in the
+ * group, the server is not what it was made to be; so nothing goes out behind such a group before it is answered (Relay.aligned). */
 #ifndef POOLER_RELAY_RELAY_ALIGN_H
 #define POOLER_RELAY_RELAY_ALIGN_H
 
@@ -21,10 +22,16 @@ void relay_align_types(Relay *r, const uint8_t *payload, size_t n);
 /* A simple Query passes, or the Parse with this turn failed: the server has dropped the unnamed statement. */
 void relay_align_forget(Relay *r);
 void relay_align_parse_failed(Relay *r, uint64_t turn);
-/* The server never read a Parse of it; `was_here`: the one before was this client's. */
-void relay_align_parse_skipped(Relay *r, bool was_here);
+/* The server never read a Parse of it by the client, which has left the queue. */
+void relay_align_parse_skipped(Relay *r, const PipelineEntry *e);
 /* Before a Bind or Describe of the unnamed statement when !r->unnamed_here. */
 void relay_align_unnamed(Relay *r, PwBuf *out, PwUsec now);
+/* Does what went out for the unnamed statement belong to a group that is not answered yet? An error may skip it, and the server then still
+ * has another client's: nothing that relies on it goes out before the answer. */
+bool relay_align_is_unsure(const Relay *r);
+/* Is it a Parse of the unnamed statement that is followed, or a message of relay_align_unnamed? One of those was skipped. */
+bool relay_align_is_unnamed(const PipelineEntry *e);
+void relay_align_unnamed_skipped(Relay *r, const PipelineEntry *e);
 
 /* Are SQL-level prepared statements followed? If not they pin. */
 static inline bool relay_follows_names(const Relay *r)

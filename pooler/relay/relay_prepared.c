@@ -94,6 +94,7 @@ static ServerStatement *prepare_on_server(Relay *r, Statement *st, ClientStateme
     write_parse(out, st);
     r->local->stats.server_parse_count += !replaces; /* as PgBouncer counts: a statement once for each server that has it */
     ServerStatement *plan = server_statements_add(&r->server->statements, st);
+    r->aligned |= !name;
     PipelineEntry e = {.kind = PIPE_PARSE,
                        .action = name ? PIPE_FORWARD : PIPE_SWALLOW,
                        .replaces = replaces,
@@ -317,6 +318,13 @@ static PreparedStep make_ready(Relay *r, ClientStatement *cs, Use *use, PwBuf *o
     return PREPARED_WAIT;
 }
 
+/* Until the groups before this one are answered: whether they are skipped decides what is on the server. */
+static PreparedStep wait_for_answer(Relay *r)
+{
+    r->hold |= HOLD_TURN;
+    return PREPARED_WAIT;
+}
+
 /* The unnamed statement, where another transaction has parsed it. */
 static PreparedStep make_unnamed_ready(Relay *r, bool asks, PwBuf *out, PwUsec now)
 {
@@ -347,6 +355,8 @@ static PreparedStep unknown(Relay *r, const char *name, PwBuf *out, PwUsec now)
 static PreparedStep on_unnamed_bind(Relay *r, const char *portal, bool asks, PwBuf *out, PwUsec now)
 {
     PreparedStep step = PREPARED_PASS;
+    if (PW_UNLIKELY(!r->unnamed_fresh) && r->state.on && relay_align_is_unsure(r))
+        return wait_for_answer(r);
     if (PW_UNLIKELY(!r->unnamed_here || r->ext->checked == RELAY_UNNAMED) && r->state.on)
         step = make_unnamed_ready(r, asks, out, now);
     if (step != PREPARED_PASS)
@@ -495,7 +505,10 @@ PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, siz
     uint8_t what = pw_cursor_u8(&c);
     const char *name = pw_cursor_cstr(&c);
     if (c.bad || what != 'S' || !*name) {
-        if (PW_UNLIKELY(!r->unnamed_here && type == PW_F_DESCRIBE && what == 'S' && !c.bad) && r->state.on)
+        bool unnamed = type == PW_F_DESCRIBE && what == 'S' && !c.bad && r->state.on;
+        if (PW_UNLIKELY(unnamed && relay_align_is_unsure(r)))
+            return wait_for_answer(r);
+        if (PW_UNLIKELY(unnamed && !r->unnamed_here))
             relay_align_unnamed(r, out, now);
         return PREPARED_PASS; /* the server tells what is wrong with a malformed one */
     }

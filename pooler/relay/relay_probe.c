@@ -95,6 +95,7 @@ bool relay_state_probe(Relay *r)
     r->startup_reset = r->identity_reset = r->restore_late = false;
     r->probe->since = worker_now(r->stream.worker);
     r->hold |= HOLD_PROBE;
+    r->unnamed_here = false; /* a Query ends it */
     r->local->session.probes++;
     if (PW_UNLIKELY(r->listen != NULL) && !relay_listen_leave_server(r))
         return false;

@@ -153,7 +153,8 @@ static void owe(Relay *r, uint8_t type, const uint8_t *payload, size_t avail, Pw
     }
     case PW_F_PARSE: {
         relay_note_parse(r, payload, avail);
-        PipelineEntry e = {.kind = PIPE_PARSE, .action = PIPE_FORWARD, .replaces = r->unnamed_was_here, .plan = r->ext->unnamed_turn, .sent = now};
+        uint64_t turn = p->skipping ? 0 : r->ext->unnamed_turn; /* what is skipped was not kept */
+        PipelineEntry e = {.kind = PIPE_PARSE, .action = PIPE_FORWARD, .replaces = r->unnamed_was_here, .plan = turn, .sent = now};
         pipeline_push_entry(p, &e);
         return;
     }
@@ -398,9 +399,10 @@ static size_t copied_in(const Relay *r, const uint8_t *p, size_t n)
 static void end_turn(Relay *r)
 {
     r->turn_ends = false;
-    /* what comes behind DEALLOCATE ALL must know that it is done; behind a group that may be sent again nothing goes out */
-    bool alone = (r->names_end || r->group.alone) && r->server;
-    r->names_end = r->group.alone = false;
+    /* what comes behind DEALLOCATE ALL must know that it is done; behind a group that may be sent again, or whose statements of our own may be
+     * skipped, nothing goes out */
+    bool alone = (r->names_end || r->group.alone || r->aligned) && r->server;
+    r->names_end = r->group.alone = r->aligned = r->unnamed_fresh = false;
     if (!r->server || r->session_mode || (!alone && !pool_has_waiters(r->local->entry->pool)))
         return;
     const Pipeline *owed = &r->server->pipeline;

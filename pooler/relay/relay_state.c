@@ -303,6 +303,7 @@ void relay_state_restore(Relay *r, PwBuf *out, PwUsec now)
     r->identity_reset = false;
     r->identity_sent = identity;
     r->startup_reset = false;
+    r->unnamed_here = false; /* a Query ends it */
     size_t mark = pw_msg_begin(out, PW_F_QUERY);
     if (PW_UNLIKELY(identity))
         restore_identity(r, out);

@@ -291,6 +291,83 @@ def test_bound_before_its_prepare_was_answered(pair):
     assert b.one("EXECUTE q('x')") == "b"
 
 
+def ended(c, *groups):
+    """Sends groups at once, each with its Sync; the Results."""
+    c.send(*(g + wire.sync() for g in groups))
+    return [c.until_ready() for _ in groups]
+
+
+FAILS = wire.execute("nope") # what follows is skipped, the pooler's own messages too
+
+
+@pytest.mark.parametrize("mine", [True, False])
+def test_the_unnamed_statement_behind_a_group_that_is_skipped(pair, mine):
+    """What was put in front of the first Bind is skipped with it; the second must not meet what the other client left there."""
+    a, b = pair
+    if mine:
+        run(a, wire.parse("SELECT 'a'"))
+    run(b, wire.parse("SELECT 'b'"))
+    use = wire.bind() + wire.execute()
+    first, second = ended(a, FAILS + use, use)
+    assert first.error["C"] == "34000"
+    assert second.rows == [["a"]] if mine else second.error["C"] == "26000"
+    run(b, wire.parse("SELECT 'b'"))
+    first, second = ended(a, FAILS + wire.describe("S", "") + use, wire.describe("S", "") + use)
+    assert second.rows == [["a"]] if mine else second.error["C"] == "26000"
+
+
+def test_a_parse_of_the_client_that_is_skipped(pair):
+    a, b = pair
+    use = wire.bind() + wire.execute()
+    run(b, wire.parse("SELECT 'b'"))
+    for text in ("SELECT 'a'", "SELECT 'a' AS again"):
+        first, second = ended(a, FAILS + wire.parse(text) + use, use)
+        assert first.error["C"] == "34000" and second.error["C"] == "26000"
+
+
+def test_a_parse_behind_one_that_is_skipped(pair):
+    """The error of the first comes while the second waits for its Bind."""
+    a, b = pair
+    run(b, wire.parse("SELECT 'b'"))
+    a.send(FAILS, wire.parse("SELECT 'skipped'"), wire.sync(), wire.parse("SELECT 'a'"), wire.flush())
+    assert a.until_ready().error["C"] == "34000"
+    assert a.recv().type == "1"
+    assert bound(a, "").rows == [["a"]]
+
+
+def test_statements_with_names_behind_a_group_that_is_skipped(make_pooler):
+    p = make_pooler(default_pool_size=1, error_behaviour="postgres")
+    a, b = p.client(), p.client()
+    run(a, wire.parse("SELECT 'a' || $1", "s"))
+    a.ok("PREPARE q AS SELECT 'a'")
+    p.console().do("RECONNECT")
+    b.ok("PREPARE q AS SELECT 'b'")
+    use = wire.bind(statement="s", params=["x"]) + wire.execute()
+    assert [r.rows for r in ended(a, FAILS + use, use)] == [[], [["ax"]]]
+    by_sql = wire.parse("EXECUTE q") + wire.bind() + wire.execute()
+    for use in (by_sql, wire.bind(statement="q") + wire.execute()):
+        assert [r.rows for r in ended(a, FAILS + use, use)] == [[], [["a"]]]
+        assert b.one("EXECUTE q") == "b"
+    a.send(wire.query("BEGIN; SELECT 1/0"), wire.query("EXECUTE q"), wire.query("ROLLBACK"), wire.query("EXECUTE q"))
+    assert [a.until_ready().rows for _ in range(4)] == [[], [], [], [["a"]]]
+    assert b.one("EXECUTE q") == "b"
+    assert ended(a, FAILS + wire.close("S", "q"))[0].errors # it is still there
+    b.ok("DEALLOCATE q")
+    assert b.query("EXECUTE q").error["C"] == "26000"
+    b.ok("PREPARE q AS SELECT 'b2'")
+    assert b.one("EXECUTE q") == "b2"
+
+
+def test_the_unnamed_statement_of_a_pinned_client(make_pooler):
+    """A question to the server is a Query, which ends it."""
+    p = make_pooler()
+    c = p.client()
+    c.ok("CREATE TEMP TABLE mine (x int)")
+    run(c, wire.parse("SELECT set_config('work_mem', $1 || 'MB', false)"))
+    for size in ("7", "8"):
+        assert bound(c, "", size).rows == [[size + "MB"]]
+
+
 @pytest.mark.parametrize("state, prepare", [("pin", "PREPARE q (text) AS SELECT $1"),
                                             ("track", "DO $$ BEGIN EXECUTE 'PREPARE q (text) AS SELECT $1'; END $$")], ids=["pin", "track"])
 def test_what_pins_is_bound_by_the_protocol(make_pooler, state, prepare):

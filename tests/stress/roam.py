@@ -84,9 +84,9 @@ class RoamChaos(chaos.Chaos):
         self.old = [o for o in self.old if o.poll() is None]
         if len(self.old) > 2:
             return
-        old, before = p.proc, p.log().count("process up")
+        old, before = p.proc, p.log().count("a new process has taken over")
         p.spawn("-q", "-R", p.ini_path)
-        wait_until(lambda: p.log().count("process up") > before or p.proc.poll() is not None, what="the new process is up")
+        wait_until(lambda: p.log().count("a new process has taken over") > before or p.proc.poll() is not None, what="the new process is up")
         assert p.running(), "the new process ended: " + p.log()[-1000:] + p.stderr()
         self.old.append(old)
         self.console = p.console()
@@ -96,6 +96,7 @@ class RoamChaos(chaos.Chaos):
             try:
                 status = o.wait(DEADLINE)
             except subprocess.TimeoutExpired:
+                o.kill()
                 return ["an old process does not end"]
             if status:
                 return [f"an old process ended with status {status}"]
@@ -119,8 +120,8 @@ def prepare(pg):
         c.execute("DO $$ BEGIN CREATE ROLE rover SUPERUSER; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
 
 
-def roam(pooler, pg, seconds, seed, setup, clients=12, only=None):
-    """As chaos.stress: (souls, chaos, problems)."""
+def roam(pooler, pg, seconds, seed, setup, clients):
+    """(rovers, what was done to them, problems)"""
     prepare(pg)
     fresh = virgin(pg)
     end = time.monotonic() + seconds
@@ -136,4 +137,4 @@ def roam(pooler, pg, seconds, seed, setup, clients=12, only=None):
     problems = [s.problem for s in lives if s.problem] + ([ch.problem] if ch.problem else [])
     problems += [f"client {s.number} hangs at request {s.serial}" for s, t in zip(lives, threads) if t.is_alive()]
     problems += ch.olds_end()
-    return lives, ch, problems
+    return lives, ch.done, problems

@@ -203,6 +203,21 @@ class Rover(souls.Soul):
         return self.chain((wire.parse(f"SELECT $1::text || '{tag}'") + wire.sync(), lambda r: r.types == "1Z"),
                           (wire.bind("", "", [tag]) + wire.describe() + wire.execute() + wire.sync(), lambda r: r.rows == [[tag + tag]]))
 
+    def skipped(self):
+        """A statement of an earlier transaction, used in a group that an error skips, and in the one behind it."""
+        tag, name = self.tag(), self.rng.choice(["", "k", "u"])
+        made = wire.parse(f"SELECT '{tag}'", name) + wire.sync()
+        if name == "u":
+            made = wire.query(f"PREPARE u AS SELECT '{tag}'")
+        end = wire.query("DEALLOCATE u") if name == "u" else wire.close("S", name) + wire.sync()
+        use = wire.bind("", name) + wire.execute()
+        if name == "u" and self.rng.random() < 0.5:
+            use = wire.parse("EXECUTE u") + wire.bind() + wire.execute()
+        return self.chain((made, lambda r: not r.errors), (wire.sync(), lambda r: True),
+                          (wire.execute(tag) + use + wire.sync(), lambda r: r.types == "EZ" and tag in r.error["M"]),
+                          (use + wire.sync(), lambda r: r.rows == [[tag]]), (use + wire.sync(), lambda r: r.rows == [[tag]]),
+                          (end, lambda r: not r.errors))
+
     def half(self):
         tag = self.tag()
         return wire.query(f"SELECT '{tag}'; SELECT 1/0; SELECT 'never'"), lambda r: r.types == "TDCEZ" and r.rows == [[tag]]
@@ -262,9 +277,9 @@ class Rover(souls.Soul):
             (wire.query("SELECT coalesce(current_setting('app.tag', true), '')"), lambda r: r.rows == [[begin]]))
 
     SINGLE = ["flushes", "syncs", "no_portal", "half", "many_rows", "huge", "copies_in", "function", "slow_block"]
-    CHAINED = ["hold", "advisory", "listen", "sql_prepare", "settle", "settle", "role", "parsed_apart", "moving", "savepoints"]
+    CHAINED = ["hold", "advisory", "listen", "sql_prepare", "settle", "settle", "role", "parsed_apart", "skipped", "skipped", "moving", "savepoints"]
 
-    NAMED = {"sql_prepare", "parsed_apart", "moving", "prepare", "prepared_again"} # with max_prepared_statements
+    NAMED = {"sql_prepare", "parsed_apart", "skipped", "moving", "prepare", "prepared_again"} # with max_prepared_statements
 
     def batch(self):
         mode, state = self.setup["pool_mode"], self.setup["session_state"]
