@@ -109,6 +109,20 @@ static PwErr remove_stale(const char *path)
     return err;
 }
 
+/* Takes `full` over: it is what pidfile_remove takes away, if it was written. Keeps errno. */
+static PwErr written(char *full, PwErr err)
+{
+    int saved = errno;
+    if (err == PW_OK) {
+        free(written_path);
+        written_path = full;
+    } else {
+        free(full);
+    }
+    errno = saved;
+    return err;
+}
+
 PwErr pidfile_write(const char *path)
 {
     char *full = absolute(path);
@@ -126,14 +140,8 @@ PwErr pidfile_write(const char *path)
     }
     int saved = errno;
     free(temp);
-    if (err == PW_OK) {
-        free(written_path);
-        written_path = full;
-    } else {
-        free(full);
-    }
     errno = saved;
-    return err;
+    return written(full, err);
 }
 
 PwErr pidfile_take_over(const char *path)
@@ -150,14 +158,8 @@ PwErr pidfile_take_over(const char *path)
     if (fd >= 0)
         close(fd);
     free(temp);
-    if (err == PW_OK) {
-        free(written_path);
-        written_path = full;
-    } else {
-        free(full);
-    }
     errno = saved;
-    return err;
+    return written(full, err);
 }
 
 void pidfile_remove(void)

@@ -2,12 +2,12 @@
 #include "pooler/auth/userlist.h"
 
 #include "poolwise/mem.h"
+#include "poolwise/refs.h"
 
 #include <xxhash.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ typedef struct FileStamp {
 } FileStamp;
 
 struct UserList {
-    atomic_uint refs; /* the last one to let go frees; everything else is read-only after the load */
+    PwRefs refs; /* everything else is read-only after the load */
     User *users;      /* in file order */
     size_t n, cap;
     uint32_t *slots; /* open addressing: index into users plus one, 0 is free; at most half full */
@@ -199,7 +199,7 @@ static void parse_lines(Parser *parser, UserList *list)
 UserList *userlist_create_empty(void)
 {
     UserList *list = pw_xcalloc(1, sizeof(*list));
-    atomic_init(&list->refs, 1);
+    pw_refs_init(&list->refs);
     grow(list);
     return list;
 }
@@ -327,13 +327,13 @@ bool userlist_is_current(const UserList *list, const char *path)
 
 UserList *userlist_ref(UserList *list)
 {
-    atomic_fetch_add_explicit(&list->refs, 1, memory_order_relaxed); /* the caller's own reference keeps it alive */
+    pw_refs_take(&list->refs);
     return list;
 }
 
 void userlist_unref(UserList *list)
 {
-    if (!list || atomic_fetch_sub_explicit(&list->refs, 1, memory_order_acq_rel) != 1)
+    if (!list || !pw_refs_drop(&list->refs))
         return;
     for (size_t i = 0; i < list->n; i++) {
         free(list->users[i].name);

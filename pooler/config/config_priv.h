@@ -9,10 +9,11 @@
 #include "pooler/config/snapshot.h"
 #include "poolwise/ini.h"
 #include "poolwise/params.h"
+#include "poolwise/refs.h"
 
 /* Shared by a snapshot and the copies that SET makes of it. */
 struct ConfigLines {
-    int refs;        /* atomic, like Config.refs */
+    PwRefs refs;
     PwStrList files; /* names of the files read; DatabaseConf.file and UserConf.file point here */
     LineSet databases;
     LineSet users;

@@ -11,18 +11,17 @@
 #include "pooler/config/ldap_options.h"
 #include "poolwise/mem.h"
 
-Hba *hba_ref(const Hba *hba)
+const Hba *hba_ref(const Hba *hba)
 {
-    Hba *same = (Hba *)(uintptr_t)hba; /* the count is the one thing that changes */
-    __atomic_add_fetch(&same->refs, 1, __ATOMIC_RELAXED);
-    return same;
+    pw_refs_take(&hba->refs);
+    return hba;
 }
 
 void hba_unref(const Hba *hba)
 {
-    Hba *gone = (Hba *)(uintptr_t)hba;
-    if (!gone || __atomic_sub_fetch(&gone->refs, 1, __ATOMIC_ACQ_REL) > 0)
+    if (!hba || !pw_refs_drop(&hba->refs))
         return;
+    Hba *gone = (Hba *)(uintptr_t)hba;
     for (size_t i = 0; i < gone->n; i++) {
         pw_str_list_finish(&gone->rules[i].databases.list);
         pw_str_list_finish(&gone->rules[i].users.list);

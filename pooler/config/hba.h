@@ -53,7 +53,7 @@ Hba *hba_parse(const HbaSource *source, PwDiag *diags);
  * gets in), or no maps. ident_path may be NULL. */
 Hba *hba_load(const char *hba_path, const char *ident_path, PwDiag *diags);
 
-Hba *hba_ref(const Hba *hba); /* returns the same */
+const Hba *hba_ref(const Hba *hba); /* returns the same */
 void hba_unref(const Hba *hba); /* NULL is fine */
 
 /* False: no rule matches. */

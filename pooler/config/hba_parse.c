@@ -324,7 +324,7 @@ static void read_line(Parser *parser, const char *text, size_t n)
 Hba *hba_parse(const HbaSource *source, PwDiag *diags)
 {
     Hba *hba = pw_xcalloc(1, sizeof(*hba));
-    hba->refs = 1;
+    pw_refs_init(&hba->refs);
     hba->ident = source->ident;
     Parser parser = {.source = source, .diags = diags, .hba = hba};
     const char *p = source->text, *end = p + source->n;

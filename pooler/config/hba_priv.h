@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "pooler/config/hba.h"
+#include "poolwise/refs.h"
 
 typedef enum HbaConnType {
     HBA_CONN_LOCAL,
@@ -30,7 +31,7 @@ typedef struct HbaRule {
 } HbaRule;
 
 struct Hba {
-    int refs; /* atomic */
+    PwRefs refs;
     Ident *ident;
     HbaRule *rules; /* in file order */
     size_t n, cap;

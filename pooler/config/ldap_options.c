@@ -32,18 +32,17 @@ static const OptionRow rows[] = {
     {"ldapurl", OPTION_URL, 0},
 };
 
-LdapOptions *ldap_options_ref(const LdapOptions *options)
+const LdapOptions *ldap_options_ref(const LdapOptions *options)
 {
-    LdapOptions *same = (LdapOptions *)(uintptr_t)options; /* the count is the one thing that changes */
-    __atomic_add_fetch(&same->refs, 1, __ATOMIC_RELAXED);
-    return same;
+    pw_refs_take(&options->refs);
+    return options;
 }
 
 void ldap_options_unref(const LdapOptions *options)
 {
-    LdapOptions *gone = (LdapOptions *)(uintptr_t)options;
-    if (!gone || __atomic_sub_fetch(&gone->refs, 1, __ATOMIC_ACQ_REL) > 0)
+    if (!options || !pw_refs_drop(&options->refs))
         return;
+    LdapOptions *gone = (LdapOptions *)(uintptr_t)options;
     pw_str_list_finish(&gone->servers);
     if (gone->bindpasswd)
         pw_wipe(gone->bindpasswd, strlen(gone->bindpasswd));
@@ -231,7 +230,7 @@ PwErr ldap_options_read(HbaLexer *lx, LdapOptions **ret_options, char why[LDAP_O
 {
     LdapOptions *o = pw_xcalloc(1, sizeof(*o));
     bool ok = true;
-    o->refs = 1;
+    pw_refs_init(&o->refs);
     while (ok && lx->kind == HBA_TOKEN_WORD) {
         ok = read_word(o, hba_lexer_word(lx), why);
         hba_lexer_next(lx);

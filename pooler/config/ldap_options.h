@@ -11,12 +11,13 @@
 
 #include "pooler/config/hba_lexer.h"
 #include "poolwise/err.h"
+#include "poolwise/refs.h"
 #include "poolwise/str.h"
 
 typedef enum LdapScope { LDAP_OPTIONS_SUBTREE, LDAP_OPTIONS_ONE_LEVEL, LDAP_OPTIONS_BASE } LdapScope;
 
 typedef struct LdapOptions {
-    int refs;          /* private; atomic */
+    PwRefs refs;       /* private */
     PwStrList servers; /* empty: those that DNS names for the domain of basedn (SRV records) */
     int port;          /* 0: the scheme's */
     bool ldaps;        /* TLS from the first byte */
@@ -34,7 +35,7 @@ typedef struct LdapOptions {
 PW_MUSTCHECK PwErr ldap_options_read(HbaLexer *lx, LdapOptions **ret_options, char why[LDAP_OPTIONS_WHY]);
 PW_MUSTCHECK PwErr ldap_options_parse(const char *text, LdapOptions **ret_options, char why[LDAP_OPTIONS_WHY]);
 
-LdapOptions *ldap_options_ref(const LdapOptions *options); /* returns the same */
-void ldap_options_unref(const LdapOptions *options);       /* wipes the password; NULL is fine */
+const LdapOptions *ldap_options_ref(const LdapOptions *options); /* returns the same */
+void ldap_options_unref(const LdapOptions *options);             /* wipes the password; NULL is fine */
 
 #endif

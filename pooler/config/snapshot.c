@@ -16,30 +16,22 @@
 Config *config_new(void)
 {
     Config *config = pw_xcalloc(1, sizeof(*config));
-    config->refs = 1;
+    pw_refs_init(&config->refs);
     config->lines = pw_xcalloc(1, sizeof(*config->lines));
-    config->lines->refs = 1;
+    pw_refs_init(&config->lines->refs);
     pw_params_init(&config_params, config);
     return config;
 }
 
-/* A reference count is the one thing of a snapshot that changes; going through an integer says so without
- * a cast that drops const unseen. */
-static Config *writable(const Config *config)
+const Config *config_ref(const Config *config)
 {
-    return (Config *)(uintptr_t)config;
-}
-
-Config *config_ref(const Config *config)
-{
-    Config *same = writable(config);
-    __atomic_add_fetch(&same->refs, 1, __ATOMIC_RELAXED);
-    return same;
+    pw_refs_take(&config->refs);
+    return config;
 }
 
 static void lines_unref(ConfigLines *lines)
 {
-    if (__atomic_sub_fetch(&lines->refs, 1, __ATOMIC_ACQ_REL) > 0)
+    if (!pw_refs_drop(&lines->refs))
         return;
     for (size_t i = 0; i < lines->databases.n; i++)
         config_database_destroy(lines->databases.entries[i].item);
@@ -56,11 +48,9 @@ static void lines_unref(ConfigLines *lines)
 
 void config_unref(const Config *config)
 {
-    if (config == NULL)
+    if (!config || !pw_refs_drop(&config->refs))
         return;
-    Config *gone = writable(config);
-    if (__atomic_sub_fetch(&gone->refs, 1, __ATOMIC_ACQ_REL) > 0)
-        return;
+    Config *gone = (Config *)(uintptr_t)config;
     pw_params_finish(&config_params, gone);
     hba_unref(gone->hba);
     ldap_options_unref(gone->ldap);
@@ -300,9 +290,9 @@ PwErr config_with(const Config *old, const char *key, const char *value, Config 
         return PW_ERR_FIXED;
     }
     Config *config = pw_xcalloc(1, sizeof(*config));
-    config->refs = 1;
+    pw_refs_init(&config->refs);
     config->lines = old->lines;
-    __atomic_add_fetch(&config->lines->refs, 1, __ATOMIC_RELAXED);
+    pw_refs_take(&config->lines->refs);
     pw_params_copy(&config_params, config, old);
     char problem[PW_PARAM_WHY];
     PwErr err = pw_param_set(row, config, value, problem);

@@ -14,6 +14,7 @@
 
 #include "poolwise/diag.h"
 #include "poolwise/err.h"
+#include "poolwise/refs.h"
 #include "poolwise/str.h"
 #include "poolwise/time.h"
 
@@ -229,15 +230,15 @@ typedef struct Config {
     const Hba *hba;     /* with auth_type = hba: the rules of auth_hba_file; else NULL */
     const struct LdapOptions *ldap; /* with auth_type = ldap: auth_ldap_options; else NULL */
     ConfigLines *lines; /* private */
-    int refs;           /* private; atomic */
+    PwRefs refs;        /* private */
 } Config;
 
 /* Reads path (and its %include files). All problems go to diags: errors and warnings. PW_OK only when
  * there was no error. *ret_config has one reference. Relative paths are relative to the working directory. */
 PW_MUSTCHECK PwErr config_load(const char *path, Config **ret_config, PwDiag *diags);
 
-Config *config_ref(const Config *config); /* returns the same snapshot */
-void config_unref(const Config *config);  /* NULL is fine */
+const Config *config_ref(const Config *config); /* returns the same snapshot */
+void config_unref(const Config *config);        /* NULL is fine */
 
 /* One line a problem, errors first, to `out`. Returns the number of errors. */
 size_t config_print_problems(const PwDiag *diags, FILE *out);

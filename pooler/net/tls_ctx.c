@@ -19,13 +19,14 @@
 #include "pooler/net/tls_tickets.h"
 #include "poolwise/buf.h"
 #include "poolwise/mem.h"
+#include "poolwise/refs.h"
 
 /* A bundle of all public authorities has about 250 KB. */
 #define FILE_MAX (16 * 1024 * 1024)
 #define PRINT_LEN 32
 
 struct TlsCtx {
-    int refs; /* atomic */
+    PwRefs refs;
     TlsRole role;
     bool checks_name;
     SSL_CTX *ssl;
@@ -418,7 +419,7 @@ PwErr tls_ctx_create(const TlsSpec *spec, TlsCtx **ret_ctx, char *why)
         err = use_files(&m);
     if (!err) {
         TlsCtx *ctx = pw_xcalloc(1, sizeof(*ctx));
-        ctx->refs = 1;
+        pw_refs_init(&ctx->refs);
         ctx->role = spec->role;
         ctx->checks_name = spec->verify == TLS_VERIFY_NAME;
         ctx->ssl = m.ssl;
@@ -439,13 +440,13 @@ PwErr tls_ctx_create(const TlsSpec *spec, TlsCtx **ret_ctx, char *why)
 TlsCtx *tls_ctx_ref(TlsCtx *ctx)
 {
     if (ctx)
-        __atomic_add_fetch(&ctx->refs, 1, __ATOMIC_RELAXED);
+        pw_refs_take(&ctx->refs);
     return ctx;
 }
 
 void tls_ctx_unref(TlsCtx *ctx)
 {
-    if (!ctx || __atomic_sub_fetch(&ctx->refs, 1, __ATOMIC_ACQ_REL) > 0)
+    if (!ctx || !pw_refs_drop(&ctx->refs))
         return;
     SSL_CTX_free(ctx->ssl);
     tls_tickets_destroy(ctx->tickets);

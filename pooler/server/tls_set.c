@@ -98,7 +98,7 @@ PwErr tls_set_create(const Config *config, const TlsSet *old, const TlsSet **ret
         return err;
     }
     TlsSet *set = pw_xcalloc(1, sizeof(*set));
-    set->refs = 1;
+    pw_refs_init(&set->refs);
     set->client = unchanged(client, config->client_tls_sslmode, old);
     set->server = server;
     set->client_mode = config->client_tls_sslmode;
@@ -107,24 +107,19 @@ PwErr tls_set_create(const Config *config, const TlsSet *old, const TlsSet **ret
     return PW_OK;
 }
 
-static TlsSet *writable(const TlsSet *set)
-{
-    return (TlsSet *)(uintptr_t)set; /* the count is the one thing that changes */
-}
-
 const TlsSet *tls_set_ref(const TlsSet *set)
 {
-    __atomic_add_fetch(&writable(set)->refs, 1, __ATOMIC_RELAXED);
+    pw_refs_take(&set->refs);
     return set;
 }
 
 void tls_set_unref(const TlsSet *set)
 {
-    if (!set || __atomic_sub_fetch(&writable(set)->refs, 1, __ATOMIC_ACQ_REL) > 0)
+    if (!set || !pw_refs_drop(&set->refs))
         return;
     tls_ctx_unref(set->client);
     tls_ctx_unref(set->server);
-    free(writable(set));
+    free((TlsSet *)(uintptr_t)set);
 }
 
 bool tls_set_server_differs(const TlsSet *a, const TlsSet *b)

@@ -11,11 +11,12 @@
 
 #include "pooler/config/snapshot.h"
 #include "pooler/net/tls_ctx.h"
+#include "poolwise/refs.h"
 
 typedef struct TlsSet {
     SslMode client_mode, server_mode;
     TlsCtx *client, *server; /* NULL: mode is disable */
-    int refs;                /* private; atomic */
+    PwRefs refs;             /* private */
 } TlsSet;
 
 /* Reads every file. On failure why[TLS_WHY] has a text. `old`: the set that was in effect, or NULL. Where nothing about clients changed,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "pooler/session/params.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -10,6 +9,7 @@
 #include "pooler/session/settings.h"
 #include "poolwise/err.h"
 #include "poolwise/mem.h"
+#include "poolwise/refs.h"
 
 static char *names[PARAMS_MAX], *settings[PARAMS_MAX];
 static unsigned n_names;
@@ -84,7 +84,7 @@ static uint64_t hash(unsigned i, const char *value)
 /* The values of one or more sets in one piece of memory, never changed: a client that asked for nothing else at its start
  * has those of its pool's welcome, like all the others. */
 typedef struct ParamValues {
-    _Atomic(int) refs;
+    PwRefs refs;
     uint32_t n;    /* names that there were */
     uint32_t at[]; /* from the beginning of the struct; 0: not known. The texts follow */
 } ParamValues;
@@ -97,15 +97,14 @@ static const char *value_of(const ParamValues *v, unsigned i)
 static const ParamValues *values_ref(const ParamValues *v)
 {
     if (v)
-        atomic_fetch_add_explicit(&((ParamValues *)(uintptr_t)v)->refs, 1, memory_order_relaxed);
+        pw_refs_take(&v->refs);
     return v;
 }
 
 static void values_unref(const ParamValues *v)
 {
-    ParamValues *own = (ParamValues *)(uintptr_t)v;
-    if (own && atomic_fetch_sub_explicit(&own->refs, 1, memory_order_acq_rel) == 1)
-        free(own);
+    if (v && pw_refs_drop(&v->refs))
+        free((ParamValues *)(uintptr_t)v);
 }
 
 static const ParamValues *values_make(const char *const *value)
@@ -114,7 +113,7 @@ static const ParamValues *values_make(const char *const *value)
     for (unsigned i = 0; i < n_names; i++)
         size += value[i] ? strlen(value[i]) + 1 : 0;
     ParamValues *v = pw_xcalloc(1, size);
-    atomic_init(&v->refs, 1);
+    pw_refs_init(&v->refs);
     v->n = n_names;
     for (unsigned i = 0; i < n_names; i++) {
         if (!value[i])

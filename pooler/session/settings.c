@@ -9,10 +9,11 @@
 
 #include "poolwise/err.h"
 #include "poolwise/mem.h"
+#include "poolwise/refs.h"
 
 /* text: for each setting 's' (SQL) or 'f' (flat), its name and its value, each with a NUL; in the order of names. */
 struct Settings {
-    atomic_uint refs;
+    PwRefs refs;
     bool beyond_ascii, temp_path;
     size_t len;
     char text[];
@@ -23,17 +24,16 @@ static _Atomic(uint64_t) total_bytes;
 const Settings *settings_ref(const Settings *s)
 {
     if (s)
-        atomic_fetch_add_explicit(&((Settings *)(uintptr_t)s)->refs, 1, memory_order_relaxed);
+        pw_refs_take(&s->refs);
     return s;
 }
 
 void settings_unref(const Settings *s)
 {
-    Settings *own = (Settings *)(uintptr_t)s;
-    if (!own || atomic_fetch_sub_explicit(&own->refs, 1, memory_order_acq_rel) > 1)
+    if (!s || !pw_refs_drop(&s->refs))
         return;
-    atomic_fetch_sub_explicit(&total_bytes, sizeof(*own) + own->len, memory_order_relaxed);
-    free(own);
+    atomic_fetch_sub_explicit(&total_bytes, sizeof(*s) + s->len, memory_order_relaxed);
+    free((Settings *)(uintptr_t)s);
 }
 
 uint64_t settings_bytes(void)
@@ -135,7 +135,7 @@ static const Settings *make(PwBuf *text)
     Settings *s = NULL;
     if (n) {
         s = pw_xmalloc(sizeof(*s) + n);
-        atomic_init(&s->refs, 1);
+        pw_refs_init(&s->refs);
         s->len = n;
         memcpy(s->text, pw_buf_head(text), n);
         take_note(s);

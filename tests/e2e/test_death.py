@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: ISC
 """Servers and clients that die (design rules 6 and 7)."""
-
 import pytest
 
 from support import wire

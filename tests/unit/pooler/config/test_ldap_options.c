@@ -31,7 +31,7 @@ static void simple_bind(void **state)
     assert_string_equal(o->prefix, "cn=");
     assert_string_equal(o->suffix, ", dc=a, dc=b");
     assert_null(o->basedn);
-    LdapOptions *same = ldap_options_ref(o);
+    const LdapOptions *same = ldap_options_ref(o);
     ldap_options_unref(o);
     assert_int_equal(same->port, 390);
     ldap_options_unref(same);
