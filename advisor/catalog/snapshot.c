@@ -6,6 +6,7 @@
 #include "advisor/catalog/partitions.h"
 #include "advisor/catalog/snapshot_fields.h"
 #include "advisor/catalog/stats.h"
+#include "advisor/json_build.h"
 
 #define SNAPSHOT_VERSION 1
 #define LEVELS_MAX 64
@@ -115,11 +116,7 @@ const char *adv_snapshot_write(const AdvCatalog *catalog, bool redact)
     for (int i = 0; i < catalog->n_tables; i++)
         json_array_append_new(tables, table_json(catalog, catalog->tables[i], redact));
     json_object_set_new(root, "tables", tables);
-    char *dump = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
-    const char *text = adv_arena_printf(catalog->arena, "%s\n", dump ? dump : "{}");
-    free(dump);
-    json_decref(root);
-    return text;
+    return adv_json_print(catalog->arena, root, 1);
 }
 
 static bool column_exists(const AdvTable *t, int column)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "advisor/catalog/snapshot_fields.h"
 
-#include <math.h>
+#include "advisor/json_build.h"
+
 #include <stddef.h>
 
 #define F(struct_type, kind, member)                                                                                   \
@@ -69,17 +70,6 @@ const AdvFields adv_fields_catalog = FIELDS(catalog_rows), adv_fields_settings =
                 adv_fields_table = FIELDS(table_rows), adv_fields_column = FIELDS(column_rows), adv_fields_index = FIELDS(index_rows),
                 adv_fields_key = FIELDS(key_rows), adv_fields_extended = FIELDS(extended_rows);
 
-static json_t *real(double x)
-{
-    return json_real(isfinite(x) ? x : 0);
-}
-
-static json_t *text_or_null(const char *text)
-{
-    json_t *value = text ? json_string(text) : NULL;
-    return value ? value : json_null();
-}
-
 static json_t *write_list(const AdvField *f, const char *at, int n)
 {
     json_t *list = json_array();
@@ -87,9 +77,9 @@ static json_t *write_list(const AdvField *f, const char *at, int n)
         if (f->type == ADV_FIELD_INTS)
             json_array_append_new(list, json_integer((*(int *const *)at)[i]));
         else if (f->type == ADV_FIELD_NUMBERS)
-            json_array_append_new(list, real((*(double *const *)at)[i]));
+            json_array_append_new(list, adv_json_finite((*(double *const *)at)[i]));
         else
-            json_array_append_new(list, text_or_null((*(const char **const *)at)[i]));
+            json_array_append_new(list, adv_json_text_or_null((*(const char **const *)at)[i]));
     }
     return list;
 }
@@ -99,7 +89,7 @@ static json_t *write_field(const AdvField *f, const char *object)
     const char *at = object + f->offset;
     switch (f->type) {
     case ADV_FIELD_NUMBER:
-        return real(*(const double *)at);
+        return adv_json_finite(*(const double *)at);
     case ADV_FIELD_INT:
         return json_integer(*(const int *)at);
     case ADV_FIELD_OID:
@@ -109,7 +99,7 @@ static json_t *write_field(const AdvField *f, const char *object)
     case ADV_FIELD_CHAR:
         return json_stringn(at, 1);
     case ADV_FIELD_TEXT:
-        return text_or_null(*(const char *const *)at);
+        return adv_json_text_or_null(*(const char *const *)at);
     case ADV_FIELD_INTS:
     case ADV_FIELD_TEXTS:
     case ADV_FIELD_NUMBERS:

@@ -2,10 +2,10 @@
 /* diff.c - advisor diff: what changed between two reports in JSON. */
 #include "advisor/app_priv.h"
 #include "advisor/command/command.h"
+#include "advisor/json_build.h"
 #include "advisor/source/file.h"
 #include "advisor/text.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,11 +185,7 @@ static const char *as_json(const Diff *d)
     json_object_set_new(root, "new", new);
     json_object_set_new(root, "gone", gone);
     json_object_set_new(root, "changed", changed);
-    char *dump = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-    const char *text = adv_arena_printf(d->arena, "%s\n", dump ? dump : "{}");
-    free(dump);
-    json_decref(root);
-    return text;
+    return adv_json_print(d->arena, root, 2);
 }
 
 int adv_command_diff(const AdvOptions *options, const char *old_path, const char *new_path)

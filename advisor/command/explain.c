@@ -3,14 +3,13 @@
 #include "advisor/app_priv.h"
 #include "advisor/candidate/roles.h"
 #include "advisor/command/command.h"
+#include "advisor/json_build.h"
 #include "advisor/report/rewrite.h"
 #include "advisor/source/source.h"
 #include "advisor/text.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define EXPLAIN_VERSION 1
 
@@ -161,15 +160,9 @@ static const char *as_text(const Explained *e)
     return adv_text_get(&text);
 }
 
-static json_t *text_json(const char *text)
-{
-    json_t *value = text ? json_string(text) : NULL;
-    return value ? value : json_null();
-}
-
 static void json_need(void *arg, const char *need, const char *columns)
 {
-    json_object_set_new(arg, need, text_json(columns));
+    json_object_set_new(arg, need, adv_json_text_or_null(columns));
 }
 
 static json_t *table_json(const Explained *e, int rel)
@@ -177,8 +170,8 @@ static json_t *table_json(const Explained *e, int rel)
     const AdvFacts *facts = e->query->facts;
     const AdvTable *t = facts->rels[rel].table;
     json_t *o = json_object(), *needs = json_object(), *indexes = json_array();
-    json_object_set_new(o, "schema", text_json(t->schema));
-    json_object_set_new(o, "table", text_json(t->name));
+    json_object_set_new(o, "schema", adv_json_text_or_null(t->schema));
+    json_object_set_new(o, "table", adv_json_text_or_null(t->name));
     json_object_set_new(o, "rows", json_real(t->rows));
     each_need(e->app->arena, facts, rel, json_need, needs);
     json_object_set_new(o, "needs", needs);
@@ -186,8 +179,8 @@ static json_t *table_json(const Explained *e, int rel)
         if (!in_plan(e->query, t->indexes[i]) && !leads_with_need(e->app->arena, facts, rel, t->indexes[i]))
             continue;
         json_t *index = json_object();
-        json_object_set_new(index, "index", text_json(t->indexes[i]->name));
-        json_object_set_new(index, "columns", text_json(adv_index_columns_text(e->app->arena, t->indexes[i])));
+        json_object_set_new(index, "index", adv_json_text_or_null(t->indexes[i]->name));
+        json_object_set_new(index, "columns", adv_json_text_or_null(adv_index_columns_text(e->app->arena, t->indexes[i])));
         json_object_set_new(index, "used_today", json_boolean(in_plan(e->query, t->indexes[i])));
         json_array_append_new(indexes, index);
     }
@@ -205,23 +198,19 @@ static const char *as_json(const Explained *e)
             json_array_append_new(tables, table_json(e, i));
     for (int i = 0; i < r->n_findings; i++)
         if (r->findings[i].create)
-            json_array_append_new(creates, text_json(r->findings[i].ddl));
+            json_array_append_new(creates, adv_json_text_or_null(r->findings[i].ddl));
     json_object_set_new(root, "version", json_integer(EXPLAIN_VERSION));
-    json_object_set_new(root, "query", text_json(e->query->text));
-    json_object_set_new(root, "planned_as", text_json(e->query->bound));
+    json_object_set_new(root, "query", adv_json_text_or_null(e->query->text));
+    json_object_set_new(root, "planned_as", adv_json_text_or_null(e->query->bound));
     json_object_set_new(root, "tables", tables);
     json_object_set_new(root, "cost_today", json_real(e->query->cost_today));
     json_object_set_new(root, "cost_with_advice", json_real(e->cost_after));
-    json_object_set_new(root, "plan_today", text_json(e->plan_today));
-    json_object_set_new(root, "plan_with_advice", text_json(e->plan_after));
+    json_object_set_new(root, "plan_today", adv_json_text_or_null(e->plan_today));
+    json_object_set_new(root, "plan_with_advice", adv_json_text_or_null(e->plan_after));
     json_object_set_new(root, "create", creates);
-    json_object_set_new(root, "why_not", text_json(e->unhelped.why));
-    json_object_set_new(root, "rewrite", text_json(e->unhelped.rewrite));
-    char *dump = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-    const char *text = adv_arena_printf(e->app->arena, "%s\n", dump ? dump : "{}");
-    free(dump);
-    json_decref(root);
-    return text;
+    json_object_set_new(root, "why_not", adv_json_text_or_null(e->unhelped.why));
+    json_object_set_new(root, "rewrite", adv_json_text_or_null(e->unhelped.rewrite));
+    return adv_json_print(e->app->arena, root, 2);
 }
 
 /* The advice weighs foreign key checks too; the statement itself is the first that is none. */

@@ -2,9 +2,9 @@
 #include "advisor/command/problems.h"
 
 #include <assert.h>
-#include <jansson.h>
 #include <stdlib.h>
 
+#include "advisor/json_build.h"
 #include "advisor/text.h"
 
 #define CHECK_VERSION 1
@@ -98,21 +98,6 @@ static const char *as_text(const AdvProblems *problems)
     return adv_text_get(&text);
 }
 
-static json_t *text_json(const char *text)
-{
-    json_t *value = text ? json_string(text) : NULL;
-    return value ? value : json_null();
-}
-
-static const char *dump(AdvArena *arena, json_t *root)
-{
-    char *text = json_dumps(root, JSON_INDENT(2));
-    const char *copy = adv_arena_printf(arena, "%s\n", text ? text : "{}");
-    free(text);
-    json_decref(root);
-    return copy;
-}
-
 static const char *as_json(const AdvProblems *problems)
 {
     json_t *root = json_object(), *list = json_array();
@@ -121,16 +106,16 @@ static const char *as_json(const AdvProblems *problems)
         json_t *o = json_object();
         json_object_set_new(o, "rule", json_string(rules[p->rule].name));
         json_object_set_new(o, "level", json_string(level_names[rules[p->rule].level]));
-        json_object_set_new(o, "file", *p->file ? text_json(p->file) : json_null());
+        json_object_set_new(o, "file", *p->file ? adv_json_text_or_null(p->file) : json_null());
         json_object_set_new(o, "line", p->line ? json_integer(p->line) : json_null());
-        json_object_set_new(o, "message", text_json(p->message));
-        json_object_set_new(o, "hint", text_json(p->hint));
+        json_object_set_new(o, "message", adv_json_text_or_null(p->message));
+        json_object_set_new(o, "hint", adv_json_text_or_null(p->hint));
         json_array_append_new(list, o);
     }
     json_object_set_new(root, "version", json_integer(CHECK_VERSION));
     json_object_set_new(root, "worst", json_string(level_names[adv_problems_worst(problems)]));
     json_object_set_new(root, "problems", list);
-    return dump(problems->arena, root);
+    return adv_json_print(problems->arena, root, 2);
 }
 
 static json_t *sarif_rules(void)
@@ -149,10 +134,10 @@ static json_t *sarif_result(const AdvProblems *problems, const AdvProblem *p)
     json_object_set_new(result, "ruleId", json_string(rules[p->rule].name));
     json_object_set_new(result, "ruleIndex", json_integer(p->rule));
     json_object_set_new(result, "level", json_string(level_names[rules[p->rule].level]));
-    json_object_set_new(text, "text", text_json(message));
+    json_object_set_new(text, "text", adv_json_text_or_null(message));
     json_object_set_new(result, "message", text);
     if (*p->file) {
-        json_t *place = json_pack("{s:{s:o}}", "artifactLocation", "uri", text_json(p->file));
+        json_t *place = json_pack("{s:{s:o}}", "artifactLocation", "uri", adv_json_text_or_null(p->file));
         if (p->line)
             json_object_set_new(place, "region", json_pack("{s:i}", "startLine", p->line));
         json_object_set_new(result, "locations", json_pack("[{s:o}]", "physicalLocation", place));
@@ -168,7 +153,7 @@ static const char *as_sarif(const AdvProblems *problems)
     json_t *driver = json_pack("{s:s, s:s, s:o}", "name", "poolwise advisor", "version", POOLWISE_VERSION, "rules", sarif_rules());
     json_t *root = json_pack("{s:s, s:s, s:[{s:{s:o}, s:o}]}", "$schema", "https://json.schemastore.org/sarif-2.1.0.json", "version", "2.1.0", "runs",
                              "tool", "driver", driver, "results", results);
-    return dump(problems->arena, root);
+    return adv_json_print(problems->arena, root, 2);
 }
 
 const char *adv_problems_print(AdvProblems *problems, AdvFormat format)

@@ -7,9 +7,9 @@
 #include "advisor/app_priv.h"
 #include "advisor/command/command.h"
 #include "advisor/cost/explain.h"
+#include "advisor/json_build.h"
 #include "advisor/text.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -296,37 +296,31 @@ static const char *as_text(const Verify *v)
     return adv_text_get(&text);
 }
 
-static json_t *text_json(const char *text)
-{
-    json_t *value = text ? json_string(text) : NULL;
-    return value ? value : json_null();
-}
-
 static const char *as_json(const Verify *v)
 {
     json_t *root = json_object(), *indexes = json_array(), *queries = json_array();
     for (int i = 0; i < v->n_built; i++) {
         const Built *b = &v->built[i];
         json_t *o = json_object();
-        json_object_set_new(o, "index", text_json(b->finding->name));
-        json_object_set_new(o, "ddl", text_json(b->finding->ddl));
+        json_object_set_new(o, "index", adv_json_text_or_null(b->finding->name));
+        json_object_set_new(o, "ddl", adv_json_text_or_null(b->finding->ddl));
         json_object_set_new(o, "bytes", json_real(b->bytes));
         json_object_set_new(o, "bytes_estimated", json_real(b->finding->bytes));
         json_object_set_new(o, "build_ms", json_real(b->build_ms));
         json_object_set_new(o, "used", json_boolean(b->used));
-        json_object_set_new(o, "why_not", text_json(b->why_not));
+        json_object_set_new(o, "why_not", adv_json_text_or_null(b->why_not));
         json_array_append_new(indexes, o);
     }
     for (int i = 0; i < v->n_queries; i++) {
         const Timed *t = &v->queries[i];
         json_t *o = json_object();
-        json_object_set_new(o, "query", text_json(t->query->text));
-        json_object_set_new(o, "origin", text_json(t->query->origin));
+        json_object_set_new(o, "query", adv_json_text_or_null(t->query->text));
+        json_object_set_new(o, "origin", adv_json_text_or_null(t->query->origin));
         json_object_set_new(o, "calls", json_real(t->query->calls));
         json_object_set_new(o, "before_ms", t->before_ms < 0 ? json_null() : json_real(t->before_ms));
         json_object_set_new(o, "after_ms", t->after_ms < 0 ? json_null() : json_real(t->after_ms));
-        json_object_set_new(o, "uses", text_json(t->used));
-        json_object_set_new(o, "why_not", text_json(t->why_not));
+        json_object_set_new(o, "uses", adv_json_text_or_null(t->used));
+        json_object_set_new(o, "why_not", adv_json_text_or_null(t->why_not));
         json_array_append_new(queries, o);
     }
     double before, after;
@@ -339,11 +333,7 @@ static const char *as_json(const Verify *v)
     json_object_set_new(root, "restored", json_boolean(v->restored));
     json_object_set_new(root, "indexes", indexes);
     json_object_set_new(root, "queries", queries);
-    char *dump = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-    const char *text = adv_arena_printf(v->app->arena, "%s\n", dump ? dump : "{}");
-    free(dump);
-    json_decref(root);
-    return text;
+    return adv_json_print(v->app->arena, root, 2);
 }
 
 static const char *identity(AdvDb *db, AdvArena *arena)
