@@ -391,7 +391,7 @@ static PwErr read_opened(AdvGather *g, const AdvFile *file, AdvProgress *progres
         return PW_ERR_IO;
     }
     if (head.n == 0 && !atomic_load(&interrupt_seen))
-        note(g, "%s is empty", file->path);
+        note(g, "%s is empty (a pooler writes its query log once in query_log_interval, a minute by default)", file->path);
     if (head.n == 0)
         return PW_OK;
     if (!g->form)

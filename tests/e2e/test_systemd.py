@@ -16,7 +16,7 @@ pytestmark = pytest.mark.poolwise
 @pytest.fixture
 def manager(make_pooler, tmp_path):
     """A pooler that was not started, and the socket on which it reports."""
-    p = make_pooler(start=False)
+    p = make_pooler(start=False, pidfile="pooler.pid")
     p.write()
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     sock.bind("\0" + f"pw-test-notify-{os.getpid()}-{tmp_path.name}")
@@ -57,6 +57,20 @@ def test_a_takeover_does_not_stop_the_service(manager):
     assert old.wait(20) == 0
     assert manager.client().one("SELECT 1") == "1"
     new.send_signal(signal.SIGQUIT)
+    assert told(manager) == "STOPPING=1"
+
+
+def test_a_reload_of_the_service_may_be_a_takeover(manager):
+    """ExecReload=pooler -R -d (docs/operating.md): the command ends when the new process serves, and systemd hears which one that is."""
+    old = start(manager)
+    assert told(manager) == "READY=1"
+    assert start(manager, "-R", "-d").wait(20) == 0
+    pid = int(told(manager).removeprefix("READY=1\nMAINPID="))
+    assert old.wait(20) == 0
+    assert manager.client().one("SELECT 1") == "1"
+    with open(os.path.join(manager.dir, "pooler.pid"), encoding="utf-8") as f:
+        assert int(f.read()) == pid
+    os.kill(pid, signal.SIGQUIT)
     assert told(manager) == "STOPPING=1"
 
 
