@@ -12,14 +12,17 @@
  * input makes the kernel reset the connection, and the reset can overtake our last message. */
 #define LINGER_BYTES (1024 * 1024)
 
+/* In the middle of a message no error can be told: a row would end in its bytes. */
 static void say_goodbye(Client *c, const char *sqlstate, const char *text)
 {
     Stream *st = &c->relay.stream;
     PwBuf out;
     pw_buf_init(&out);
     PwErrorText e = {.severity = "FATAL", .sqlstate = sqlstate, .message = text};
-    pw_msg_error(&out, &e);
-    if (stream_send_buf(st, &out)) {
+    bool silent = relay_is_inside_reply(&c->relay);
+    if (!silent)
+        pw_msg_error(&out, &e);
+    if (silent || stream_send_buf(st, &out)) {
         stream_end_output(st);
         size_t total = 0;
         ssize_t n;

@@ -319,6 +319,7 @@ static void drop_with_server(Client *c, const char *text)
     Server *s = c->relay.server;
     if (s) {
         s->user = NULL;
+        c->relay.reply_cut = server_is_inside_reply(s);
         server_close(s, text); /* drops what is owed, which looks at the relay's server */
         c->relay.server = NULL;
     }

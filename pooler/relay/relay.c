@@ -287,6 +287,7 @@ static void on_server_gone(Server *s, const char *reason)
     Relay *r = s->user_arg;
     const char *text = s->replication == REPLICATION_NONE ? "server conn crashed?" : reason;
     r->server = NULL;
+    r->reply_cut = server_is_inside_reply(s);
     if (r->hold & HOLD_SYNC) { /* nothing of the client's went out: it takes another server, in its old place */
         r->hold &= ~(unsigned)(HOLD_SYNC | HOLD_TURN | HOLD_FLOW);
         if (!holds_request(r)) { /* it was cancelled meanwhile */

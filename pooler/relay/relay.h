@@ -165,6 +165,7 @@ struct Relay {
     bool unnamed_here;     /* the server's unnamed statement is this client's */
     bool unnamed_was_here; /* ... was, before the last Parse of it */
     bool unnamed_fresh;    /* ... since a Parse in the group under way: an error skips what relies on it, too */
+    bool reply_cut;        /* the server went in the middle of a message to the client */
 
     /* measured; times are worker_now's */
     char sqlstate[6];     /* of the error in the current request, "" if none */
@@ -236,6 +237,11 @@ static inline void relay_warm(const Relay *r)
 static inline void relay_warm_held(const Relay *r)
 {
     __builtin_prefetch(r->held.data);
+}
+/* Part of a message of the server has gone to the client: whatever came next would be taken for the rest of it. */
+static inline bool relay_is_inside_reply(const Relay *r)
+{
+    return r->reply_cut || (r->server && server_is_inside_reply(r->server));
 }
 static inline bool relay_in_transaction(const Relay *r)
 {

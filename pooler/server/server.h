@@ -126,6 +126,11 @@ static inline bool server_is_connecting(const Server *s)
 {
     return s->phase == SERVER_CONNECT || s->phase == SERVER_TLS || s->phase == SERVER_LOGIN;
 }
+/* LINKED: its user has passed on the beginning of a message that is still coming. */
+static inline bool server_is_inside_reply(const Server *s)
+{
+    return s->msg_left > 0 && !s->msg_swallow;
+}
 static inline PoolLocal *server_local(const Server *s)
 {
     return pool_local(s->ps.shard);

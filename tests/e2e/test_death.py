@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Servers and clients that die (design rules 6 and 7)."""
+import struct
+
 import pytest
 
 from support import wire
@@ -66,6 +68,32 @@ def test_server_connection_cut_in_a_query(make_pooler, tap):
     err = c.fatal()
     assert (err["S"], err["C"], err["M"]) == ("FATAL", "08P01", "server conn crashed?")
     assert p.client().one("SELECT 1") == "1"
+
+
+@pytest.mark.poolwise  # PgBouncer's error becomes the end of the row
+@pytest.mark.parametrize("how", ["server dies", "query_timeout", "KILL_CLIENT"])
+def test_nothing_is_said_in_the_middle_of_a_message(make_pooler, fake, how):
+    """An error put behind half a row would be taken for the other half, and read as data."""
+    p = make_pooler(databases={"p0": fake_line(fake, dbname="p0")}, query_timeout=1 if how == "query_timeout" else None)
+    c = p.raw()
+    c.startup(user="postgres", database="p0")
+    s = fake.accept()
+    c.authenticate("postgres", None)
+    c.send(wire.query("SELECT 1"))
+    s.expect("Q")
+    row = wire.message("D", struct.pack("!hi", 1, 100) + b"x" * 100)
+    s.send(wire.message("T", struct.pack("!h", 1) + wire.cstr("v") + struct.pack("!IhIhih", 0, 0, 25, -1, -1, 0)), row[:60])
+    c.expect("T")
+    wait_until(lambda: c.readable())
+    if how == "server dies":
+        s.close()
+    elif how == "KILL_CLIENT":
+        con = p.console()
+        con.do(f"KILL_CLIENT {con.clients()[0]['id']}")
+    with pytest.raises(wire.Closed):
+        c.recv()
+    assert c.buf == row[:60]
+    p.wait_log({"server dies": "server conn crashed", "query_timeout": "query timeout", "KILL_CLIENT": "admin forced disconnect"}[how])
 
 
 def test_idle_server_connection_cut(make_pooler, tap):
