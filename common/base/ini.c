@@ -9,6 +9,7 @@
 
 #include "poolwise/buf.h"
 #include "poolwise/mem.h"
+#include "poolwise/str.h"
 
 /* One reading, over all included files: the section goes on through them, in both directions. */
 typedef struct IniReader {
@@ -205,9 +206,7 @@ static void read_line(IniReader *reader, PwIniPlace at, char *p)
 static void read_lines(IniReader *reader, const char *name, char *text, size_t len)
 {
     PwIniPlace at = {.file = name, .line = 0};
-    char *p = text, *end = text + len;
-    if (len >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
-        p += 3; /* the byte order mark that some editors write */
+    char *p = text + pw_str_bom(text, len), *end = text + len;
     while (p < end) {
         char *eol = memchr(p, '\n', (size_t)(end - p));
         char *next = eol != NULL ? eol + 1 : end;

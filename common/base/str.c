@@ -68,6 +68,12 @@ void pw_str_list_split(PwStrList *list, const char *text)
     }
 }
 
+size_t pw_str_bom(const char *text, size_t len)
+{
+    static const char mark[] = {'\xef', '\xbb', '\xbf'};
+    return len >= sizeof(mark) && memcmp(text, mark, sizeof(mark)) == 0 ? sizeof(mark) : 0;
+}
+
 bool pw_str_equal(const char *a, const char *b)
 {
     if (a == NULL || b == NULL)

@@ -21,6 +21,9 @@ bool pw_str_list_has_ci(const PwStrList *list, const char *text);    /* ASCII ca
  * empty before; it keeps a copy of the text. */
 void pw_str_list_split(PwStrList *list, const char *text);
 
+/* Length of the byte order mark that some editors write at the beginning of a file: 3 or 0. */
+size_t pw_str_bom(const char *text, size_t len);
+
 /* NULL equals only NULL. */
 bool pw_str_equal(const char *a, const char *b);
 

@@ -132,6 +132,11 @@ static AuthStep on_ok(ServerAuth *auth, PwCursor *c, PwBuf *out)
     return AUTH_STEP_OK;
 }
 
+bool server_auth_is_done(const ServerAuth *auth)
+{
+    return auth->state == STATE_OK;
+}
+
 static AuthStep on_cleartext(ServerAuth *auth, PwCursor *c, PwBuf *out)
 {
     if (pw_cursor_left(c) != 0)

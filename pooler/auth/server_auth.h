@@ -40,6 +40,9 @@ void server_auth_destroy(ServerAuth *auth); /* wipes; NULL is fine */
  * held a password or proof: the caller may wipe it once sent. After OK or FAILED further calls are FAILED. */
 AuthStep server_auth_message(ServerAuth *auth, const uint8_t *payload, size_t n, PwBuf *out);
 
+/* After AUTH_STEP_OK: whatever a server says before, the login is not over. */
+bool server_auth_is_done(const ServerAuth *auth);
+
 /* After AUTH_STEP_WORK, as with client_auth. */
 void server_auth_take_work(ServerAuth *auth, ScramWork *ret_work);
 AuthStep server_auth_resume(ServerAuth *auth, const ScramWork *work, PwBuf *out);

@@ -3,6 +3,7 @@
 
 #include "poolwise/mem.h"
 #include "poolwise/refs.h"
+#include "poolwise/str.h"
 
 #include <xxhash.h>
 
@@ -211,7 +212,7 @@ PwErr userlist_parse(const char *name, const char *text, size_t len, UserList **
         return PW_ERR_TOO_LARGE;
     }
     UserList *list = userlist_create_empty();
-    Parser parser = {.file = name, .p = text, .end = text + len, .line = 1, .diags = diags};
+    Parser parser = {.file = name, .p = text + pw_str_bom(text, len), .end = text + len, .line = 1, .diags = diags};
     for (int i = 0; i < 2; i++)
         parser.field[i] = pw_xmalloc(fields[i].max + 1);
     parse_lines(&parser, list);

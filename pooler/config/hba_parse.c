@@ -12,6 +12,7 @@
 #include "pooler/config/hba_priv.h"
 #include "pooler/config/ldap_options.h"
 #include "poolwise/mem.h"
+#include "poolwise/str.h"
 
 #define NAME_FILE_DEPTH 10          /* @files in @files, as %include in the ini */
 #define NAMES_MAX       (1u << 20)  /* names of one line, its @files included */
@@ -351,6 +352,8 @@ static bool read_file(void *arg, const char *path, PwBuf *ret_text)
     while ((got = fread(piece, 1, sizeof(piece), file)) > 0 && pw_buf_unread(ret_text) <= HBA_FILE_MAX)
         pw_buf_append(ret_text, piece, got);
     bool ok = !ferror(file) && pw_buf_unread(ret_text) <= HBA_FILE_MAX;
+    if (pw_buf_unread(ret_text))
+        pw_buf_consume(ret_text, pw_str_bom((const char *)pw_buf_head(ret_text), pw_buf_unread(ret_text)));
     int saved = ok || ferror(file) ? errno : EFBIG;
     (void)fclose(file);
     errno = saved;

@@ -335,7 +335,8 @@ static bool login_message(Server *s, uint8_t type, const uint8_t *payload, size_
         on_error(s, payload, n);
         return false;
     case PW_B_READY:
-        if (s->auth == NULL || n != 1) {
+        /* a man in the middle who cannot sign a SCRAM exchange might leave out its end */
+        if (s->auth == NULL || !server_auth_is_done(s->auth) || n != 1) {
             login_failed(s, "08P01", "server broke the login protocol");
             return false;
         }

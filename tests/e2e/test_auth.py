@@ -273,10 +273,11 @@ def test_clear_text_password_to_the_server(make_pooler, fake):
     c.authenticate("postgres", None)
 
 
-@pytest.mark.parametrize("answer", [b"\0\0\0\x0c" + b"v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", b"\0\0\0\0"],
-                         ids=["wrong signature", "no signature"])
+@pytest.mark.parametrize("answer", [b"\0\0\0\x0c" + b"v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", b"\0\0\0\0", None],
+                         ids=["wrong signature", "no signature", "no end"])
 def test_server_that_proves_nothing_in_scram_is_refused(make_pooler, fake, answer):
-    """A man in the middle who says AuthenticationOk after our proof without showing his signature, or shows another one."""
+    """A man in the middle who says AuthenticationOk after our proof without showing his signature, or shows another one, or
+    leaves both out."""
     p = make_pooler(databases={"p0": fake_line(fake, user="srv", password="secret")}, query_wait_timeout=3)
     c = p.raw()
     c.startup(user="postgres", database="p0")
@@ -286,7 +287,7 @@ def test_server_that_proves_nothing_in_scram_is_refused(make_pooler, fake, answe
     nonce = first.split(b"r=")[1]
     s.send(wire.message("R", b"\0\0\0\x0b" + b"r=" + nonce + b"XYZ,s=MDEyMzQ1Njc4OWFiY2RlZg==,i=4096"))
     assert s.recv().type == "p"
-    s.send(wire.message("R", answer), wire.message("Z", b"I"))
+    s.send(wire.message("R", answer) if answer else b"", wire.message("Z", b"I"))
     assert s.until_closed().types in ("", "X")
     assert "Z" not in c.until_closed().types
 

@@ -166,9 +166,11 @@ static void cleartext_answer(void **state)
     Secret secret = make_secret("secret");
     ServerAuth *auth = login("d", &secret, NULL);
     assert_int_equal(ASK(auth, R_PLAIN), AUTH_STEP_CONTINUE);
+    assert_false(server_auth_is_done(auth));
     assert_int_equal(take_message(&out, 'p', payload, sizeof(payload)), 7);
     assert_string_equal((const char *)payload, "secret");
     assert_int_equal(ASK(auth, R_OK), AUTH_STEP_OK);
+    assert_true(server_auth_is_done(auth));
     server_auth_destroy(auth);
     secret_finish(&secret);
 }

@@ -50,7 +50,7 @@ static void has(const UserList *list, const char *user, const char *secret)
 static void lines(void **state)
 {
     (void)state;
-    UserList *list = parse("; the users\n"
+    UserList *list = parse("\xEF\xBB\xBF; the users\n"
                            "\"alice\" \"secret\"\n"
                            "\n   \t\n"
                            "  \"bob\"\t\"" PG_MD5_SECRET "\" rest \"of\" the line\r\n"
