@@ -13,49 +13,6 @@
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
 
-/* All clients but those of the console; compare-and-swap keeps max_client_conn exact. */
-static PW_ATOMIC(int) n_clients_total;
-
-int client_count_total(void)
-{
-    return pw_atomic_load(&n_clients_total);
-}
-
-/* Consoles: max_db_client_connections counts them, and stops those that only look. */
-static PW_ATOMIC(int) n_consoles;
-
-int client_count_consoles(void)
-{
-    return pw_atomic_load(&n_consoles);
-}
-
-static bool take_slot(PW_ATOMIC(int) *used, int max)
-{
-    int n = pw_atomic_load(used);
-    do {
-        if (max > 0 && n >= max)
-            return false;
-    } while (!pw_atomic_cas(used, &n, n + 1));
-    return true;
-}
-
-
-void client_release_slots(Client *c)
-{
-    if (c->counted)
-        pw_atomic_sub(&n_clients_total, 1);
-    c->counted = false;
-    if (c->console_counted)
-        pw_atomic_sub(&n_consoles, 1);
-    c->console_counted = false;
-    if (c->login_user)
-        pw_atomic_sub(&c->login_user->clients.used, 1);
-    if (c->db)
-        pw_atomic_sub(&c->db->clients.used, 1);
-    c->login_user = NULL;
-    c->db = NULL;
-}
-
 bool client_is_console(const Client *c)
 {
     bool is_auto;
@@ -177,12 +134,8 @@ void client_login_start(Client *c)
             client_close(c, "pooler is shutting down", "pooler is shutting down");
             return;
         }
-        if (!take_slot(&n_clients_total, ctx->config->max_client_conn)) {
-            client_close(c, "no more connections allowed (max_client_conn)",
-                         "no more connections allowed (max_client_conn)");
+        if (!client_take_total_slot(c))
             return;
-        }
-        c->counted = true;
     }
     c->login->config = config_ref(ctx->config);
     c->login->users = userlist_ref((UserList *)(uintptr_t)ctx->users);
@@ -268,28 +221,6 @@ void client_login_input(Client *c)
 
 /* ---- after it ---- */
 
-/* A console counts as a connection to "pgbouncer" and of its user. Limits do not keep admins out. */
-static bool take_console_slots(Client *c)
-{
-    config_effective_client(c->login->config, NULL, c->user, &c->settings);
-    int max_db = c->console_admin ? 0 : c->settings.max_db_client_connections;
-    int max_user = c->console_admin ? 0 : c->settings.max_user_client_connections;
-    if (!take_slot(&n_consoles, max_db)) {
-        client_close(c, "client connections exceeded (max_db_client_connections)",
-                     "client connections exceeded (max_db_client_connections)");
-        return false;
-    }
-    c->console_counted = true;
-    UserState *user = registry_user(c->user);
-    if (!take_slot(&user->clients.used, max_user)) {
-        client_close(c, "client connections exceeded (max_user_client_connections)",
-                     "client connections exceeded (max_user_client_connections)");
-        return false;
-    }
-    c->login_user = user;
-    return true;
-}
-
 static void open_console(Client *c)
 {
     const Config *config = c->login->config;
@@ -300,33 +231,11 @@ static void open_console(Client *c)
         return;
     }
     c->console_admin = admin;
-    if (!take_console_slots(c))
+    if (!client_take_console_slots(c))
         return;
     client_forget_auth(c);
     c->state = CLIENT_CONSOLE;
     client_console->open(c);
-}
-
-static bool take_client_slots(Client *c, const DatabaseConf *dbconf)
-{
-    config_effective_client(c->login->config, dbconf, c->user, &c->settings);
-    DbState *db = registry_db(c->database);
-    UserState *user = registry_user(c->user);
-    if (!take_slot(&db->clients.used, c->settings.max_db_client_connections)) {
-        client_close(c, "client connections exceeded (max_db_client_connections)",
-                     "client connections exceeded (max_db_client_connections)");
-        return false;
-    }
-    c->db = db;
-    pw_atomic_store(&db->clients.max, c->settings.max_db_client_connections);
-    if (!take_slot(&user->clients.used, c->settings.max_user_client_connections)) {
-        client_close(c, "client connections exceeded (max_user_client_connections)",
-                     "client connections exceeded (max_user_client_connections)");
-        return false;
-    }
-    c->login_user = user;
-    pw_atomic_store(&user->clients.max, c->settings.max_user_client_connections);
-    return true;
 }
 
 /* What this login proved may be what the server wants to see: SCRAM keys (pass-through) or a clear-text password. */
@@ -378,13 +287,7 @@ bool client_login_adopted(Client *c)
     const DatabaseConf *dbconf = config_find_database(c->login->config, c->database, &is_auto);
     if (!dbconf)
         return false;
-    pw_atomic_add(&n_clients_total, 1);
-    c->counted = true;
-    config_effective_client(c->login->config, dbconf, c->user, &c->settings);
-    c->db = registry_db(c->database);
-    pw_atomic_add(&c->db->clients.used, 1);
-    c->login_user = registry_user(c->user);
-    pw_atomic_add(&c->login_user->clients.used, 1);
+    client_force_slots(c, dbconf);
     enter_pool(c, dbconf, is_auto);
     return true;
 }
@@ -408,7 +311,7 @@ static void authenticated(Client *c)
         client_close(c, "bouncer config error", "bouncer config error");
         return;
     }
-    if (!take_client_slots(c, dbconf))
+    if (!client_take_slots(c, dbconf))
         return;
     if (pw_atomic_load(&c->db->disabled)) {
         snprintf(text, sizeof(text), "database \"%s\" is disabled", c->database);

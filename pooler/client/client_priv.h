@@ -61,10 +61,15 @@ bool client_is_console(const Client *c); /* by the name of its database */
 bool client_login_adopted(Client *c);
 void client_login_resume(Client *c); /* ... all is known: READY */
 
-void client_release_slots(Client *c);
-
 /* What a step of the login came to: sends `out`, closes, goes on. Then reads what the client sent meanwhile. */
 void client_login_step(Client *c, AuthStep step, PwBuf *out);
+
+/* client_slots.c: limits on clients. False: one is reached, and the client was closed with its text. */
+bool client_take_total_slot(Client *c);
+bool client_take_console_slots(Client *c); /* one of "pgbouncer" and of its user; limits do not keep admins out */
+bool client_take_slots(Client *c, const DatabaseConf *dbconf);
+void client_force_slots(Client *c, const DatabaseConf *dbconf); /* all of them, past every limit */
+void client_release_slots(Client *c);                           /* those that it has */
 
 /* client_job.c */
 void client_job_start(Client *c);  /* after AUTH_STEP_WORK; goes on with client_login_step, later */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* server_maintain.c - which servers go, and why: one that is to be released, the idle ones of a shard, and every tick what takes too long. */
+/* server_maintain.c - the timeouts of servers, and which of them go for that or another reason: when they are released, and every tick. */
 #include "pooler/server/moved.h"
 #include "pooler/server/server_priv.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* effects_priv.h - between effects.c, effects_config.c, effects_listen.c and notifies.c: the walk over a text. */
+/* effects_priv.h - between effects.c, effects_config.c, effects_listen.c and notifies.c: the walk over a text (effects_walk.c). */
 #ifndef POOLER_SESSION_EFFECTS_PRIV_H
 #define POOLER_SESSION_EFFECTS_PRIV_H
 
@@ -29,6 +29,7 @@ bool effects_at_end(const EffectsWalk *w);
 bool effects_identifier(EffectsWalk *w, PwBuf *out);
 char *effects_string_value(EffectsWalk *w); /* of a string token, allocated; NULL: none */
 void effects_add(EffectsWalk *w, EffectKind kind, const char *name, const char *value, bool flat);
+Effects *effects_finish(EffectsWalk *w); /* all that was added: one reference */
 
 typedef struct EffectsArg {
     char *text; /* allocated */
