@@ -273,7 +273,7 @@ static void on_close(Client *c)
     if (s->job)
         s->job->session = NULL;
     TAILQ_REMOVE(&worker_of(s)->sessions, s, link);
-    admin_control_console_gone(s);
+    admin_pause_console_gone(s);
     pw_buf_finish(&s->queued);
     admin_extended_finish(s);
     free(s);

@@ -82,3 +82,8 @@ void admin_job_end(AdminJob *job, const char *error)
     if (c->console)
         admin_session_next(s);
 }
+
+void admin_job_done(AdminJob *job)
+{
+    admin_job_end(job, NULL);
+}

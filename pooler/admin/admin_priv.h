@@ -120,6 +120,7 @@ void admin_job_tour(AdminJob *job, void (*visit)(WorkerCtx *ctx, AdminJob *job),
 void admin_job_wait(AdminJob *job, AdminWait wait); /* looked at by the ticks of its worker */
 /* Answers with the tag, or with an error if `error` is not NULL, and frees the job. */
 void admin_job_end(AdminJob *job, const char *error);
+void admin_job_done(AdminJob *job); /* the same without an error, for admin_job_tour */
 void admin_job_free(AdminJob *job); /* without an answer */
 void admin_session_next(AdminSession *s); /* what is queued */
 
@@ -152,19 +153,27 @@ void admin_cmd_transaction(AdminSession *s, const AdminRequest *r);
 size_t admin_command_count(void);
 const AdminCommand *admin_command_at(size_t i);
 
-/* admin_control.c */
+/* admin_pause.c */
 void admin_cmd_pause(AdminSession *s, const AdminRequest *r);
 void admin_cmd_resume(AdminSession *s, const AdminRequest *r);
+void admin_cmd_suspend(AdminSession *s, const AdminRequest *r);
+void admin_pause_look(AdminJob *job);                 /* ADMIN_WAIT_PAUSE: ends it when it is reached, or undone */
+void admin_suspend_look(AdminJob *job, PwUsec now);   /* ADMIN_WAIT_SUSPEND: the same */
+void admin_pause_undo(AdminJob *job);                 /* ^C while one of them waits */
+void admin_pause_console_gone(AdminSession *s);       /* SUSPEND ends with its console */
+
+/* admin_control.c */
+/* The command is logged; false: an error was answered. *ret_db stays NULL without a name. `verb`: what cannot be done
+ * to the console's own database. `make`: a database that only "*" stands for is made, else it does not exist yet. */
+bool admin_control_start(AdminSession *s, const char *command, const char *verb, const AdminRequest *r, bool make, DbState **ret_db);
 void admin_cmd_disable(AdminSession *s, const AdminRequest *r);
 void admin_cmd_enable(AdminSession *s, const AdminRequest *r);
 void admin_cmd_kill(AdminSession *s, const AdminRequest *r);
 void admin_cmd_kill_client(AdminSession *s, const AdminRequest *r);
-void admin_cmd_suspend(AdminSession *s, const AdminRequest *r);
 void admin_cmd_reconnect(AdminSession *s, const AdminRequest *r);
 void admin_cmd_wait_close(AdminSession *s, const AdminRequest *r);
 void admin_control_tick(AdminJob *job, PwUsec now);   /* a waiting job */
 void admin_control_cancel(AdminJob *job);             /* ^C while it waits */
-void admin_control_console_gone(AdminSession *s);
 
 typedef enum AdminState { ADMIN_ACTIVE, ADMIN_PAUSED, ADMIN_SUSPENDED } AdminState;
 AdminState admin_state(void); /* of the process; any worker */
