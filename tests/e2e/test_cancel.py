@@ -113,10 +113,7 @@ def test_cancel_of_a_queued_client(make_pooler, workers):
 def test_cancel_while_parameters_are_replayed(make_pooler, fake):
     """The client's query is not on the server yet: it is answered as if it were, and the server goes back when it is ready."""
     p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1)
-    a = p.raw()
-    a.startup(user="postgres", database="p0")
-    session = fake.accept()
-    a.authenticate("postgres", None)
+    a, session = fake.login(p)
     b = p.client(datestyle="German")
     b.send(wire.query("SELECT 'b'"))
     assert b"German" in session.recv().body
@@ -135,10 +132,7 @@ def test_cancel_while_parameters_are_replayed(make_pooler, fake):
 def test_server_is_not_released_before_its_cancel_is_done(make_pooler, fake):
     """The query ends while the cancel is still on its way: the next client must not be hit."""
     p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1)
-    a = p.raw()
-    a.startup(user="postgres", database="p0")
-    session = fake.accept()
-    a.authenticate("postgres", None)
+    a, session = fake.login(p)
     b = p.client()
     a.send(wire.query("SELECT 'a'"))
     assert session.recv().type == "Q"
@@ -302,10 +296,7 @@ def test_cancelled_at_the_replay_of_a_server_that_then_dies(make_pooler, fake):
     """What is left of the client's bytes is the beginning of a message: nobody may wait for a server for it, as the next cancel would take
     the wait away and nothing would end it."""
     p = make_pooler(databases={"p0": f"host=127.0.0.1 port={fake.port}"}, default_pool_size=1)
-    c = p.raw()
-    c.startup(user="postgres", database="p0", TimeZone="Asia/Tokyo")
-    session = fake.accept()
-    c.authenticate("postgres", None)
+    c, session = fake.login(p, TimeZone="Asia/Tokyo")
     rest = wire.query("SELECT 'second'")
     c.send(wire.query("SELECT 'first'"), rest[:3])
     assert b"Asia/Tokyo" in session.recv().body

@@ -228,10 +228,7 @@ def test_terminate_in_a_transaction(make_pooler):
 def test_server_that_says_too_much_is_closed(make_pooler, fake):
     """A reply that nobody asked for: never repaired, never given to anybody."""
     p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1)
-    c = p.raw()
-    c.startup(user="postgres", database="p0")
-    session = fake.accept()
-    c.authenticate("postgres", None)
+    c, session = fake.login(p)
     c.send(wire.query("SELECT 1"))
     session.recv()
     session.answer("one")
@@ -251,10 +248,7 @@ def test_server_that_says_too_much_is_closed(make_pooler, fake):
 
 def test_server_in_a_transaction_after_the_query_is_not_released(make_pooler, fake):
     p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1)
-    a = p.raw()
-    a.startup(user="postgres", database="p0")
-    session = fake.accept()
-    a.authenticate("postgres", None)
+    a, session = fake.login(p)
     b = p.client()
     a.send(wire.query("BEGIN"))
     session.recv()

@@ -35,10 +35,7 @@ def test_server_reset_query(make_pooler, query, left):
 def test_server_recovery_timeout(make_pooler, fake, limit):
     """A server whose client died, and that does not heed the cancel: closed after a while, or (0) never."""
     p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1, server_recovery_timeout=limit)
-    a = p.raw()
-    a.startup(user="postgres", database="p0")
-    session = fake.accept()
-    a.authenticate("postgres", None)
+    a, session = fake.login(p)
     a.send(wire.query("SELECT 1"))
     session.recv()
     a.close()

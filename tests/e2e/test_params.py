@@ -108,10 +108,7 @@ def test_replay_is_not_visible_to_the_client(make_pooler, reference):
 
 def test_no_replay_when_nothing_differs(make_pooler, fake):
     p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1)
-    c = p.raw()
-    c.startup(user="postgres", database="p0")
-    session = fake.accept()
-    c.authenticate("postgres", None)
+    c, session = fake.login(p)
     for _ in range(3):
         c.send(wire.query("SELECT 1"))
         msg = session.recv()
@@ -122,10 +119,7 @@ def test_no_replay_when_nothing_differs(make_pooler, fake):
 
 def test_a_replay_that_fails_ends_the_client_with_an_error(make_pooler, fake):
     p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1)
-    c = p.raw()
-    c.startup(user="postgres", database="p0", TimeZone="Nowhere/Land")
-    session = fake.accept()
-    c.authenticate("postgres", None)
+    c, session = fake.login(p, TimeZone="Nowhere/Land")
     c.send(wire.query("SELECT 'secret'"))
     msg = session.recv()
     assert b"Nowhere/Land" in msg.body and b"secret" not in msg.body
@@ -233,10 +227,7 @@ def test_the_client_is_told_the_servers_spelling(make_pooler, pg):
 def test_a_server_that_says_good_bye_at_the_replay_is_replaced(make_pooler, fake, behind):
     """pg_terminate_backend between two clients: the client whose parameters it was to get knows nothing of it."""
     p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1)
-    c = p.raw()
-    c.startup(user="postgres", database="p0", TimeZone="Asia/Tokyo")
-    session = fake.accept()
-    c.authenticate("postgres", None)
+    c, session = fake.login(p, TimeZone="Asia/Tokyo")
     c.send(wire.query("SELECT 'mine'"))
     assert b"Asia/Tokyo" in session.recv().body
     parts = [wire.message("C", wire.cstr("SET")), wire.message("Z", b"I")] if behind else []

@@ -330,10 +330,7 @@ def test_listen_is_refused_only_where_state_is_followed(make_pooler, settings):
 def test_a_server_that_dies_while_it_is_asked_takes_its_client_along(make_pooler, fake, word):
     """What the session held (a lock, a temporary table) is gone: the client must hear of it, as on a direct connection."""
     p = make_pooler(databases={"p0": f"host=127.0.0.1 port={fake.port}"}, default_pool_size=1)
-    c = p.raw()
-    c.startup(user="postgres", database="p0")
-    session = fake.accept()
-    c.authenticate("postgres", None)
+    c, session = fake.login(p)
     c.send(wire.query("SELECT pg_advisory_lock(1)"))
     assert b"pg_advisory_lock" in session.recv().body
     session.answer("")

@@ -212,10 +212,7 @@ def test_autodb_idle_timeout(make_pooler, pg):
 def test_cancel_wait_timeout(make_pooler, fake):
     """The server accepts no second connection in time: the cancel request is given up, nothing else suffers."""
     p = make_pooler(databases={"p0": fake_line(fake)}, cancel_wait_timeout=1, default_pool_size=1)
-    c = p.raw()
-    c.startup(user="postgres", database="p0")
-    session = fake.accept()
-    c.authenticate("postgres", None)
+    c, session = fake.login(p)
     c.send(wire.query("SELECT 'slow'"))
     assert session.recv().type == "Q"
     k = p.raw()  # the kernel takes the second connection, nobody reads it or ends it
@@ -228,10 +225,7 @@ def test_cancel_wait_timeout(make_pooler, fake):
 def test_server_check_query_after_server_check_delay(make_pooler, fake):
     p = make_pooler(databases={"p0": fake_line(fake)}, server_check_query="select 'check'", server_check_delay=1,
                     default_pool_size=1)
-    c = p.raw()
-    c.startup(user="postgres", database="p0")
-    session = fake.accept()
-    c.authenticate("postgres", None)
+    c, session = fake.login(p)
 
     def ask():
         c.send(wire.query("SELECT 1"))
@@ -266,10 +260,7 @@ def test_a_check_query_that_fails_is_an_answer(make_pooler):
 def test_server_that_fails_its_check_is_replaced(make_pooler, fake):
     p = make_pooler(databases={"p0": fake_line(fake)}, server_check_query="select 'check'", server_check_delay=0,
                     default_pool_size=1)
-    c = p.raw()
-    c.startup(user="postgres", database="p0")
-    session = fake.accept()
-    c.authenticate("postgres", None)
+    c, session = fake.login(p)
     c.send(wire.query("SELECT 1"))
     assert b"check" in session.recv().body
     session.close()

@@ -405,10 +405,7 @@ def test_server_with_more_to_say_is_not_handed_over(make_pooler, certs, fake):
     size = 65536 - len(head) - len(tail) - 5 - 6
     reply = head + wire.message("D", struct.pack("!hi", 1, size) + b"x" * size) + tail
     assert len(reply) == 65536  # RECV_MOST of pooler/net/stream_tls.c: eight TLS records, as PostgreSQL sends them
-    a = p.raw()
-    a.startup(user="postgres", database="p0")
-    session = fake.accept()
-    a.authenticate("postgres", None)
+    a, session = fake.login(p)
     b = p.client()
     for _ in range(3):
         for c, other in ((a, b), (b, a)):

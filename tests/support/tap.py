@@ -117,6 +117,13 @@ class FakeServer:
         session.welcome()
         return session
 
+    def login(self, p, **params):
+        """A client of the pooler `p` whose login has to wait for a connection to this server: both of them."""
+        client = p.raw()
+        client.startup(user="postgres", database="p0", **params)
+        session = self.accept()
+        return client.authenticate("postgres", None), session
+
     def close(self):
         self.listener.close()
         for s in self.sessions:
