@@ -331,6 +331,7 @@ void relay_turn_over(Relay *r)
 {
     Server *s = r->server;
     r->hold &= ~(unsigned)HOLD_TURN;
+    r->settings_sent = false;
     r->idle_since = worker_now(r->stream.worker);
     r->request_start = 0;
     r->group.state = GROUP_NONE;

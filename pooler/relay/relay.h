@@ -155,6 +155,7 @@ struct Relay {
     bool pin_told;         /* the log knows that this client pins */
     bool effects_in_flight; /* relay_finish: an unanswered request has effects */
     bool names_end;        /* a Close, DEALLOCATE or DISCARD ALL is about to go out that ends names of `statements` */
+    bool settings_sent;    /* since the last clean ReadyForQuery something went out that sets settings: what they are, only answers will tell */
     bool aligned;          /* the group under way has messages of our own (relay_align.h, relay_prepared.h) that an error would skip */
     bool startup_reset;    /* a RESET of `state.startup` went out; behind its Sync the server is set right (relay_state_restore) */
     uint16_t changed;      /* bits: reported parameters that the requests since relay_linked have changed */

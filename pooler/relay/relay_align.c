@@ -5,6 +5,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
 #include "pooler/relay/relay_stale.h"
 #include "pooler/relay/relay_state.h"
@@ -238,7 +239,12 @@ static void own_execute(Relay *r, const char *name, const char *text, PwBuf *out
     close_statement(r, OWN, out, now);
 }
 
-static void bring(Relay *r, bool simple, const SqlName *want, PwBuf *out, PwUsec now)
+static uint64_t name_digest(const char *text, uint64_t settings)
+{
+    return XXH3_64bits_withSeed(text, strlen(text), settings);
+}
+
+static void bring(Relay *r, bool simple, SqlName *want, PwBuf *out, PwUsec now)
 {
     SqlNames *there = &r->server->names;
     r->local->session.prepares++;
@@ -249,6 +255,7 @@ static void bring(Relay *r, bool simple, const SqlName *want, PwBuf *out, PwUsec
     } else {
         own_execute(r, want->name, want->text, out, now);
     }
+    want->digest = name_digest(want->text, relay_prepared_digest(r, want->text)); /* under the settings of now, because others share it */
     sql_names_put(there, want->name, NULL, want->digest, 0);
     while (sql_names_count(there) > (unsigned)r->ctx->config->max_prepared_statements && there->table->hh.next)
         take_away(r, simple, there->table->name, out, now);
@@ -257,7 +264,8 @@ static void bring(Relay *r, bool simple, const SqlName *want, PwBuf *out, PwUsec
 /* What the name means on the server becomes what it means to the client. */
 static void align(Relay *r, bool simple, const Effect *e, PwBuf *out, PwUsec now)
 {
-    const SqlName *want = sql_names_find(&r->names, e->name), *have = sql_names_find(&r->server->names, e->name);
+    SqlName *want = sql_names_find(&r->names, e->name);
+    const SqlName *have = sql_names_find(&r->server->names, e->name);
     if (have && (!want || want->digest != have->digest)) {
         take_away(r, simple, e->name, out, now);
         have = NULL;
@@ -355,7 +363,7 @@ void relay_align_completed(Relay *r, const Effects *effects, unsigned statement,
         if (e->statement != statement)
             continue;
         if (prepares && e->kind == EFFECT_PREPARE && relay_follows_names(r)) {
-            uint64_t digest = XXH3_64bits_withSeed(e->value, strlen(e->value), session_parse_digest(&r->params, r->state.working));
+            uint64_t digest = name_digest(e->value, relay_prepared_digest(r, e->value));
             sql_names_put(&r->names, e->name, e->value, digest, e->class);
             sql_names_put(&r->server->names, e->name, NULL, digest, 0);
         } else if (deallocates && e->kind == EFFECT_DEALLOCATE) {

@@ -150,17 +150,29 @@ static bool reads_the_clock(const char *text)
     return false;
 }
 
+static uint64_t private_to(uint64_t id)
+{
+    return id * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+/* A SET is unanswered, or what may take one back. (Reported parameters are known at ReadyForQuery.) */
+static bool settings_may_change(const Relay *r)
+{
+    return r->settings_sent || ((r->state.dirty || r->changed) && r->server && r->server->pipeline.count > 0);
+}
+
 uint64_t relay_prepared_digest(Relay *r, const char *text)
 {
     if (!r->state.on)
         return 0;
+    if (PW_UNLIKELY(settings_may_change(r)))
+        return private_to(context_next_id());
     uint64_t digest = session_parse_digest(&r->params, r->state.working);
-    if (reads_the_clock(text)) {
-        if (!r->id)
-            r->id = context_next_id();
-        digest ^= r->id * UINT64_C(0x9E3779B97F4A7C15);
-    }
-    return digest;
+    if (!(r->state.due & SESSION_DUE_ALL) && !reads_the_clock(text)) /* due: what was set, only the server knows */
+        return digest;
+    if (!r->id)
+        r->id = context_next_id();
+    return digest ^ private_to(r->id);
 }
 
 /* The Statement that the client's name means on a server that lacks it: under the settings of now, because others share it. */

@@ -23,8 +23,8 @@ typedef enum PreparedStep {
 PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, size_t total, PwBuf *out, size_t *ret_used,
                                     PwUsec now);
 
-/* Digest of the settings that parse analysis reads, as this client has them, for a statement with that text. session_state = off:
- * texts alone count. */
+/* Digest of the settings that parse analysis reads, for a statement with that text that is prepared now, or was just prepared by SQL. Where nobody knows
+ * them before answers come it is like no other: the statement is then shared with nobody. session_state = off: texts alone count. */
 uint64_t relay_prepared_digest(Relay *r, const char *text);
 
 /* An error dropped an entry, or it failed: the client's part (server_entry_dropped does the server's). */

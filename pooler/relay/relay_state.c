@@ -85,6 +85,7 @@ static unsigned class_of(Relay *r, QueryEntry *q, const char *sql, size_t len, b
 static void sent(Relay *r, QueryEntry *q, unsigned class, const Effects *effects)
 {
     unsigned pins = r->state.pins;
+    r->settings_sent |= (class & CLASS_TRACK) != 0;
     session_state_sent(&r->state, class, effects);
     if ((class & CLASS_NAMES) && effects) {
         relay_align_executes(r, effects);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 """Prepared statements of all kinds belong to their client, whatever server it gets and whoever shares it.
 docs/session-state.md names these tests."""
+import struct
+
 import pytest
 
 from support import wire
@@ -188,7 +190,73 @@ def bound_after_parse(c):
     return bound(c, "s").rows
 
 
+FIRST_OR_SECOND = "SELECT '01/02/2020'::date" # of January in MDY, of February in DMY
+
+
+def prepared_at_once(c, before, name="s"):
+    """Sends what comes before it and the group that prepares, without waiting; the row."""
+    c.send(before, wire.parse(FIRST_OR_SECOND, name), wire.bind("", name), wire.execute(), wire.sync())
+    while before:
+        (length,) = struct.unpack_from("!i", before, 1)
+        if before[:1] in (b"Q", b"S"):
+            assert not c.until_ready().errors
+        before = before[length + 1:]
+    return c.until_ready().rows[0][0]
+
+
+@pytest.mark.parametrize("how", ["query", "group", "one group", "transaction", "rolled back"])
+def test_settings_that_are_not_answered_yet(pair, how):
+    """What a text means depends on them: it is shared with nobody."""
+    a, b = pair
+    dmy = "SET DateStyle = 'ISO, DMY'"
+    if how == "rolled back":
+        a.ok(f"BEGIN; {dmy}")
+        assert prepared_at_once(a, wire.query("ROLLBACK")) == "2020-01-02"
+        b.ok(dmy)
+        assert prepared_at_once(b, b"") == "2020-02-01"
+        return
+    before = {"query": wire.query(dmy), "group": wire.group(dmy), "one group": wire.parse(dmy) + wire.bind() + wire.execute(),
+              "transaction": wire.query("BEGIN") + wire.query(dmy)}[how]
+    assert prepared_at_once(a, before) == "2020-02-01"
+    if how == "transaction":
+        a.ok("COMMIT")
+    assert prepared_at_once(b, b"") == "2020-01-02"
+
+
+def test_settings_that_only_the_server_knows(pair):
+    a, b = pair
+    text = "SELECT coalesce((NULL = NULL)::text, 'null')"
+    a.ok("BEGIN; DO $$ BEGIN PERFORM set_config('transform_null_equals', 'on', false); END $$")
+    assert run(a, wire.parse(text, "s"), wire.bind("", "s"), wire.execute()).rows == [["true"]]
+    a.ok(f"PREPARE q AS {text}; COMMIT")
+    b.ok(f"PREPARE q AS {text}")
+    assert run(b, wire.parse(text, "s"), wire.bind("", "s"), wire.execute()).rows == [["null"]]
+    assert b.one("EXECUTE q") == "null"
+    assert a.one("EXECUTE q") == "true" and b.one("EXECUTE q") == "null"
+
+
 # ---- PREPARE, EXECUTE, DEALLOCATE ----
+
+
+def test_a_text_that_is_brought_along_under_other_settings(make_pooler):
+    p = make_pooler(default_pool_size=1)
+    a, b = p.client(), p.client()
+    for c in (a, b):
+        c.ok(f"PREPARE q AS {FIRST_OR_SECOND}")
+    p.console().do("RECONNECT")
+    a.ok("SET DateStyle = 'ISO, DMY'")
+    a.ok("EXECUTE q")
+    assert b.one("EXECUTE q") == "2020-01-02"
+
+
+def test_prepared_in_the_query_that_sets(pair):
+    a, b = pair
+    a.ok(f"SET DateStyle = 'ISO, DMY'; PREPARE q AS {FIRST_OR_SECOND}")
+    b.ok(f"PREPARE q AS {FIRST_OR_SECOND}")
+    assert b.one("EXECUTE q") == "2020-01-02"
+    assert a.one("EXECUTE q") == "2020-02-01"
+    assert b.one("EXECUTE q") == "2020-01-02"
+
 
 def same_pid(*clients):
     return len({c.one("SELECT pg_backend_pid()") for c in clients}) == 1
