@@ -155,17 +155,11 @@ static uint64_t private_to(uint64_t id)
     return id * UINT64_C(0x9E3779B97F4A7C15);
 }
 
-/* A SET is unanswered, or what may take one back. (Reported parameters are known at ReadyForQuery.) */
-static bool settings_may_change(const Relay *r)
-{
-    return r->settings_sent || ((r->state.dirty || r->changed) && r->server && r->server->pipeline.count > 0);
-}
-
 uint64_t relay_prepared_digest(Relay *r, const char *text)
 {
     if (!r->state.on)
         return 0;
-    if (PW_UNLIKELY(settings_may_change(r)))
+    if (PW_UNLIKELY(relay_state_is_unsettled(r)))
         return private_to(context_next_id());
     uint64_t digest = session_parse_digest(&r->params, r->state.working);
     if (!(r->state.due & SESSION_DUE_ALL) && !reads_the_clock(text)) /* due: what was set, only the server knows */
@@ -220,6 +214,8 @@ static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *ou
         relay_fail_later(r, "broken Parse packet", "broken Parse packet");
         return PREPARED_FAIL;
     }
+    if (PW_UNLIKELY(relay_state_may_misread(r, statement_text(st), st->text_len)))
+        st->class |= CLASS_UNKNOWN; /* it is this client's alone: relay_prepared_digest */
     r->local->stats.client_parse_count++;
     ClientStatement *cs = client_statements_add(&r->statements, name, st);
     if ((st->class & CLASS_LISTEN) && relay_refuses_listen(r)) {

@@ -69,10 +69,15 @@ static bool has_high_bytes(const char *sql, size_t len)
     return false;
 }
 
+bool relay_state_may_misread(const Relay *r, const char *sql, size_t len)
+{
+    return relay_state_is_unsettled(r) && (memchr(sql, '\\', len) || has_high_bytes(sql, len));
+}
+
 static unsigned class_of(Relay *r, QueryEntry *q, const char *sql, size_t len, bool whole)
 {
     uint8_t *note = q ? query_entry_note(q) : NULL;
-    if (!whole || (r->lex_unsafe && has_high_bytes(sql, len)))
+    if (!whole || (r->lex_unsafe && has_high_bytes(sql, len)) || relay_state_may_misread(r, sql, len))
         return CLASS_SEEN | CLASS_UNKNOWN;
     if (note && *note)
         return *note;

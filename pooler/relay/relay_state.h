@@ -47,6 +47,15 @@ Effects *relay_state_execute(Relay *r, const uint8_t *payload, size_t avail);
 void relay_state_ask_about(Relay *r, const char *bytes, size_t n);
 void relay_state_function(Relay *r, const uint8_t *payload, size_t avail);
 
+/* A SET is unanswered, or what may take one back: what is set when a request that goes out now is read, nobody knows. (Reported parameters are
+ * known at ReadyForQuery.) */
+static inline bool relay_state_is_unsettled(const Relay *r)
+{
+    return r->settings_sent || ((r->state.dirty || r->changed) && r->server && r->server->pipeline.count > 0);
+}
+/* ... and standard_conforming_strings or client_encoding may be other ones by then: where a string of this text ends is not sure. */
+bool relay_state_may_misread(const Relay *r, const char *sql, size_t len);
+
 /* CommandComplete for the request at the head of the queue. */
 static inline bool relay_state_cares(const Relay *r, const PipelineEntry *head, const uint8_t *tag)
 {

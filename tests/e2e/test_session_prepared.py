@@ -223,6 +223,24 @@ def test_settings_that_are_not_answered_yet(pair, how):
     assert prepared_at_once(b, b"") == "2020-01-02"
 
 
+@pytest.mark.parametrize("name", [None, "", "s"], ids=["query", "unnamed", "named"])
+def test_a_text_that_is_read_otherwise(pair, name):
+    """Where its strings end is told by a SET that was not answered when it was looked at."""
+    a, b = pair
+    text = "SELECT 'a\\'', set_config('work_mem', '7MB', false) --'"
+    group = wire.query(text) if name is None else wire.parse(text, name) + wire.bind("", name) + wire.execute() + wire.sync()
+    a.send(wire.query("SET standard_conforming_strings = off"), group)
+    assert not a.until_ready().errors
+    assert a.until_ready().rows == [["a'", "7MB"]]
+    assert b.one("SHOW work_mem") == "4MB" and a.one("SHOW work_mem") == "7MB"
+    a.ok("SET standard_conforming_strings = on; RESET work_mem")
+    a.ok("BEGIN; SET standard_conforming_strings = off")
+    a.send(wire.query("ROLLBACK"), wire.query("SELECT 'a\\', set_config('work_mem', '8MB', false), '' --'"))
+    assert not a.until_ready().errors
+    assert a.until_ready().rows == [["a\\", "8MB", ""]]
+    assert b.one("SHOW work_mem") == "4MB" and a.one("SHOW work_mem") == "8MB"
+
+
 def test_settings_that_only_the_server_knows(pair):
     a, b = pair
     text = "SELECT coalesce((NULL = NULL)::text, 'null')"

@@ -218,6 +218,17 @@ class Rover(souls.Soul):
                           (use + wire.sync(), lambda r: r.rows == [[tag]]), (use + wire.sync(), lambda r: r.rows == [[tag]]),
                           (end, lambda r: not r.errors))
 
+    def meaning(self):
+        """One text for everybody, which means something else under each setting."""
+        self.tag()
+        order, day = self.rng.choice([("MDY", "02"), ("DMY", "01")])
+        ask = (wire.close("S", "d") + wire.parse("SELECT substr('01/02/2020'::date::text, 9)", "d") + wire.bind("", "d") + wire.execute() + wire.sync())
+        steps = [(wire.query(f"SET DateStyle = 'ISO, {order}'"), lambda r: not r.errors), (ask, lambda r: r.rows == [[day]])]
+        if self.setup["pool_mode"] != "statement" and self.rng.random() < 0.5:
+            steps += [(wire.query("BEGIN; SET DateStyle = 'ISO, YMD'"), lambda r: not r.errors), (wire.query("ROLLBACK"), lambda r: not r.errors),
+                      (ask, lambda r: r.rows == [[day]])]
+        return self.chain(*steps, (wire.query("RESET DateStyle"), lambda r: not r.errors))
+
     def half(self):
         tag = self.tag()
         return wire.query(f"SELECT '{tag}'; SELECT 1/0; SELECT 'never'"), lambda r: r.types == "TDCEZ" and r.rows == [[tag]]
@@ -277,9 +288,9 @@ class Rover(souls.Soul):
             (wire.query("SELECT coalesce(current_setting('app.tag', true), '')"), lambda r: r.rows == [[begin]]))
 
     SINGLE = ["flushes", "syncs", "no_portal", "half", "many_rows", "huge", "copies_in", "function", "slow_block"]
-    CHAINED = ["hold", "advisory", "listen", "sql_prepare", "settle", "settle", "role", "parsed_apart", "skipped", "skipped", "moving", "savepoints"]
+    CHAINED = ["hold", "advisory", "listen", "sql_prepare", "settle", "settle", "role", "parsed_apart", "skipped", "skipped", "meaning", "meaning", "moving", "savepoints"]
 
-    NAMED = {"sql_prepare", "parsed_apart", "skipped", "moving", "prepare", "prepared_again"} # with max_prepared_statements
+    NAMED = {"sql_prepare", "parsed_apart", "skipped", "meaning", "moving", "prepare", "prepared_again"} # with max_prepared_statements
 
     def batch(self):
         mode, state = self.setup["pool_mode"], self.setup["session_state"]
