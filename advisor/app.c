@@ -206,22 +206,6 @@ static void note_odd_tables(App *app)
     }
 }
 
-/* HypoPG's indexes on a partitioned table are used for plain columns only (seen with 1.3.1): what is not advised here may still help. */
-static void note_blind_spots(App *app, const AdvPool *pool)
-{
-    for (int i = 0; app->hypopg && i < pool->n; i++) {
-        const AdvIndex *def = &pool->items[i]->def;
-        bool blind = def->predicate != NULL;
-        for (int k = 0; k < def->n_keys; k++)
-            blind = blind || def->keys[k].expr;
-        if (def->table->kind != 'p' || !blind)
-            continue;
-        adv_report_note(&app->report, adv_arena_printf(app->arena, "HypoPG does not show what an index on an expression or with WHERE brings on a partitioned table "
-                                                       "(%s): --no-hypopg estimates it", def->table->name));
-        return;
-    }
-}
-
 static void note_builds(App *app)
 {
     for (int t = 0; t < app->catalog->n_tables; t++)
@@ -357,7 +341,6 @@ void adv_app_advise(App *app)
     note_locked(app);
     note_unreadable(app);
     note_odd_tables(app);
-    note_blind_spots(app, pool);
     report->catalog = app->catalog;
     report->workload = w;
     report->selection = selection;

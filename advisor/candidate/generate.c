@@ -7,6 +7,7 @@
 #include "advisor/candidate/roles.h"
 #include "advisor/catalog/stats.h"
 #include "advisor/text.h"
+#include "poolwise/str.h"
 
 #define UNSELECTIVE 0.5
 #define KEYS_MAX 5
@@ -30,6 +31,7 @@ typedef struct Gen {
     AdvRoles roles;
     const char *predicate; /* of the partial indexes being made; NULL */
     int fixed;             /* the column that it fixes; 0: none */
+    int present;           /* the column that it wants not to be NULL; 0: none */
     double fraction;
     int **ids;
     int *n_ids;
@@ -79,7 +81,7 @@ static void keep_id(Gen *g, int id)
 static bool add_to(Keys *keys, const AdvRole *role)
 {
     for (int i = 0; i < keys->n; i++)
-        if (keys->items[i]->key.column == role->key.column && !keys->items[i]->key.expr == !role->key.expr)
+        if (keys->items[i]->key.column == role->key.column && pw_str_equal(keys->items[i]->key.expr, role->key.expr))
             return true; /* already there */
     if (keys->n == KEYS_MAX)
         return false;
@@ -190,6 +192,14 @@ static bool well_served(const Gen *g)
     return r->n_range == 0 && served_as_set(g, &keys);
 }
 
+static bool has_key(const AdvIndex *def, int column)
+{
+    for (int i = 0; i < def->n_keys; i++)
+        if (def->keys[i].column == column)
+            return true;
+    return false;
+}
+
 static void emit(Gen *g, const Keys *keys)
 {
     AdvIndexKey list[KEYS_MAX];
@@ -206,6 +216,12 @@ static void emit(Gen *g, const Keys *keys)
             list[i].column = 0;
     def.n_keys = keys->n;
     bool existing = adv_index_served_by_existing(&def) || (!g->predicate && served_as_set(g, keys));
+    if (g->present && has_key(&def, g->present)) {
+        /* NULLs lie at one end of a whole index: it finds the others as fast. */
+        AdvIndex whole = def;
+        whole.predicate = NULL;
+        existing = existing || adv_index_served_by_existing(&whole);
+    }
     if (!existing) {
         int id = adv_pool_add(g->pool, &def);
         g->pool->items[id]->fraction = g->fraction;
@@ -413,7 +429,7 @@ static bool same_constant_everywhere(const Gen *g, const AdvPred *pred)
         if (place >= other->facts->n_preds)
             return false;
         const AdvPred *p = &other->facts->preds[place];
-        if (p->kind != pred->kind || p->column != pred->column || p->lo.kind != pred->lo.kind ||
+        if (p->kind != pred->kind || p->column != pred->column || !pw_str_equal(p->expr, pred->expr) || p->lo.kind != pred->lo.kind ||
             (pred->lo.text && p->lo.text && strcmp(p->lo.text, pred->lo.text) != 0))
             return false;
     }
@@ -434,6 +450,31 @@ static const char *partial_predicate(const Gen *g, const AdvPred *pred)
     return adv_pred_sql(g->pool->arena, table, pred);
 }
 
+/* All that the roles ask for, as indexes with the condition; of `column` alone when they ask for nothing. */
+static void emit_under(Gen *g, const char *predicate, double fraction, int column)
+{
+    AdvRoles *r = &g->roles;
+    g->predicate = predicate;
+    g->fraction = fraction;
+    /* The condition leaves few rows: what most of them fulfil is no key. */
+    while (r->n_eq > 0 && is_unselective(&r->eq[r->n_eq - 1]))
+        r->n_eq--;
+    if (r->n_eq + r->n_range + r->n_order + r->n_join + r->n_group + r->n_minmax == 0) {
+        AdvRole self = {.kind = ADV_ROLE_EQ, .key = {.column = column}, .selectivity = 1};
+        Keys keys = {0};
+        add_to(&keys, &self);
+        emit(g, &keys);
+    } else {
+        emit_equalities(g);
+        emit_joins(g);
+        emit_ranges(g);
+        emit_orders(g);
+    }
+    g->predicate = NULL;
+    g->fraction = 1;
+    g->fixed = g->present = 0;
+}
+
 /* WHERE status = 'pending' on a column where that is rare: an index that holds only those rows. */
 static void emit_partial(Gen *g)
 {
@@ -441,29 +482,30 @@ static void emit_partial(Gen *g)
     AdvRoles whole = g->roles;
     for (int i = 0; i < facts->n_preds; i++) {
         const AdvPred *pred = &facts->preds[i];
-        if (&facts->rels[pred->rel] != g->rel)
+        const char *predicate = &facts->rels[pred->rel] == g->rel && pred->kind != ADV_PRED_NOT_NULL ? partial_predicate(g, pred) : NULL;
+        if (!predicate)
             continue;
-        g->predicate = partial_predicate(g, pred);
-        if (!g->predicate)
-            continue;
-        g->fraction = adv_pred_selectivity(g->rel->table, pred);
         g->fixed = pred->column;
         adv_roles_without(&g->roles, &whole, pred->column);
-        if (g->roles.n_eq + g->roles.n_range + g->roles.n_order + g->roles.n_join + g->roles.n_group == 0) {
-            AdvRole self = {.kind = ADV_ROLE_EQ, .key = {.column = pred->column}, .selectivity = 1};
-            Keys keys = {0};
-            add_to(&keys, &self);
-            emit(g, &keys);
-        } else {
-            emit_equalities(g);
-            emit_joins(g);
-            emit_ranges(g);
-            emit_orders(g);
-        }
+        emit_under(g, predicate, adv_pred_selectivity(g->rel->table, pred), pred->column);
         g->roles = whole;
-        g->predicate = NULL;
-        g->fixed = 0;
-        g->fraction = 1;
+    }
+}
+
+/* WHERE error_code IS NOT NULL on a column that few rows have a value in, when the statement wants only those. */
+static void emit_present(Gen *g)
+{
+    const AdvTable *table = g->rel->table;
+    const AdvFacts *facts = g->query->facts;
+    AdvRoles whole = g->roles;
+    for (int c = 1; c <= table->n_columns; c++) {
+        AdvPred pred = {.column = c, .kind = ADV_PRED_NOT_NULL};
+        double fraction = adv_pred_selectivity(table, &pred);
+        if (!adv_column(table, c)->has_stats || fraction > PARTIAL_MAX || !adv_needs_value(facts, (int)(g->rel - facts->rels), c))
+            continue;
+        g->present = c;
+        emit_under(g, adv_pred_sql(g->pool->arena, table, &pred), fraction, c);
+        g->roles = whole;
     }
 }
 
@@ -486,5 +528,6 @@ void adv_generate(AdvPool *pool, const AdvWorkload *workload, const AdvQuery *qu
         emit_orders(&g);
         emit_single(&g, g.roles.or_arms, g.roles.n_or_arms);
         emit_partial(&g);
+        emit_present(&g);
     }
 }

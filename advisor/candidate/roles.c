@@ -5,11 +5,12 @@
 
 #include "advisor/catalog/stats.h"
 #include "advisor/text.h"
+#include "poolwise/str.h"
 
 static void add(AdvArena *arena, AdvRole **list, int *n, AdvRole role)
 {
     for (int i = 0; i < *n; i++)
-        if ((*list)[i].key.column == role.key.column && !(*list)[i].key.expr == !role.key.expr) {
+        if ((*list)[i].key.column == role.key.column && pw_str_equal((*list)[i].key.expr, role.key.expr)) {
             if (role.selectivity < (*list)[i].selectivity)
                 (*list)[i].selectivity = role.selectivity;
             return;
@@ -176,12 +177,13 @@ const char *adv_pred_sql(AdvArena *arena, const AdvTable *table, const AdvPred *
         return name;
     case ADV_PRED_FALSE:
         return adv_arena_printf(arena, "NOT %s", name);
+    case ADV_PRED_NOT_NULL:
+        return adv_arena_printf(arena, "%s IS NOT NULL", name);
     case ADV_PRED_EQ:
         break;
     case ADV_PRED_IN:
     case ADV_PRED_RANGE:
     case ADV_PRED_PREFIX:
-    case ADV_PRED_NOT_NULL:
     case ADV_PRED_NE:
     case ADV_PRED_INFIX:
     case ADV_PRED_OPAQUE:
@@ -199,4 +201,38 @@ const char *adv_pred_sql(AdvArena *arena, const AdvTable *table, const AdvPred *
     else
         adv_text_add_literal(&text, pred->lo.text);
     return adv_text_get(&text);
+}
+
+/* No NULL fulfils them: what they compare with is never NULL, and neither is the column then. */
+static bool is_strict(AdvPredKind kind)
+{
+    return kind == ADV_PRED_EQ || kind == ADV_PRED_IN || kind == ADV_PRED_RANGE || kind == ADV_PRED_PREFIX || kind == ADV_PRED_NOT_NULL;
+}
+
+bool adv_needs_value(const AdvFacts *facts, int rel, int column)
+{
+    for (int i = 0; i < facts->n_preds; i++) {
+        const AdvPred *p = &facts->preds[i];
+        if (p->rel == rel && p->column == column && !p->expr && !p->or_group && is_strict(p->kind))
+            return true;
+    }
+    for (int i = 0; i < facts->n_joins; i++) {
+        const AdvJoin *j = &facts->joins[i];
+        if (!j->outer && ((j->rel_a == rel && j->column_a == column) || (j->rel_b == rel && j->column_b == column)))
+            return true;
+    }
+    return false;
+}
+
+int adv_not_null_column(AdvArena *arena, const AdvTable *table, const char *predicate)
+{
+    size_t n = strlen(predicate), end = strlen(" IS NOT NULL");
+    if (n <= end || strcmp(predicate + n - end, " IS NOT NULL") != 0)
+        return 0;
+    for (int c = 1; c <= table->n_columns; c++) {
+        const char *name = adv_quote_ident(arena, adv_column(table, c)->name);
+        if (strlen(name) == n - end && memcmp(name, predicate, n - end) == 0)
+            return c;
+    }
+    return 0;
 }

@@ -28,7 +28,14 @@ void adv_roles_find(AdvRoles *roles, AdvArena *arena, const AdvFacts *facts, int
 /* `from` without a column, sharing nothing that is written to. */
 void adv_roles_without(AdvRoles *roles, const AdvRoles *from, int column);
 
-/* The condition as the WHERE of a partial index: col = 'constant', col IS NULL, col, NOT col; NULL for others. */
+/* The condition as the WHERE of a partial index: col = 'constant', col IS NULL, col IS NOT NULL, col, NOT col; NULL for others. */
 const char *adv_pred_sql(AdvArena *arena, const AdvTable *table, const AdvPred *pred);
+
+/* Rows of `rel` count only where the column is not NULL: by a comparison or a join (no outer one). The server proves it likewise, so that an
+ * index WHERE column IS NOT NULL serves. */
+bool adv_needs_value(const AdvFacts *facts, int rel, int column);
+
+/* The column of "column IS NOT NULL"; 0: it is another condition. */
+int adv_not_null_column(AdvArena *arena, const AdvTable *table, const char *predicate);
 
 #endif

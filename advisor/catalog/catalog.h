@@ -50,6 +50,7 @@ typedef struct AdvExprStats {
     bool dedup;
     double avg_width, variance, null_frac;
     double distinct;
+    double share; /* of the rows that have the same value as one taken at random */
 } AdvExprStats;
 
 #define ADV_SAMPLE_KEYS_MAX 8

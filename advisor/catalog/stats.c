@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "poolwise/str.h"
+
 /* Where statistics say nothing, PostgreSQL's own defaults. */
 #define DEFAULT_EQ 0.005
 #define DEFAULT_RANGE (1.0 / 3)
@@ -123,7 +125,8 @@ static bool is_beyond(const AdvTable *table, const AdvColumn *c, const AdvValue 
 static bool is_range_known(const AdvTable *table, const AdvPred *pred)
 {
     const AdvColumn *c = adv_column(table, pred->column);
-    bool foreign = pred->expr && strncmp(pred->expr, "date_trunc(", 11) != 0 && !strstr(pred->expr, "::date)");
+    bool foreign = pred->expr && strncmp(pred->expr, "date_trunc(", 11) != 0 && strncmp(pred->expr, "date(", 5) != 0 && strncmp(pred->expr, "timezone(", 9) != 0 &&
+                   !strstr(pred->expr, "::date)");
     return c->has_stats && (c->n_hist || c->n_mcv) && !foreign && !(pred->has_lo && is_beyond(table, c, &pred->lo)) &&
            !(pred->has_hi && is_beyond(table, c, &pred->hi));
 }
@@ -144,6 +147,9 @@ static double range_selectivity(const AdvTable *table, const AdvPred *pred)
 
 static double eq_selectivity(const AdvTable *table, const AdvPred *pred, const AdvValue *value)
 {
+    const AdvExprStats *known = pred->expr ? adv_table_expr(table, pred->expr) : NULL;
+    if (known)
+        return clamp(known->share);
     if (pred->expr) {
         double distinct = fmin(DEFAULT_EXPR_DISTINCT, adv_column_distinct(table, pred->column));
         /* lower(email) is about as distinctive as email itself. */
@@ -283,7 +289,7 @@ double adv_range_selectivity(const AdvFacts *facts, const AdvPred *pred, bool *r
     *ret_first = true;
     for (int i = 0; i < facts->n_preds; i++) {
         const AdvPred *p = &facts->preds[i];
-        if (p->kind != ADV_PRED_RANGE || p->rel != pred->rel || p->column != pred->column || !p->expr != !pred->expr ||
+        if (p->kind != ADV_PRED_RANGE || p->rel != pred->rel || p->column != pred->column || !pw_str_equal(p->expr, pred->expr) ||
             p->or_group != pred->or_group || p->or_arm != pred->or_arm)
             continue;
         if (p < pred)

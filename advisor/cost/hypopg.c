@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: ISC */
 #include "advisor/cost/hypopg.h"
 
-#include <math.h>
 #include <stdlib.h>
 
-#include "advisor/catalog/stats.h"
 #include "advisor/cost/inner.h"
+#include "advisor/cost/instead.h"
 #include "advisor/cost/scan.h"
 #include "advisor/text.h"
 
-typedef struct Hypothetical {
+/* HypoPG never uses a partial index of a table that is not the first one of its (sub)query, nor one of a partition: its WHERE then names the columns
+ * of another table (seen with 1.3.1; the same in 1.4.3). Where that may be so the statement also gets a stand-in: a whole index that begins with the
+ * column which the WHERE fixes. It finds the same rows at nearly the same cost. */
+#define CONSTANT_DOUBT 0.02 /* of the saving: the planner has not judged it, and it serves one constant; where room and upkeep do not matter, a whole index goes before */
+
+typedef struct Wish {
     const AdvCandidate *candidate;
+    bool stand_in;
+} Wish;
+
+typedef struct Hypothetical {
+    Wish wish;
+    int fixed; /* of a stand-in: the column that stands in front; 0: none */
     uint32_t oid;
 } Hypothetical;
 
@@ -25,7 +35,7 @@ struct AdvHypopg {
     int n;
     Hypothetical *created; /* in the order of creation, ascending candidate ids */
     int n_refused;
-    const AdvCandidate **refused; /* the server cannot build such an index */
+    Wish *refused; /* the server cannot build such an index */
 };
 
 static PwErr run_quietly(AdvDb *db, const char *sql)
@@ -103,24 +113,87 @@ static PwErr reset(AdvHypopg *h)
     return err;
 }
 
-static bool is_refused(const AdvHypopg *h, const AdvCandidate *candidate)
+static bool same_wish(Wish a, Wish b)
 {
-    if (adv_is_inner(&candidate->def))
-        return true;
+    return a.candidate == b.candidate && a.stand_in == b.stand_in;
+}
+
+static bool is_refused(const AdvHypopg *h, Wish wish)
+{
     for (int i = 0; i < h->n_refused; i++)
-        if (h->refused[i] == candidate)
+        if (same_wish(h->refused[i], wish))
             return true;
     return false;
 }
 
-/* Creates candidates[0..n) in order with one statement. */
-static PwErr create_batch(AdvHypopg *h, AdvCandidate *const *candidates, int n)
+static const char *stand_in_text(const AdvHypopg *h, const AdvIndex *partial, int fixed)
+{
+    AdvIndex whole = *partial;
+    whole.predicate = NULL;
+    whole.keys = ADV_NEW_ARRAY(h->scratch, AdvIndexKey, partial->n_keys + 1);
+    whole.n_keys = 0;
+    if (fixed)
+        whole.keys[whole.n_keys++].column = fixed;
+    for (int i = 0; i < partial->n_keys; i++)
+        if (!fixed || partial->keys[i].column != fixed)
+            whole.keys[whole.n_keys++] = partial->keys[i];
+    AdvCatalog mine = *h->catalog; /* other sessions ask at the same time: the text is made on memory of our own */
+    mine.arena = h->scratch;
+    return adv_index_create_text(&mine, &whole, NULL, false);
+}
+
+/* The column that the WHERE fixes, where the statement has it as a condition of its own; 0: it only wants it not to be NULL. */
+static int fixed_column(const AdvHypopg *h, const AdvIndex *def, const AdvFacts *facts)
+{
+    const AdvPred *pred = NULL;
+    for (int r = 0; r < facts->n_rels && !pred; r++)
+        if (facts->rels[r].kind == ADV_REL_TABLE && facts->rels[r].table == def->table)
+            adv_predicate_holds(h->scratch, facts, r, def, &pred);
+    return pred ? pred->column : 0;
+}
+
+static bool needs_stand_in(const AdvHypopg *h, const AdvFacts *facts, const AdvIndex *def)
+{
+    const AdvPred *pred;
+    bool alone = facts->n_rels < 2 && def->table->kind != 'p';
+    for (int r = 0; def->predicate && !alone && r < facts->n_rels; r++)
+        if (facts->rels[r].kind == ADV_REL_TABLE && facts->rels[r].table == def->table && adv_predicate_holds(h->scratch, facts, r, def, &pred))
+            return true;
+    return false;
+}
+
+static const AdvFacts *facts_of(const AdvQuery *query)
+{
+    return query->bound_facts ? query->bound_facts : query->facts;
+}
+
+/* What is to exist for the statement, in the order of creation. */
+static int wishes_for(const AdvHypopg *h, const AdvQuery *query, AdvCandidate *const *set, int n, Wish **ret_wishes)
+{
+    Wish *wishes = ADV_NEW_ARRAY(h->scratch, Wish, 2 * n + 1);
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+        if (adv_is_inner(&set[i]->def))
+            continue;
+        wishes[count++] = (Wish){.candidate = set[i]};
+        if (needs_stand_in(h, facts_of(query), &set[i]->def))
+            wishes[count++] = (Wish){.candidate = set[i], .stand_in = true};
+    }
+    *ret_wishes = wishes;
+    return count;
+}
+
+/* Creates wishes[0..n) in order with one statement. */
+static PwErr create_batch(AdvHypopg *h, const AdvQuery *query, const Wish *wishes, int n)
 {
     AdvText sql;
+    int *fixed = ADV_NEW_ARRAY(h->scratch, int, n + 1);
     adv_text_init(&sql, h->scratch);
     for (int i = 0; i < n; i++) {
+        const AdvIndex *def = &wishes[i].candidate->def;
+        fixed[i] = wishes[i].stand_in ? fixed_column(h, def, facts_of(query)) : 0;
         adv_text_addf(&sql, "%s(SELECT indexrelid FROM %s.hypopg_create_index(", i ? ", " : "SELECT ", h->schema);
-        adv_text_add_literal(&sql, candidates[i]->create);
+        adv_text_add_literal(&sql, wishes[i].stand_in ? stand_in_text(h, def, fixed[i]) : wishes[i].candidate->create);
         adv_text_add(&sql, "))");
     }
     AdvRows rows;
@@ -130,33 +203,30 @@ static PwErr create_batch(AdvHypopg *h, AdvCandidate *const *candidates, int n)
     for (int i = 0; i < n; i++) {
         const char *oid = adv_db_cell(&rows, 0, i);
         ADV_ROOM(h->arena, h->created, h->n);
-        h->created[h->n++] =
-            (Hypothetical){.candidate = candidates[i], .oid = oid ? (uint32_t)strtoul(oid, NULL, 10) : 0};
+        h->created[h->n++] = (Hypothetical){.wish = wishes[i], .fixed = fixed[i], .oid = oid ? (uint32_t)strtoul(oid, NULL, 10) : 0};
     }
     adv_db_free_rows(&rows);
     return PW_OK;
 }
 
-static PwErr create(AdvHypopg *h, AdvCandidate *const *candidates, int n)
+static PwErr create(AdvHypopg *h, const AdvQuery *query, const Wish *wishes, int n)
 {
     if (n == 0)
         return PW_OK;
-    if (!create_batch(h, candidates, n))
+    if (!create_batch(h, query, wishes, n))
         return PW_OK;
     if (adv_db_lost(h->db))
         return PW_ERR_IO;
     /* One of them is impossible (a type without ordering, say): find it, and leave it out from now on. What the
      * failed statement created before the error is still there, so start over. */
     int n_before = h->n;
-    AdvCandidate **all = ADV_NEW_ARRAY(h->scratch, AdvCandidate *, n_before + n + 1);
-    for (int i = 0; i < n_before; i++) {
-        union { const AdvCandidate *in; AdvCandidate *out; } u = {.in = h->created[i].candidate};
-        all[i] = u.out;
-    }
-    memcpy(all + n_before, candidates, (size_t)n * sizeof(*all));
+    Wish *all = ADV_NEW_ARRAY(h->scratch, Wish, n_before + n + 1);
+    for (int i = 0; i < n_before; i++)
+        all[i] = h->created[i].wish;
+    memcpy(all + n_before, wishes, (size_t)n * sizeof(*all));
     PwErr err = reset(h);
     for (int i = 0; !err && i < n_before + n; i++) {
-        if (!create_batch(h, &all[i], 1))
+        if (!create_batch(h, query, &all[i], 1))
             continue;
         if (adv_db_lost(h->db))
             return PW_ERR_IO;
@@ -186,33 +256,36 @@ static PwErr drop(AdvHypopg *h, const bool *keep)
 
 /* Makes exactly `set` (ascending ids) exist, always created in ascending order: among plans of nearly equal
  * cost the planner prefers by order, and the same set must always get the same answer. */
-static PwErr synchronise(AdvHypopg *h, AdvCandidate *const *set, int n)
+static PwErr synchronise(AdvHypopg *h, const AdvQuery *query, AdvCandidate *const *set, int n)
 {
+    Wish *wishes;
+    int n_wishes = wishes_for(h, query, set, n, &wishes), n_missing = 0, last_kept = -1;
     bool *keep = ADV_NEW_ARRAY(h->scratch, bool, h->n + 1);
-    AdvCandidate **missing = ADV_NEW_ARRAY(h->scratch, AdvCandidate *, n + 1);
-    int n_missing = 0, last_kept = -1;
-    for (int i = 0; i < n; i++) {
+    Wish *missing = ADV_NEW_ARRAY(h->scratch, Wish, n_wishes + 1);
+    int first_missing = -1;
+    for (int i = 0; i < n_wishes; i++) {
         int k = 0;
-        while (k < h->n && h->created[k].candidate != set[i])
+        while (k < h->n && !same_wish(h->created[k].wish, wishes[i]))
             k++;
         if (k < h->n) {
             keep[k] = true;
-            last_kept = set[i]->id;
-        } else if (!is_refused(h, set[i])) {
-            missing[n_missing++] = set[i];
+            last_kept = i;
+        } else if (!is_refused(h, wishes[i])) {
+            first_missing = n_missing ? first_missing : i;
+            missing[n_missing++] = wishes[i];
         }
     }
     PwErr err;
-    if (n_missing && missing[0]->id < last_kept) {
+    if (n_missing && first_missing < last_kept) {
         n_missing = 0;
-        for (int i = 0; i < n; i++)
-            if (!is_refused(h, set[i]))
-                missing[n_missing++] = set[i];
+        for (int i = 0; i < n_wishes; i++)
+            if (!is_refused(h, wishes[i]))
+                missing[n_missing++] = wishes[i];
         err = reset(h);
     } else {
         err = drop(h, keep);
     }
-    return err ? err : create(h, missing, n_missing);
+    return err ? err : create(h, query, missing, n_missing);
 }
 
 /* HypoPG names its indexes "<oid>btree_table_columns". */
@@ -221,125 +294,23 @@ static uint32_t hypothetical_oid(const char *name)
     return name[0] == '<' ? (uint32_t)strtoul(name + 1, NULL, 10) : 0;
 }
 
-static void find_used(const AdvHypopg *h, const AdvPlan *plan, AdvCandidate *const *set, int n, bool *used)
+/* Which of `set` each index of the plan is; -1: none of them. `ret_constant`: a stand-in for a constant is among them. */
+static const int *find_used(const AdvHypopg *h, const AdvPlan *plan, AdvCandidate *const *set, int n, bool *used, bool *ret_constant)
 {
+    int *places = ADV_NEW_ARRAY(h->scratch, int, plan->n_indexes + 1);
     for (int i = 0; i < plan->n_indexes; i++) {
         uint32_t oid = hypothetical_oid(plan->indexes[i]);
-        for (int k = 0; oid && k < h->n; k++) {
-            if (h->created[k].oid != oid)
-                continue;
-            for (int s = 0; s < n; s++)
-                if (set[s] == h->created[k].candidate)
-                    used[s] = true;
-        }
+        places[i] = -1;
+        for (int k = 0; oid && k < h->n; k++)
+            for (int s = 0; h->created[k].oid == oid && s < n; s++)
+                if (set[s] == h->created[k].wish.candidate) {
+                    places[i] = s;
+                    *ret_constant = *ret_constant || h->created[k].fixed;
+                }
+        if (places[i] >= 0)
+            used[places[i]] = true;
     }
-}
-
-/* The statement's name for what the plan reads; partitions are read by the names that the server makes of it. `part`: what is read of the table. */
-static bool is_scan_of(const AdvRel *rel, const AdvTable *table, const AdvTableScan *scan, const AdvTable *part)
-{
-    size_t n = rel->alias ? strlen(rel->alias) : 0;
-    if (rel->kind != ADV_REL_TABLE || rel->table != table)
-        return false;
-    if (!n || strcmp(rel->alias, scan->alias) == 0)
-        return true;
-    return part != table && strncmp(scan->alias, rel->alias, n) == 0 && scan->alias[n] == '_';
-}
-
-/* The table itself, or the partition of it that has this name. */
-static const AdvTable *part_named(const AdvTable *table, const char *name)
-{
-    if (strcmp(table->name, name) == 0)
-        return table;
-    for (int i = 0; table->kind == 'p' && i < table->n_children; i++) {
-        const AdvTable *part = part_named(table->children[i], name);
-        if (part)
-            return part;
-    }
-    return NULL;
-}
-
-/* What the scan costs by this index; INFINITY: the index is of no use for it. */
-static double inner_scan_cost(const AdvHypopg *h, const AdvFacts *facts, const AdvTableScan *scan, const AdvCandidate *candidate)
-{
-    const AdvTable *table = candidate->def.table, *part = part_named(table, scan->table);
-    double best = INFINITY;
-    for (int r = 0; part && r < facts->n_rels; r++) {
-        const AdvPred *pred = is_scan_of(&facts->rels[r], table, scan, part) ? adv_inner_serves(facts, r, &candidate->def) : NULL;
-        if (!pred)
-            continue;
-        /* A partition has its share of the index. */
-        AdvTable sized = *table;
-        AdvIndex def = candidate->def;
-        sized.rows = part->rows;
-        sized.pages = part->pages;
-        def.table = &sized;
-        double pages = candidate->bytes / 8192 * (table->pages > 0 ? fmin(part->pages / table->pages, 1) : 1);
-        /* The other conditions on the table sift what the index brings. */
-        double others = fmax(adv_rel_selectivity(facts, r) / fmax(adv_pred_selectivity(table, pred), 1e-9), 1e-6);
-        double rows = fmin(scan->rows / fmin(others, 1), sized.rows);
-        best = fmin(best, adv_inner_cost(&h->catalog->settings, &def, pages, pred, rows));
-    }
-    return best;
-}
-
-static bool scan_uses(const AdvTableScan *scan, const char *index)
-{
-    for (int i = 0; i < scan->n_indexes; i++)
-        if (strcmp(scan->indexes[i], index) == 0)
-            return true;
-    return false;
-}
-
-/* The indexes of which every scan is done otherwise. */
-static void unuse(const AdvHypopg *h, const AdvPlan *plan, const bool *replaced, AdvCandidate *const *set, int n, bool *used)
-{
-    for (int i = 0; i < plan->n_indexes; i++) {
-        bool needed = false, gone = false;
-        for (int s = 0; s < plan->n_scans; s++)
-            if (scan_uses(&plan->scans[s], plan->indexes[i])) {
-                needed = needed || !replaced[s];
-                gone = true;
-            }
-        if (needed || !gone)
-            continue;
-        AdvPlan lone = {.n_indexes = 1, .indexes = &plan->indexes[i]};
-        bool *its = ADV_NEW_ARRAY(h->scratch, bool, n + 1);
-        find_used(h, &lone, set, n, its);
-        for (int k = 0; k < n; k++)
-            used[k] = used[k] && !its[k];
-    }
-}
-
-/* HypoPG has neither GIN nor GiST. Where such an index would find the rows of one of the conditions on a table sooner than the plan's scan, our own
- * formula takes the place of that scan. */
-static double use_inner(const AdvHypopg *h, const AdvQuery *query, const AdvPlan *plan, AdvCandidate *const *set, int n, bool *used)
-{
-    const AdvFacts *facts = query->bound_facts ? query->bound_facts : query->facts;
-    bool *replaced = ADV_NEW_ARRAY(h->scratch, bool, plan->n_scans + 1), *chosen_ones = ADV_NEW_ARRAY(h->scratch, bool, n + 1);
-    double cost = plan->cost;
-    for (int s = 0; s < plan->n_scans; s++) {
-        const AdvTableScan *scan = &plan->scans[s];
-        double best = scan->cost;
-        int chosen = -1;
-        for (int i = 0; i < n && !scan->again; i++) {
-            double mine = adv_is_inner(&set[i]->def) ? inner_scan_cost(h, facts, scan, set[i]) : INFINITY;
-            if (mine < best) {
-                best = mine;
-                chosen = i;
-            }
-        }
-        /* Below a LIMIT the plan does not pay for the whole scan. */
-        double with = fmax(cost - (scan->cost - best), best);
-        if (chosen < 0 || with >= cost)
-            continue;
-        replaced[s] = chosen_ones[chosen] = true;
-        cost = with;
-    }
-    unuse(h, plan, replaced, set, n, used);
-    for (int i = 0; i < n; i++)
-        used[i] = used[i] || chosen_ones[i];
-    return cost;
+    return places;
 }
 
 static PwErr hypopg_cost(void *self, const AdvQuery *query, AdvCandidate *const *set, int n, double *ret_cost,
@@ -352,13 +323,16 @@ static PwErr hypopg_cost(void *self, const AdvQuery *query, AdvCandidate *const 
     AdvArena *scratch = adv_arena_create();
     h->scratch = scratch;
     AdvPlan plan = {0};
-    PwErr err = synchronise(h, set, n);
+    PwErr err = synchronise(h, query, set, n);
     if (!err)
         err = adv_explain_query(h->db, scratch, query, &plan);
-    if (!err)
-        find_used(h, &plan, set, n, used);
-    if (!err)
-        *ret_cost = use_inner(h, query, &plan, set, n, used);
+    if (!err) {
+        bool constant = false;
+        const int *places = find_used(h, &plan, set, n, used, &constant);
+        *ret_cost = adv_cost_instead(scratch, &h->catalog->settings, facts_of(query), &plan, places, set, n, used);
+        if (constant && query->cost_today > *ret_cost)
+            *ret_cost += CONSTANT_DOUBT * (query->cost_today - *ret_cost);
+    }
     h->scratch = NULL;
     adv_arena_destroy(scratch);
     return err;
@@ -381,7 +355,7 @@ static const AdvCandidate *created_as(const AdvHypopg *h, uint32_t oid)
 {
     for (int i = 0; i < h->n; i++)
         if (oid && h->created[i].oid == oid)
-            return h->created[i].candidate;
+            return h->created[i].wish.candidate;
     return NULL;
 }
 
@@ -418,18 +392,18 @@ static AdvCandidate **in_order(AdvArena *arena, const AdvCandidate *const *set, 
     return sorted;
 }
 
-/* The server has just these indexes now, as far as hypopg can make them. */
-static PwErr have_only(AdvHypopg *h, AdvArena *arena, const AdvCandidate *const *set, int n)
+/* The server has just these indexes now, as the statement needs them and as far as hypopg can make them. */
+static PwErr have_only(AdvHypopg *h, AdvArena *arena, const AdvQuery *query, const AdvCandidate *const *set, int n)
 {
     h->scratch = arena;
-    PwErr err = synchronise(h, in_order(arena, set, n), n);
+    PwErr err = synchronise(h, query, in_order(arena, set, n), n);
     h->scratch = NULL;
     return err;
 }
 
 const char *adv_hypopg_plan_text(AdvHypopg *h, AdvArena *arena, const AdvQuery *query, const AdvCandidate *const *set, int n)
 {
-    const char *plan = have_only(h, arena, set, n) ? NULL : adv_plan_text(h->db, arena, query);
+    const char *plan = have_only(h, arena, query, set, n) ? NULL : adv_plan_text(h->db, arena, query);
     return plan ? with_own_names(h, arena, plan) : NULL;
 }
 
@@ -439,7 +413,7 @@ PwErr adv_hypopg_indexes(AdvHypopg *h, AdvArena *arena, const AdvQuery *query, c
     AdvPlan plan = {0};
     if (!query->bound)
         return PW_ERR_UNSUPPORTED;
-    PwErr err = have_only(h, arena, set, n);
+    PwErr err = have_only(h, arena, query, set, n);
     if (!err)
         err = adv_explain_query(h->db, arena, query, &plan);
     if (err)

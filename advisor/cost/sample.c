@@ -89,6 +89,20 @@ static double count_distinct(uint64_t *hashes, int n, double *ret_once)
     return distinct;
 }
 
+/* Of all pairs of rows, those with equal values. Sorted. */
+static double equal_pairs(const uint64_t *hashes, int n)
+{
+    double pairs = 0;
+    for (int i = 0; i < n;) {
+        int k = i;
+        while (k < n && hashes[k] == hashes[i])
+            k++;
+        pairs += (double)(k - i) * (k - i - 1);
+        i = k;
+    }
+    return n > 1 ? pairs / ((double)n * (n - 1)) : 0;
+}
+
 /* As ANALYZE does it (Haas and Stokes): from n rows of `rows` with d different values, f of them seen once. */
 static double extrapolate(double n, double d, double f, double rows)
 {
@@ -119,6 +133,7 @@ static void take_expr(AdvDb *db, AdvTable *table, AdvArena *arena, const char *e
     stats.variance = n ? fmax(squares / n - width / n * (width / n), 0) : 0;
     double once, distinct = count_distinct(hashes, n, &once);
     stats.distinct = fmax(extrapolate(n, distinct, once, table->rows * (1 - stats.null_frac)), 1) + (stats.null_frac > 0);
+    stats.share = fmax(equal_pairs(hashes, n), 1 / stats.distinct) * (1 - stats.null_frac);
     AdvRows types;
     const char *params[] = {type};
     if (!adv_db_query(db, "SELECT typlen, CASE typalign WHEN 'c' THEN 1 WHEN 's' THEN 2 WHEN 'i' THEN 4 ELSE 8 END,"

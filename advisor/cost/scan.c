@@ -33,14 +33,17 @@ static bool matches_key(const AdvPred *pred, const AdvIndexKey *key, int rel)
     return !pred->expr && pred->column == key->column;
 }
 
-static bool implied(AdvArena *arena, const AdvScanWish *wish, const AdvIndex *index, const AdvPred **ret_pred)
+bool adv_predicate_holds(AdvArena *arena, const AdvFacts *facts, int rel, const AdvIndex *index, const AdvPred **ret_pred)
 {
     *ret_pred = NULL;
     if (!index->predicate)
         return true;
-    for (int i = 0; i < wish->facts->n_preds; i++) {
-        const AdvPred *pred = &wish->facts->preds[i];
-        if (pred->rel != wish->rel || pred->or_group)
+    int present = adv_not_null_column(arena, index->table, index->predicate);
+    if (present)
+        return adv_needs_value(facts, rel, present);
+    for (int i = 0; i < facts->n_preds; i++) {
+        const AdvPred *pred = &facts->preds[i];
+        if (pred->rel != rel || pred->or_group)
             continue;
         const char *sql = adv_pred_sql(arena, index->table, pred);
         if (sql && strcmp(sql, index->predicate) == 0) {
@@ -123,7 +126,7 @@ static double key_selectivity(const AdvScanWish *wish, const AdvIndex *index, in
 static Match match(AdvArena *arena, const AdvScanWish *wish, const AdvIndex *index)
 {
     Match m = {.boundary = 1, .in_index = 1, .searches = 1};
-    if (!index->valid || strcmp(index->method, "btree") != 0 || !implied(arena, wish, index, &m.by_predicate))
+    if (!index->valid || strcmp(index->method, "btree") != 0 || !adv_predicate_holds(arena, wish->facts, wish->rel, index, &m.by_predicate))
         return m;
     m.usable = true;
     bool open = true; /* the keys so far are all bound to one value */
@@ -298,22 +301,38 @@ static AdvAccess hash_scan(const AdvSettings *c, const AdvScanWish *wish, const 
     return scan;
 }
 
+/* The share of the rows that the index holds, beyond what the conditions on its keys leave: none of them leaves a NULL. */
+static double fraction_of(AdvArena *arena, const AdvScanWish *wish, const AdvModelIndex *index)
+{
+    int present = index->def->predicate ? adv_not_null_column(arena, index->def->table, index->def->predicate) : 0;
+    for (int i = 0; present && i < wish->facts->n_preds; i++) {
+        const AdvPred *pred = &wish->facts->preds[i];
+        if (pred->kind == ADV_PRED_NOT_NULL || pred->or_group || pred->rel != wish->rel || pred->column != present || pred->expr)
+            continue;
+        for (int k = 0; k < index->def->n_keys; k++)
+            if (index->def->keys[k].column == present)
+                return 1;
+    }
+    return index->fraction;
+}
+
 /* By a b-tree: each row in its turn (`ret[0]`), or first the list of pages and then those in order (`ret[1]`). Returns how many ways. */
 static int btree_scan(AdvArena *arena, const AdvSettings *c, const AdvScanWish *wish, const AdvModelIndex *index, AdvAccess *ret)
 {
     const AdvTable *table = index->def->table;
     Match m = match(arena, wish, index->def);
+    double fraction = m.usable ? fraction_of(arena, wish, index) : 1;
     bool only = m.usable && !wish->no_index_only && covers(wish, index->def, m.by_predicate);
     if (!m.usable || (m.n_bound == 0 && !only && !m.orders && !index->def->predicate))
         return 0;
     double pages = fmax(table->pages, 1), rows = fmax(table->rows, 1);
-    double tuples = fmax(rint(rows * index->fraction * m.boundary), 1), fetched = fmax(rint(rows * index->fraction * m.in_index), 1);
-    double descent = m.searches * (ceil(log2(fmax(rows * index->fraction, 2))) + 50 * (index->size.height + 1)) * c->cpu_operator_cost;
+    double tuples = fmax(rint(rows * fraction * m.boundary), 1), fetched = fmax(rint(rows * fraction * m.in_index), 1);
+    double descent = m.searches * (ceil(log2(fmax(rows * fraction, 2))) + 50 * (index->size.height + 1)) * c->cpu_operator_cost;
     double correlation = index->def->keys[0].column ? adv_column(table, index->def->keys[0].column)->correlation : 0;
     if (index->def->n_keys > 1)
         correlation *= 0.75;
     AdvAccess plain = {.startup = descent, .index_pages = ceil(index->size.leaf_pages * m.boundary), .index_all = index->size.pages, .tuples = fetched,
-                       .pages = pages, .share = fmin(index->fraction * m.in_index, 1), .all_pages = fmax(wish->all_pages, pages),
+                       .pages = pages, .share = fmin(fraction * m.in_index, 1), .all_pages = fmax(wish->all_pages, pages),
                        .visible = only ? fmin(table->all_visible / pages, 1) : 0, .correlation = correlation * correlation, .orders = m.orders};
     double walk = tuples * (c->cpu_index_tuple_cost + fmax(m.n_matched, 1) * c->cpu_operator_cost);
     plain.run = walk + fetched * (c->cpu_tuple_cost + fmax(n_quals(wish) - m.n_matched, 0) * c->cpu_operator_cost);
@@ -384,7 +403,7 @@ static AdvAccess or_scan(AdvArena *arena, const AdvSettings *c, const AdvScanWis
             double s = adv_pred_selectivity(table, pred);
             for (int k = 0; k < n; k++) {
                 const AdvPred *unused;
-                if (!matches_key(pred, &indexes[k].def->keys[0], wish->rel) || !implied(arena, wish, indexes[k].def, &unused) ||
+                if (!matches_key(pred, &indexes[k].def->keys[0], wish->rel) || !adv_predicate_holds(arena, wish->facts, wish->rel, indexes[k].def, &unused) ||
                     !indexes[k].def->valid || strcmp(indexes[k].def->method, "btree") != 0 ||
                     !(is_point(pred->kind) || pred->kind == ADV_PRED_IN || pred->kind == ADV_PRED_RANGE ||
                       (pred->kind == ADV_PRED_PREFIX && prefix_fits(indexes[k].def, &indexes[k].def->keys[0], pred))))

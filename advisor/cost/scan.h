@@ -55,6 +55,9 @@ int adv_scan_ways(AdvArena *arena, const AdvSettings *settings, const AdvScanWis
 /* What one of `loops` scans costs on average. */
 void adv_access_cost(const AdvSettings *settings, const AdvAccess *access, double loops, double *ret_startup, double *ret_total);
 
+/* The conditions on `rel` have the WHERE of the index among them (true when it has none); *ret_pred: the one that says it, NULL when it only follows. */
+bool adv_predicate_holds(AdvArena *arena, const AdvFacts *facts, int rel, const AdvIndex *index, const AdvPred **ret_pred);
+
 /* Share of the rows that all conditions on the table leave. */
 double adv_rel_selectivity(const AdvFacts *facts, int rel);
 

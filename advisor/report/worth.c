@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "advisor/candidate/roles.h"
+#include "advisor/catalog/stats.h"
 #include "advisor/cost/inner.h"
 #include "advisor/cost/model.h"
 #include "poolwise/str.h"
@@ -32,13 +33,16 @@ static void set_confidence(const AdvReport *r, AdvFinding *f)
         int column = f->create->def.keys[i].column;
         statistics = statistics && (!column || adv_column(f->create->def.table, column)->has_stats);
     }
-    bool inner = planner && adv_is_inner(&f->create->def);
+    bool inner = planner && adv_is_inner(&f->create->def), sampled = false;
+    for (int i = 0; i < f->create->def.n_keys && planner; i++)
+        sampled = sampled || (f->create->def.keys[i].expr && adv_table_expr(f->create->def.table, f->create->def.keys[i].expr));
     f->confidence = !statistics || (!planner && drawn) ? ADV_CONFIDENCE_LOW
                     : planner && !drawn && !inner      ? ADV_CONFIDENCE_HIGH
                                                        : ADV_CONFIDENCE_MEDIUM;
     f->confidence_why = adv_arena_printf(
         r->arena, "costed by %s, %s%s",
         inner     ? "a formula of the advisor's own in the plan of the server, which cannot have hypothetical GIN and GiST indexes"
+        : sampled ? "the server's planner with a hypothetical index, and a sample of what its expression yields"
         : planner ? "the server's planner with a hypothetical index"
                   : "the advisor's own model",
         generic ? "for parameters whose values are not known"
@@ -53,7 +57,7 @@ static int fixed_column(AdvArena *arena, const AdvIndex *index, const AdvFacts *
     for (int i = 0; index->predicate && i < facts->n_preds; i++) {
         const AdvPred *p = &facts->preds[i];
         const char *sql = p->rel == rel && !p->or_group ? adv_pred_sql(arena, index->table, p) : NULL;
-        if (sql && strcmp(sql, index->predicate) == 0)
+        if (sql && p->kind != ADV_PRED_NOT_NULL && strcmp(sql, index->predicate) == 0)
             return p->column;
     }
     return 0;

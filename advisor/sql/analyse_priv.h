@@ -75,8 +75,10 @@ void adv_star(Analyser *a, const Scope *scope, const PgQuery__ColumnRef *ref, Ad
 void adv_join_arms(Analyser *a, AdvOutput *left, int n_left, const AdvOutput *right, int n_right); /* the result is in left */
 void adv_spread_arms(Analyser *a); /* at the end of a statement */
 
-/* keys.c */
+/* indexable.c */
 bool adv_as_key(Analyser *a, Scope *scope, const Node *node, KeyRef *ret_key);
+
+/* keys.c */
 AdvValue adv_as_value(Analyser *a, const Node *node, const char **ret_type); /* texts are copied */
 const char *adv_string_value(const Node *node); /* of a String node; "" otherwise */
 const char *adv_type_name(const PgQuery__TypeName *type); /* last part; "" when there is none */

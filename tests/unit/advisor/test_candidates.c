@@ -130,12 +130,75 @@ static void test_special_keys(void **state)
     fixture_close(&f);
 }
 
+/* doc ->> 'a' and doc ->> 'b' are two keys, although of one column. */
+static void test_expressions_of_one_column(void **state)
+{
+    (void)state;
+    Fixture f;
+    fixture_open(&f);
+    Made m = generate(&f, "SELECT id FROM customers WHERE lower(name) = 'x' AND md5(name) = 'y' AND name > 'a'");
+    assert_true(has(&f, &m, "(lower(name), md5(name))"));
+    assert_true(has(&f, &m, "(lower(name), name)"));
+    fixture_close(&f);
+}
+
+/* Where few rows have a value the index need not hold the others, if the statement cannot want them. */
+static void test_only_what_is_not_null(void **state)
+{
+    (void)state;
+    Fixture f;
+    fixture_open(&f);
+    f.customers->columns[2].null_frac = 0.97;
+    f.customers->columns[2].n_distinct = 500;
+    Made m = generate(&f, "SELECT id FROM customers WHERE name = 'x'");
+    assert_true(has(&f, &m, "(name) WHERE name IS NOT NULL"));
+    m = generate(&f, "SELECT id FROM customers WHERE name IS NOT NULL AND email > 'x'");
+    assert_true(has(&f, &m, "(email) WHERE name IS NOT NULL"));
+    m = generate(&f, "SELECT c.id FROM orders o JOIN customers c ON c.name = o.status");
+    assert_true(has(&f, &m, "(name) WHERE name IS NOT NULL"));
+    m = generate(&f, "SELECT c.id FROM orders o LEFT JOIN customers c ON c.name = o.status");
+    assert_false(has(&f, &m, "(name) WHERE name IS NOT NULL"));
+    m = generate(&f, "SELECT id FROM customers WHERE name = 'x' OR email = 'y'");
+    assert_false(has(&f, &m, "(name) WHERE name IS NOT NULL"));
+    m = generate(&f, "SELECT id FROM customers WHERE name IS DISTINCT FROM 'x' AND email = 'y'");
+    assert_false(has(&f, &m, "(email) WHERE name IS NOT NULL"));
+    f.customers->columns[2].null_frac = 0.5;
+    m = generate(&f, "SELECT id FROM customers WHERE name = 'x'");
+    assert_false(has(&f, &m, "(name) WHERE name IS NOT NULL"));
+    f.customers->columns[2].null_frac = 0.97;
+    fixture_index(&f, f.customers, "whole", 1, (int[]){3});
+    m = generate(&f, "SELECT * FROM customers WHERE name = 'x'");
+    assert_int_equal(m.n, 0); /* the whole index finds the values as fast */
+    fixture_close(&f);
+}
+
+/* What most rows fulfil is no key of an index that holds few of them. */
+static void test_no_idle_key_in_a_partial_index(void **state)
+{
+    (void)state;
+    Fixture f;
+    fixture_open(&f);
+    static const char *values[] = {"done", "pending"};
+    static double shares[] = {0.99, 0.01};
+    AdvColumn *status = &f.orders->columns[2];
+    status->n_mcv = 2;
+    status->mcv = values;
+    status->mcf = shares;
+    f.orders->columns[4].null_frac = 0.95;
+    Made m = generate(&f, "SELECT * FROM orders WHERE status = 'pending' AND total IS NULL");
+    assert_true(has(&f, &m, "(status) WHERE status = 'pending'"));
+    assert_false(has(&f, &m, "(total) WHERE status = 'pending'"));
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_composite_and_covering), cmocka_unit_test(test_order_directions),
         cmocka_unit_test(test_coarse_columns_never_lead_alone), cmocka_unit_test(test_existing_indexes_serve),
         cmocka_unit_test(test_joins_and_small_tables), cmocka_unit_test(test_special_keys),
+        cmocka_unit_test(test_expressions_of_one_column), cmocka_unit_test(test_only_what_is_not_null),
+        cmocka_unit_test(test_no_idle_key_in_a_partial_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: ISC */
+/* indexable.c - which side of a comparison an index could hold: a column, or an immutable expression on one column and constants. */
+#include "advisor/sql/analyse_priv.h"
+#include "advisor/text.h"
+
+#define DEPTH_MAX 8 /* of expressions in one another */
+
+/* Functions of pg_catalog that are immutable for every argument type they take, and that people filter by. `type`: of what they return; NULL: as their argument. */
+static const struct {
+    const char *name;
+    const char *type;
+} immutable_functions[] = {
+    {"abs", NULL},      {"btrim", "text"},  {"ceil", NULL},      {"floor", NULL},    {"left", "text"},       {"length", "int4"},
+    {"lower", "text"},  {"ltrim", "text"},  {"md5", "text"},     {"replace", "text"}, {"reverse", "text"},   {"right", "text"},
+    {"rtrim", "text"},  {"split_part", "text"}, {"substr", "text"}, {"substring", "text"}, {"upper", "text"},
+};
+
+/* What a part of an expression is: its SQL, and its type as far as rules ask for it ("" when not known). */
+typedef struct Part {
+    const char *sql;
+    const char *type;
+    bool plain; /* the column itself */
+} Part;
+
+static bool add_constant(Analyser *a, AdvText *text, const Node *node)
+{
+    if (node->node_case != PG_QUERY__NODE__NODE_A_CONST || node->a_const->isnull)
+        return false;
+    AdvValue value = adv_as_value(a, node, NULL);
+    if (value.kind != ADV_VALUE_LITERAL)
+        return false;
+    if (value.number || node->a_const->val_case == PG_QUERY__A__CONST__VAL_BOOLVAL)
+        adv_text_add(text, value.text);
+    else
+        adv_text_add_literal(text, value.text);
+    return true;
+}
+
+static bool part_of(Analyser *a, Scope *scope, const Node *node, int depth, KeyRef *key, Part *ret_part);
+
+static bool is_text(const char *type)
+{
+    return strcmp(type, "text") == 0 || strcmp(type, "varchar") == 0;
+}
+
+/* Functions of times follow the session's time zone unless it is named or the type has none. */
+static bool time_function(const char *name, const PgQuery__FuncCall *call, const char *type, const char **ret_type)
+{
+    bool local = strcmp(type, "timestamp") == 0;
+    if (strcmp(name, "date_trunc") == 0 && call->n_args == 2)
+        *ret_type = "timestamp";
+    else if (strcmp(name, "date") == 0 && call->n_args == 1)
+        *ret_type = "date";
+    else if (strcmp(name, "timezone") == 0 && call->n_args == 2 && (local || strcmp(type, "timestamptz") == 0)) {
+        *ret_type = local ? "timestamptz" : "timestamp";
+        return true;
+    } else
+        return false;
+    return local;
+}
+
+static bool is_immutable(const char *name, const PgQuery__FuncCall *call, const Part *part, const char **ret_type)
+{
+    for (size_t i = 0; i < PW_ARRAY_LEN(immutable_functions); i++)
+        if (strcmp(immutable_functions[i].name, name) == 0) {
+            *ret_type = immutable_functions[i].type ? immutable_functions[i].type : part->type;
+            return true;
+        }
+    /* With its configuration named to_tsvector does not depend on the session. */
+    *ret_type = "tsvector";
+    return (strcmp(name, "to_tsvector") == 0 && call->n_args == 2 && is_text(part->type)) || time_function(name, call, part->type, ret_type);
+}
+
+/* substring(x from 'regex') is another function than substr. */
+static bool is_plain_substring(const PgQuery__FuncCall *call)
+{
+    return call->n_args >= 2 && call->args[1]->node_case == PG_QUERY__NODE__NODE_A_CONST &&
+           call->args[1]->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL;
+}
+
+/* lower(email), substr(code, 1, 3), coalesce(name, ''): one part with a column, otherwise constants. A parameter among the arguments is
+ * no constant: the index would hold one value of it, the statement may bring another. */
+static bool arguments(Analyser *a, Scope *scope, Node *const *args, size_t n, int depth, KeyRef *key, AdvText *text, Part *ret_part)
+{
+    int parts = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            adv_text_add(text, ", ");
+        if (args[i]->node_case == PG_QUERY__NODE__NODE_A_CONST) {
+            if (!add_constant(a, text, args[i]))
+                return false;
+        } else if (parts++ || !part_of(a, scope, args[i], depth + 1, key, ret_part)) {
+            return false;
+        } else {
+            adv_text_add(text, ret_part->sql);
+        }
+    }
+    return parts == 1;
+}
+
+static bool function_part(Analyser *a, Scope *scope, const PgQuery__FuncCall *call, int depth, KeyRef *key, Part *ret_part)
+{
+    if (call->n_funcname == 0 || call->n_funcname > 2 || call->agg_star || call->agg_distinct || call->over || call->agg_filter ||
+        call->n_agg_order > 0)
+        return false;
+    const char *name = adv_string_value(call->funcname[call->n_funcname - 1]);
+    bool substring = strcmp(name, "substring") == 0;
+    AdvText text;
+    Part inner = {0};
+    adv_text_init(&text, a->arena);
+    /* "substring" has a grammar of its own; its function form does not. */
+    adv_text_addf(&text, "%s(", substring ? "substr" : name);
+    if (!arguments(a, scope, call->args, call->n_args, depth, key, &text, &inner) || !is_immutable(name, call, &inner, &ret_part->type) ||
+        (substring && !is_plain_substring(call)))
+        return false;
+    adv_text_add(&text, ")");
+    ret_part->sql = adv_text_get(&text);
+    return true;
+}
+
+static bool coalesce_part(Analyser *a, Scope *scope, const PgQuery__CoalesceExpr *expr, int depth, KeyRef *key, Part *ret_part)
+{
+    AdvText text;
+    Part inner = {0};
+    adv_text_init(&text, a->arena);
+    adv_text_add(&text, "COALESCE(");
+    if (expr->n_args < 2 || !arguments(a, scope, expr->args, expr->n_args, depth, key, &text, &inner))
+        return false;
+    adv_text_add(&text, ")");
+    *ret_part = (Part){.sql = adv_text_get(&text), .type = inner.type};
+    return true;
+}
+
+/* Casts of a text that depend on no setting: (doc ->> 'amount')::int. */
+static bool is_steady_cast(const char *type)
+{
+    static const char *const types[] = {"int2", "int4", "int8", "numeric", "float4", "float8", "bool", "uuid"};
+    for (size_t i = 0; i < PW_ARRAY_LEN(types); i++)
+        if (strcmp(types[i], type) == 0)
+            return true;
+    return false;
+}
+
+static bool cast_part(Analyser *a, Scope *scope, const PgQuery__TypeCast *cast, int depth, KeyRef *key, Part *ret_part)
+{
+    const char *type = adv_arena_strdup(a->arena, adv_type_name(cast->type_name));
+    bool sized = cast->type_name->n_typmods > 0;
+    Part inner = {0};
+    if (!cast->arg || cast->type_name->n_array_bounds > 0 || !part_of(a, scope, cast->arg, depth + 1, key, &inner))
+        return false;
+    if ((is_text(type) && is_text(inner.type) && !sized) || (strcmp(type, inner.type) == 0 && (inner.plain || !sized))) {
+        *ret_part = inner; /* the cast changes nothing an index would notice */
+        return true;
+    }
+    bool day = strcmp(type, "date") == 0 && strcmp(inner.type, "timestamp") == 0;
+    bool steady = !inner.plain && !sized && strcmp(inner.type, "text") == 0 && is_steady_cast(type);
+    *ret_part = (Part){.sql = adv_arena_printf(a->arena, "(%s::%s)", inner.sql, type), .type = type};
+    return day || steady;
+}
+
+/* The column, or col -> 'a' -> 0: what a JSON operator is applied to. */
+static bool json_source(Analyser *a, Scope *scope, const Node *node, KeyRef *key, AdvText *text)
+{
+    if (node && node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF) {
+        if (!adv_resolve(a, scope, node->column_ref, &key->rel, &key->column))
+            return false;
+        adv_text_add_ident(text, adv_column(a->facts->rels[key->rel].table, key->column)->name);
+        return true;
+    }
+    const PgQuery__AExpr *expr = node && node->node_case == PG_QUERY__NODE__NODE_A_EXPR ? node->a_expr : NULL;
+    if (!expr || expr->kind != PG_QUERY__A__EXPR__KIND__AEXPR_OP || expr->n_name != 1 || !expr->lexpr || !expr->rexpr ||
+        strcmp(adv_string_value(expr->name[0]), "->") != 0)
+        return false;
+    adv_text_add(text, "(");
+    if (!json_source(a, scope, expr->lexpr, key, text))
+        return false;
+    adv_text_add(text, " -> ");
+    bool constant = add_constant(a, text, expr->rexpr);
+    adv_text_add(text, ")");
+    return constant;
+}
+
+/* doc ->> 'key', doc -> 'a' ->> 'b', doc #>> '{a,b}' */
+static bool operator_part(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, KeyRef *key, Part *ret_part)
+{
+    const char *op = expr->n_name == 1 ? adv_string_value(expr->name[0]) : "";
+    if (expr->kind != PG_QUERY__A__EXPR__KIND__AEXPR_OP || !expr->lexpr || !expr->rexpr || (strcmp(op, "->>") != 0 && strcmp(op, "#>>") != 0))
+        return false;
+    AdvText text;
+    adv_text_init(&text, a->arena);
+    adv_text_add(&text, "(");
+    if (!json_source(a, scope, expr->lexpr, key, &text))
+        return false;
+    adv_text_addf(&text, " %s ", op);
+    if (!add_constant(a, &text, expr->rexpr))
+        return false;
+    adv_text_add(&text, ")");
+    *ret_part = (Part){.sql = adv_text_get(&text), .type = "text"};
+    return true;
+}
+
+static bool part_of(Analyser *a, Scope *scope, const Node *node, int depth, KeyRef *key, Part *ret_part)
+{
+    if (!node || depth > DEPTH_MAX)
+        return false;
+    switch ((int)node->node_case) {
+    case PG_QUERY__NODE__NODE_COLUMN_REF: {
+        if (!adv_resolve(a, scope, node->column_ref, &key->rel, &key->column))
+            return false;
+        const AdvColumn *column = adv_column(a->facts->rels[key->rel].table, key->column);
+        *ret_part = (Part){.sql = adv_quote_ident(a->arena, column->name), .type = column->base_type, .plain = true};
+        return true;
+    }
+    case PG_QUERY__NODE__NODE_FUNC_CALL:
+        return function_part(a, scope, node->func_call, depth, key, ret_part);
+    case PG_QUERY__NODE__NODE_COALESCE_EXPR:
+        return coalesce_part(a, scope, node->coalesce_expr, depth, key, ret_part);
+    case PG_QUERY__NODE__NODE_TYPE_CAST:
+        return cast_part(a, scope, node->type_cast, depth, key, ret_part);
+    case PG_QUERY__NODE__NODE_A_EXPR:
+        return operator_part(a, scope, node->a_expr, key, ret_part);
+    default:
+        return false;
+    }
+}
+
+bool adv_as_key(Analyser *a, Scope *scope, const Node *node, KeyRef *ret_key)
+{
+    KeyRef key = {.rel = -1};
+    Part part = {0};
+    if (!part_of(a, scope, node, 0, &key, &part))
+        return false;
+    key.expr = part.plain ? NULL : part.sql;
+    *ret_key = key;
+    return true;
+}
