@@ -200,6 +200,10 @@ static void note_odd_tables(App *app)
         if (t->kind == 'f')
             adv_report_note(&app->report, adv_arena_printf(app->arena, "%s is a foreign table: indexes are made on its own server; ask for advice there",
                                                            t->name));
+        if (t->policies_passed_over)
+            adv_report_note(&app->report, adv_arena_printf(app->arena, "%s has row security, which does not apply to the role %s: other roles' statements are also checked against its "
+                                                           "policies, and an index serves them only by operators that are leakproof; ask with --dsn as one of those roles",
+                                                           t->name, app->catalog->role));
         if (t->kind == 'r' && t->n_children > 0)
             adv_report_note(&app->report, adv_arena_printf(app->arena, "%s inherits from %s: an index on %s does not hold its rows; each heir needs its own",
                                                            t->children[0]->name, t->name, t->name));

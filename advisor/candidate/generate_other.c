@@ -73,13 +73,22 @@ static void emit_trigram(Other *o, const AdvPred *pred)
     emit(o, "gin", &key);
 }
 
+/* It finds what a BRIN would find, and just that. */
+static bool has_btree(const AdvTable *t, int column)
+{
+    for (int i = 0; i < t->n_indexes; i++)
+        if (t->indexes[i]->valid && !t->indexes[i]->predicate && strcmp(t->indexes[i]->method, "btree") == 0 && t->indexes[i]->keys[0].column == column)
+            return true;
+    return false;
+}
+
 static void emit_brin(Other *o, const AdvPred *pred)
 {
     const AdvTable *t = o->rel->table;
     const AdvColumn *c = adv_column(t, pred->column);
     bool first;
     if (pred->expr || pred->kind != ADV_PRED_RANGE || t->pages < BRIN_PAGES || fabs(c->correlation) < BRIN_CORRELATION || !c->btree ||
-        c->category == 'B' || c->category == 'S' || adv_range_selectivity(o->query->facts, pred, &first) < BRIN_SHARE)
+        c->category == 'B' || c->category == 'S' || has_btree(t, pred->column) || adv_range_selectivity(o->query->facts, pred, &first) < BRIN_SHARE)
         return;
     emit(o, "brin", &(AdvIndexKey){.column = pred->column});
 }

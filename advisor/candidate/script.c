@@ -96,6 +96,12 @@ void adv_script_create(AdvScript *s, const AdvCatalog *catalog, const AdvIndex *
 {
     memset(s, 0, sizeof(*s));
     create_on(s, catalog, def, name, taken, 0);
+    /* Nothing else brings statistics of an expression soon: autovacuum counts changed rows, and none has changed. */
+    for (int i = 0; i < def->n_keys; i++)
+        if (def->keys[i].expr) {
+            adv_script_add(s, catalog->arena, adv_arena_printf(catalog->arena, "ANALYZE %s;", adv_table_sql_name(catalog, def->table)));
+            return;
+        }
 }
 
 void adv_script_drop(AdvScript *s, const AdvCatalog *catalog, const AdvIndex *index)

@@ -23,7 +23,7 @@ typedef struct AdvNames {
 } AdvNames;
 
 /* The index `name` on the table of `def`. On a partitioned table: an invalid shell on the parent (ON ONLY), the index
- * of each partition CONCURRENTLY, and ATTACH, which makes the parent's valid with the last one. */
+ * of each partition CONCURRENTLY, and ATTACH, which makes the parent's valid with the last one. Of an expression: ANALYZE at the end. */
 void adv_script_create(AdvScript *script, const AdvCatalog *catalog, const AdvIndex *def, const char *name,
                        AdvNames *taken);
 

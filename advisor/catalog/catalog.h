@@ -136,6 +136,7 @@ struct AdvTable {
     double fill_factor;    /* percent */
     double size_pages;     /* as the file is, where pages is 0 because nothing has looked yet; 0 otherwise */
     bool readable;         /* this role may read some column: then pg_stats shows it */
+    bool policies_passed_over; /* its row security does not apply to this role */
     bool borrowed_stats;   /* of a partition: the partitioned table has none of its own */
     int n_extended;
     AdvExtended *extended;

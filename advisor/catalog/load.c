@@ -122,7 +122,7 @@ static PwErr load_tables(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         "  AND d.objid = c.oid AND d.deptype = 'e'),"
         " coalesce((SELECT substr(o, 12)::float8 FROM unnest(c.reloptions) o WHERE o LIKE 'fillfactor=%'), 100),"
         " pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),"
-        " NULL"
+        " NULL, c.relrowsecurity AND NOT pg_catalog.row_security_active(c.oid)"
         " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         " LEFT JOIN pg_catalog.pg_stat_all_tables s ON s.relid = c.oid"
         " WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND " USER_SCHEMAS " ORDER BY c.oid";
@@ -156,6 +156,7 @@ static PwErr load_tables(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         t->fill_factor = num_cell(&rows, i, 25, 100);
         t->readable = bool_cell(&rows, i, 26);
         t->size_pages = num_cell(&rows, i, 27, 0);
+        t->policies_passed_over = bool_cell(&rows, i, 28);
         for (int c = 0; c < t->n_columns; c++)
             t->columns[c] = (AdvColumn){.name = "", .type = "", .base_type = "", .dropped = true};
     }

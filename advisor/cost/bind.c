@@ -24,6 +24,9 @@ static const TypeSample type_samples[] = {
     {"inet", "'10.0.0.1'"}, {"cidr", "'10.0.0.0/8'"}, {"bytea", "'\\x00'"}, {"xml", "'<a/>'"},
     {"text", "'a'"},       {"varchar", "'a'"}, {"bpchar", "'a'"},        {"regclass", "'pg_class'"},
     {"point", "'(0,0)'"},  {"tsquery", "'a'"}, {"tsvector", "'a'"},      {"bit", "'0'"},       {"money", "'1'"},
+    {"box", "'((0,0),(1,1))'"}, {"circle", "'<(0,0),1>'"}, {"polygon", "'((0,0),(1,0),(1,1))'"}, {"path", "'((0,0),(1,1))'"},
+    {"lseg", "'((0,0),(1,1))'"}, {"line", "'{1,1,0}'"}, {"macaddr", "'08:00:2b:01:02:03'"}, {"macaddr8", "'08:00:2b:01:02:03:04:05'"},
+    {"varbit", "'0'"},     {"pg_lsn", "'0/0'"}, {"jsonpath", "'$.a'"},
 };
 
 const char *adv_type_sample(const char *type)
@@ -205,8 +208,9 @@ static bool is_typed_literal(const char *text, const AdvParam *param)
     /* WHERE $1::date, CASE WHEN $1::int: a keyword is no type. */
     const char *word = text + at;
     size_t n = end - at;
-    static const char *const types[] = {"bit", "bool", "boolean", "date", "float", "int", "integer", "interval", "json", "jsonb", "numeric",
-                                        "text", "time", "timestamp", "timestamptz", "uuid", "varchar", "zone", "precision", "real"};
+    static const char *const types[] = {"bit", "bool", "boolean", "box", "bytea", "cidr", "circle", "date", "float", "inet", "int", "integer", "interval", "json",
+                                        "jsonb", "jsonpath", "line", "lseg", "macaddr", "numeric", "path", "point", "polygon", "precision", "real", "text",
+                                        "time", "timestamp", "timestamptz", "tsquery", "uuid", "varchar", "xml", "zone"};
     for (size_t i = 0; i < PW_ARRAY_LEN(types); i++)
         if (strlen(types[i]) == n && strncasecmp(types[i], word, n) == 0)
             return true;

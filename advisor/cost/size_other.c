@@ -65,8 +65,12 @@ static double gin_keys(const AdvIndex *index, double rows, double *ret_distinct)
         return fmax(width / 14, 1);
     }
     bool path = strcmp(opclass, "jsonb_path_ops") == 0;
-    *ret_distinct = fmax(rows, 1);
-    return fmax(width / (path ? 20 : 12), 1);
+    double keys = fmax(width / (path ? 20 : 12), 1), rare = 1 - (c ? c->null_frac : 0);
+    /* Documents that many rows have alike bring no new keys. */
+    for (int i = 0; c && i < c->n_mcv; i++)
+        rare -= c->mcf[i];
+    *ret_distinct = fmax(rows * fmax(rare, 0) + (c ? c->n_mcv * keys : 0), 1);
+    return keys * (1 - (c ? c->null_frac : 0));
 }
 
 /* Posting lists hold distances between rows, in as few bytes as they need: two for neighbours, more for rare keys. */

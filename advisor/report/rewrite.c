@@ -124,6 +124,7 @@ static const Form forms[] = {
     {"the function coalesce() ", "(@t = value OR @t IS NULL) when the replaced NULL is wanted too, else @t = value"},
     {"the function abs() ", "two ranges: @t >= value OR @t <= -value"},
     {"the function ", "compare @t itself with a value computed once, or index the expression if the function is immutable"},
+    {"the cast of the column to date", "a range of the column itself: @t >= day AND @t < day + 1"},
     {"the cast of the column ", "cast the value instead of the column: @t = 'value'"},
     {"arithmetic on the column", "move the arithmetic to the other side: @t > value - 1 instead of @t + 1 > value"},
     {"the pattern of LIKE begins with a wildcard", "an index of trigrams: CREATE EXTENSION pg_trgm; CREATE INDEX ... USING gin (@c gin_trgm_ops)"},

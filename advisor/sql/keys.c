@@ -4,6 +4,7 @@
 #include "advisor/sql/dates.h"
 #include "advisor/text.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 const char *adv_string_value(const Node *node)
@@ -87,6 +88,28 @@ static AdvValue sum_value(Analyser *a, const PgQuery__AExpr *expr, const char **
     return (AdvValue){.kind = ADV_VALUE_LITERAL, .text = text};
 }
 
+/* lower('Abc'), upper('abc%'), as ORMs compare without case; other than ASCII depends on the collation. */
+static AdvValue folded_value(Analyser *a, const PgQuery__FuncCall *call)
+{
+    AdvValue value = {.kind = ADV_VALUE_UNKNOWN};
+    const char *name = call->n_funcname > 0 ? adv_string_value(call->funcname[call->n_funcname - 1]) : "";
+    bool lower = strcmp(name, "lower") == 0;
+    if (call->n_args != 1 || (!lower && strcmp(name, "upper") != 0))
+        return value;
+    AdvValue inner = adv_as_value(a, call->args[0], NULL);
+    if (inner.kind != ADV_VALUE_LITERAL || !inner.text || inner.number)
+        return value;
+    AdvText text;
+    adv_text_init(&text, a->arena);
+    for (const char *p = inner.text; *p; p++) {
+        if ((unsigned char)*p >= 0x80)
+            return value;
+        char c = (char)(lower ? tolower((unsigned char)*p) : toupper((unsigned char)*p));
+        adv_text_add_n(&text, &c, 1);
+    }
+    return (AdvValue){.kind = ADV_VALUE_LITERAL, .text = adv_text_get(&text)};
+}
+
 AdvValue adv_as_value(Analyser *a, const Node *node, const char **ret_type)
 {
     AdvValue value = {.kind = ADV_VALUE_UNKNOWN};
@@ -144,6 +167,8 @@ AdvValue adv_as_value(Analyser *a, const Node *node, const char **ret_type)
             value = (AdvValue){.kind = ADV_VALUE_LITERAL, .text = now};
         if (now && ret_type && !*ret_type)
             *ret_type = type;
+        if (!now && node->node_case == PG_QUERY__NODE__NODE_FUNC_CALL)
+            value = folded_value(a, node->func_call);
     }
     return value;
 }

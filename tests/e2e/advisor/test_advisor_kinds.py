@@ -102,6 +102,34 @@ def test_no_brin(documents, advise, costs, statement):
     assert all(method != "brin" for method, _, _ in kinds(advise(documents, statement, *costs)))
 
 
+def test_no_brin_beside_a_btree(documents, advise, costs):
+    """The b-tree finds the same rows; a second condition does not make a BRIN of its column worth having (the planner would AND the two)."""
+    documents.sql("CREATE INDEX log_at ON log (at)")
+    advice = advise(documents, "SELECT sum(length(line)) FROM log WHERE at >= '2024-01-10' AND host = 7", *costs)
+    documents.sql("DROP INDEX log_at")
+    assert "brin" not in [method for method, _, _ in kinds(advice)]
+
+
+def test_size_of_gin_on_documents_that_are_mostly_alike(new_database, advise, costs):
+    """Four of five are empty: they bring no keys."""
+    database = new_database()
+    database.sql("CREATE TABLE p (id serial PRIMARY KEY, attrs jsonb, filler text)",
+                 "INSERT INTO p (attrs, filler) SELECT CASE WHEN i % 5 = 0 THEN jsonb_build_object('client', i % 3, 'ip', '10.0.' || i % 251 || '.' || i % 241) ELSE '{}' END, repeat('f', 90)"
+                 " FROM generate_series(1, 60000) i")
+    database.vacuum()
+    (finding,) = advise(database, "SELECT id FROM p WHERE attrs @> '{\"ip\": \"10.0.7.7\"}'", *costs).creates()
+    database.sql(finding["script"][0].replace("CONCURRENTLY ", ""))
+    (size,), = database.sql(f"SELECT pg_relation_size('{finding['index']}')")
+    assert 0.5 < finding["bytes"] / size < 2
+
+
+@pytest.mark.parametrize("condition", ["upper(title) LIKE upper('%c4ca42%')", "UPPER(title::text) LIKE UPPER('%C4ca42%')"])
+def test_patterns_without_case(documents, advise, costs, condition):
+    """As ORMs write ILIKE: the index is on the expression, and the pattern is known although a function is around it."""
+    assert kinds(advise(documents, f"SELECT id FROM docs WHERE {condition}", *costs)) == [("gin", ["upper(title)"], "gin_trgm_ops")]
+    assert kinds(advise(documents, f"SELECT id FROM docs WHERE {condition}".replace("c4ca42", "c").replace("C4ca42", "c"), *costs)) == []
+
+
 def test_hash_for_long_keys(documents, advise, costs):
     """Equality only, on values of a hundred bytes: the hash index is much smaller than a copy of all values."""
     statement = "SELECT id FROM docs WHERE token = 'abc'"

@@ -80,3 +80,18 @@ def test_a_locked_table_is_not_waited_for(database, advise):
     assert report["skipped"] and all("shut" in s["query"] and "lock timeout" in s["why"] for s in report["skipped"])
     assert any("held exclusively" in n for n in report["notes"])
     assert not any("held exclusively" in n for n in advise(database, statements).report["notes"])
+
+
+def test_row_security_that_does_not_apply_is_said(new_database, advise, advisor):
+    """What the owner plans is not what others run; as one of them there is nothing to say."""
+    d = new_database()
+    d.sql("CREATE TABLE rows_of_all (id serial PRIMARY KEY, tenant int, a int)", "CREATE TABLE other (id serial PRIMARY KEY, a int)",
+          "INSERT INTO rows_of_all (tenant, a) SELECT i % 50, i FROM generate_series(1, 30000) i", "ALTER TABLE rows_of_all ENABLE ROW LEVEL SECURITY",
+          "CREATE POLICY own ON rows_of_all USING (tenant = current_setting('app.tenant', true)::int)", "GRANT SELECT ON rows_of_all, other TO u_trust")
+    d.vacuum()
+    statement = "SELECT id FROM rows_of_all WHERE a = 7"
+    (note,) = [n for n in advise(d, statement).report["notes"] if "row security" in n]
+    assert note.startswith("rows_of_all has row security")
+    assert not any("row security" in n for n in ask(advisor, d, statement)["notes"])
+    assert not any("row security" in n for n in advise(d, "SELECT id FROM other WHERE a = 7").report["notes"])
+    d.sql("DROP OWNED BY u_trust")

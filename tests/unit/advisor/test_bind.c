@@ -36,6 +36,7 @@ static void test_values_from_statistics(void **state)
                         "SELECT 1 FROM orders WHERE created_at >= timestamp '2025-12-31' AND created_at < timestamp '2025-12-31'");
     assert_string_equal(bind(&f, "SELECT 1 FROM orders WHERE created_at > $1 - interval $2").text,
                         "SELECT 1 FROM orders WHERE created_at > '2025-12-31'::timestamp - interval '1 day'");
+    assert_string_equal(bind(&f, "SELECT box $1 && '((0,0),(1,1))' FROM orders").text, "SELECT box '((0,0),(1,1))' && '((0,0),(1,1))' FROM orders");
     assert_string_equal(bind(&f, "SELECT 'no $1' FROM orders").text, "SELECT 'no $1' FROM orders");
     fixture_close(&f);
 }
