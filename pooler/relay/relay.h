@@ -3,7 +3,8 @@
  *
  * The relay is the client's side of the data path. Bytes are walked message by message in the worker's scratch
  * buffer and sent on in one piece; what cannot be used yet is held. It owns no login, no timeouts and no lists:
- * RelayOps tells the client.
+ * RelayOps tells the client. Everything in pooler/relay is called on the client's own worker, which is its server's too while they
+ * are linked.
  *
  * A request is read on only when nothing holds it:
  *   HOLD_SERVER  waits for a server of the pool

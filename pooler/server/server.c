@@ -96,21 +96,29 @@ void server_open_stream(Server *s, int fd)
 
 /* ---- end ---- */
 
-static void server_free(WorkerDeferred *d)
+void server_forget_session(Server *s)
 {
-    Server *s = (Server *)((char *)d - offsetof(Server, deferred));
-    pipeline_finish(&s->pipeline);
+    pipeline_clear(&s->pipeline);
     params_finish(&s->params);
     server_statements_finish(&s->statements);
     sql_names_finish(&s->names);
-    settings_unref(s->applied);
+    server_set_applied(s, NULL);
+    s->applied_unknown = s->wash = false;
     pw_buf_finish(&s->held);
     pw_buf_finish(&s->group);
+    tls_set_unref(s->tls);
+    s->tls = NULL;
+}
+
+static void server_free(WorkerDeferred *d)
+{
+    Server *s = (Server *)((char *)d - offsetof(Server, deferred));
+    server_forget_session(s);
+    pipeline_finish(&s->pipeline);
     pw_buf_finish(&s->welcome);
     pw_buf_finish(&s->startup);
     free(s->addrs);
     server_login_finish(s);
-    tls_set_unref(s->tls);
     free(s);
 }
 

@@ -58,17 +58,7 @@ static void strip(Server *s)
     server_log_closing(s, "evicted");
     server_send_terminate(s);
     stream_close(&s->stream);
-    pipeline_clear(&s->pipeline);
-    params_finish(&s->params);
-    server_statements_finish(&s->statements);
-    sql_names_finish(&s->names);
-    settings_unref(s->applied);
-    s->applied = NULL;
-    s->applied_unknown = s->wash = false;
-    pw_buf_finish(&s->held);
-    pw_buf_finish(&s->group);
-    tls_set_unref(s->tls);
-    s->tls = NULL;
+    server_forget_session(s);
     s->tls_asked = false;
     s->phase = SERVER_BLANK;
     s->id = context_next_id();

@@ -8,6 +8,7 @@
 /* server.c */
 Server *server_create(PoolShard *shard); /* not connecting yet */
 void server_log_closing(const Server *s, const char *why); /* log_disconnections */
+void server_forget_session(Server *s); /* all that is known of its connection's session, TLS set included; the socket is closed */
 void server_send_terminate(Server *s); /* unless something is unsent in front of it */
 
 /* server_input.c */

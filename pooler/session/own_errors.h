@@ -2,7 +2,8 @@
 /* own_errors.h - the errors that the pooler itself makes, and what they look like to a client.
  *
  * PgBouncer's all have SQLSTATE 08P01, which tells a driver nothing. With error_behaviour = postgres each carries what
- * PostgreSQL would send in that situation. The rest of the pooler names a situation by PgBouncer's text. */
+ * PostgreSQL would send in that situation. The rest of the pooler names a situation by PgBouncer's text.
+ * Pure. */
 #ifndef POOLER_SESSION_OWN_ERRORS_H
 #define POOLER_SESSION_OWN_ERRORS_H
 
