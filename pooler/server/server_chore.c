@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "pooler/server/server_priv.h"
+#include "pooler/session/stmt_class.h"
 #include "poolwise/log.h"
 #include "poolwise/wire.h"
 
@@ -123,6 +124,21 @@ void server_chore_maintain(Server *s, PwUsec now)
     }
 }
 
+/* What its last client had set may be gone after it: who comes back must not rely on that. DISCARD ALL tells itself what it does. */
+static bool touches_settings(const char *reset_query)
+{
+    return (stmt_classify(reset_query, strlen(reset_query), 0, true) & (CLASS_TRACK | CLASS_UNKNOWN)) != 0;
+}
+
+static void send_reset(Server *s)
+{
+    const char *query = worker_ctx(s->stream.worker)->config->server_reset_query;
+    bool wash = s->wash; /* what its client left behind is more than a weaker server_reset_query undoes */
+    s->reset_due = s->wash = false;
+    s->applied_unknown |= s->applied && !wash && touches_settings(query);
+    server_send_own(s, wash ? "DISCARD ALL" : query);
+}
+
 void server_chore_next(Server *s)
 {
     if (s->pipeline.ambiguous) {
@@ -149,10 +165,7 @@ void server_chore_next(Server *s)
         return;
     }
     if (s->reset_due) {
-        s->reset_due = false;
-        /* what its client left behind is more than a weaker server_reset_query undoes */
-        server_send_own(s, s->wash ? "DISCARD ALL" : worker_ctx(s->stream.worker)->config->server_reset_query);
-        s->wash = false;
+        send_reset(s);
         return;
     }
     server_to_pool(s);

@@ -286,6 +286,17 @@ def test_off_loses_settings_as_pgbouncer_does(make_pooler):
     assert setting(b, "work_mem") == "7MB"
 
 
+@pytest.mark.parametrize("query", ["RESET ALL", "DISCARD ALL", "DEALLOCATE ALL", "SELECT 1; RESET work_mem"])
+def test_a_reset_query_after_each_transaction(make_pooler, query):
+    """What it takes back comes back with its client."""
+    p = make_pooler(default_pool_size=1, server_reset_query=query, server_reset_query_always=1)
+    a, b = p.client(), p.client()
+    a.ok("SET work_mem = '7MB'; SET app.x = 'a'")
+    for _ in range(2):
+        assert a.ok("SELECT current_setting('work_mem'), current_setting('app.x')") == [["7MB", "a"]]
+        assert b.ok("SELECT current_setting('work_mem'), coalesce(current_setting('app.x', true), '')") == [["4MB", ""]]
+
+
 def test_pin_keeps_the_server(make_pooler):
     p = make_pooler(default_pool_size=2, session_state="pin")
     a, b = p.client(), p.client()

@@ -20,10 +20,12 @@ def setup_of(seed, **fixed):
          "max_prepared_statements": rng.choice([0, 2, 5, 200]), "default_pool_size": rng.choice([1, 2, 4]),
          "error_behaviour": rng.choice(["pgbouncer", "postgres"]), "server_round_robin": rng.choice([0, 1]),
          "track_extra_parameters": rng.choice(["*", "IntervalStyle"]), "tls": rng.random() < 0.3, "newest": rng.random() < 0.5,
-         "server_reset_query_always": rng.choice([0, 0, 1])}
+         "server_reset_query_always": rng.choice([0, 0, 1]),
+         "server_reset_query": rng.choice(["DISCARD ALL", "RESET ALL", "DEALLOCATE ALL", "SELECT 1; RESET ALL; UNLISTEN *"])}
     s.update(fixed)
     if s["pool_mode"] == "session": # there a client keeps its server, and its parameters are PostgreSQL's affair
         s["session_state"] = "track"
+        s["server_reset_query"] = "DISCARD ALL"
     return s
 
 
@@ -75,7 +77,7 @@ class RoamChaos(chaos.Chaos):
         rng = self.rng
         changes = {"server_lifetime": rng.choice([1, 3600]), "server_check_delay": rng.choice([0, 30]), "server_round_robin": rng.choice([0, 1]),
                    "max_prepared_statements": self.setup["max_prepared_statements"] and rng.choice([2, 5, 200]),
-                   "default_pool_size": rng.choice([2, 3, 5]), "query_wait_timeout": rng.choice([5, 60])}
+                   "default_pool_size": rng.choice([2, 3, 5]), "query_wait_timeout": rng.choice([1, 5, 60])}
         self.pooler.reload(self.console, **changes)
 
     def take_over(self):
