@@ -274,6 +274,7 @@ static void on_close(Client *c)
         s->job->session = NULL;
     TAILQ_REMOVE(&worker_of(s)->sessions, s, link);
     admin_pause_console_gone(s);
+    admin_handover_console_gone(s);
     pw_buf_finish(&s->queued);
     admin_extended_finish(s);
     free(s);

@@ -35,6 +35,7 @@ struct AdminFds {
     bool of_clients;   /* counted in handing_over */
 };
 
+static PW_ATOMIC(int) taken_over; /* 1: a console is AdminSession.takes_over */
 static PW_ATOMIC(int) handing_over; /* answers to HANDOVER CLIENTS that are not sent in whole; up before any of their clients leaves */
 
 bool admin_is_handing_over(void)
@@ -408,6 +409,21 @@ static void cancel(AdminSession *s, const char *text)
     }
 }
 
+/* Two at once would both serve, each with all of the limits, and the pid file would name one of them. */
+static bool begin_takeover(AdminSession *s)
+{
+    int nobody = 0;
+    if (!s->takes_over)
+        s->takes_over = pw_atomic_cas(&taken_over, &nobody, 1);
+    return s->takes_over;
+}
+
+void admin_handover_console_gone(const AdminSession *s)
+{
+    if (s->takes_over)
+        pw_atomic_store(&taken_over, 0);
+}
+
 void admin_cmd_handover(AdminSession *s, const AdminRequest *r)
 {
     if (!s->client->console_own || s->extended) {
@@ -427,6 +443,10 @@ void admin_cmd_handover(AdminSession *s, const AdminRequest *r)
     }
     if (!sockets && strcasecmp(r->arg, CLIENT_HANDOVER_CLIENTS) != 0) {
         admin_error(s, "invalid command 'HANDOVER %s', use SHOW HELP;", r->arg);
+        return;
+    }
+    if (sockets && !begin_takeover(s)) {
+        admin_error(s, "another process is taking over already");
         return;
     }
     AdminJob *job = admin_job_create(s, "HANDOVER");

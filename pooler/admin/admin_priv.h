@@ -39,6 +39,7 @@ typedef struct AdminSession {
     bool closing;   /* said its last word; closed by the next tick */
     bool extended;     /* the present command came by Execute: no ReadyForQuery behind its answer */
     bool skip_to_sync; /* an error was answered within the extended protocol */
+    bool takes_over;   /* HANDOVER SOCKETS: nobody else does as long as it is here */
     AdminPreparedList statements, portals;
     AdminPrepared *executing; /* the portal whose rows are wanted */
     uint32_t execute_limit;   /* rows of this Execute; 0: all */
@@ -148,6 +149,7 @@ AdminFds *admin_fds_create(const AdminColumn *columns, unsigned n_columns);
 void admin_fds_destroy(AdminFds *fds); /* NULL is fine */
 void admin_fds_send(AdminJob *job);    /* goes on; ends the job when all is sent */
 void admin_cmd_handover(AdminSession *s, const AdminRequest *r);
+void admin_handover_console_gone(const AdminSession *s);
 
 void admin_cmd_transaction(AdminSession *s, const AdminRequest *r);
 size_t admin_command_count(void);

@@ -168,6 +168,11 @@ void server_connect_failed(Server *s, const char *reason)
     server_close(s, public_reason(reason));
 }
 
+bool server_connect_elsewhere(Server *s, const char *reason)
+{
+    return !s->auth && try_next(s, reason);
+}
+
 void server_connected(Server *s)
 {
     s->phase = s->tls_asked ? SERVER_TLS : SERVER_LOGIN;

@@ -253,6 +253,9 @@ static void on_error(Server *s, const uint8_t *payload, size_t n)
     const char *text = pw_error_field(payload, n, 'M');
     const char *code = pw_error_field(payload, n, 'C');
     const char *severity = pw_error_field(payload, n, 'S');
+    /* starting up, shutting down, a standby that is not ready: another host may be */
+    if (code && strcmp(code, "57P03") == 0 && server_connect_elsewhere(s, text ? text : "?"))
+        return;
     forget_proof(s, code);
     log_connection(s);
     server_log(s, PW_LOG_WARNING, "server login failed: %s %s", severity ? severity : "FATAL", text ? text : "?");

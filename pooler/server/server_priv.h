@@ -22,6 +22,8 @@ void server_to_pool(Server *s); /* clean: release it, or close it when it is ret
 void server_connect_start(Server *s);                       /* may fail from a later loop turn only */
 void server_connected(Server *s);                           /* the start-up packet went out */
 void server_connect_failed(Server *s, const char *reason);  /* tries the next host; if there is none the pool remembers it, closes */
+/* LOGIN, before its first request: the server says that it takes nobody now. True: the next host is tried; false: there is none. */
+bool server_connect_elsewhere(Server *s, const char *reason);
 void server_connect_worked(Server *s); /* logged in */
 
 /* server_tls.c */

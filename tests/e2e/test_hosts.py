@@ -8,7 +8,7 @@ import pytest
 
 from support import wire
 from support.dns import NameServer
-from support.tap import Tap
+from support.tap import FakeSession, Tap
 from support.util import have_ipv6, wait_until
 
 DEAD = "127.0.0.9"  # nothing listens there: refused at once
@@ -87,6 +87,28 @@ def test_silent_host_is_passed_over(make_pooler, pg):
                         worker_threads=1)
         assert p.client().one("SELECT 1") == "1"
         p.wait_log(r"closing because: connect timeout")
+
+
+@pytest.mark.differs
+@pytest.mark.parametrize("how", ["round-robin", "disable"])
+def test_host_that_takes_nobody_now_is_passed_over(make_pooler, pg, how):
+    """Shutting down, or not up yet: the others serve meanwhile, and nobody is told about it."""
+    with socket.create_server(("127.0.0.2", pg.port)) as listener:
+        def refuse():
+            while True:
+                try:
+                    s = FakeSession(listener.accept()[0])
+                except OSError:
+                    return
+                s.read_startup()
+                s.error("the database system is shutting down", "57P03", "FATAL")
+                s.close()
+        threading.Thread(target=refuse, daemon=True).start()
+        p = make_pooler(databases={"p0": pg.line(host="127.0.0.2,127.0.0.1", load_balance_hosts=how)}, query_wait_timeout="5")
+        busy(p, 6)
+        assert addresses(p) == ["127.0.0.1"] * 6
+        p.wait_log("connect failed: the database system is shutting down")
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.differs

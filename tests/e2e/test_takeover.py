@@ -428,8 +428,8 @@ def test_show_fds_brings_the_sockets_to_the_own_user(make_pooler):
     assert clients[77].one("SELECT 1") == "1", "they were copies"
 
 
-# Asks for the clients, reads their rows when it is told to, and prints how many descriptors came with them.
-SLOW_SUCCESSOR = r"""
+# A successor that goes step by step.
+SUCCESSOR = r"""
 import array, socket, struct, sys
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])
@@ -447,12 +447,42 @@ def until_ready():
 body = struct.pack(">I", 196608) + b"user\0pgbouncer\0database\0pgbouncer\0\0"
 s.sendall(struct.pack(">I", len(body) + 4) + body)
 until_ready()
+"""
+# Asks for the clients, reads their rows when it is told to, and prints how many descriptors came with them.
+SLOW_SUCCESSOR = SUCCESSOR + r"""
 ask(b"HANDOVER DONE")
 until_ready()
 ask(b"HANDOVER CLIENTS_4")
 sys.stdin.readline()
 print(len(until_ready()))
 """
+# Takes the listening sockets and changes its mind when it is told to.
+FICKLE_SUCCESSOR = SUCCESSOR + r"""
+ask(b"HANDOVER SOCKETS")
+print(len(until_ready()), flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.poolwise
+def test_one_takeover_at_a_time(pair):
+    """Of two that get the sockets both would stay, and the pid file would name one."""
+    both, p = pair()
+    first = subprocess.Popen([sys.executable, "-c", FICKLE_SUCCESSOR, p.socket_path()], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             text=True, **run_as(server_user()))
+    try:
+        assert first.stdout.readline() == "2\n"
+        second = p.spawn("-q", "-R", p.ini_path)
+        assert second.wait(20) != 0
+        p.proc = both.old
+        p.wait_log("cannot take over: the running process says: another process is taking over already")
+    finally:
+        first.communicate("\n", timeout=20)
+    con = p.console()
+    wait_until(lambda: "pgbouncer" not in {c["user"] for c in con.show("CLIENTS")})
+    con.close()
+    both.take_over()
+    both.old_ends()
 
 
 @pytest.mark.poolwise
