@@ -40,6 +40,7 @@ typedef struct AdvColumn {
     const char **hist;
     double n_elements;        /* arrays and tsvector: elements of a value on average; 0 unknown */
     double elements_distinct; /* among the common ones */
+    double elements_common;   /* how many of them a value has on average; 0 unknown */
 } AdvColumn;
 
 /* What a sample of the rows told of an expression. */

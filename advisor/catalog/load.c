@@ -489,7 +489,8 @@ PwErr adv_load_statistics(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         " CASE WHEN w.wanted THEN pg_catalog.to_json(s.most_common_freqs::text::text[]) END,"
         " CASE WHEN w.wanted THEN pg_catalog.to_json(s.histogram_bounds::text::text[]) END,"
         " s.elem_count_histogram[pg_catalog.array_length(s.elem_count_histogram, 1)],"
-        " pg_catalog.array_length(s.most_common_elems::text::text[], 1)"
+        " pg_catalog.array_length(s.most_common_elems::text::text[], 1),"
+        " (SELECT sum(f) FROM pg_catalog.unnest(s.most_common_elem_freqs[1:pg_catalog.array_length(s.most_common_elems::text::text[], 1)]) f)"
         " FROM pg_catalog.pg_stats s JOIN pg_catalog.pg_namespace n ON n.nspname = s.schemaname"
         " JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = s.tablename"
         " CROSS JOIN LATERAL (SELECT c.oid = ANY ($1::pg_catalog.oid[]) AS wanted) w"
@@ -519,6 +520,7 @@ PwErr adv_load_statistics(AdvDb *db, AdvCatalog *catalog, const char **ret_why)
         c->hist = json_texts(catalog, adv_db_cell(&rows, i, 8), &c->n_hist);
         c->n_elements = num_cell(&rows, i, 9, 0); /* the last number of the histogram is the average */
         c->elements_distinct = num_cell(&rows, i, 10, 0);
+        c->elements_common = num_cell(&rows, i, 11, 0);
     }
     adv_db_free_rows(&rows);
     adv_sum_up_partitions(catalog);

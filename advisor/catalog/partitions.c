@@ -67,6 +67,7 @@ static void borrow(AdvTable *t, const AdvTable *from)
         mine->hist = theirs->hist;
         mine->n_elements = theirs->n_elements;
         mine->elements_distinct = theirs->elements_distinct;
+        mine->elements_common = theirs->elements_common;
     }
 }
 

@@ -44,6 +44,7 @@ static const AdvField column_rows[] = {
     F(AdvColumn, BOOL, has_stats),  F(AdvColumn, NUMBER, null_frac),  F(AdvColumn, NUMBER, avg_width),  F(AdvColumn, NUMBER, n_distinct),
     F(AdvColumn, NUMBER, correlation), F_LIST(AdvColumn, TEXTS, mcv, n_mcv), F_LIST(AdvColumn, NUMBERS, mcf, n_mcv),
     F_LIST(AdvColumn, TEXTS, hist, n_hist), F(AdvColumn, NUMBER, n_elements), F(AdvColumn, NUMBER, elements_distinct),
+    F(AdvColumn, NUMBER, elements_common),
 };
 
 static const AdvField index_rows[] = {

@@ -13,6 +13,7 @@
 #define OUTSIDE (-2)       /* owner of a table: some block around this one */
 #define HAVING_SHARE (1.0 / 3)
 #define EXPR_DISTINCT 200.0
+#define ROUNDS 10.0        /* of a recursion, each with as many rows as the first part brings: the server's guess */
 
 /* What a block brings. */
 typedef struct Result {
@@ -29,6 +30,7 @@ typedef struct Plan {
     bool *open;       /* blocks being planned: a circle has no end */
     int *references;  /* by block: of a CTE */
     double all_pages;
+    double seed;      /* rows of the arms before the one being planned: what a recursion begins with */
 } Plan;
 
 /* One block with all that is joined into it. */
@@ -99,6 +101,20 @@ static void add_unit(Unit *u, int block, AdvJoinKind kind)
             u->owner[r] = u->n_items - 1;
 }
 
+/* The CTE's name inside of itself. */
+static bool is_recursion(const AdvRel *rel)
+{
+    return rel->kind == ADV_REL_SUBQUERY && rel->inner < 0;
+}
+
+static bool goes_round(const AdvFacts *facts, int block)
+{
+    for (int r = 0; r < facts->n_rels; r++)
+        if (facts->rels[r].block == block && is_recursion(&facts->rels[r]))
+            return true;
+    return false;
+}
+
 static void add_members(Unit *u, int block, AdvJoinKind kind)
 {
     Plan *p = u->plan;
@@ -118,6 +134,10 @@ static void add_members(Unit *u, int block, AdvJoinKind kind)
                 add_members(u, rel->inner, own);
             else
                 add_unit(u, rel->inner, own);
+        } else if (is_recursion(rel)) {
+            AdvPath *rows = ADV_NEW(p->ask->arena, AdvPath);
+            *rows = (AdvPath){.total = ROUNDS * p->seed * p->settings->cpu_tuple_cost, .order = -1};
+            add_item(u, own, -1, ROUNDS * p->seed, 8)->whole = rows;
         }
     }
     for (int b = 0; b < facts->n_blocks && u->n_items < MEMBERS_MAX; b++) {
@@ -462,14 +482,17 @@ static Result plan_arms(Plan *p, int block, bool given)
 {
     const AdvFacts *facts = p->ask->facts;
     Result sum = {.done = true, .path = {.order = -1}};
+    double seed = p->seed;
     for (int b = 0; b < facts->n_blocks; b++) {
         if (facts->blocks[b].parent != block || facts->blocks[b].kind != ADV_BLOCK_ARM || p->open[b])
             continue;
+        p->seed = fmax(sum.rows, 1);
         Result one = plan_block(p, b, given);
-        sum.path = both(p, &sum.path, &one, 1);
+        sum.path = both(p, &sum.path, &one, goes_round(facts, b) ? ROUNDS : 1);
         sum.rows += one.rows;
         sum.width = fmax(sum.width, one.width);
     }
+    p->seed = seed;
     if (facts->blocks[block].n_order > 0)
         sum.path.total += adv_sort_cost(p->settings, sum.rows, sum.width, limit_of(&facts->blocks[block]));
     return sum;

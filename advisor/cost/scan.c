@@ -96,10 +96,11 @@ static unsigned orders_of(const AdvScanWish *wish, const AdvIndex *index, int po
     return orders;
 }
 
-static double key_selectivity(const AdvScanWish *wish, const AdvIndex *index, int k, Match *m, bool *ret_point, bool *ret_bounded)
+/* `ret_null`: bound to NULL, which the server does not take for an equality that leaves the order of what follows. */
+static double key_selectivity(const AdvScanWish *wish, const AdvIndex *index, int k, Match *m, bool *ret_point, bool *ret_bounded, bool *ret_null)
 {
     const AdvIndexKey *key = &index->keys[k];
-    *ret_point = *ret_bounded = false;
+    *ret_point = *ret_bounded = *ret_null = false;
     if (wish->bound && key->column && wish->bound[key->column - 1]) {
         *ret_point = *ret_bounded = true;
         return 1 / adv_column_distinct(index->table, key->column);
@@ -113,6 +114,7 @@ static double key_selectivity(const AdvScanWish *wish, const AdvIndex *index, in
         if (!serves)
             continue;
         *ret_point = is_point(pred->kind);
+        *ret_null = pred->kind == ADV_PRED_IS_NULL;
         *ret_bounded = true;
         m->n_matched++;
         if (pred->kind == ADV_PRED_IN)
@@ -129,18 +131,20 @@ static Match match(AdvArena *arena, const AdvScanWish *wish, const AdvIndex *ind
     if (!index->valid || strcmp(index->method, "btree") != 0 || !adv_predicate_holds(arena, wish->facts, wish->rel, index, &m.by_predicate))
         return m;
     m.usable = true;
-    bool open = true; /* the keys so far are all bound to one value */
+    bool open = true;    /* the keys so far are all bound to one value */
+    bool ordered = true; /* none of them to NULL */
     int points = 0;
     for (int k = 0; k < index->n_keys; k++) {
-        bool point, bounded;
-        double s = key_selectivity(wish, index, k, &m, &point, &bounded);
+        bool point, bounded, null;
+        double s = key_selectivity(wish, index, k, &m, &point, &bounded, &null);
+        ordered = ordered && !null;
         if (bounded) {
             m.in_index *= s;
             if (open) {
                 m.boundary *= s;
                 m.n_bound++;
             }
-            if (open && point)
+            if (open && ordered && point)
                 points++;
         }
         if (!point)

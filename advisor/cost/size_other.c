@@ -8,6 +8,7 @@
 #define PAGE 8192.0
 #define PAGES_PER_RANGE 128.0
 #define HASH_ITEM 20.0 /* header, code and line pointer */
+#define ELEMENTS_ALL 300.0 /* ANALYZE lists up to 1,000 */
 #define HASH_FILL (PAGE * 0.75)
 
 /* Buckets come in powers of two, from 1024 on in quarters of one; all are made at once. */
@@ -59,6 +60,11 @@ static double gin_keys(const AdvIndex *index, double rows, double *ret_distinct)
     if (c && c->n_elements > 0) {
         *ret_distinct = fmax(c->elements_distinct, 1);
         return c->n_elements;
+    }
+    /* A short list of common words is the list of all. */
+    if (c && c->elements_common > 0 && c->elements_distinct < ELEMENTS_ALL) {
+        *ret_distinct = fmax(c->elements_distinct, 1);
+        return fmax(c->elements_common, 1);
     }
     if (c && strcmp(c->base_type, "tsvector") == 0) {
         *ret_distinct = fmax(adv_column_distinct(index->table, index->keys[0].column), 1);

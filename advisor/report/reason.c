@@ -18,6 +18,7 @@ static const char *key_name(const AdvReport *r, const AdvIndex *index, int k)
 typedef struct KeyUse {
     const char *role;
     bool point;   /* equal to one value: what follows is in order */
+    bool scattered; /* equal to NULL: what follows is found, but not in order to the server */
     bool bounds;  /* a condition on it */
     bool ordered; /* ORDER BY, GROUP BY, min or max names it */
 } KeyUse;
@@ -26,10 +27,14 @@ static void add_condition(KeyUse *use, const AdvPred *p)
 {
     switch (p->kind) {
     case ADV_PRED_EQ:
-    case ADV_PRED_IS_NULL:
     case ADV_PRED_TRUE:
     case ADV_PRED_FALSE:
         use->point = !p->or_group;
+        use->role = "finds the rows by equality on";
+        break;
+    case ADV_PRED_IS_NULL:
+        use->point = !p->or_group;
+        use->scattered = true;
         use->role = "finds the rows by equality on";
         break;
     case ADV_PRED_IN:
@@ -146,7 +151,7 @@ const char *adv_reason_create(const AdvReport *r, const AdvFinding *f)
         KeyUse use = key_use(top->facts, index, k);
         const char *role = role_in_place(&use, after_points, in_order);
         after_points = after_points && use.point;
-        in_order = in_order && (use.point || use.ordered);
+        in_order = in_order && ((use.point && !use.scattered) || use.ordered);
         if (last && strcmp(role, last) == 0)
             adv_text_addf(&text, " and %s", key_name(r, index, k));
         else

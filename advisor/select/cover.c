@@ -115,6 +115,22 @@ static bool append(AdvIndex *def, const AdvRole *role)
     return true;
 }
 
+/* What follows the keys is in order: each is equal to one value. The server does not take NULL for one, nor those of a list. */
+static bool keeps_order(const AdvIndex *def, const AdvFacts *facts, int rel)
+{
+    for (int k = 0; k < def->n_keys; k++) {
+        bool single = false;
+        for (int i = 0; i < facts->n_preds; i++) {
+            const AdvPred *p = &facts->preds[i];
+            bool one = p->kind == ADV_PRED_EQ || p->kind == ADV_PRED_TRUE || p->kind == ADV_PRED_FALSE;
+            single = single || (one && p->rel == rel && !p->or_group && !p->expr && p->column == def->keys[k].column);
+        }
+        if (!single)
+            return false;
+    }
+    return true;
+}
+
 /* Equality keys only, so far: then included equality columns become keys, and one range or the order follows. */
 static bool complete(AdvArena *arena, AdvIndex *def, const AdvFacts *facts)
 {
@@ -128,7 +144,7 @@ static bool complete(AdvArena *arena, AdvIndex *def, const AdvFacts *facts)
             return false;
     def->keys = adv_arena_grow(arena, def->keys, (size_t)def->n_keys * sizeof(*def->keys),
                                ((size_t)def->n_keys + (size_t)roles.n_eq + (size_t)roles.n_order + 1) * sizeof(*def->keys));
-    bool changed = false;
+    bool changed = false, ordered = keeps_order(def, facts, rel);
     for (int i = 0; i < roles.n_eq; i++) {
         bool included = false;
         for (int k = 0; k < def->n_include; k++)
@@ -136,10 +152,10 @@ static bool complete(AdvArena *arena, AdvIndex *def, const AdvFacts *facts)
         changed = (included && append(def, &roles.eq[i])) || changed;
     }
     const AdvBlock *block = &facts->blocks[facts->rels[rel].block];
-    if (roles.n_order > 0 && roles.n_order <= 2 && block->has_limit && !block->aggregate) {
+    if (ordered && roles.n_order > 0 && roles.n_order <= 2 && block->has_limit && !block->aggregate) {
         for (int i = 0; i < roles.n_order; i++)
             changed = append(def, &roles.order[i]) || changed;
-    } else if (roles.n_minmax == 1 && block->minmax_only) {
+    } else if (ordered && roles.n_minmax == 1 && block->minmax_only) {
         changed = append(def, &roles.minmax[0]) || changed;
     } else if (roles.n_range > 0) {
         changed = append(def, &roles.range[0]) || changed;

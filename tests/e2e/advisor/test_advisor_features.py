@@ -71,6 +71,7 @@ def test_not_more_columns_than_help(tables, advise, costs):
     ("SELECT * FROM parts ORDER BY e DESC LIMIT 20", ["e"]),
     ("SELECT * FROM parts WHERE a = 3 AND (e, id) < (5000, 7) ORDER BY e DESC, id DESC LIMIT 10", ["a", "e", "id"]),
     ("SELECT * FROM parts WHERE f LIKE 'abc%'", ["f"]),
+    ("WITH RECURSIVE r AS (SELECT part_id FROM uses WHERE maker_id = 5 UNION ALL SELECT u.part_id FROM uses u JOIN r ON u.maker_id = r.part_id) SELECT count(*) FROM r", ["maker_id"]),
     ("SELECT m.town FROM makers m WHERE NOT EXISTS (SELECT 1 FROM uses u WHERE u.maker_id = m.id) AND m.name = 'maker 7'", ["name", "maker_id"]),
     ("SELECT u.note FROM makers m JOIN uses u ON u.maker_id = m.id WHERE m.name = 'maker 7'", ["name", "maker_id"]),
 ])

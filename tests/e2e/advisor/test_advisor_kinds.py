@@ -123,6 +123,19 @@ def test_size_of_gin_on_documents_that_are_mostly_alike(new_database, advise, co
     assert 0.5 < finding["bytes"] / size < 2
 
 
+def test_size_of_gin_on_few_words(new_database, advise, costs):
+    """Texts of the same thirty words: long lists of rows, in a byte a row."""
+    database = new_database()
+    database.sql("CREATE TABLE p (id serial PRIMARY KEY, words tsvector, filler text)",
+                 "INSERT INTO p (words, filler) SELECT to_tsvector('simple', concat_ws(' ', CASE WHEN i % 400 = 0 THEN 'rare' END, 'a' || i % 3, 'b' || i % 5, 'c' || i % 7, 'd' || i % 11)), repeat('f', 90)"
+                 " FROM generate_series(1, 60000) i")
+    database.vacuum()
+    (finding,) = advise(database, "SELECT id FROM p WHERE words @@ to_tsquery('simple', 'rare')", *costs).creates()
+    database.sql(finding["script"][0].replace("CONCURRENTLY ", ""))
+    (size,), = database.sql(f"SELECT pg_relation_size('{finding['index']}')")
+    assert 0.5 < finding["bytes"] / size < 2
+
+
 @pytest.mark.parametrize("condition", ["upper(title) LIKE upper('%c4ca42%')", "UPPER(title::text) LIKE UPPER('%C4ca42%')"])
 def test_patterns_without_case(documents, advise, costs, condition):
     """As ORMs write ILIKE: the index is on the expression, and the pattern is known although a function is around it."""

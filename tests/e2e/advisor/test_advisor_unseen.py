@@ -92,6 +92,13 @@ def test_partial(tables, names, advise, costs, statement, table, where):
     assert after < before / 2 and any(f["index"] in plan or "part_1_" in plan for f in found), plan
 
 
+def test_many_at_once(tables, names, advise, costs):
+    """All of them over several connections, as over one: what one of them makes the others do not see."""
+    statements = ";".join(statement.format(**names).replace("= 7", f"= {i}").replace("LIMIT 5", f"LIMIT {i}") for statement, _, _ in CASES for i in range(2, 14))
+    one, four = (advise(tables, statements, *costs, "--connections", n).report for n in ("1", "4"))
+    assert one["findings"] == four["findings"]
+
+
 @pytest.mark.parametrize("statement, expression", [
     # as Django writes it, and with a LIMIT that makes the planner hope for a match among the first rows
     ("SELECT id FROM {account} WHERE UPPER({mail}::text) = UPPER('person77@mail7.example') LIMIT 21", "upper({mail})"),

@@ -113,6 +113,37 @@ static void orders(void **state)
     adv_arena_destroy(f.arena);
 }
 
+/* Behind a column that is NULL the server does not see the order of the next one; behind a value it does. */
+static void orders_behind_a_null(void **state)
+{
+    (void)state;
+    Fixture f;
+    fixture_open(&f);
+    AdvTable *tables[] = {f.orders};
+    static const int columns[][4] = {{2, 4}};
+    f.orders->columns[1].null_frac = 0.4;
+    Asked value = ask(&f, "SELECT * FROM orders WHERE customer_id = 5 ORDER BY created_at LIMIT 1", 1, tables, columns);
+    Asked null = ask(&f, "SELECT * FROM orders WHERE customer_id IS NULL ORDER BY created_at LIMIT 1", 1, tables, columns);
+    assert_true(value.used[0] && value.cost < 10);
+    assert_true(null.cost > 100 * value.cost);
+    adv_arena_destroy(f.arena);
+}
+
+/* Each round of a recursion looks up what the one before has brought. */
+static void recursion_is_a_join(void **state)
+{
+    (void)state;
+    Fixture f;
+    fixture_open(&f);
+    AdvTable *tables[] = {f.orders, f.orders};
+    static const int columns[][4] = {{2}, {1}};
+    static const char text[] = "WITH RECURSIVE r AS (SELECT id FROM orders WHERE id = 3 UNION ALL SELECT o.id FROM orders o JOIN r ON o.customer_id = r.id) SELECT * FROM r";
+    Asked both = ask(&f, text, 2, tables, columns);
+    assert_true(both.used[0] && both.used[1]);
+    assert_true(both.cost < plain(&f, text).cost / 5);
+    adv_arena_destroy(f.arena);
+}
+
 /* Set operations, recursion, views of nothing, statements without tables: a finite cost, whatever it is. */
 static void odd_statements(void **state)
 {
@@ -206,7 +237,7 @@ int main(void)
         cmocka_unit_test(joins_by_look_up_in_either_direction),
         cmocka_unit_test(groups_are_a_wall),
         cmocka_unit_test(exists_is_a_join),
-        cmocka_unit_test(orders),
+        cmocka_unit_test(orders), cmocka_unit_test(orders_behind_a_null), cmocka_unit_test(recursion_is_a_join),
         cmocka_unit_test(odd_statements),
         cmocka_unit_test(odd_statistics),
     };
