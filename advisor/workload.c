@@ -97,6 +97,7 @@ static int by_text(const void *a, const void *b)
 
 void adv_workload_analyse(AdvWorkload *w, AdvCatalog *catalog)
 {
+    adv_sql_settle_indexes(catalog);
     int kept = 0;
     share_other_calls(w);
     if (w->n_queries > 1)

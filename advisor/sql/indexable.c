@@ -98,6 +98,12 @@ static bool arguments(Analyser *a, Scope *scope, Node *const *args, size_t n, in
     return parts == 1;
 }
 
+/* date(x) and x::date are one to the server. */
+static const char *as_date(Analyser *a, const Part *part)
+{
+    return adv_arena_printf(a->arena, "(%s::date)", part->sql);
+}
+
 static bool function_part(Analyser *a, Scope *scope, const PgQuery__FuncCall *call, int depth, KeyRef *key, Part *ret_part)
 {
     if (call->n_funcname == 0 || call->n_funcname > 2 || call->agg_star || call->agg_distinct || call->over || call->agg_filter ||
@@ -114,7 +120,7 @@ static bool function_part(Analyser *a, Scope *scope, const PgQuery__FuncCall *ca
         (substring && !is_plain_substring(call)))
         return false;
     adv_text_add(&text, ")");
-    ret_part->sql = adv_text_get(&text);
+    ret_part->sql = strcmp(name, "date") == 0 ? as_date(a, &inner) : adv_text_get(&text);
     return true;
 }
 
@@ -154,7 +160,7 @@ static bool cast_part(Analyser *a, Scope *scope, const PgQuery__TypeCast *cast, 
     }
     bool day = strcmp(type, "date") == 0 && strcmp(inner.type, "timestamp") == 0;
     bool steady = !inner.plain && !sized && strcmp(inner.type, "text") == 0 && is_steady_cast(type);
-    *ret_part = (Part){.sql = adv_arena_printf(a->arena, "(%s::%s)", inner.sql, type), .type = type};
+    *ret_part = (Part){.sql = day ? as_date(a, &inner) : adv_arena_printf(a->arena, "(%s::%s)", inner.sql, type), .type = type};
     return day || steady;
 }
 

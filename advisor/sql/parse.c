@@ -145,3 +145,23 @@ void adv_sql_split(AdvArena *arena, const char *text, AdvPiece **ret_pieces, int
     }
     pg_query_free_scan_result(scanned);
 }
+
+static void settle(AdvCatalog *catalog, AdvTable *table, AdvIndexKey *key)
+{
+    AdvFacts *facts;
+    const char *why;
+    bool referenced = table->referenced; /* reading its indexes is no use of it */
+    const char *text = adv_arena_printf(catalog->arena, "SELECT 1 FROM %s WHERE (%s) = $1", adv_table_sql_name(catalog, table), key->expr);
+    if (!adv_sql_analyse(catalog, catalog->arena, text, &facts, &why) && facts->n_preds == 1 && facts->preds[0].expr)
+        key->expr = facts->preds[0].expr;
+    table->referenced = referenced;
+}
+
+void adv_sql_settle_indexes(AdvCatalog *catalog)
+{
+    for (int t = 0; t < catalog->n_tables; t++)
+        for (int i = 0; i < catalog->tables[t]->n_indexes; i++)
+            for (int k = 0; k < catalog->tables[t]->indexes[i]->n_keys; k++)
+                if (catalog->tables[t]->indexes[i]->keys[k].expr)
+                    settle(catalog, catalog->tables[t], &catalog->tables[t]->indexes[i]->keys[k]);
+}

@@ -29,4 +29,8 @@ PW_MUSTCHECK PwErr adv_sql_fingerprint(const char *text, uint64_t *ret_fingerpri
 PW_MUSTCHECK PwErr adv_sql_analyse(AdvCatalog *catalog, AdvArena *arena, const char *text, AdvFacts **ret_facts,
                                    const char **ret_why);
 
+/* Writes the expressions of all indexes as those of statements are written, so that the same ones are the same text; others stay as the server
+ * shows them. */
+void adv_sql_settle_indexes(AdvCatalog *catalog);
+
 #endif

@@ -103,7 +103,7 @@ def test_many_at_once(tables, names, advise, costs):
     # as Django writes it, and with a LIMIT that makes the planner hope for a match among the first rows
     ("SELECT id FROM {account} WHERE UPPER({mail}::text) = UPPER('person77@mail7.example') LIMIT 21", "upper({mail})"),
     ("SELECT e.id FROM {event} e JOIN {account} a ON a.id = e.{ref} WHERE lower(a.{mail}) = 'person77@mail7.example'", "lower({mail})"),
-    ("SELECT count(*) FROM {event} WHERE date({at}) = '2025-03-05' AND {state} <> 'x'", "date({at})"),
+    ("SELECT count(*) FROM {event} WHERE date({at}) = '2025-03-05' AND {state} <> 'x'", "({at}::date)"),
     ("SELECT count(*) FROM {event} WHERE date_trunc('day', {at} AT TIME ZONE 'UTC' AT TIME ZONE 'Asia/Tokyo') = '2025-03-05' AND {state} <> 'x'",
      "date_trunc('day', timezone('Asia/Tokyo', timezone('UTC', {at})))"),
 ])
@@ -125,6 +125,21 @@ def test_a_range_in_the_place_of_a_cast(tables, names, advisor):
     tables.sql(f"ALTER TABLE {names['account']} ADD COLUMN IF NOT EXISTS made timestamptz")
     done = advisor("explain", "--dsn", tables.dsn, "SELECT id FROM {account} WHERE made::date = '2025-03-05'".format(**names))
     assert "made >= day AND" in done.stdout and "made = 'value'" not in done.stdout
+
+
+@pytest.mark.parametrize("key, condition", [
+    ("upper({mail})", "UPPER({mail}::text) = 'X'"),
+    ("lower(coalesce({filler}, ''))", "lower(coalesce({filler}, '')) = 'x'"),
+    ("date_trunc('day', made AT TIME ZONE 'UTC')", "date_trunc('day', made AT TIME ZONE 'UTC') = '2025-03-05'"),
+    ("((made AT TIME ZONE 'UTC')::date)", "date(made AT TIME ZONE 'UTC') = '2025-03-05'"),  # written in another way
+], ids=range(4))
+def test_what_is_there_is_not_advised(tables, names, advise, costs, key, condition):
+    tables.sql("ALTER TABLE {account} ADD COLUMN IF NOT EXISTS made timestamptz".format(**names))
+    statement = f"SELECT id FROM {names['account']} WHERE {condition.format(**names)}"
+    tables.sql(f"CREATE INDEX there ON {names['account']} (({key.format(**names)}))", f"ANALYZE {names['account']}")
+    advice = advise(tables, statement, *costs)
+    tables.sql("DROP INDEX there")
+    assert advice.creates() == [] and "there" not in advice.drops()
 
 
 def test_two_keys_of_one_document(tables, names, advise, costs):

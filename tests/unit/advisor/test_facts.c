@@ -105,7 +105,7 @@ static const struct {
     {"SELECT * FROM customers WHERE coalesce(name, email) = 'a'", "customers.name opaque"},
     {"SELECT * FROM customers WHERE coalesce(name, $1) = 'a'", "customers.name opaque"},
     {"SELECT * FROM customers WHERE name::varchar(3) = 'a'", "customers.name opaque"},
-    {"SELECT * FROM orders WHERE date(created_at) = '2025-01-01'", "date(created_at)=2025-01-01"},
+    {"SELECT * FROM orders WHERE date(created_at) = '2025-01-01'", "(created_at::date)=2025-01-01"},
     {"SELECT * FROM orders WHERE date(created_at AT TIME ZONE 'UTC') = '2025-01-01'", "orders.created_at opaque"},
     {"SELECT * FROM orders WHERE date_trunc('day', id) = $1", "orders.id opaque"},
     {"SELECT * FROM customers WHERE upper(name || email) = 'A'", "customers.name opaque"},
