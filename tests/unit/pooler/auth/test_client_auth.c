@@ -1,33 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* The client here is scram_client, or written by hand: test_scram.c holds that against RFC 7677. */
-#include "auth_test.h"
+#include "auth_fixture.h"
 #include "pooler/auth/client_auth.h"
 #include "pooler/auth/md5.h"
 #include "pooler/auth/scram_client.h"
 
 #include <stdlib.h>
-
-static ScramCache *cache;
-static PwBuf out;
-static uint8_t payload[4096];
-
-static int setup(void **state)
-{
-    (void)state;
-    pw_buf_init(&out);
-    return scram_cache_create(16, &cache) == PW_OK ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    pw_buf_finish(&out);
-    scram_cache_destroy(cache);
-    return 0;
-}
-
-static bool defer; /* the whole file runs both ways */
-static int works;  /* derivations that were handed out */
 
 /* As client_auth_message; a derivation that is handed out is run and given back. */
 static AuthStep message(ClientAuth *auth, const uint8_t *bytes, size_t n, PwBuf *answer)
