@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "poolwise/mem.h"
+#include "poolwise/wire.h"
 
 static struct {
     pthread_mutex_t lock;
@@ -364,12 +365,48 @@ static void welcome_drop(Welcome *w)
 void pool_entry_set_welcome(PoolEntry *entry, Welcome *w)
 {
     pthread_mutex_lock(&entry->lock);
+    Welcome *old = entry->welcome;
     w->refs = 1;
-    if (entry->welcome)
-        welcome_drop(w);
-    else
-        entry->welcome = w;
+    entry->welcome = w;
+    if (old)
+        welcome_drop(old);
     pthread_mutex_unlock(&entry->lock);
+}
+
+/* Copies ParameterStatus messages, the one of `name` with another value. False: it is not among them, or has this value. */
+static bool corrected(const PwBuf *from, const char *name, const char *value, PwBuf *ret_params)
+{
+    const uint8_t *p = pw_buf_head(from), *end = p + pw_buf_unread(from);
+    bool differs = false;
+    for (size_t len; p < end; p += len) {
+        len = (size_t)pw_be32(p + 1) + 1;
+        const char *key = (const char *)p + PW_WIRE_HEADER, *old = key + strlen(key) + 1;
+        if (strcmp(key, name) == 0 && strcmp(old, value) != 0) {
+            pw_msg_param_status(ret_params, name, value);
+            differs = true;
+        } else {
+            pw_buf_append(ret_params, p, len);
+        }
+    }
+    return differs;
+}
+
+void pool_entry_correct_welcome(PoolEntry *entry, const char *name, const char *value)
+{
+    Welcome *old = pool_entry_welcome(entry);
+    if (!old)
+        return;
+    Welcome *fresh = pw_xcalloc(1, sizeof(*fresh));
+    bool differs = corrected(&old->params, name, value, &fresh->params);
+    params_copy(&fresh->tracked, &old->tracked);
+    if (differs) {
+        pool_entry_set_welcome(entry, fresh);
+    } else {
+        pw_buf_finish(&fresh->params);
+        params_finish(&fresh->tracked);
+        free(fresh);
+    }
+    welcome_unref(entry, old);
 }
 
 void pool_entry_forget_welcome(PoolEntry *entry)

@@ -181,9 +181,12 @@ bool pool_entry_copy_keys(PoolEntry *entry, ScramKeys *ret_keys); /* false: none
 /* The keys if they belong to this verifier; those of another one are forgotten: the secret has changed. */
 bool pool_entry_keys(PoolEntry *entry, const ScramVerifier *verifier, ScramKeys *ret_keys);
 
-/* Welcome: NULL until the first server of the pool logged in. The reference is given back by welcome_unref. */
+/* Welcome: NULL until the first server of the pool logged in; then what the last one reported. The reference is given back by
+ * welcome_unref. */
 Welcome *pool_entry_welcome(PoolEntry *entry);
-void pool_entry_set_welcome(PoolEntry *entry, Welcome *w); /* takes w over; keeps the first one */
+void pool_entry_set_welcome(PoolEntry *entry, Welcome *w); /* takes w over */
+/* A server reports another value of what is not tracked: who logs in from now on is told that one. */
+void pool_entry_correct_welcome(PoolEntry *entry, const char *name, const char *value);
 void pool_entry_forget_welcome(PoolEntry *entry);
 void welcome_unref(PoolEntry *entry, Welcome *w);
 

@@ -64,6 +64,8 @@ int server_param_status(Server *s, const uint8_t *payload, size_t n)
     int i = params_index(name);
     if (i >= 0)
         params_set(&s->params, (unsigned)i, value);
+    else if (s->phase != SERVER_LOGIN && strcmp(name, "in_hot_standby") == 0) /* promoted; no client can set it */
+        pool_entry_correct_welcome(server_local(s)->entry, name, value);
     return i;
 }
 

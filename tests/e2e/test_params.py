@@ -26,6 +26,37 @@ def test_a_reported_parameter_follows_its_client(make_pooler, name, command, val
         assert a.one(f"SHOW {name}") == value
 
 
+@pytest.mark.poolwise  # PgBouncer tells what the pool's first server said until RECONNECT
+def test_a_promoted_standby_is_told(make_pooler, fake):
+    """Drivers that want the primary (target_session_attrs) look at what the login reports."""
+    p = make_pooler(databases={"p0": fake_line(fake, dbname="p0")}, default_pool_size=1)
+    a = p.raw()
+    a.startup(user="postgres", database="p0")
+    s = fake.accept_raw()
+    s.PARAMS = {**s.PARAMS, "in_hot_standby": "on"}
+    s.welcome()
+    a.authenticate("postgres", None)
+    assert a.params["in_hot_standby"] == "on"
+    a.send(wire.query("SELECT 1"))
+    s.expect("Q")
+    s.send(wire.message("S", b"in_hot_standby\0off\0"))
+    s.answer()
+    a.until_ready()
+    assert a.params["in_hot_standby"] == "off" and p.client().params["in_hot_standby"] == "off"
+    assert p.client().params["server_version"] == s.PARAMS["server_version"]
+    # another server: its word counts
+    s.close()
+    a.send(wire.query("SELECT 1"))
+    s = fake.accept_raw()
+    s.PARAMS = {**s.PARAMS, "in_hot_standby": "on", "server_version": "16.1"}
+    s.welcome()
+    s.expect("Q")
+    s.answer()
+    a.until_ready()
+    b = p.client()
+    assert (b.params["in_hot_standby"], b.params["server_version"]) == ("on", "16.1")
+
+
 def test_set_in_a_transaction_that_rolls_back(make_pooler):
     p = make_pooler(default_pool_size=1)
     a, b = p.client(), p.client()
