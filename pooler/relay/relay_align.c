@@ -314,11 +314,10 @@ static bool is_being_prepared(Relay *r, const char *name)
     return p.found;
 }
 
-/* A name that is not followed. The client keeps the server because of such names (session_state = pin, or a function prepared it), or may
- * turn out to. */
+/* A name that is not followed: the client keeps the server because of such names (session_state = pin, or a function prepared it). */
 static bool keeps_names(const Relay *r)
 {
-    return (r->state.pins & SESSION_PIN_PREPARED) || (r->state.due & SESSION_DUE_ALL);
+    return (r->state.pins & SESSION_PIN_PREPARED) != 0;
 }
 
 static bool align_unfollowed(Relay *r, uint8_t type, const char *name, PwBuf *out, PwUsec now)
