@@ -303,6 +303,7 @@ void adv_app_advise(App *app)
         adv_plan_offline(app->catalog, w);
     else
         plan_today(app);
+    adv_workload_count_fk_checks(w);
     set_weights(w);
     AdvPool *pool = adv_pool_create(app->arena, app->catalog);
     int **ids = ADV_NEW_ARRAY(app->arena, int *, w->n_queries + 1);

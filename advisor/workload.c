@@ -132,10 +132,10 @@ void adv_workload_analyse(AdvWorkload *w, AdvCatalog *catalog)
     w->n_queries = kept;
 }
 
-/* Rows that one call of a DELETE or UPDATE touches: measured if the log tells, else one. */
+/* Rows that one call of a DELETE or UPDATE touches: measured if the log tells, else as many as the server expects, one before it is asked. */
 static double rows_touched(const AdvQuery *q)
 {
-    return q->rows_per_call >= 0 ? q->rows_per_call : 1;
+    return q->rows_per_call >= 0 ? q->rows_per_call : q->rows_today > 1 ? q->rows_today : 1;
 }
 
 static bool touches_key(const AdvFacts *facts, const AdvForeignKey *fk)
@@ -148,7 +148,7 @@ static bool touches_key(const AdvFacts *facts, const AdvForeignKey *fk)
     return false;
 }
 
-static void add_check(AdvWorkload *w, AdvCatalog *catalog, const AdvForeignKey *fk, double calls, const char *what)
+static void add_check(AdvWorkload *w, AdvCatalog *catalog, const AdvForeignKey *fk, const AdvQuery *cause, const char *what)
 {
     AdvText sql;
     adv_text_init(&sql, w->arena);
@@ -162,8 +162,9 @@ static void add_check(AdvWorkload *w, AdvCatalog *catalog, const AdvForeignKey *
     const char *origin = adv_arena_printf(w->arena, "check of foreign key %s by %s", fk->name, what);
     uint64_t group = 0x9e3779b97f4a7c15u ^ ((uint64_t)fk->child->oid << 20) ^ (uint64_t)(uintptr_t)fk;
     const char *why;
-    AdvQuery *q = adv_workload_add(w, adv_text_get(&sql), origin, group, calls);
+    AdvQuery *q = adv_workload_add(w, adv_text_get(&sql), origin, group, cause->calls * rows_touched(cause));
     q->foreign_key_check = true;
+    q->cause = cause;
     if (!q->facts && adv_sql_analyse(catalog, w->arena, q->text, &q->facts, &why))
         q->why_not = why;
 }
@@ -179,9 +180,16 @@ void adv_workload_add_fk_checks(AdvWorkload *w, AdvCatalog *catalog)
         const AdvTable *parent = q->facts->written;
         for (int k = 0; k < parent->n_referrers; k++)
             if (touches_key(q->facts, parent->referrers[k]) && rows_touched(q) > 0)
-                add_check(w, catalog, parent->referrers[k], q->calls * rows_touched(q),
+                add_check(w, catalog, parent->referrers[k], q,
                           q->facts->kind == ADV_STMT_DELETE
                               ? adv_arena_printf(w->arena, "DELETE FROM %s", parent->name)
                               : adv_arena_printf(w->arena, "UPDATE %s", parent->name));
     }
+}
+
+void adv_workload_count_fk_checks(AdvWorkload *w)
+{
+    for (int i = 0; i < w->n_queries; i++)
+        if (w->queries[i]->cause)
+            w->queries[i]->calls = w->queries[i]->cause->calls * rows_touched(w->queries[i]->cause);
 }

@@ -17,6 +17,7 @@ typedef struct AdvQuery {
     int longest_run;      /* of a script: statements of this shape in a row, each with other values */
     bool from_log;        /* normalised: IN ($1) may stand for a longer list */
     bool foreign_key_check; /* not written by anyone: what a DELETE on the parent makes the server do */
+    const struct AdvQuery *cause; /* FOREIGN_KEY_CHECK: that statement */
 
     AdvFacts *facts;      /* NULL: not understood */
     const char *why_not;  /* why it is left out of the costs; NULL: it is in */
@@ -64,5 +65,7 @@ void adv_workload_analyse(AdvWorkload *workload, AdvCatalog *catalog);
 
 /* Adds what DELETEs and key UPDATEs make the server run for each foreign key that points at their table. */
 void adv_workload_add_fk_checks(AdvWorkload *workload, AdvCatalog *catalog);
+/* Once more, when the server has said how many rows each statement writes: a purge makes one check for each of them. */
+void adv_workload_count_fk_checks(AdvWorkload *w);
 
 #endif

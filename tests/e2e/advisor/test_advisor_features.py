@@ -301,3 +301,17 @@ def test_where_costs_come_from_is_told_truly(tables, advisor, tmp_path):
                                     "the snapshot's statistics": ["--snapshot", str(snapshot)]}.items()}
     for where, head in heads.items():
         assert where in head and "not installed" not in head
+
+
+def test_a_purge_checks_every_row(new_database, advise, costs):
+    """A script does not tell how many rows a DELETE removes, the server expects it: each one is looked for in the referencing table."""
+    database = new_database()
+    database.sql("CREATE TABLE trips (id serial PRIMARY KEY, made date)", "CREATE TABLE stops (id serial PRIMARY KEY, trip int REFERENCES trips ON DELETE CASCADE, place text)",
+                 "INSERT INTO trips (made) SELECT date '2025-01-01' + i / 100 FROM generate_series(1, 20000) i",
+                 "INSERT INTO stops (trip, place) SELECT 1 + i % 20000, repeat('p', 60) FROM generate_series(1, 40000) i")
+    database.vacuum()
+    calls = {}
+    for condition in ("made < '2025-01-05'", "id = 77"):
+        (finding,) = advise(database, f"DELETE FROM trips WHERE {condition}", *costs).creates("stops")
+        calls[condition] = sum(q["calls"] for q in finding["queries"])
+    assert calls["id = 77"] == 1 and 200 < calls["made < '2025-01-05'"] < 800
