@@ -520,7 +520,7 @@ PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, siz
             relay_align_unnamed(r, out, now);
         return PREPARED_PASS; /* the server tells what is wrong with a malformed one */
     }
-    if (PW_UNLIKELY(r->names.table != NULL) && relay_align_name(r, type, name, out, now))
+    if (PW_UNLIKELY(r->names.table != NULL) && sql_names_find(&r->names, name) && relay_align_name(r, type, name, out, now))
         return PREPARED_PASS;
     return type == PW_F_DESCRIBE ? on_describe(r, p, name, out, now) : on_close(r, name, out, now);
 }

@@ -377,6 +377,19 @@ def test_bound_before_its_prepare_was_answered(pair):
     assert b.one("EXECUTE q('x')") == "b"
 
 
+def test_a_pinned_client_has_statements_of_all_kinds(make_pooler):
+    p = make_pooler(default_pool_size=2)
+    c, console = p.client(), p.console()
+    run(c, wire.parse("SELECT 's'", "s"))
+    c.ok("PREPARE q AS SELECT 'q'")
+    c.ok("DO $$ BEGIN EXECUTE 'PREPARE hidden AS SELECT 1'; END $$")
+    wait_until(lambda: any("prepared" in (x["pin_reason"] or "") for x in console.clients()), what="it keeps its server")
+    assert run(c, wire.describe("S", "s")).types == "tTZ" and bound(c, "s").rows == [["s"]]
+    assert bound(c, "q").rows == [["q"]] and bound(c, "hidden").rows == [["1"]]
+    assert run(c, wire.close("S", "s"), wire.parse("SELECT 'again'", "s")).types == "31Z"
+    assert bound(c, "s").rows == [["again"]]
+
+
 def ended(c, *groups):
     """Sends groups at once, each with its Sync; the Results."""
     c.send(*(g + wire.sync() for g in groups))
