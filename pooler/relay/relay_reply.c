@@ -24,7 +24,7 @@ typedef struct Walk {
     bool client_dead; /* nothing more is sent to it */
     bool whole; /* the message at hand is there to its end */
     bool pump;  /* a hold is gone */
-    bool refused; /* the client will be closed */
+    bool refused; /* the client will be closed; client_dead, too */
     bool unclear; /* a ReadyForQuery after which nothing seems owed, but the history is ambiguous */
 } Walk;
 
@@ -495,16 +495,37 @@ static PW_COLD bool leave_unclear(Walk *w)
     return true;
 }
 
+/* Ready after requests of our own, perhaps. True: the client's turn is over. */
+static bool own_requests_done(Relay *r, Server *s)
+{
+    if (r->hold & HOLD_RETRY) {
+        relay_stale_resend(r);
+        return false;
+    }
+    if (r->hold & HOLD_SYNC) {
+        if (relay_sync_ready(r))
+            begin_requests(r, s);
+        return false;
+    }
+    if (r->hold & HOLD_PROBE) {
+        if (s->txn_status != 'I') {
+            server_close(s, "unclean server");
+            return false;
+        }
+        relay_state_probe_done(r);
+    }
+    return true;
+}
+
 static void end_of_walk(Walk *w)
 {
     Relay *r = w->r;
     Server *s = w->s;
-    if (PW_UNLIKELY(w->refused)) {
-        relay_check_close(r);
-        return;
-    }
     if (PW_UNLIKELY(w->client_dead)) {
-        relay_fail(r, NULL, "client unexpected eof");
+        if (w->refused)
+            relay_check_close(r);
+        else
+            relay_fail(r, NULL, "client unexpected eof");
         return;
     }
     if (PW_UNLIKELY(w->unclear) && leave_unclear(w))
@@ -518,23 +539,8 @@ static void end_of_walk(Walk *w)
     if (!r->at_ready || s->msg_left || pw_buf_unread(&s->held) || !pipeline_is_clean(&s->pipeline))
         return;
     r->at_ready = false;
-    if (PW_UNLIKELY(r->hold & HOLD_RETRY)) {
-        relay_stale_resend(r);
-        return;
-    }
-    if (r->hold & HOLD_SYNC) {
-        if (relay_sync_ready(r))
-            begin_requests(r, s);
-        return;
-    }
-    if (PW_UNLIKELY(r->hold & HOLD_PROBE)) {
-        if (s->txn_status != 'I') {
-            server_close(s, "unclean server");
-            return;
-        }
-        relay_state_probe_done(r);
-    }
-    relay_turn_over(r);
+    if (PW_LIKELY(!r->hold) || own_requests_done(r, s))
+        relay_turn_over(r);
 }
 
 void relay_server_input(Server *s)

@@ -401,9 +401,9 @@ static void end_turn(Relay *r)
     r->turn_ends = false;
     /* what comes behind DEALLOCATE ALL must know that it is done; behind a group that may be sent again, or whose statements of our own may be
      * skipped, nothing goes out */
-    bool alone = (r->names_end || r->group.alone || r->aligned) && r->server;
+    bool alone = (r->names_end | r->group.alone | r->aligned) != 0;
     r->names_end = r->group.alone = r->aligned = r->unnamed_fresh = false;
-    if (!r->server || r->session_mode || (!alone && !pool_has_waiters(r->local->entry->pool)))
+    if (!r->server || r->session_mode || (PW_LIKELY(!alone) && !pool_has_waiters(r->local->entry->pool)))
         return;
     const Pipeline *owed = &r->server->pipeline;
     if (owed->owed_ready && !owed->copy_in)
