@@ -484,6 +484,22 @@ def test_what_pins_is_bound_by_the_protocol(make_pooler, state, prepare):
     wait_until(lambda: not any("prepared" in (c["pin_reason"] or "") for c in console.clients()), what="it does not keep it for that")
 
 
+@pytest.mark.parametrize("between", ["PREPARE q AS UPDATE pg_class SET relname = relname WHERE false", "EXECUTE q", "DEALLOCATE q"])
+def test_an_unnamed_execute_is_described_behind_another_client(make_pooler, between):
+    """As psql's \\gdesc does: Parse and Describe are groups of their own, and the name meant something else on the server meanwhile."""
+    p = make_pooler(default_pool_size=1)
+    a, b = p.client(), p.client()
+    a.ok("PREPARE q AS SELECT 1 AS first, 2 AS second")
+    a.send(wire.parse("EXECUTE q"), wire.sync())
+    a.until_ready()
+    b.query(between)
+    a.send(wire.describe("S", ""), wire.sync())
+    assert a.until_ready().types == "tTZ"
+    b.query(between)
+    a.send(wire.bind(), wire.execute(), wire.sync())
+    assert a.until_ready().rows == [["1", "2"]]
+
+
 def test_an_error_in_a_text_that_is_brought_along(pair):
     """Its table is gone: the client hears it at EXECUTE, and nobody else is hurt."""
     a, b = pair
