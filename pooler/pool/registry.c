@@ -399,13 +399,11 @@ void pool_entry_correct_welcome(PoolEntry *entry, const char *name, const char *
     Welcome *fresh = pw_xcalloc(1, sizeof(*fresh));
     bool differs = corrected(&old->params, name, value, &fresh->params);
     params_copy(&fresh->tracked, &old->tracked);
-    if (differs) {
+    fresh->refs = 1;
+    if (differs)
         pool_entry_set_welcome(entry, fresh);
-    } else {
-        pw_buf_finish(&fresh->params);
-        params_finish(&fresh->tracked);
-        free(fresh);
-    }
+    else
+        welcome_drop(fresh);
     welcome_unref(entry, old);
 }
 

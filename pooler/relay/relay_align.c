@@ -142,8 +142,7 @@ void relay_align_unnamed(Relay *r, PwBuf *out, PwUsec now)
         return;
     }
     relay_note_parse(r, pw_buf_head(parse), n); /* its class may have been given back with the rest of the last transaction's */
-    if (PW_UNLIKELY(r->ext->unnamed_class & CLASS_NAMES) && relay_align_may_differ(r, 'd')) /* the Parse looks at what an EXECUTE returns */
-        relay_align_names(r, false, (const char *)pw_buf_head(&r->ext->unnamed_sql), pw_buf_unread(&r->ext->unnamed_sql), out, now);
+    relay_align_unnamed_names(r, out, now); /* the Parse looks at what an EXECUTE returns */
     size_t mark = pw_msg_begin(out, PW_F_PARSE);
     pw_buf_append(out, pw_buf_head(parse), n);
     pw_msg_end(out, mark);

@@ -50,6 +50,13 @@ static inline bool relay_align_may_differ(const Relay *r, char first)
 bool relay_align_concerns(const Relay *r, const char *sql, size_t len);
 /* In front of a Query (`simple`), or of a Bind of a statement with this text, whose class has CLASS_NAMES. */
 void relay_align_names(Relay *r, bool simple, const char *sql, size_t len, PwBuf *out, PwUsec now);
+/* In front of a Parse or Bind of the unnamed statement, whose text and class are known: what it names, if anything. */
+static inline void relay_align_unnamed_names(Relay *r, PwBuf *out, PwUsec now)
+{
+    const PwBuf *sql = &r->ext->unnamed_sql;
+    if (PW_UNLIKELY(r->ext->unnamed_class & CLASS_NAMES) && relay_align_may_differ(r, 'd'))
+        relay_align_names(r, false, (const char *)pw_buf_head(sql), pw_buf_unread(sql), out, now);
+}
 /* In front of a Bind, Describe or Close by the protocol of a name that was prepared by SQL, that an unanswered request prepares, or that only the
  * server knows, which its client keeps for that. False: it is none of these. */
 bool relay_align_name(Relay *r, uint8_t type, const char *name, PwBuf *out, PwUsec now);

@@ -369,8 +369,7 @@ static PreparedStep on_unnamed_bind(Relay *r, const char *portal, bool asks, PwB
         step = make_unnamed_ready(r, asks, out, now);
     if (step != PREPARED_PASS)
         return step;
-    if (PW_UNLIKELY(r->ext->unnamed_class & CLASS_NAMES) && relay_align_may_differ(r, 'd'))
-        relay_align_names(r, false, (const char *)pw_buf_head(&r->ext->unnamed_sql), pw_buf_unread(&r->ext->unnamed_sql), out, now);
+    relay_align_unnamed_names(r, out, now);
     relay_stale_bound(r, portal, NULL, r->state.on ? RELAY_UNNAMED : 0, r->ext->unnamed_turn);
     return PREPARED_PASS;
 }

@@ -79,10 +79,7 @@ def stuck_copy(make_pooler, fake, chunk, **settings):
     """A client whose copy goes to a server that does not read, until every buffer on the way is full; then the server
     refuses the copy all the same. Returns pooler, client, server and what is unsent of a message cut somewhere."""
     p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1, server_check_query="", **settings)
-    c = p.raw()
-    c.startup(user="postgres", database="p0")
-    s = fake.accept()
-    c.authenticate("postgres", None)
+    c, s = fake.login(p)
     c.send(wire.query("COPY t FROM STDIN"))
     s.expect("Q")
     s.send(wire.message("G", b"\0\0\0"))
@@ -189,10 +186,7 @@ def test_client_dies_while_its_stray_copy_data_is_stuck(make_pooler, fake, how):
 
 def run_fake(make_pooler, fake, **settings):
     p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1, server_check_query="", **settings)
-    c = p.raw()
-    c.startup(user="postgres", database="p0")
-    s = fake.accept()
-    c.authenticate("postgres", None)
+    c, s = fake.login(p)
     return p, c, s
 
 

@@ -49,10 +49,7 @@ def test_pipeliner_that_never_reads(make_pooler):
 def test_server_that_ends_our_settings_in_a_transaction(make_pooler, fake):
     """It is closed; the client is not sent from one such server to the next for ever."""
     p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1, server_check_query="")
-    c = p.raw()
-    c.startup(user="postgres", database="p0", application_name="mine")
-    s = fake.accept()
-    c.authenticate("postgres", None)
+    c, s = fake.login(p, application_name="mine")
     accepted = [s]
 
     def serve():

@@ -75,10 +75,7 @@ def test_server_connection_cut_in_a_query(make_pooler, tap):
 def test_nothing_is_said_in_the_middle_of_a_message(make_pooler, fake, how):
     """An error put behind half a row would be taken for the other half, and read as data."""
     p = make_pooler(databases={"p0": fake_line(fake, dbname="p0")}, query_timeout=1 if how == "query_timeout" else None)
-    c = p.raw()
-    c.startup(user="postgres", database="p0")
-    s = fake.accept()
-    c.authenticate("postgres", None)
+    c, s = fake.login(p)
     c.send(wire.query("SELECT 1"))
     s.expect("Q")
     row = wire.message("D", struct.pack("!hi", 1, 100) + b"x" * 100)

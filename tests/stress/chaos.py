@@ -90,22 +90,28 @@ class Chaos:
         self.console.do("RECONNECT p0")
 
 
-def stress(pooler, pg, seconds, seed, clients=15):
-    """Runs it all; (souls, chaos). Problems are in them, and in the list that is returned third."""
-    with pg.connect("p0") as c:
-        c.execute("CREATE TABLE IF NOT EXISTS tags (t text)")
+def live_through(lives, chaos, seconds):
+    """They live for so long beside what chaos does. What went wrong."""
     end = time.monotonic() + seconds
-    fates = ["chaos", "cancel"]
-    lives = [souls.Soul(pooler, i, seed * 1000 + i, fates[i % 2]) for i in range(clients)]
     for s in lives:
         s.until = lambda: time.monotonic() > end
     threads = [threading.Thread(target=s.live, daemon=True) for s in lives]
-    with Chaos(pooler, pg, lives, seed) as chaos:
+    with chaos:
         for t in threads:
             t.start()
         for t in threads:
             t.join(seconds + DEADLINE + 60)
     problems = [s.problem for s in lives if s.problem] + ([chaos.problem] if chaos.problem else [])
-    problems += [f"client {s.number} hangs at request {s.serial}" for s, t in zip(lives, threads) if t.is_alive()]
+    return problems + [f"client {s.number} hangs at request {s.serial}" for s, t in zip(lives, threads) if t.is_alive()]
+
+
+def stress(pooler, pg, seconds, seed, clients=15):
+    """Runs it all; (souls, chaos). Problems are in them, and in the list that is returned third."""
+    with pg.connect("p0") as c:
+        c.execute("CREATE TABLE IF NOT EXISTS tags (t text)")
+    fates = ["chaos", "cancel"]
+    lives = [souls.Soul(pooler, i, seed * 1000 + i, fates[i % 2]) for i in range(clients)]
+    chaos = Chaos(pooler, pg, lives, seed)
+    problems = live_through(lives, chaos, seconds)
     problems += [f"client {s.number} was never served" for s in lives if not s.served]
     return lives, chaos, problems

@@ -3,7 +3,6 @@
 import os
 import random
 import subprocess
-import threading
 import time
 
 from support import wire
@@ -126,17 +125,8 @@ def roam(pooler, pg, seconds, seed, setup, clients):
     """(rovers, what was done to them, problems)"""
     prepare(pg)
     fresh = virgin(pg)
-    end = time.monotonic() + seconds
     lives = [rovers.Rover(pooler, i, seed * 1000 + i, ["chaos", "cancel"][i % 2], setup, fresh) for i in range(clients)]
-    for s in lives:
-        s.until = lambda: time.monotonic() > end
-    threads = [threading.Thread(target=s.live, daemon=True) for s in lives]
-    with RoamChaos(pooler, pg, lives, seed, setup) as ch:
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join(seconds + DEADLINE + 60)
-    problems = [s.problem for s in lives if s.problem] + ([ch.problem] if ch.problem else [])
-    problems += [f"client {s.number} hangs at request {s.serial}" for s, t in zip(lives, threads) if t.is_alive()]
+    ch = RoamChaos(pooler, pg, lives, seed, setup)
+    problems = chaos.live_through(lives, ch, seconds)
     problems += ch.olds_end()
     return lives, ch.done, problems
