@@ -87,6 +87,23 @@ static uint64_t client_bytes(const Walk *w)
     return stream_bytes_given(&w->r->stream) + (uint64_t)(w->cur - w->from);
 }
 
+/* ReadyForQuery: a request is done, and with it a transaction, perhaps. */
+static void count_ready(const Walk *w, PwUsec now)
+{
+    Relay *r = w->r;
+    PoolStats *st = &r->local->stats;
+    st->query_count++;
+    r->ctx->queries_done++;
+    st->query_time += (uint64_t)(now - r->request_start);
+    r->request_start = now; /* of the next one in the pipeline; a clean ReadyForQuery sets it to 0 */
+    if (w->s->txn_status == 'I') {
+        st->xact_count++;
+        r->ctx->xacts_done++;
+        st->xact_time += (uint64_t)(now - r->xact_start);
+        r->xact_start = w->s->pipeline.count ? now : 0;
+    }
+}
+
 static void count_done(Walk *w, const PipelineEntry *e)
 {
     Relay *r = w->r;
@@ -108,17 +125,7 @@ static void count_done(Walk *w, const PipelineEntry *e)
     default:
         return;
     }
-    PoolStats *st = &r->local->stats;
-    st->query_count++;
-    r->ctx->queries_done++;
-    st->query_time += (uint64_t)(now - r->request_start);
-    r->request_start = now; /* of the next one in the pipeline; a clean ReadyForQuery sets it to 0 */
-    if (w->s->txn_status == 'I') {
-        st->xact_count++;
-        r->ctx->xacts_done++;
-        st->xact_time += (uint64_t)(now - r->xact_start);
-        r->xact_start = w->s->pipeline.count ? now : 0;
-    }
+    count_ready(w, now);
 }
 
 /* ---- messages ---- */
@@ -347,6 +354,26 @@ static bool is_plain_completion(const Relay *r, const uint8_t *tag, size_t n)
            n > 1 && tag[n - 1] == 0 && !relay_state_cares(r, head, tag) && PW_LIKELY(!r->listen);
 }
 
+/* The ReadyForQuery, and the end of what was read, that most requests end with: of the one simple Query that the server had, with no
+ * transaction open. Does what message() does with it. False: it is another one. */
+static bool plain_ready(Walk *w)
+{
+    static const uint8_t idle[] = {PW_B_READY, 0, 0, 0, 5, 'I'};
+    if (w->end - w->cur != sizeof(idle) || memcmp(w->cur, idle, sizeof(idle)) != 0 || PW_UNLIKELY(w->r->state.dirty))
+        return false;
+    const PipelineEntry *e = pipeline_end_lone_query(&w->s->pipeline);
+    if (!e)
+        return false;
+    w->s->txn_status = 'I';
+    PwUsec now = worker_now(w->r->stream.worker);
+    count_query(w->r, e->query, now, client_bytes(w));
+    count_ready(w, now);
+    w->cur = w->end;
+    w->r->at_ready = true;
+    w->s->msg_swallow = w->unclear = false;
+    return true;
+}
+
 /* The Describe of a stale statement is answered by its parameters, and then by the error. What follows the ParameterDescription
  * at `cur`, from `next` on, is looked at before that is passed on. */
 typedef enum Describing { DESCRIBING_GOES_ON, DESCRIBING_NEEDS_MORE, DESCRIBING_AGAIN } Describing;
@@ -402,6 +429,8 @@ static bool walk(Walk *w)
             continue;
         }
         if (left < PW_WIRE_HEADER)
+            break;
+        if (plain_ready(w))
             break;
         uint8_t type = w->cur[0];
         uint32_t len = pw_be32(w->cur + 1);

@@ -633,6 +633,42 @@ static void test_bulk(void **state)
     assert_int_equal(left, 0);
 }
 
+/* Where more hangs on a ReadyForQuery than the end of one Query, only pipeline_reply will do. */
+static void test_lone_query(void **state)
+{
+    (void)state;
+    assert_null(pipeline_end_lone_query(&f.p));
+    push("Q");
+    const PipelineEntry *e = pipeline_end_lone_query(&f.p);
+    assert_non_null(e);
+    assert_int_equal(e->kind, PIPE_QUERY);
+    assert_true(pipeline_is_clean(&f.p));
+    assert_int_equal(f.p.owed_ready, 0);
+
+    push("QQ");
+    assert_null(pipeline_end_lone_query(&f.p));
+    replies("CZCZ");
+    push("S");
+    assert_null(pipeline_end_lone_query(&f.p));
+    replies("Z");
+    push("Q");
+    replies("G");
+    assert_null(pipeline_end_lone_query(&f.p)); /* copies in */
+    push("c");
+    replies("CZ");
+    push_as('Q', PIPE_SWALLOW);
+    assert_null(pipeline_end_lone_query(&f.p));
+    pipeline_clear(&f.p);
+    int thing;
+    pipeline_push_entry(&f.p, &(PipelineEntry){.kind = PIPE_QUERY, .effects = &thing});
+    assert_null(pipeline_end_lone_query(&f.p));
+    pipeline_clear(&f.p);
+    pipeline_push(&f.p, PIPE_QUERY, PIPE_FORWARD, NULL, &thing, 0);
+    assert_null(pipeline_end_lone_query(&f.p));
+    pipeline_clear(&f.p);
+    assert_true(pipeline_is_clean(&f.p));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, start, stop)
@@ -668,6 +704,7 @@ int main(void)
         T(open),
         T(withdraw),
         T(bulk),
+        T(lone_query),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
