@@ -81,7 +81,7 @@ void admin_result(AdminSession *s, const AdminResult *r, size_t limit, const cha
     }
     PwBuf out;
     pw_buf_init(&out);
-    admin_columns_write(r->columns, r->n_columns, NULL, &out);
+    admin_columns_write(r->columns, r->n_columns, r->strict, NULL, &out);
     admin_rows_write(r, limit, NULL, &out);
     pw_msg_command_complete(&out, tag);
     admin_answer(s, &out);

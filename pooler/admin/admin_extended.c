@@ -138,7 +138,7 @@ static bool good_formats(const AdminSession *s, const char *sql, unsigned n, con
     for (unsigned i = 0; i < n; i++)
         if (codes[i] > 1)
             return false;
-    return n <= 1 || n == n_columns;
+    return n <= 1 || n == admin_columns_shown(columns, n_columns, admin_strict(s));
 }
 
 static void on_bind(AdminSession *s, PwCursor *c)
@@ -205,7 +205,7 @@ static void on_describe(AdminSession *s, PwCursor *c)
         pw_msg_end(&out, mark);
     }
     if (n_columns)
-        admin_columns_write(columns, n_columns, &formats, &out);
+        admin_columns_write(columns, n_columns, admin_strict(s), &formats, &out);
     else
         pw_msg_end(&out, pw_msg_begin(&out, PW_B_NO_DATA));
     admin_send(s, &out);

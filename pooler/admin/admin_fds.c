@@ -46,7 +46,7 @@ bool admin_is_handing_over(void)
 AdminFds *admin_fds_create(const AdminColumn *columns, unsigned n_columns)
 {
     AdminFds *f = pw_xcalloc(1, sizeof(*f));
-    admin_result_init(&f->rows, columns, n_columns);
+    admin_result_init(&f->rows, columns, n_columns, false);
     return f;
 }
 
@@ -138,7 +138,7 @@ static void begin_sending(AdminJob *job)
     Client *c = s->client;
     PwBuf out;
     pw_buf_init(&out);
-    admin_columns_write(job->fds->rows.columns, job->fds->rows.n_columns, NULL, &out);
+    admin_columns_write(job->fds->rows.columns, job->fds->rows.n_columns, false, NULL, &out);
     admin_job_wait(job, ADMIN_WAIT_FDS);
     admin_send(s, &out);
     pw_buf_finish(&out);

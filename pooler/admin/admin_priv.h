@@ -61,6 +61,12 @@ static inline WorkerCtx *admin_ctx(const AdminSession *s)
     return worker_ctx(s->client->relay.stream.worker);
 }
 
+/* Whether SHOW is to look exactly as PgBouncer's. */
+static inline bool admin_strict(const AdminSession *s)
+{
+    return admin_ctx(s)->config->console_columns == CONSOLE_COLUMNS_PGBOUNCER;
+}
+
 /* Answers, each ending its command: with ReadyForQuery after a Query, without after an Execute. The session may be
  * gone afterwards. */
 void admin_complete(AdminSession *s, const char *tag);

@@ -10,11 +10,12 @@
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
 
-void admin_result_init(AdminResult *r, const AdminColumn *columns, unsigned n_columns)
+void admin_result_init(AdminResult *r, const AdminColumn *columns, unsigned n_columns, bool strict)
 {
     memset(r, 0, sizeof(*r));
     r->columns = columns;
     r->n_columns = n_columns;
+    r->strict = strict;
     pw_buf_init(&r->bytes);
 }
 
@@ -26,6 +27,24 @@ void admin_result_finish(AdminResult *r)
     r->rows = NULL;
     r->n_rows = r->size = 0;
     pw_buf_finish(&r->bytes);
+}
+
+static bool is_shown(const AdminColumn *column, bool strict)
+{
+    return !strict || !(column->type & ADMIN_EXTRA);
+}
+
+static AdminType type_of(const AdminColumn *column)
+{
+    return (AdminType)(column->type & ~ADMIN_EXTRA);
+}
+
+unsigned admin_columns_shown(const AdminColumn *columns, unsigned n_columns, bool strict)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < n_columns; i++)
+        n += is_shown(&columns[i], strict);
+    return n;
 }
 
 /* ---- rows ---- */
@@ -41,13 +60,14 @@ void admin_row_begin(AdminResult *r, const char *key)
     row->key = key ? pw_xstrdup(key) : NULL;
     row->start = r->bytes.len; /* nothing is ever consumed here: offsets stay */
     r->mark = pw_msg_begin(&r->bytes, PW_B_DATA_ROW);
-    pw_buf_append_be16(&r->bytes, (uint16_t)r->n_columns);
+    pw_buf_append_be16(&r->bytes, (uint16_t)admin_columns_shown(r->columns, r->n_columns, r->strict));
 }
 
 static void value(AdminResult *r, const char *text, size_t n)
 {
     assert(r->column < r->n_columns);
-    r->column++;
+    if (!is_shown(&r->columns[r->column++], r->strict))
+        return;
     pw_buf_append_be32(&r->bytes, text ? (uint32_t)n : UINT32_MAX);
     if (text)
         pw_buf_append(&r->bytes, text, n);
@@ -61,7 +81,7 @@ void admin_row_text(AdminResult *r, const char *text)
 void admin_row_int(AdminResult *r, int64_t number)
 {
     char text[24];
-    if (r->column < r->n_columns && r->columns[r->column].type == ADMIN_INT4) {
+    if (r->column < r->n_columns && type_of(&r->columns[r->column]) == ADMIN_INT4) {
         if (number > INT32_MAX)
             number = INT32_MAX;
         else if (number < INT32_MIN)
@@ -74,7 +94,7 @@ void admin_row_int(AdminResult *r, int64_t number)
 void admin_row_count(AdminResult *r, uint64_t number)
 {
     char text[24];
-    if (r->column < r->n_columns && r->columns[r->column].type != ADMIN_NUMERIC) {
+    if (r->column < r->n_columns && type_of(&r->columns[r->column]) != ADMIN_NUMERIC) {
         admin_row_int(r, number > INT64_MAX ? INT64_MAX : (int64_t)number);
         return;
     }
@@ -195,16 +215,20 @@ static void append_row_as(const AdminResult *r, const AdminRow *row, const Admin
 {
     const uint8_t *p = r->bytes.data + row->start + PW_WIRE_HEADER + 2;
     size_t mark = pw_msg_begin(out, PW_B_DATA_ROW);
-    pw_buf_append_be16(out, (uint16_t)r->n_columns);
+    unsigned shown = 0;
+    pw_buf_append_be16(out, (uint16_t)admin_columns_shown(r->columns, r->n_columns, r->strict));
     for (unsigned i = 0; i < r->n_columns; i++) {
+        if (!is_shown(&r->columns[i], r->strict))
+            continue;
+        uint16_t format = format_of(formats, shown++);
         uint32_t n = pw_be32(p);
         p += 4;
         if (n == UINT32_MAX) {
             pw_buf_append_be32(out, n);
             continue;
         }
-        if (format_of(formats, i)) {
-            append_binary(out, r->columns[i].type, p, n);
+        if (format) {
+            append_binary(out, type_of(&r->columns[i]), p, n);
         } else {
             pw_buf_append_be32(out, n);
             pw_buf_append(out, p, n);
@@ -214,18 +238,21 @@ static void append_row_as(const AdminResult *r, const AdminRow *row, const Admin
     pw_msg_end(out, mark);
 }
 
-void admin_columns_write(const AdminColumn *columns, unsigned n_columns, const AdminFormats *formats, PwBuf *out)
+void admin_columns_write(const AdminColumn *columns, unsigned n_columns, bool strict, const AdminFormats *formats, PwBuf *out)
 {
     size_t mark = pw_msg_begin(out, PW_B_ROW_DESC);
-    pw_buf_append_be16(out, (uint16_t)n_columns);
+    unsigned shown = 0;
+    pw_buf_append_be16(out, (uint16_t)admin_columns_shown(columns, n_columns, strict));
     for (unsigned i = 0; i < n_columns; i++) {
+        if (!is_shown(&columns[i], strict))
+            continue;
         pw_buf_append_cstr(out, columns[i].name);
         pw_buf_append_be32(out, 0); /* of no table, */
         pw_buf_append_be16(out, 0); /* no column of one */
-        pw_buf_append_be32(out, (uint32_t)columns[i].type);
-        pw_buf_append_be16(out, type_length(columns[i].type));
+        pw_buf_append_be32(out, (uint32_t)type_of(&columns[i]));
+        pw_buf_append_be16(out, type_length(type_of(&columns[i])));
         pw_buf_append_be32(out, UINT32_MAX); /* no modifier */
-        pw_buf_append_be16(out, format_of(formats, i));
+        pw_buf_append_be16(out, format_of(formats, shown++));
     }
     pw_msg_end(out, mark);
 }

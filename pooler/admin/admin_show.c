@@ -64,7 +64,7 @@ static void show_help(AdminSession *s)
 static void show_fake(AdminSession *s, const AdminFakeSetting *fake)
 {
     AdminResult result;
-    admin_result_init(&result, &fake->column, 1);
+    admin_result_init(&result, &fake->column, 1, false);
     admin_row_begin(&result, NULL);
     admin_row_text(&result, fake->value);
     admin_row_end(&result);
@@ -161,7 +161,7 @@ void admin_cmd_show(AdminSession *s, const AdminRequest *r)
     show->view = view;
     show->limit = limit;
     show->gather = view->gather ? pw_xcalloc(1, view->gather) : NULL;
-    admin_result_init(&show->result, view->columns, view->n_columns);
+    admin_result_init(&show->result, view->columns, view->n_columns, admin_strict(s));
     AdminJob *job = admin_job_create(s, "SHOW");
     job->show = show;
     if (view->visit)

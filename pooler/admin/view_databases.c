@@ -92,7 +92,7 @@ static const AdminColumn database_columns[] = {
     {"current_client_connections", ADMIN_INT4, "clients"},
     {"paused", ADMIN_INT4, "1 after PAUSE (of this or of all databases) or KILL"},
     {"disabled", ADMIN_INT4, "1 after DISABLE"},
-    {"reserve_pool", ADMIN_INT4, "reserve_pool_size, by the name that it had in PgBouncer 1.7: Debian's exporter asks for it"},
+    {"reserve_pool", ADMIN_INT4 | ADMIN_EXTRA, "reserve_pool_size, by the name that it had in PgBouncer 1.7: Debian's exporter asks for it"},
 };
 
 static int64_t or_default(int64_t value, int64_t otherwise)

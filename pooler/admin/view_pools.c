@@ -26,7 +26,7 @@ static const AdminColumn pool_columns[] = {
     {"maxwait_us", ADMIN_INT4, "microseconds to be added to maxwait"},
     {"pool_mode", ADMIN_TEXT, "session, transaction or statement"},
     {"load_balance_hosts", ADMIN_TEXT, "how hosts are chosen; NULL when the database has one host"},
-    {"sv_transit", ADMIN_INT4, "servers that are on their way from one worker to another"},
+    {"sv_transit", ADMIN_INT4 | ADMIN_EXTRA, "servers that are on their way from one worker to another"},
 };
 
 typedef struct PoolRow {

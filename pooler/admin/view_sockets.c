@@ -42,11 +42,11 @@
         {"send_avail", ADMIN_INT4, "bytes that the other end has not taken yet"}
 
 #define OUR_COLUMNS                                                                                                            \
-    {"worker", ADMIN_INT4, "the worker thread that owns it"},                                                                  \
-        {"wait_reason", ADMIN_TEXT, "why the client's next request is not read; empty when nothing holds it"},                   \
-        {"pin_reason", ADMIN_TEXT, "why a client keeps its server between transactions, joined by +; empty: it does not"},       \
-        {"pin_query", ADMIN_TEXT, "fingerprint of the statement that made it so, as in SHOW QUERIES"},                            \
-        {"listens", ADMIN_INT4, "channels that the shared connection listens on: for this client; on that connection itself, for all"}
+    {"worker", ADMIN_INT4 | ADMIN_EXTRA, "the worker thread that owns it"},                                                                  \
+        {"wait_reason", ADMIN_TEXT | ADMIN_EXTRA, "why the client's next request is not read; empty when nothing holds it"},                   \
+        {"pin_reason", ADMIN_TEXT | ADMIN_EXTRA, "why a client keeps its server between transactions, joined by +; empty: it does not"},       \
+        {"pin_query", ADMIN_TEXT | ADMIN_EXTRA, "fingerprint of the statement that made it so, as in SHOW QUERIES"},                            \
+        {"listens", ADMIN_INT4 | ADMIN_EXTRA, "channels that the shared connection listens on: for this client; on that connection itself, for all"}
 
 static const AdminColumn socket_columns[] = {SOCKET_COLUMNS, OUR_COLUMNS};
 static const AdminColumn debug_columns[] = {SOCKET_COLUMNS, DEBUG_COLUMNS, OUR_COLUMNS};

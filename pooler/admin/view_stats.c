@@ -36,7 +36,7 @@ static const AdminColumn stats_columns[] = {
     {"total_client_parse_count", ADMIN_NUMERIC, TOTAL_HELP_CPARSE},
     {"total_server_parse_count", ADMIN_NUMERIC, TOTAL_HELP_SPARSE},
     {"total_bind_count", ADMIN_NUMERIC, TOTAL_HELP_BIND},
-    {"total_client_login_count", ADMIN_NUMERIC, TOTAL_HELP_LOGIN},
+    {"total_client_login_count", ADMIN_NUMERIC | ADMIN_EXTRA, TOTAL_HELP_LOGIN},
     {"avg_server_assignment_count", ADMIN_NUMERIC, TOTAL_HELP_ASSIGN ", a second"},
     {"avg_xact_count", ADMIN_NUMERIC, TOTAL_HELP_XACT " a second"},
     {"avg_query_count", ADMIN_NUMERIC, TOTAL_HELP_QUERY " a second"},
@@ -48,8 +48,8 @@ static const AdminColumn stats_columns[] = {
     {"avg_client_parse_count", ADMIN_NUMERIC, TOTAL_HELP_CPARSE " a second"},
     {"avg_server_parse_count", ADMIN_NUMERIC, TOTAL_HELP_SPARSE " a second"},
     {"avg_bind_count", ADMIN_NUMERIC, TOTAL_HELP_BIND " a second"},
-    {"avg_client_login_count", ADMIN_NUMERIC, TOTAL_HELP_LOGIN " a second"},
-    {"total_requests", ADMIN_NUMERIC, "total_query_count, by the name that it had in PgBouncer 1.7: Debian's exporter asks for it"},
+    {"avg_client_login_count", ADMIN_NUMERIC | ADMIN_EXTRA, TOTAL_HELP_LOGIN " a second"},
+    {"total_requests", ADMIN_NUMERIC | ADMIN_EXTRA, "total_query_count, by the name that it had in PgBouncer 1.7: Debian's exporter asks for it"},
 };
 
 static const AdminColumn stats_totals_columns[] = {
@@ -65,7 +65,7 @@ static const AdminColumn stats_totals_columns[] = {
     {"client_parse_count", ADMIN_NUMERIC, TOTAL_HELP_CPARSE},
     {"server_parse_count", ADMIN_NUMERIC, TOTAL_HELP_SPARSE},
     {"bind_count", ADMIN_NUMERIC, TOTAL_HELP_BIND},
-    {"client_login_count", ADMIN_NUMERIC, TOTAL_HELP_LOGIN},
+    {"client_login_count", ADMIN_NUMERIC | ADMIN_EXTRA, TOTAL_HELP_LOGIN},
 };
 
 /* Only the last four carry avg_, as in PgBouncer: tools know them by these names. */
@@ -82,7 +82,7 @@ static const AdminColumn stats_averages_columns[] = {
     {"avg_client_parse_count", ADMIN_NUMERIC, TOTAL_HELP_CPARSE " a second"},
     {"avg_server_parse_count", ADMIN_NUMERIC, TOTAL_HELP_SPARSE " a second"},
     {"avg_bind_count", ADMIN_NUMERIC, TOTAL_HELP_BIND " a second"},
-    {"avg_client_login_count", ADMIN_NUMERIC, TOTAL_HELP_LOGIN " a second"},
+    {"avg_client_login_count", ADMIN_NUMERIC | ADMIN_EXTRA, TOTAL_HELP_LOGIN " a second"},
 };
 
 static const AdminColumn totals_columns[] = {

@@ -121,6 +121,11 @@ static const PwParamWord error_behaviours[] = {
     {"postgres", ERROR_BEHAVIOUR_POSTGRES},
     {NULL, 0},
 };
+static const PwParamWord console_columns_words[] = {
+    {"all", CONSOLE_COLUMNS_ALL},
+    {"pgbouncer", CONSOLE_COLUMNS_PGBOUNCER},
+    {NULL, 0},
+};
 static const PwParamWord protocol_versions[] = {
     {"3.0", PW_PROTO_3_0},
     {"3.2", PW_PROTO_3_2},
@@ -233,6 +238,7 @@ static const PwParamRow rows[] = {
     ENUM(client_channel_binding, channel_bindings, "prefer", RT | OURS, "whether SCRAM logins of clients with TLS are bound to the certificate shown to them"),
     ENUM(client_max_protocol_version, protocol_versions, "3.0", RT | OURS, "newest protocol version spoken with clients: 3.0, or 3.2 with its longer cancel keys"),
     BOOL(client_tls_session_tickets, "0", RT | OURS, "give clients session tickets, so that they can shorten the TLS handshakes of their next connections; never where client certificates are asked for"),
+    ENUM(console_columns, console_columns_words, "all", RT | OURS, "which columns SHOW has: all, or PgBouncer's alone (SHOW VERSION then names it alone), for tools that count columns"),
     ENUM(error_behaviour, error_behaviours, "pgbouncer", RT | OURS, "how the pooler's own errors look: as PgBouncer's, or with what PostgreSQL would say and do"),
     ENUM(io_engine, io_engines, "auto", OURS, "epoll, or io_uring for sends: those of one turn of the event loop in one system call; auto takes io_uring where the system allows it"),
     ENUM(listen_mode, listen_words, "pin", RT | OURS, "what LISTEN does in transaction and statement mode: pin keeps the server for its client, refuse answers with an error, shared lets one more server connection listen for all clients of the pool"),

@@ -95,6 +95,12 @@ typedef enum ErrorBehaviour {
     ERROR_BEHAVIOUR_COUNT
 } ErrorBehaviour;
 
+typedef enum ConsoleColumns {
+    CONSOLE_COLUMNS_ALL,
+    CONSOLE_COLUMNS_PGBOUNCER,
+    CONSOLE_COLUMNS_COUNT
+} ConsoleColumns;
+
 /* A line of [databases]. Numbers and times are -1 when the line does not say. */
 typedef struct DatabaseConf {
     char *name;   /* "*" for the fallback */
@@ -212,6 +218,7 @@ typedef struct Config {
     ChannelBinding client_channel_binding;
     bool client_tls_session_tickets;
     uint32_t client_max_protocol_version; /* PW_PROTO_3_0 or PW_PROTO_3_2 */
+    ConsoleColumns console_columns;
     ErrorBehaviour error_behaviour;
     IoEngine io_engine;
     int max_queries_observed;

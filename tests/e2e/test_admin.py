@@ -70,6 +70,36 @@ def test_columns(make_pooler, what):
     assert result.tags == ["SHOW"]
 
 
+@pytest.mark.poolwise
+@pytest.mark.parametrize("what", sorted(COLUMNS))
+def test_columns_of_pgbouncer_alone(make_pooler, what):
+    """For tools that count columns, as those do that ask through dblink."""
+    p = make_pooler(console_columns="pgbouncer")
+    p.client().ok("SELECT 1")
+    result = p.console().run(f"SHOW {what}")
+    averages = [("avg_" + n, NUMERIC) for n in AVG] if what == "STATS" else []
+    assert result.columns == COLUMNS[what] + averages
+    assert result.rows and all(len(r) == len(result.columns) for r in result.rows)
+
+
+@pytest.mark.poolwise
+def test_dblink_reads_the_console(make_pooler, pg):
+    """A query through dblink names all columns: one more is an error. The version is read up to its end as a number."""
+    p = make_pooler(console_columns="pgbouncer")
+    names = ", ".join(f'"{n}" {"int" if t == INT4 else "text"}' for n, t in COLUMNS["POOLS"])
+    line = f"host={p.dir} port={p.port} dbname=pgbouncer user=stats"
+    with psycopg.connect(pg.dsn()) as db:
+        db.execute("CREATE EXTENSION dblink")  # rolled back at the end
+        pools = f"SELECT sum(cl_active) FROM dblink('{line}', 'show pools') AS x({names}) WHERE database = 'pgbouncer'"
+        assert db.execute(pools).fetchone() == (1,)
+        version = f"SELECT split_part(version, '.', 3)::int FROM dblink('{line}', 'show version') AS x(version text)"
+        assert db.execute(version).fetchone()[0] >= 0
+        p.console().do("SET console_columns = all")
+        with pytest.raises(psycopg.errors.DatatypeMismatch):
+            db.execute(pools)
+        db.rollback()
+
+
 @pytest.mark.newer
 def test_stats_averages_follow_the_totals(make_pooler):
     p = make_pooler()

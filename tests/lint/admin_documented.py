@@ -42,7 +42,7 @@ def read_file(name, columns, views):
     macros = dict(re.findall(r"^#define ([A-Z][A-Z_]+) +(\S.*?) *$", text, re.M))
     for array, body in re.findall(r"static const AdminColumn (\w+)\[\] = \{(.*?)\};\n", text, re.S):
         body = expand(body, macros)
-        rows = re.findall(r"\{%s, ADMIN_(\w+), %s\}" % (STRING, STRING), body)
+        rows = re.findall(r"\{%s, ADMIN_(\w+)(?: \| ADMIN_EXTRA)?, %s\}" % (STRING, STRING), body)
         if len(rows) != body.count("{") or not rows:
             raise Unreadable(f"{name}: {array}: {len(rows)} of {body.count('{')} columns read")
         columns[array] = [(unquote(n), TYPES[t], unquote(h)) for n, t, h in rows]

@@ -26,7 +26,7 @@ static void row(AdminResult *r, const char *key, const char *name, int64_t small
 
 static void write_all(const AdminResult *r, size_t limit, PwBuf *out)
 {
-    admin_columns_write(r->columns, r->n_columns, NULL, out);
+    admin_columns_write(r->columns, r->n_columns, r->strict, NULL, out);
     admin_rows_write(r, limit, NULL, out);
     pw_msg_command_complete(out, "SHOW");
 }
@@ -97,7 +97,7 @@ static void test_rows(void **state)
     AdminResult r;
     PwBuf out;
     pw_buf_init(&out);
-    admin_result_init(&r, columns, 4);
+    admin_result_init(&r, columns, 4, false);
     row(&r, NULL, "one", 1, -1, 0);
     row(&r, NULL, NULL, INT64_MAX, INT64_MAX, UINT64_MAX);
     row(&r, NULL, "", INT64_MIN, INT64_MIN, 7);
@@ -118,7 +118,7 @@ static void test_no_rows(void **state)
     AdminResult r;
     PwBuf out;
     pw_buf_init(&out);
-    admin_result_init(&r, columns, 4);
+    admin_result_init(&r, columns, 4, false);
     admin_result_sort(&r);
     write_all(&r, 0, &out);
     PwCursor c = pw_cursor(pw_buf_head(&out), pw_buf_unread(&out));
@@ -135,7 +135,7 @@ static void test_sorted_and_cut(void **state)
     PwBuf out;
     char key[16], text[16];
     pw_buf_init(&out);
-    admin_result_init(&r, columns, 4);
+    admin_result_init(&r, columns, 4, false);
     for (int i = 0; i < 100; i++) { /* enough for the rows to be moved a few times */
         snprintf(key, sizeof(key), "%03d", 99 - i);
         row(&r, key, key, i, i, (uint64_t)i);
@@ -160,7 +160,7 @@ static void test_equal_keys_keep_their_order(void **state)
     AdminResult r;
     PwBuf out;
     pw_buf_init(&out);
-    admin_result_init(&r, columns, 4);
+    admin_result_init(&r, columns, 4, false);
     row(&r, "b", "b1", 1, 1, 1);
     row(&r, "a", "a1", 1, 1, 1);
     row(&r, "b", "b2", 1, 1, 1);
@@ -207,7 +207,7 @@ static void test_binary(void **state)
         uint16_t one = 1;
         AdminFormats all = {1, &one};
         pw_buf_init(&out);
-        admin_result_init(&r, kinds, 5);
+        admin_result_init(&r, kinds, 5, false);
         admin_row_begin(&r, NULL);
         admin_row_text(&r, "x");
         admin_row_int(&r, -2);
@@ -238,9 +238,9 @@ static void test_formats_by_column(void **state)
     uint16_t codes[] = {0, 1, 0, 0};
     AdminFormats formats = {4, codes};
     pw_buf_init(&out);
-    admin_result_init(&r, columns, 4);
+    admin_result_init(&r, columns, 4, false);
     row(&r, NULL, NULL, 5, 6, 7);
-    admin_columns_write(columns, 4, &formats, &out);
+    admin_columns_write(columns, 4, false, &formats, &out);
     admin_rows_write(&r, 0, &formats, &out);
     PwCursor c = pw_cursor(pw_buf_head(&out), pw_buf_unread(&out));
     PwCursor m = message(&c, PW_B_ROW_DESC);
@@ -260,12 +260,59 @@ static void test_formats_by_column(void **state)
     pw_buf_finish(&out);
 }
 
+/* As PgBouncer: neither the name nor the value of an extra column, and formats count those that are there. */
+static void test_strict(void **state)
+{
+    (void)state;
+    static const AdminColumn some[] = {
+        {"a", ADMIN_TEXT, "first"}, {"b", ADMIN_INT4 | ADMIN_EXTRA, "ours"}, {"c", ADMIN_INT4, "last"}, {"d", ADMIN_TEXT | ADMIN_EXTRA, "ours"},
+    };
+    uint16_t codes[] = {0, 1};
+    AdminFormats formats = {2, codes};
+    AdminResult r;
+    PwBuf out;
+    pw_buf_init(&out);
+    assert_int_equal(admin_columns_shown(some, 4, false), 4);
+    assert_int_equal(admin_columns_shown(some, 4, true), 2);
+    admin_result_init(&r, some, 4, true);
+    admin_row_begin(&r, NULL);
+    admin_row_text(&r, "x");
+    admin_row_int(&r, 1);
+    admin_row_int(&r, 2);
+    admin_row_text(&r, "y");
+    admin_row_end(&r);
+    admin_columns_write(some, 4, true, &formats, &out);
+    admin_rows_write(&r, 0, &formats, &out);
+    admin_rows_write(&r, 0, NULL, &out);
+    PwCursor c = pw_cursor(pw_buf_head(&out), pw_buf_unread(&out));
+    PwCursor m = message(&c, PW_B_ROW_DESC);
+    assert_int_equal(pw_cursor_be16(&m), 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(pw_cursor_cstr(&m), i ? "c" : "a");
+        (void)pw_cursor_bytes(&m, 16);
+        assert_int_equal(pw_cursor_be16(&m), codes[i]);
+    }
+    assert_int_equal(pw_cursor_left(&m), 0);
+    m = message(&c, PW_B_DATA_ROW);
+    assert_int_equal(pw_cursor_be16(&m), 2);
+    value(&m, "x");
+    binary(&m, "\0\0\0\2", 4);
+    assert_int_equal(pw_cursor_left(&m), 0);
+    m = message(&c, PW_B_DATA_ROW);
+    assert_int_equal(pw_cursor_be16(&m), 2);
+    value(&m, "x");
+    value(&m, "2");
+    assert_int_equal(pw_cursor_left(&m), 0);
+    admin_result_finish(&r);
+    pw_buf_finish(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows), cmocka_unit_test(test_no_rows), cmocka_unit_test(test_sorted_and_cut),
         cmocka_unit_test(test_equal_keys_keep_their_order), cmocka_unit_test(test_binary),
-        cmocka_unit_test(test_formats_by_column),
+        cmocka_unit_test(test_formats_by_column), cmocka_unit_test(test_strict),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
