@@ -354,19 +354,22 @@ static bool is_plain_completion(const Relay *r, const uint8_t *tag, size_t n)
            n > 1 && tag[n - 1] == 0 && !relay_state_cares(r, head, tag) && PW_LIKELY(!r->listen);
 }
 
-/* The ReadyForQuery, and the end of what was read, that most requests end with: of the one simple Query that the server had, with no
- * transaction open. Does what message() does with it. False: it is another one. */
+/* The ReadyForQuery that most reads end with: nothing more is owed, and no transaction is open. Does what message() does with it. False: it
+ * is another one. */
 static bool plain_ready(Walk *w)
 {
     static const uint8_t idle[] = {PW_B_READY, 0, 0, 0, 5, 'I'};
     if (w->end - w->cur != sizeof(idle) || memcmp(w->cur, idle, sizeof(idle)) != 0 || PW_UNLIKELY(w->r->state.dirty))
         return false;
-    const PipelineEntry *e = pipeline_end_lone_query(&w->s->pipeline);
+    const PipelineEntry *e = pipeline_end_last(&w->s->pipeline);
     if (!e)
         return false;
     w->s->txn_status = 'I';
     PwUsec now = worker_now(w->r->stream.worker);
-    count_query(w->r, e->query, now, client_bytes(w));
+    if (e->kind == PIPE_QUERY)
+        count_query(w->r, e->query, now, client_bytes(w));
+    else
+        w->r->sqlstate[0] = '\0'; /* as in count_done */
     count_ready(w, now);
     w->cur = w->end;
     w->r->at_ready = true;

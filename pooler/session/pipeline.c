@@ -330,12 +330,12 @@ PipelineVerdict pipeline_reply(Pipeline *p, uint8_t type, PipelineEntry *ret_don
     return p->ambiguous ? PIPE_VERDICT_FORWARD : PIPE_VERDICT_MISMATCH; /* which request it answers nobody knows */
 }
 
-const PipelineEntry *pipeline_end_lone_query(Pipeline *p)
+const PipelineEntry *pipeline_end_last(Pipeline *p)
 {
     if (p->count != 1 || p->skipping || p->copy_in || p->ambiguous)
         return NULL;
     const PipelineEntry *e = &p->ring[p->head];
-    if (e->kind != PIPE_QUERY || e->action != PIPE_FORWARD || e->effects || e->statement || e->name)
+    if ((e->kind != PIPE_QUERY && e->kind != PIPE_SYNC) || e->action != PIPE_FORWARD || e->effects || e->statement || e->name)
         return NULL;
     p->head = (p->head + 1) & (p->size - 1);
     p->count = p->owed_ready = 0;

@@ -92,9 +92,10 @@ typedef enum PipelineVerdict {
  * Notice, ParameterStatus and Notification are not for here: they come at any time. */
 PipelineVerdict pipeline_reply(Pipeline *p, uint8_t type, PipelineEntry *ret_done, bool *ret_completed);
 
-/* What pipeline_reply does with a ReadyForQuery, by a short way: when all that is owed is the end of one simple Query of the client's that
- * nothing else hangs on, takes it off the queue, which is clean then. The entry is good until the next push. NULL: it is not so, nothing was done. */
-const PipelineEntry *pipeline_end_lone_query(Pipeline *p);
+/* What pipeline_reply does with a ReadyForQuery, by a short way: when all that is owed is the end of one simple Query of the client's, or
+ * one Sync, and nothing else hangs on it, takes that off the queue, which is clean then. The entry is good until the next push. NULL: it is
+ * not so, nothing was done. */
+const PipelineEntry *pipeline_end_last(Pipeline *p);
 
 /* Rows, copied data and the like for a client: may simply be passed on, the queue stays as it is. How many of the n bytes, which
  * begin with a message, are of that kind; *ret_left: how much of the last one is still to come. */

@@ -633,38 +633,47 @@ static void test_bulk(void **state)
     assert_int_equal(left, 0);
 }
 
-/* Where more hangs on a ReadyForQuery than the end of one Query, only pipeline_reply will do. */
-static void test_lone_query(void **state)
+/* Where more hangs on a ReadyForQuery than the end of one Query or Sync, only pipeline_reply will do. */
+static void test_end_last(void **state)
 {
     (void)state;
-    assert_null(pipeline_end_lone_query(&f.p));
+    assert_null(pipeline_end_last(&f.p));
     push("Q");
-    const PipelineEntry *e = pipeline_end_lone_query(&f.p);
+    const PipelineEntry *e = pipeline_end_last(&f.p);
     assert_non_null(e);
     assert_int_equal(e->kind, PIPE_QUERY);
     assert_true(pipeline_is_clean(&f.p));
     assert_int_equal(f.p.owed_ready, 0);
 
     push("QQ");
-    assert_null(pipeline_end_lone_query(&f.p));
+    assert_null(pipeline_end_last(&f.p));
     replies("CZCZ");
+    push("PS");
+    assert_null(pipeline_end_last(&f.p)); /* the Parse is first */
+    replies("1");
+    assert_int_equal(pipeline_end_last(&f.p)->kind, PIPE_SYNC);
+    push("F");
+    assert_null(pipeline_end_last(&f.p));
+    replies("VZ");
+    push("PB");
+    replies("E"); /* skips up to a Sync that is not there */
+    assert_null(pipeline_end_last(&f.p));
     push("S");
-    assert_null(pipeline_end_lone_query(&f.p));
     replies("Z");
     push("Q");
     replies("G");
-    assert_null(pipeline_end_lone_query(&f.p)); /* copies in */
+    assert_null(pipeline_end_last(&f.p)); /* copies in */
     push("c");
     replies("CZ");
     push_as('Q', PIPE_SWALLOW);
-    assert_null(pipeline_end_lone_query(&f.p));
+    assert_null(pipeline_end_last(&f.p));
     pipeline_clear(&f.p);
     int thing;
     pipeline_push_entry(&f.p, &(PipelineEntry){.kind = PIPE_QUERY, .effects = &thing});
-    assert_null(pipeline_end_lone_query(&f.p));
+    assert_null(pipeline_end_last(&f.p));
     pipeline_clear(&f.p);
     pipeline_push(&f.p, PIPE_QUERY, PIPE_FORWARD, NULL, &thing, 0);
-    assert_null(pipeline_end_lone_query(&f.p));
+    assert_null(pipeline_end_last(&f.p));
     pipeline_clear(&f.p);
     assert_true(pipeline_is_clean(&f.p));
 }
@@ -704,7 +713,7 @@ int main(void)
         T(open),
         T(withdraw),
         T(bulk),
-        T(lone_query),
+        T(end_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,7 +53,7 @@ typedef struct World {
     bool copy_simple; /* of a Query: what follows it in the Query decides the rest */
 } World;
 
-static unsigned n_ambiguous, n_clean, n_gone, n_lone;
+static unsigned n_ambiguous, n_clean, n_gone, n_last;
 static bool tell; /* with MODEL_SEED in the environment: prints each step */
 
 static uint32_t pick(World *w, uint32_t n)
@@ -360,12 +360,12 @@ static void deliver(World *w)
         assert_non_null(h);
         assert_int_equal(untag(h), reply.request);
     }
-    const PipelineEntry *lone = reply.type == PW_B_READY && chance(w, 50) ? pipeline_end_lone_query(&w->pipeline) : NULL;
-    if (lone) {
-        n_lone++;
-        assert_true(certain && untag(lone) == reply.request);
+    const PipelineEntry *last = reply.type == PW_B_READY && chance(w, 50) ? pipeline_end_last(&w->pipeline) : NULL;
+    if (last) {
+        n_last++;
+        assert_true(certain && untag(last) == reply.request);
         assert_true(pipeline_is_clean(&w->pipeline));
-        w->fate[untag(lone)]++;
+        w->fate[untag(last)]++;
         return;
     }
     PipelineEntry done;
@@ -527,10 +527,10 @@ static void test_model(void **state)
     }
     for (running = 1; running <= MODEL_SEEDS; running++)
         run(running);
-    print_message("%d seeds: %u ended clean, %u ambiguous, %u with the connection's end, %u Queries that were alone\n", MODEL_SEEDS, n_clean,
-                  n_ambiguous, n_gone, n_lone);
+    print_message("%d seeds: %u ended clean, %u ambiguous, %u with the connection's end, %u requests that were the last\n", MODEL_SEEDS, n_clean,
+                  n_ambiguous, n_gone, n_last);
     assert_true(n_clean > MODEL_SEEDS / 10); /* the scripts reach what they are for */
-    assert_true(n_lone > MODEL_SEEDS / 100);
+    assert_true(n_last > MODEL_SEEDS / 100);
     assert_true(n_ambiguous > MODEL_SEEDS / 1000);
     assert_true(n_ambiguous < MODEL_SEEDS / 2);
 }
