@@ -147,7 +147,8 @@ static void read_key(IniReader *reader, PwIniPlace at, char *p)
         while (is_key_byte(*p))
             p++;
         if (p == key) {
-            report(reader, at, "expected \"key = value\", \"[section]\" or a comment");
+            report(reader, at, *p == '"' ? "a name with other characters stands in single quotes, not in double ones"
+                                         : "expected \"key = value\", \"[section]\" or a comment");
             return;
         }
         key_end = p;

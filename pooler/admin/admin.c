@@ -103,16 +103,25 @@ static void log_error(AdminSession *s, const char *text)
         client_log(s->client, PW_LOG_WARNING, "pooler error: %s", text);
 }
 
-void admin_error_state(AdminSession *s, const char *sqlstate, const char *detail, const char *text)
+static void answer_error(AdminSession *s, const PwErrorText *e)
 {
-    log_error(s, text);
+    log_error(s, e->message);
     s->skip_to_sync = s->extended;
-    PwErrorText e = {.severity = "ERROR", .sqlstate = sqlstate, .message = text, .detail = detail};
     PwBuf out;
     pw_buf_init(&out);
-    pw_msg_error(&out, &e);
+    pw_msg_error(&out, e);
     admin_answer(s, &out);
     pw_buf_finish(&out);
+}
+
+void admin_error_state(AdminSession *s, const char *sqlstate, const char *detail, const char *text)
+{
+    answer_error(s, &(PwErrorText){.severity = "ERROR", .sqlstate = sqlstate, .message = text, .detail = detail});
+}
+
+void admin_error_hint(AdminSession *s, const char *text, const char *hint)
+{
+    answer_error(s, &(PwErrorText){.severity = "ERROR", .sqlstate = "08P01", .message = text, .hint = hint});
 }
 
 void admin_error(AdminSession *s, const char *fmt, ...)

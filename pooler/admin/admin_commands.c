@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* admin_commands.c - one row a command; docs/admin.md follows these rows. */
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -61,6 +62,20 @@ static bool is_empty(const AdminRequest *r)
     return !r->is_set && !r->word[0];
 }
 
+/* psql's \d and what completes names send whole pages. */
+#define ECHO_MAX 200
+
+static void answer_invalid(AdminSession *s, const char *sql)
+{
+    char text[ECHO_MAX + 64], hint[200];
+    size_t n = strlen(sql), shown = n;
+    if (n > ECHO_MAX)
+        for (shown = ECHO_MAX; shown > 0 && ((uint8_t)sql[shown] & 0xc0) == 0x80; shown--) { /* a character stays whole */
+        }
+    snprintf(text, sizeof(text), "invalid command '%.*s%s', use SHOW HELP;", (int)shown, sql, shown < n ? "..." : "");
+    admin_error_hint(s, text, admin_hint(sql, hint, sizeof(hint)) ? hint : NULL);
+}
+
 /* NULL: it is wrong, and an error was answered. */
 static const AdminCommand *look_up(AdminSession *s, const char *sql, AdminRequest *r)
 {
@@ -76,7 +91,7 @@ static const AdminCommand *look_up(AdminSession *s, const char *sql, AdminReques
     bool shows = command && command->run == admin_cmd_show;
     bool fits = command && (command->arg != ADMIN_ARG_NONE || !r->arg[0]) && (shows ? admin_show_exists(r) : !r->extra[0]);
     if (!fits) {
-        admin_error(s, "invalid command '%s', use SHOW HELP;", sql);
+        answer_invalid(s, sql);
         return NULL;
     }
     if (command->needs_admin && !s->client->console_admin) {

@@ -72,6 +72,7 @@ static inline bool admin_strict(const AdminSession *s)
 void admin_complete(AdminSession *s, const char *tag);
 void admin_error(AdminSession *s, const char *fmt, ...) PW_PRINTF(2, 3);
 void admin_error_state(AdminSession *s, const char *sqlstate, const char *detail, const char *text);
+void admin_error_hint(AdminSession *s, const char *text, const char *hint); /* hint may be NULL */
 void admin_answer(AdminSession *s, PwBuf *out); /* whole messages */
 void admin_result(AdminSession *s, const AdminResult *r, size_t limit, const char *tag); /* limit 0: all rows */
 
@@ -149,6 +150,9 @@ void admin_execute(AdminSession *s, const char *sql);
 bool admin_check(AdminSession *s, const char *sql); /* false: it is wrong, and an error was answered */
 /* The columns of its rows; 0: it has none. */
 unsigned admin_describe(const AdminSession *s, const char *sql, const AdminColumn **ret_columns);
+
+/* admin_hint.c: what `sql`, which is no command, was perhaps meant to be. False: no idea. Pure. */
+bool admin_hint(const char *sql, char *to, size_t size);
 
 /* admin_fds.c */
 AdminFds *admin_fds_create(const AdminColumn *columns, unsigned n_columns);

@@ -104,18 +104,26 @@ static const struct {
     size_t max;
 } fields[2] = {{"user name", AUTH_USER_MAX}, {"secret", SECRET_MAX}};
 
+static const char comment_hint[] = "a comment begins with a semicolon; the users after this line were not read";
 static const char line_hint[] = "a line is \"user\" \"secret\"; the users after this line were not read";
 
-static void skip_spaces(Parser *parser, bool newlines)
+static void skip_spaces(Parser *parser)
 {
     while (parser->p < parser->end) {
         char c = *parser->p;
-        if (c == '\n' && newlines)
+        if (c == '\n')
             parser->line++;
         else if (c != ' ' && c != '\t' && c != '\r' && c != '\v' && c != '\f')
             return;
         parser->p++;
     }
+}
+
+/* Behind the name; PgBouncer minds neither a colon nor a comma there. */
+static void skip_to_quote(Parser *parser)
+{
+    while (parser->p < parser->end && *parser->p != '"' && *parser->p != '\n' && *parser->p != '\0')
+        parser->p++;
 }
 
 static void skip_line(Parser *parser)
@@ -128,8 +136,9 @@ static void skip_line(Parser *parser)
 static bool read_quoted(Parser *parser, int which)
 {
     if (parser->p == parser->end || *parser->p != '"') {
-        pw_diag_add(parser->diags, PW_DIAG_ERROR, parser->file, parser->line, line_hint, "%s in quotes expected",
-                    fields[which].what);
+        bool comment = which == 0 && parser->p < parser->end && *parser->p == '#';
+        pw_diag_add(parser->diags, PW_DIAG_ERROR, parser->file, parser->line, comment ? comment_hint : line_hint,
+                    "%s in quotes expected", fields[which].what);
         return false;
     }
     parser->p++;
@@ -183,13 +192,13 @@ static bool store(Parser *parser, UserList *list)
 static void parse_lines(Parser *parser, UserList *list)
 {
     for (;;) {
-        skip_spaces(parser, true);
+        skip_spaces(parser);
         if (parser->p == parser->end)
             return;
         if (*parser->p != ';') {
             if (!read_quoted(parser, 0))
                 return;
-            skip_spaces(parser, false);
+            skip_to_quote(parser);
             if (!read_quoted(parser, 1) || !store(parser, list))
                 return;
         }

@@ -82,7 +82,7 @@ static void auth_step(Client *c, AuthStep step, PwBuf *out)
         else
             snprintf(reason, sizeof(reason), "%s", client_auth_error(c->login->auth));
         if (detail)
-            client_log(c, PW_LOG_DEBUG, "login refused: %s", detail);
+            client_log(c, PW_LOG_LOG, "login refused: %s", detail);
         client_close(c, client_auth_error(c->login->auth), reason);
         return;
     }

@@ -34,7 +34,7 @@ typedef struct ConfigLoader {
 PwIniPlace config_keep_place(ConfigLoader *loader, PwIniPlace at);
 
 /* The hint when a value that is refused holds what looks like a comment; else NULL. */
-const char *config_comment_hint(const char *value);
+const char *config_value_hint(const char *value);
 
 /* Adds "unknown ... key" with the nearest name as the hint. */
 void config_unknown_key(PwDiag *diags, PwIniPlace at, const char *where, const char *key,

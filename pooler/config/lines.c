@@ -55,10 +55,11 @@ void config_unknown_key(PwDiag *diags, PwIniPlace at, const char *where, const c
                 table == &config_params ? "option" : "key", key);
 }
 
-const char *config_comment_hint(const char *value)
+const char *config_value_hint(const char *value)
 {
-    bool found = strstr(value, " ;") || strstr(value, " #") || strstr(value, "\t;") || strstr(value, "\t#");
-    return found ? "a comment stands on a line of its own" : NULL;
+    if (strstr(value, " ;") || strstr(value, " #") || strstr(value, "\t;") || strstr(value, "\t#"))
+        return "a comment stands on a line of its own";
+    return value[0] == '"' || value[0] == '\'' ? "a value is written without quotes around it" : NULL;
 }
 
 bool config_set_line_key(ConfigLoader *loader, PwIniPlace at, const char *subject, const char *key,
@@ -105,7 +106,7 @@ bool config_read_pairs(ConfigLoader *loader, PwIniPlace at, const char *subject,
     PairReader reader = {loader, at, subject, table, base, false, true};
     const char *problem;
     if (pw_ini_read_pairs(value, on_pair, &reader, &problem) != PW_OK) {
-        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, config_comment_hint(value), "%s: %s", subject,
+        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, config_value_hint(value), "%s: %s", subject,
                     problem);
         return false;
     }

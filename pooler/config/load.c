@@ -61,7 +61,7 @@ static void read_option(ConfigLoader *loader, PwIniPlace at, const char *key, co
     }
     char why[PW_PARAM_WHY];
     if (pw_param_set(row, loader->config, value, why) != PW_OK) {
-        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, config_comment_hint(value), "%s %s", key, why);
+        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, config_value_hint(value), "%s %s", key, why);
         return;
     }
     loader->places[row - config_params.rows] = at;

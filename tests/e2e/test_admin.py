@@ -336,6 +336,21 @@ def test_words_of_errors(make_pooler, command, text):
     assert (error["S"], error["C"], error["M"]) == ("ERROR", "08P01", text)
 
 
+@pytest.mark.poolwise
+@pytest.mark.parametrize("command, hint", [("show pool", "did you mean SHOW POOLS?"), ("pausee", "did you mean PAUSE?"),
+                                           ("SHOW POOLS; SHOW STATS", "one command at a time"), ("SHOW nosuch", None),
+                                           ("SELECT 1", "this is the console of the pooler, not a database: it runs no SQL")])
+def test_hints_of_errors(make_pooler, command, hint):
+    assert make_pooler().console().run(command).error.get("H") == hint
+
+
+@pytest.mark.poolwise
+def test_long_text_is_not_sent_back_whole(make_pooler):
+    """What psql sends for \\d fills a page."""
+    error = make_pooler().console().run("SELECT 'é" + "é" * 2000 + "'").error
+    assert error["M"].endswith("é...', use SHOW HELP;") and len(error["M"]) < 200
+
+
 def test_commands_in_any_case_with_blanks_and_semicolons(make_pooler):
     con = make_pooler().console()
     for command in ("show pools", "  SHOW   POOLS  ;", "Show Pools;", 'SHOW "pools"'):

@@ -46,6 +46,15 @@ def test_scram_with_a_stored_md5_secret_fails(make_pooler, pg):
     refused(p, "someone", PASSWORD)
 
 
+@pytest.mark.poolwise
+def test_the_log_says_why_a_login_is_refused(make_pooler, pg):
+    """The client hears the same words for all of them."""
+    p = make_pooler(databases=trust_line(pg), auth_type="scram-sha-256", auth_file={"someone": STORED["plain"], "old": STORED["md5"]})
+    for user, why in ("someone", "wrong password"), ("nobody here", "no such user"), ("old", "user has an md5 secret, which SCRAM cannot use"):
+        refused(p, user, "wrong")
+        p.wait_log(f"/{user}@.*login refused: {why}")
+
+
 @pytest.mark.parametrize("auth_type", ["plain", "md5", "scram-sha-256"])
 def test_unknown_user_fails_as_a_wrong_password_does(make_pooler, pg, auth_type):
     p = make_pooler(databases=trust_line(pg), auth_type=auth_type, auth_file={"someone": STORED["plain"]})

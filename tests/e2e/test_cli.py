@@ -103,6 +103,14 @@ def test_check_tells_a_comment_behind_a_value(cold):
 
 
 @pytest.mark.poolwise
+def test_check_tells_quotes_that_do_not_belong_there(cold):
+    p = cold(pool_mode='"transaction"', extra='[databases]\n"my db" = host=127.0.0.1\n')
+    out = run(p, "--check", p.ini_path)
+    assert out.returncode == 1 and "a value is written without quotes around it" in out.stdout, out
+    assert "a name with other characters stands in single quotes, not in double ones" in out.stdout, out
+
+
+@pytest.mark.poolwise
 def test_check_says_what_an_auth_file_is(cold):
     p = cold(auth_type="md5", extra="auth_file = /nonexistent/userlist.txt\n")
     out = run(p, "--check", p.ini_path)

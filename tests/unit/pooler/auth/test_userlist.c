@@ -57,10 +57,13 @@ static void lines(void **state)
                            "   ; \"carol\" \"x\"\n"
                            "\"dave\"\"s\" \"say \"\"hello\"\" \\n\"\n"
                            "\"eve\"\"\" \"\"\n"
+                           "\"gina\": \"one\"\n\"hal\",\"two\"\n"
                            "\"frank\"\"\"\"\"\"\" \"\"\n" /* frank followed by three quotes */
                            "\"\xC3\xA9\" \"" PG_SCRAM_SECRET "\"");
     assert_int_equal(diags.n, 0);
-    assert_int_equal(userlist_count(list), 6);
+    assert_int_equal(userlist_count(list), 8);
+    has(list, "gina", "one");
+    has(list, "hal", "two");
     has(list, "alice", "secret");
     has(list, "bob", PG_MD5_SECRET);
     has(list, "carol", NULL);
@@ -111,7 +114,7 @@ static void malformed_line_ends_the_reading(void **state)
     check_stop("\"b\" \"2", "secret without its closing quote");
     check_stop("\"b\" \"2\"\"", "secret without its closing quote");
     check_stop("\"b\"\"", "user name without its closing quote");
-    check_stop("#comment", "user name in quotes expected");
+    check_stop("#comment", "user name in quotes expected (hint: a comment begins with a semicolon");
     UserList *list = parse_n("\"a\" \"1\0\"", 9); /* a NUL byte */
     assert_int_equal(userlist_count(list), 0);
     assert_int_equal(diags.n_errors, 1);
