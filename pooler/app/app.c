@@ -13,6 +13,7 @@
 #include "pooler/admin/admin.h"
 #include "pooler/app/app_priv.h"
 #include "pooler/app/daemon.h"
+#include "pooler/app/machine.h"
 #include "pooler/app/notify.h"
 #include "pooler/app/pidfile.h"
 #include "pooler/app/signals.h"
@@ -75,6 +76,8 @@ int app_check(const char *conffile)
         userlist_unref(users);
     if (ok && load_tls(config, &tls, &diags))
         tls_set_unref(tls);
+    if (ok)
+        machine_check(config, &diags);
     size_t errors = config_print_problems(&diags, stdout);
     if (errors == 0 && ok)
         printf("%s: ok%s\n", conffile, diags.n_warnings ? ", with warnings" : "");

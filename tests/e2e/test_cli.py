@@ -111,6 +111,20 @@ def test_check_tells_quotes_that_do_not_belong_there(cold):
 
 
 @pytest.mark.poolwise
+def test_check_warns_of_what_the_machine_does_not_have(cold):
+    """The file may be for another machine, so it is no error."""
+    p = cold(unix_socket_dir="/nonexistent", logfile="/nonexistent/log/x.log", pidfile="/tmp", query_log="/etc/passwd/q.log", user="nosuchuser",
+             unix_socket_group="nosuchgroup", listen_addr="127.0.0.1, [::1]")
+    out = run(p, "--check", p.ini_path)
+    assert out.returncode == 0 and out.stdout.endswith("ok, with warnings\n"), out
+    for wanted in ('unix_socket_dir: "/nonexistent": No such file or directory', 'logfile: "/nonexistent/log": No such file or directory',
+                   'pidfile: "/tmp" is a folder', 'query_log: "/etc/passwd" is no folder', 'this machine has no user "nosuchuser"',
+                   'this machine has no group "nosuchgroup"', 'an address of IPv6 is written without brackets'):
+        assert wanted in out.stdout, out.stdout
+    assert out.stdout.count("listen_addr") == 1
+
+
+@pytest.mark.poolwise
 def test_check_says_what_an_auth_file_is(cold):
     p = cold(auth_type="md5", extra="auth_file = /nonexistent/userlist.txt\n")
     out = run(p, "--check", p.ini_path)

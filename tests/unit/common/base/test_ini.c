@@ -98,7 +98,7 @@ static void every_mistake_is_told(void **state)
            "2 [s]\n"
            "3 ! expected \"=\" behind the key; other names need single quotes\n"
            "4 ! expected \"=\" and a value behind the key\n"
-           "5 ! expected \"key = value\", \"[section]\" or a comment\n"
+           "5 ! a name with other characters stands in single quotes, not in double ones\n"
            "6 ! a quoted key does not end\n"
            "7 ! the key is empty\n"
            "8 ! \"[\" without \"]\"\n"
