@@ -69,6 +69,7 @@ struct Client {
     union {
         void *console;             /* CONSOLE: the admin session */
         struct CancelMail *cancel; /* CANCEL: the request, until it is answered */
+        struct ClientRecheck *recheck; /* WELCOME: a server is asked whether what the pool knows still holds; or NULL */
     };
     union {
         ClientSettings settings;

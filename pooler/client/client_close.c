@@ -74,6 +74,8 @@ void client_close_with(Client *c, const char *sqlstate, const char *text, const 
     }
     if (was == CLIENT_CONSOLE)
         client_console->close(c);
+    if (was == CLIENT_WELCOME)
+        client_recheck_abort(c);
     if (c->relay.local)
         pool_cancel(c->relay.local->shard, &c->waiter);
     relay_finish(&c->relay);

@@ -330,8 +330,10 @@ static void authenticated(Client *c)
         client_wait_welcome(c);
         return;
     }
+    bool later = client_recheck_start(c, w);
     welcome_unref(c->entry, w);
-    client_login_finish(c);
+    if (!later)
+        client_login_finish(c);
 }
 
 void client_add_host(Client *c)

@@ -100,6 +100,12 @@ void client_lookup_abort(Client *c);
 void client_lookup_tick(Client *c, PwUsec now);
 void client_login_found(Client *c, Secret *secret); /* client_login.c; takes the secret over */
 
+/* client_recheck.c: `known` may be out of date. True: client_login_finish follows, or a close; false: it is good enough. */
+typedef struct ClientRecheck ClientRecheck;
+bool client_recheck_start(Client *c, Welcome *known);
+void client_recheck_abort(Client *c); /* none is fine */
+void client_recheck_tick(Client *c, PwUsec now);
+
 /* client_wait.c */
 void client_wait_welcome(Client *c); /* asks the pool for a server to learn from */
 void client_waiter_init(Client *c);

@@ -375,7 +375,9 @@ void client_tick(WorkerCtx *ctx, PwUsec now)
                 client_lookup_tick(c, now);
             break;
         case CLIENT_WELCOME:
-            if (!tick_welcome(c))
+            if (c->recheck)
+                client_recheck_tick(c, now);
+            else if (!tick_welcome(c))
                 tick_waiting(c, now);
             break;
         case CLIENT_READY:

@@ -316,6 +316,12 @@ void config_diff(const Config *old, const Config *new_config, ConfigShowRow row,
 /* Gives settings that cannot change while running the values with which the process runs. */
 void config_keep_fixed(Config *config, const Config *running);
 
+/* max_packet_size, for what a message has behind its length. */
+static inline uint32_t config_payload_max(const Config *config)
+{
+    return config->max_packet_size > 4 ? (uint32_t)config->max_packet_size - 4 : 0;
+}
+
 const char *config_pool_mode_name(PoolMode mode); /* NULL for UNSET */
 const char *config_session_state_name(SessionTracking how); /* NULL for UNSET */
 const char *config_auth_type_name(AuthType type);

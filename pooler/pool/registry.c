@@ -362,8 +362,29 @@ static void welcome_drop(Welcome *w)
     free(w);
 }
 
+/* One ParameterStatus message; *ret_value points into it. Returns its length. */
+static size_t read_param(const uint8_t *p, const char **ret_name, const char **ret_value)
+{
+    *ret_name = (const char *)p + PW_WIRE_HEADER;
+    *ret_value = *ret_name + strlen(*ret_name) + 1;
+    return (size_t)pw_be32(p + 1) + 1;
+}
+
+static bool is_restrictive(const PwBuf *params)
+{
+    const uint8_t *p = pw_buf_head(params), *end = p + pw_buf_unread(params);
+    while (p < end) {
+        const char *name, *value;
+        p += read_param(p, &name, &value);
+        if (strcmp(value, "on") == 0 && (strcmp(name, "in_hot_standby") == 0 || strcmp(name, "default_transaction_read_only") == 0))
+            return true;
+    }
+    return false;
+}
+
 void pool_entry_set_welcome(PoolEntry *entry, Welcome *w)
 {
+    w->is_restrictive = is_restrictive(&w->params);
     pthread_mutex_lock(&entry->lock);
     Welcome *old = entry->welcome;
     w->refs = 1;
@@ -379,8 +400,8 @@ static bool corrected(const PwBuf *from, const char *name, const char *value, Pw
     const uint8_t *p = pw_buf_head(from), *end = p + pw_buf_unread(from);
     bool differs = false;
     for (size_t len; p < end; p += len) {
-        len = (size_t)pw_be32(p + 1) + 1;
-        const char *key = (const char *)p + PW_WIRE_HEADER, *old = key + strlen(key) + 1;
+        const char *key, *old;
+        len = read_param(p, &key, &old);
         if (strcmp(key, name) == 0 && strcmp(old, value) != 0) {
             pw_msg_param_status(ret_params, name, value);
             differs = true;
@@ -399,12 +420,21 @@ void pool_entry_correct_welcome(PoolEntry *entry, const char *name, const char *
     Welcome *fresh = pw_xcalloc(1, sizeof(*fresh));
     bool differs = corrected(&old->params, name, value, &fresh->params);
     params_copy(&fresh->tracked, &old->tracked);
+    pw_atomic_store_relaxed(&fresh->as_of, pw_atomic_load_relaxed(&old->as_of));
     fresh->refs = 1;
     if (differs)
         pool_entry_set_welcome(entry, fresh);
     else
         welcome_drop(fresh);
     welcome_unref(entry, old);
+}
+
+void pool_entry_confirm_welcome(PoolEntry *entry, PwUsec now)
+{
+    pthread_mutex_lock(&entry->lock);
+    if (entry->welcome)
+        pw_atomic_store_relaxed(&entry->welcome->as_of, now);
+    pthread_mutex_unlock(&entry->lock);
 }
 
 void pool_entry_forget_welcome(PoolEntry *entry)

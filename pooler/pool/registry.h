@@ -79,6 +79,8 @@ typedef struct Welcome {
     int refs;
     PwBuf params;     /* ParameterStatus messages of what is not tracked */
     ParamSet tracked; /* the defaults of the tracked ones */
+    PW_ATOMIC(int64_t) as_of; /* PwUsec: when a server said so last */
+    bool is_restrictive; /* among `params`: a standby, or read-only. It may be news to nobody but us that this is over */
 } Welcome;
 
 typedef struct PoolEntry PoolEntry;
@@ -187,6 +189,8 @@ Welcome *pool_entry_welcome(PoolEntry *entry);
 void pool_entry_set_welcome(PoolEntry *entry, Welcome *w); /* takes w over */
 /* A server reports another value of what is not tracked: who logs in from now on is told that one. */
 void pool_entry_correct_welcome(PoolEntry *entry, const char *name, const char *value);
+/* A server was asked: what is known is true now. */
+void pool_entry_confirm_welcome(PoolEntry *entry, PwUsec now);
 void pool_entry_forget_welcome(PoolEntry *entry);
 void welcome_unref(PoolEntry *entry, Welcome *w);
 

@@ -299,10 +299,9 @@ static void on_server_gone(Server *s, const char *reason)
         return;
     }
     /* Also while it was asked what its session holds (HOLD_PROBE): a lock or a temporary table may be gone with it. */
-    if (r->pumping)
-        relay_fail_later(r, text, text);
-    else
-        relay_fail(r, text, text);
+    relay_fail_later(r, text, text);
+    if (!r->pumping)
+        relay_check_close(r);
 }
 
 const ServerUser relay_server_user = {relay_server_input, on_server_drained, on_server_gone, NULL};

@@ -114,7 +114,7 @@ static void refuse_held(Relay *r, const char *sqlstate, const char *text, bool a
         uint8_t type = p[0];
         uint32_t len = pw_be32(p + 1);
         const PwMsgInfo *info = pw_msg_frontend(type);
-        if (!info->name || len < info->min_length || type == PW_F_TERMINATE)
+        if (!info->name || len < info->min_length || len - 4 > config_payload_max(r->ctx->config) || type == PW_F_TERMINATE)
             break; /* relay_pump sees to it */
         refuse_one(r, type, sqlstate, text, &out);
         discard_head(r, (size_t)len + 1);

@@ -21,6 +21,8 @@ typedef struct Walk {
     Relay *r;
     Server *s;
     const uint8_t *from, *cur, *end;
+    uint32_t payload_max; /* max_packet_size, for what is behind a header */
+    const char *broken; /* what of the server's bytes is no message: PgBouncer's words for it */
     bool client_dead; /* nothing more is sent to it */
     bool whole; /* the message at hand is there to its end */
     bool pump;  /* a hold is gone */
@@ -407,6 +409,13 @@ static PW_COLD void more_description(Walk *w, size_t n)
     w->pump |= waited && !(w->r->hold & HOLD_SHAPE);
 }
 
+static PW_COLD void bad_header(Walk *w)
+{
+    flush(w);
+    w->broken = pw_msg_backend(w->cur[0])->name ? "bad pkt header" : "unknown pkt";
+    server_log(w->s, PW_LOG_ERROR, "bad packet header: '%02x%02x%02x%02x%02x'", w->cur[0], w->cur[1], w->cur[2], w->cur[3], w->cur[4]);
+}
+
 /* False: the server broke the protocol and must be closed. */
 static bool walk(Walk *w)
 {
@@ -424,7 +433,7 @@ static bool walk(Walk *w)
                 w->cur += k;
             continue;
         }
-        size_t bulk = pipeline_bulk(&s->pipeline, w->cur, left, &s->msg_left);
+        size_t bulk = pipeline_bulk(&s->pipeline, w->cur, left, w->payload_max, &s->msg_left);
         if (bulk) {
             w->r->at_ready = false;
             s->msg_swallow = false;
@@ -439,10 +448,8 @@ static bool walk(Walk *w)
         uint32_t len = pw_be32(w->cur + 1);
         size_t total = (size_t)len + 1;
         const PwMsgInfo *info = pw_msg_backend(type);
-        if (!info->name || len < info->min_length) {
-            flush(w);
-            server_log(s, PW_LOG_ERROR, "bad packet header: '%02x%02x%02x%02x%02x'", w->cur[0], w->cur[1], w->cur[2],
-                       w->cur[3], w->cur[4]);
+        if (PW_UNLIKELY(!info->name || len < info->min_length || len - 4 > w->payload_max)) {
+            bad_header(w);
             return false;
         }
         bool whole = left >= total;
@@ -554,10 +561,12 @@ static void end_of_walk(Walk *w)
     Relay *r = w->r;
     Server *s = w->s;
     if (PW_UNLIKELY(w->client_dead)) {
-        if (w->refused)
+        if (w->refused) {
+            s->msg_swallow = true; /* of a message whose rest is to come the client has nothing: the error can be told */
             relay_check_close(r);
-        else
+        } else {
             relay_fail(r, NULL, "client unexpected eof");
+        }
         return;
     }
     if (PW_UNLIKELY(w->unclear) && leave_unclear(w))
@@ -578,7 +587,7 @@ static void end_of_walk(Walk *w)
 void relay_server_input(Server *s)
 {
     Relay *r = s->user_arg;
-    Walk w = {.r = r, .s = s};
+    Walk w = {.r = r, .s = s, .payload_max = config_payload_max(r->ctx->config)};
     size_t n;
     ssize_t got = server_fill(s, &w.cur, &n);
     if (got == -1)
@@ -590,7 +599,9 @@ void relay_server_input(Server *s)
     w.from = w.cur;
     w.end = w.cur + n;
     if (!walk(&w)) {
-        server_close(s, "unexpected message from server");
+        if (w.broken && !(r->hold & HOLD_SYNC)) /* else the client gets another server */
+            relay_fail_later(r, w.broken, w.broken);
+        server_close(s, w.broken ? w.broken : "unexpected message from server");
         return;
     }
     if (PW_UNLIKELY(w.cur < w.end))

@@ -240,8 +240,8 @@ void server_chore_input(Server *s)
             break;
         uint32_t len = pw_be32(p + 1);
         const PwMsgInfo *info = pw_msg_backend(p[0]);
-        if (!info->name || len < info->min_length) {
-            server_close(s, "bad packet header");
+        if (!info->name || len < info->min_length || len - 4 > config_payload_max(worker_ctx(s->stream.worker)->config)) {
+            server_close(s, "bad pkt header");
             return;
         }
         bool whole = n >= (size_t)len + 1;

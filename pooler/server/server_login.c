@@ -281,6 +281,7 @@ static void on_ready(Server *s, const uint8_t *payload)
     w->params = s->welcome;
     pw_buf_init(&s->welcome);
     params_copy(&w->tracked, &s->params);
+    pw_atomic_store_relaxed(&w->as_of, worker_now(local->worker));
     pool_entry_set_welcome(local->entry, w);
     pool_entry_worked(local->entry);
     s->released_at = worker_now(local->worker);

@@ -73,13 +73,13 @@ _Static_assert(PW_ARRAY_LEN(kinds) == PIPE_KIND_COUNT, "one row a kind");
 /* With fewer bytes than this a look for runs of equal messages costs more than it saves. */
 #define FEW_BYTES 1024
 
-static inline size_t step_over(const uint8_t *bytes, size_t n, uint32_t bulk, bool runs, uint32_t *ret_left)
+static inline size_t step_over(const uint8_t *bytes, size_t n, uint32_t bulk, bool runs, uint32_t payload_max, uint32_t *ret_left)
 {
     size_t at = 0;
     PwRun run = {0};
     while (n - at >= PW_WIRE_HEADER && (bit_of[bytes[at]] & bulk)) {
         uint32_t len = pw_be32(bytes + at + 1);
-        if (len < 4)
+        if (PW_UNLIKELY(len - 4 > payload_max)) /* also when len < 4 */
             break; /* the caller finds out */
         if (n - at - 1 < len) {
             *ret_left = len - (uint32_t)(n - at - 1);
@@ -90,18 +90,19 @@ static inline size_t step_over(const uint8_t *bytes, size_t n, uint32_t bulk, bo
     return at;
 }
 
-static __attribute__((noinline)) size_t step_over_many(const uint8_t *bytes, size_t n, uint32_t bulk, uint32_t *ret_left)
+static __attribute__((noinline)) size_t step_over_many(const uint8_t *bytes, size_t n, uint32_t bulk, uint32_t payload_max, uint32_t *ret_left)
 {
-    return step_over(bytes, n, bulk, true, ret_left);
+    return step_over(bytes, n, bulk, true, payload_max, ret_left);
 }
 
-size_t pipeline_bulk(const Pipeline *p, const uint8_t *bytes, size_t n, uint32_t *ret_left)
+size_t pipeline_bulk(const Pipeline *p, const uint8_t *bytes, size_t n, uint32_t payload_max, uint32_t *ret_left)
 {
     const PipelineEntry *head = pipeline_head(p);
     if (!head || head->action != PIPE_FORWARD)
         return 0;
     uint32_t bulk = kinds[head->kind].stays & BITS_BULK;
-    return PW_LIKELY(n < FEW_BYTES) ? step_over(bytes, n, bulk, false, ret_left) : step_over_many(bytes, n, bulk, ret_left);
+    return PW_LIKELY(n < FEW_BYTES) ? step_over(bytes, n, bulk, false, payload_max, ret_left)
+                                    : step_over_many(bytes, n, bulk, payload_max, ret_left);
 }
 
 const char *pipeline_kind_name(PipelineKind kind)

@@ -98,8 +98,9 @@ PipelineVerdict pipeline_reply(Pipeline *p, uint8_t type, PipelineEntry *ret_don
 const PipelineEntry *pipeline_end_last(Pipeline *p);
 
 /* Rows, copied data and the like for a client: may simply be passed on, the queue stays as it is. How many of the n bytes, which
- * begin with a message, are of that kind; *ret_left: how much of the last one is still to come. */
-size_t pipeline_bulk(const Pipeline *p, const uint8_t *bytes, size_t n, uint32_t *ret_left);
+ * begin with a message, are of that kind; *ret_left: how much of the last one is still to come. None has a longer payload than
+ * `payload_max`, or a length that cannot be. */
+size_t pipeline_bulk(const Pipeline *p, const uint8_t *bytes, size_t n, uint32_t payload_max, uint32_t *ret_left);
 
 /* The entry at the head if it is FAKE: taken off and copied to *ret_entry. */
 bool pipeline_take_fake(Pipeline *p, PipelineEntry *ret_entry);

@@ -93,6 +93,58 @@ def test_nothing_is_said_in_the_middle_of_a_message(make_pooler, fake, how):
     p.wait_log({"server dies": "server conn crashed", "query_timeout": "query timeout", "KILL_CLIENT": "admin forced disconnect"}[how])
 
 
+ROWS = wire.message("T", struct.pack("!h", 1) + wire.cstr("v") + struct.pack("!IhIhih", 0, 0, 25, -1, -1, 0))
+
+
+def _row(n):
+    return wire.message("D", struct.pack("!hi", 1, n) + b"x" * n)
+
+
+@pytest.mark.parametrize("before", [b"", ROWS, ROWS + _row(1), ROWS + _row(300_000), ROWS + _row(20) * 5000],
+                         ids=["first", "rows", "one row", "streamed row", "run of rows"])
+@pytest.mark.parametrize("bad", [b"D\xff\xff\xff\xff", b"D\x80\0\0\0", b"D\0\0\0\x03", b"C\xff\xff\xff\xff", b"?\0\0\0\x08"],
+                         ids=["-1", "min", "3", "tag of -1", "unknown"])
+def test_server_sends_what_is_no_message(make_pooler, fake, before, bad):
+    """Nothing of it reaches the client, which hears why; the server is closed."""
+    p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1)
+    c, s = fake.login(p)
+    c.send(wire.query("SELECT 1"))
+    s.expect("Q")
+    s.send(before + bad + b"x" * 100)
+    result = c.until_closed()
+    assert (result.errors[-1]["S"], result.errors[-1]["C"]) == ("FATAL", "08P01")
+    assert result.errors[-1]["M"] == ("unknown pkt" if bad[:1] == b"?" else "bad pkt header")
+    assert c.buf == b"" and result.types.count("D") == before.count(b"D\0")
+    with pytest.raises((wire.Closed, ConnectionError)):
+        while s.recv():
+            pass
+
+
+@pytest.mark.poolwise
+def test_server_sends_what_is_no_message_while_it_is_wound_up(make_pooler, fake):
+    """4 GiB of it would be waited for."""
+    p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1, server_recovery_timeout=0)
+    c, s = fake.login(p)
+    c.send(wire.query("SELECT 1"))
+    s.expect("Q")
+    c.reset()
+    wait_until(lambda: not p.console().clients(database="p0"))
+    s.send(ROWS + b"D\xff\xff\xff\xff" + b"x" * 100)
+    p.wait_log("closing because: bad pkt header")
+
+
+@pytest.mark.parametrize("size", [900, 1100, 300_000])
+def test_row_above_max_packet_size(make_pooler, pg, size):
+    p = make_pooler(max_packet_size=1000)
+    c = p.client()
+    c.send(wire.query(f"SELECT repeat('x', {size}) FROM generate_series(1, 3)"))
+    if size < 1000:
+        assert c.until_ready().rows == [["x" * size]] * 3
+    else:
+        result = c.until_closed()
+        assert (result.errors[-1]["M"], result.rows) == ("bad pkt header", [])
+
+
 def test_idle_server_connection_cut(make_pooler, tap):
     p = make_pooler(databases={"p0": f"host=127.0.0.1 port={tap.port} dbname=p0"}, default_pool_size=1)
     c = p.client()

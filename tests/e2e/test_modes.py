@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: ISC
 """Pool modes: who keeps a server, and for how long."""
+import struct
+
 import pytest
 
 from support import wire
+from support.tap import fake_line
 from support.util import wait_until
 
 PID = "SELECT pg_backend_pid()"
@@ -101,6 +104,21 @@ def test_statement_mode_keeps_the_server_of_a_refused_block(make_pooler, sent):
     a.send(sent)
     _refused_block(a)
     assert p.client().one("SELECT pg_backend_pid()") == pid
+
+
+@pytest.mark.poolwise
+def test_statement_mode_refuses_a_block_with_a_large_reply_behind_it(make_pooler, fake):
+    """The walk ends in the middle of a row. None of it went to the client, which can be told."""
+    p = make_pooler(databases={"p0": fake_line(fake)}, pool_mode="statement", default_pool_size=1, server_check_query="")
+    a, server = fake.login(p)
+    a.send(wire.query("BEGIN") + wire.query("SELECT repeat('x', 1000000)"))
+    server.expect("Q")
+    server.expect("Q")
+    row = wire.message("D", struct.pack("!hi", 1, 1_000_000) + b"x" * 1_000_000)
+    server.send(wire.message("C", wire.cstr("BEGIN")) + wire.message("Z", b"T") + row[:20])
+    assert _refused_block(a).types == "CE"
+    server.send(row[20:], wire.message("C", wire.cstr("SELECT 1")), wire.message("Z", b"T"))
+    assert server.expect("Q")[-1].body == b"ROLLBACK\0"
 
 
 def _refused_block(c):

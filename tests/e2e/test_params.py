@@ -4,6 +4,7 @@ import pytest
 
 from support import wire
 from support.tap import fake_line
+from support.util import wait_until
 
 TRACKED = [("client_encoding", "SET client_encoding = 'LATIN1'", "LATIN1"), ("DateStyle", "SET DateStyle = 'German, DMY'", "German, DMY"),
            ("TimeZone", "SET TimeZone = 'Asia/Tokyo'", "Asia/Tokyo"),
@@ -55,6 +56,95 @@ def test_a_promoted_standby_is_told(make_pooler, fake):
     a.until_ready()
     b = p.client()
     assert (b.params["in_hot_standby"], b.params["server_version"]) == ("on", "16.1")
+
+
+def _restricted(make_pooler, fake, name, **settings):
+    """A pool whose only server has said at its login that `name` is on, a while ago, and has been idle since; and the next login, which
+    has had that server asked whether it is still so."""
+    p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1, **settings)
+    a = p.raw()
+    a.startup(user="postgres", database="p0")
+    s = fake.accept_raw()
+    s.PARAMS = {**s.PARAMS, name: "on"}
+    s.welcome()
+    assert a.authenticate("postgres", None).params[name] == "on"
+
+    def next_login():
+        c = p.raw()
+        c.startup(user="postgres", database="p0")
+        if wait_until(lambda: c.readable() and "answered" or s.readable() and "asked") == "asked":
+            return c
+        assert c.authenticate("postgres", None).params[name] == "on"  # that was known a moment ago
+        c.close()
+        return None
+    c = wait_until(next_login)
+    assert b"default_transaction_read_only" in s.expect("Q")[-1].body
+    return p, s, c
+
+
+@pytest.mark.poolwise
+def test_a_standby_promoted_while_its_pool_is_idle(make_pooler, fake, workers):
+    """Clients that want the primary send nothing to a standby: if only an answer told of the promotion, they would never come in."""
+    p, s, c = _restricted(make_pooler, fake, "in_hot_standby", **workers)
+    s.send(wire.message("S", b"in_hot_standby\0off\0"))
+    s.answer("off")
+    assert c.authenticate("postgres", None).params["in_hot_standby"] == "off"
+    assert p.client().params["in_hot_standby"] == "off"
+    c.send(wire.query("SELECT 1"))
+    s.expect("Q")
+    s.answer("it is free")
+    assert c.until_ready().rows == [["it is free"]]
+
+
+@pytest.mark.poolwise
+@pytest.mark.parametrize("answer, told", [("off", "off"), ("on", "on"), ("error", "on")])
+def test_a_read_only_default_that_ended_while_the_pool_is_idle(make_pooler, fake, answer, told):
+    p, s, c = _restricted(make_pooler, fake, "default_transaction_read_only")
+    if answer == "error":
+        s.error("no")
+        s.send(wire.message("Z", b"I"))
+    else:
+        s.answer(answer)
+    assert c.authenticate("postgres", None).params["default_transaction_read_only"] == told
+    assert p.client().params["default_transaction_read_only"] == told
+
+
+@pytest.mark.poolwise
+@pytest.mark.parametrize("end", ["silent", "server dies", "client dies"])
+def test_a_login_does_not_depend_on_what_is_asked_for_it(make_pooler, fake, end):
+    p, s, c = _restricted(make_pooler, fake, "in_hot_standby")
+    if end == "client dies":
+        c.reset()
+        wait_until(lambda: len(p.console().clients()) == 1)
+        c = p.raw()
+        c.startup(user="postgres", database="p0")
+    if end == "server dies":
+        s.close()
+    assert c.authenticate("postgres", None).params["in_hot_standby"] == "on"
+    c.send(wire.query("SELECT 1"))
+    if end == "server dies":
+        s = fake.accept()
+    else:
+        s.answer("off")  # late, and nobody's
+    assert s.expect("Q")[-1].body == b"SELECT 1\0"
+    s.answer()
+    assert c.until_ready().rows == [["1"]]
+
+
+@pytest.mark.poolwise
+def test_a_standby_without_a_server_is_asked_anew(make_pooler, fake):
+    """Its pool has no connection left that could be told of the promotion."""
+    p, s, c = _restricted(make_pooler, fake, "in_hot_standby")
+    s.close()
+    c.authenticate("postgres", None)
+
+    def next_login():
+        c = p.raw()
+        c.startup(user="postgres", database="p0")
+        return wait_until(lambda: c.readable() and "answered" or fake.waits() and "connects") == "connects" and c
+    c = wait_until(next_login)
+    fake.accept()
+    assert c.authenticate("postgres", None).params["in_hot_standby"] == "off"
 
 
 def test_set_in_a_transaction_that_rolls_back(make_pooler):

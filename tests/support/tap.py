@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """A TCP relay between pooler and server that records, stalls and cuts; and a scripted server."""
+import select
 import socket
 import struct
 import threading
@@ -116,6 +117,10 @@ class FakeServer:
         session = self.accept_raw(deadline)
         session.welcome()
         return session
+
+    def waits(self):
+        """Has somebody connected who was not accepted yet?"""
+        return bool(select.select([self.listener], [], [], 0)[0])
 
     def login(self, p, **params):
         """A client of the pooler `p` whose login has to wait for a connection to this server: both of them."""

@@ -18,6 +18,7 @@
 
 typedef struct Fixture {
     Pipeline p;
+    uint32_t payload_max;
     char done[4096], dropped[4096]; /* letters of the requests, in order */
     uintptr_t next;
     char letter[200000];
@@ -600,7 +601,7 @@ static void test_withdraw(void **state)
 static size_t bulk(const char *bytes, size_t n, uint32_t *ret_left)
 {
     *ret_left = 0;
-    return pipeline_bulk(&f.p, (const uint8_t *)bytes, n, ret_left);
+    return pipeline_bulk(&f.p, (const uint8_t *)bytes, n, f.payload_max, ret_left);
 }
 
 static void test_bulk(void **state)
@@ -609,6 +610,8 @@ static void test_bulk(void **state)
     /* RowDescription of 2 bytes, DataRow of 1, CommandComplete */
     static const char stream[] = "T\0\0\0\6abD\0\0\0\5rC\0\0\0\6x\0";
     static const char bad[] = "D\0\0\0\5rD\0\0\0\3";
+    static const char negative[] = "D\0\0\0\5rD\377\377\377\377rrr";
+    f.payload_max = INT32_MAX - 4;
     uint32_t left;
     assert_int_equal(bulk(stream, 20, &left), 0); /* nothing is owed */
     push("Q");
@@ -623,6 +626,14 @@ static void test_bulk(void **state)
     assert_int_equal(bulk(stream, 4, &left), 0);
     assert_int_equal(bulk(bad, 11, &left), 6); /* a length below its own four bytes is the caller's to refuse */
     assert_int_equal(left, 0);
+    assert_int_equal(bulk(negative, 14, &left), 6); /* so is one that no message has */
+    assert_int_equal(left, 0);
+    f.payload_max = 1; /* and one over max_packet_size, whether it is there to its end or not */
+    assert_int_equal(bulk(stream + 7, 13, &left), 6);
+    assert_int_equal(bulk(stream, 20, &left), 0);
+    assert_int_equal(bulk(stream, 6, &left), 0);
+    assert_int_equal(left, 0);
+    f.payload_max = INT32_MAX - 4;
     replies("CZ");
     push("E");
     assert_int_equal(bulk(stream, 20, &left), 0); /* an Execute has no RowDescription */
