@@ -95,6 +95,11 @@ static void done(Job *job)
     destroy(j);
 }
 
+static void drop(Job *job)
+{
+    destroy((ClientJob *)job);
+}
+
 static JobsKind kind_for(const Client *c)
 {
     return c->login->auth_type == AUTH_TYPE_LDAP ? JOBS_LDAP : c->login->auth_type == AUTH_TYPE_PAM ? JOBS_PAM : JOBS_CRYPTO;
@@ -107,6 +112,7 @@ void client_job_start(Client *c)
     j->kind = kind_for(c);
     j->job.run = run;
     j->job.done = done;
+    j->job.drop = drop;
     if (j->kind == JOBS_CRYPTO) {
         client_auth_take_work(c->login->auth, &j->scram);
     } else {

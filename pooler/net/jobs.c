@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Everything in Jobs below `lock` is guarded by it. A job is in the queue, on a thread, or in its worker's mailbox; only
+/* Everything in Jobs below `lock` is guarded by it. A job is in the queue, on a thread, or in its worker's mailbox (`posted`); only
  * the first of these lets job_cancel take it back at once. */
 #include "pooler/net/jobs.h"
 
@@ -17,7 +17,7 @@ struct Jobs {
     JobsOptions options;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    TAILQ_HEAD(, Job) queue;
+    TAILQ_HEAD(JobList, Job) queue, posted;
     unsigned waiting, running;
     unsigned n_threads; /* made or being made */
     unsigned n_idle;
@@ -33,6 +33,7 @@ Jobs *jobs_create(const JobsOptions *options)
     pthread_mutex_init(&jobs->lock, NULL);
     pthread_cond_init(&jobs->wake, NULL);
     TAILQ_INIT(&jobs->queue);
+    TAILQ_INIT(&jobs->posted);
     return jobs;
 }
 
@@ -48,6 +49,9 @@ static Job *take(Jobs *jobs)
 static void run_done(MailNode *node)
 {
     Job *job = (Job *)((char *)node - offsetof(Job, node));
+    pthread_mutex_lock(&job->pool->lock);
+    TAILQ_REMOVE(&job->pool->posted, job, link);
+    pthread_mutex_unlock(&job->pool->lock);
     job->done(job);
 }
 
@@ -73,6 +77,7 @@ static void *thread_main(void *arg)
             job->run(job);
         pthread_mutex_lock(&jobs->lock);
         jobs->running--;
+        TAILQ_INSERT_TAIL(&jobs->posted, job, link);
         if (!jobs->stop) /* else the worker is gone; under the lock, so that it cannot go meanwhile */
             worker_post(job->worker, &job->node);
     }
@@ -154,6 +159,16 @@ void jobs_stats(Jobs *jobs, JobsStats *ret_stats)
     pthread_mutex_unlock(&jobs->lock);
 }
 
+/* The threads and the workers are gone. */
+static void drop_all(struct JobList *list)
+{
+    Job *job;
+    while ((job = TAILQ_FIRST(list))) {
+        TAILQ_REMOVE(list, job, link);
+        job->drop(job);
+    }
+}
+
 bool jobs_destroy(Jobs *jobs)
 {
     if (!jobs)
@@ -172,6 +187,8 @@ bool jobs_destroy(Jobs *jobs)
     jobs->n_ids = left;
     if (left)
         return false;
+    drop_all(&jobs->queue);
+    drop_all(&jobs->posted);
     pthread_mutex_destroy(&jobs->lock);
     pthread_cond_destroy(&jobs->wake);
     free(jobs);

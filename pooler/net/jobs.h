@@ -19,7 +19,7 @@
 
 typedef struct Jobs Jobs;
 
-/* Embedded in the job's own struct. Set run and done; the rest is private. */
+/* Embedded in the job's own struct. Set run, done and drop; the rest is private. */
 typedef struct Job {
     MailNode node;
     TAILQ_ENTRY(Job) link;
@@ -30,6 +30,8 @@ typedef struct Job {
     void (*run)(struct Job *job); /* on a thread of the pool; not called for a job that is cancelled before its turn */
     /* On the worker, exactly once for each job submitted (job_is_cancelled tells whether anybody still waits); frees it. */
     void (*done)(struct Job *job);
+    /* In place of `done` when the process ends first, on any thread, with its worker gone: frees it. */
+    void (*drop)(struct Job *job);
 } Job;
 
 typedef struct JobsOptions {
@@ -42,7 +44,7 @@ typedef struct JobsOptions {
 /* Before the workers start. No thread is made yet. */
 Jobs *jobs_create(const JobsOptions *options);
 
-/* Waiting jobs are dropped without `done`; waits for running ones for at most a second. False: one still runs, and the
+/* Jobs that are not done are dropped; waits for running ones for at most a second. False: one still runs, and the
  * pool stays allocated; the process must then end by _exit. After the workers were joined. NULL is fine. */
 bool jobs_destroy(Jobs *jobs);
 

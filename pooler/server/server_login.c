@@ -185,6 +185,13 @@ static void run_job(Job *job)
     scram_work_run(&((ServerJob *)job)->scram);
 }
 
+static void job_drop(Job *job)
+{
+    ServerJob *j = (ServerJob *)job;
+    scram_work_finish(&j->scram);
+    free(j);
+}
+
 static void job_done(Job *job)
 {
     ServerJob *j = (ServerJob *)job;
@@ -199,8 +206,7 @@ static void job_done(Job *job)
             scram_buf_finish(&out);
         }
     }
-    scram_work_finish(&j->scram);
-    free(j);
+    job_drop(job);
 }
 
 static bool start_job(Server *s)
@@ -209,13 +215,13 @@ static bool start_job(Server *s)
     j->server = s;
     j->job.run = run_job;
     j->job.done = job_done;
+    j->job.drop = job_drop;
     server_auth_take_work(s->auth, &j->scram);
     s->job = j;
     if (jobs_submit(context_jobs(JOBS_CRYPTO), &j->job, s->stream.worker->index))
         return true;
     s->job = NULL;
-    scram_work_finish(&j->scram);
-    free(j);
+    job_drop(&j->job);
     login_failed(s, "08P01", "too many logins at once");
     return false;
 }

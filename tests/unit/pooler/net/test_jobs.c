@@ -22,7 +22,7 @@ static struct {
 
 typedef struct TestJob {
     Job job; /* first */
-    int done, seen_cancelled;
+    int done, dropped, seen_cancelled;
     pthread_t thread;
 } TestJob;
 
@@ -46,6 +46,11 @@ static void done(Job *job)
     TestJob *t = (TestJob *)job;
     t->done++;
     t->seen_cancelled = job_is_cancelled(job);
+}
+
+static void drop(Job *job)
+{
+    ((TestJob *)job)->dropped++;
 }
 
 static void set_gate(bool open)
@@ -89,7 +94,7 @@ static Jobs *make(unsigned threads, unsigned queue)
 
 static bool submit(Jobs *jobs, TestJob *t)
 {
-    *t = (TestJob){.job = {.run = run, .done = done}};
+    *t = (TestJob){.job = {.run = run, .done = done, .drop = drop}};
     return jobs_submit(jobs, &t->job, 0);
 }
 
@@ -164,10 +169,29 @@ static void the_end_does_not_wait_for_ever(void **state)
     assert_true(submit(jobs, &t[1]));
     wait_inside(1);
     assert_false(jobs_destroy(jobs));
+    assert_int_equal(t[0].dropped + t[1].dropped, 0);
     set_gate(true);
     assert_true(jobs_destroy(jobs)); /* now it can */
     assert_int_equal(t[0].done + t[1].done, 0);
+    assert_int_equal(t[0].dropped, 1); /* it ran */
+    assert_int_equal(t[1].dropped, 1); /* it waited */
     assert_true(jobs_destroy(NULL));
+}
+
+static void what_never_reached_its_worker_is_dropped(void **state)
+{
+    (void)state;
+    Jobs *jobs = make(1, 2);
+    static TestJob t[1];
+    set_gate(true);
+    assert_true(submit(jobs, &t[0]));
+    JobsStats stats;
+    do
+        jobs_stats(jobs, &stats);
+    while (stats.waiting || stats.running);
+    assert_true(jobs_destroy(jobs));
+    assert_int_equal(t[0].done, 0);
+    assert_int_equal(t[0].dropped, 1);
 }
 
 int main(void)
@@ -177,6 +201,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(a_running_job_that_is_cancelled_ends_once),
         cmocka_unit_test(the_end_does_not_wait_for_ever),
+        cmocka_unit_test(what_never_reached_its_worker_is_dropped), /* last: the mailbox still names it */
     };
     if (workers_create(1) != PW_OK)
         return 1;
