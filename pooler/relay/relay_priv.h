@@ -19,6 +19,9 @@ void relay_server_input(Server *s);
 
 void relay_renamed(Relay *r); /* relay_reply.c: r->ident is there, and application_name has changed */
 
+/* relay_error.c: what of an ErrorResponse is there (a very long one may be cut) */
+PW_COLD void relay_note_error(Relay *r, Server *s, const uint8_t *payload, size_t n);
+
 /* relay_sync.c: true when nothing has to be done before the first request */
 bool relay_sync_start(Relay *r);
 bool relay_sync_ready(Relay *r); /* ReadyForQuery of our own statement; false: the server was closed */

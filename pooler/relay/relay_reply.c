@@ -154,44 +154,6 @@ static PW_COLD void on_param_status(Walk *w, const uint8_t *payload, size_t n)
         relay_state_encoding_changed(w->r, pipeline_head(&w->s->pipeline));
 }
 
-/* What of an ErrorResponse is there (a very long one may be cut): its SQLSTATE. */
-static PW_COLD void note_error(Walk *w, const uint8_t *payload, size_t n)
-{
-    const char *code = pw_error_field(payload, n, 'C');
-    if (PW_UNLIKELY(w->r->hold & HOLD_PROBE)) {
-        const char *text = pw_error_field(payload, n, 'M');
-        relay_state_probe_error(w->r, text ? text : "?");
-        return;
-    }
-    const PipelineEntry *head = pipeline_head(&w->s->pipeline);
-    bool own = head && head->action == PIPE_SWALLOW;
-    if (PW_UNLIKELY((w->r->hold & HOLD_SYNC) && w->r->only_checks)) { /* it is alive, no more was asked */
-        const char *text = pw_error_field(payload, n, 'M');
-        server_log(w->s, PW_LOG_WARNING, "server_check_query failed: %s", text ? text : "?");
-        return;
-    }
-    if (PW_UNLIKELY(own && head->kind == PIPE_QUERY && !head->effects && !(w->r->hold & HOLD_SYNC))) {
-        w->r->identity_reset |= w->r->identity_sent;
-        w->r->startup_reset = w->r->restore_late = true; /* relay_state_restore, maybe in a transaction that had failed: later, or the probe */
-        return;
-    }
-    if (PW_UNLIKELY(own && head->effects))
-        relay_align_failed(w->s, head);
-    if (PW_UNLIKELY(head && code && strcmp(code, "0A000") == 0))
-        relay_stale_error(w->s, pipeline_first_sent(&w->s->pipeline), payload, n);
-    session_state_error(&w->r->state);
-    if (PW_UNLIKELY(w->r->listen != NULL))
-        relay_notify_failed(w->r->listen);
-    memcpy(w->r->sqlstate, code && strlen(code) == 5 ? code : "XX000", 6);
-    const char *severity = pw_error_field(payload, n, 'V');
-    if ((w->r->hold & HOLD_SYNC) && !(severity && strcmp(severity, "FATAL") == 0)) { /* else it ends, and the client gets another one */
-        const char *text = pw_error_field(payload, n, 'M');
-        server_log(w->s, PW_LOG_WARNING, "cannot set the client's parameters: %s", text ? text : "?");
-        w->r->sync_failed = true;
-        snprintf(relay_own_text(w->r), OWN_ERROR_TEXT, "%s", text ? text : "?");
-    }
-}
-
 /* The server refused what it was meant to refuse: the client gets our own error in its place. */
 static PW_COLD void tell_refusal(Walk *w, const PipelineEntry *e)
 {
@@ -277,7 +239,7 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
             skip_to(w, next);
             return true;
         }
-        note_error(w, payload, avail);
+        relay_note_error(r, s, payload, avail);
         end_question(w);
         break;
     case PW_B_PARAM_DESC:
