@@ -21,10 +21,12 @@ static void answer_done(AdminJob *job)
     admin_job_end(job, NULL);
 }
 
+#define RELOAD_WHY 4000 /* some twenty problems */
+
 void admin_cmd_reload(AdminSession *s, const AdminRequest *r)
 {
     (void)r;
-    char why[CONFIG_WHY];
+    char why[RELOAD_WHY];
     pw_log(PW_LOG_LOG, "RELOAD command issued");
     if (!admin_process()->reload(why, sizeof(why))) {
         admin_error_state(s, "F0000", why, "RELOAD failed, see logs for additional details");

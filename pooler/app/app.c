@@ -359,8 +359,8 @@ static void on_hup(void *arg)
     char why[200];
     pw_log(PW_LOG_LOG, "got SIGHUP, re-reading config");
     notify_reloading();
-    if (!app_reload(why, sizeof(why)))
-        pw_log(PW_LOG_ERROR, "RELOAD failed: %s", why);
+    if (!app_reload(why, sizeof(why))) /* what is wrong was logged: only how much of it */
+        pw_log(PW_LOG_ERROR, "RELOAD failed: %.*s", (int)strcspn(why, "\n"), why);
     notify_ready();
 }
 

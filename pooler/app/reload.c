@@ -171,6 +171,26 @@ static void install(Config *config, const UserList *users, const TlsSet *tls)
     tls_set_unref(old_tls);
 }
 
+/* How many there are, then the errors, a line each, as far as there is room. */
+static void describe_problems(const PwDiag *diags, char *why, size_t why_size)
+{
+    int n = snprintf(why, why_size, "%zu problem%s in the configuration; the old one stays in use", diags->n_errors,
+                     diags->n_errors == 1 ? "" : "s");
+    size_t used = n < 0 || (size_t)n >= why_size ? why_size : (size_t)n;
+    for (size_t i = 0; i < diags->n; i++) {
+        if (diags->items[i].level != PW_DIAG_ERROR)
+            continue;
+        char *line = pw_diag_format(&diags->items[i]);
+        size_t len = strlen(line);
+        if (used + len + 2 <= why_size) {
+            why[used++] = '\n';
+            memcpy(why + used, line, len + 1);
+            used += len;
+        }
+        free(line);
+    }
+}
+
 bool app_reload(char *why, size_t why_size)
 {
     PwDiag diags;
@@ -197,8 +217,7 @@ bool app_reload(char *why, size_t why_size)
     tls_set_unref(old_tls);
     log_problems(&diags);
     if (!ok) {
-        snprintf(why, why_size, "%zu problem%s in the configuration; the old one stays in use", diags.n_errors,
-                 diags.n_errors == 1 ? "" : "s");
+        describe_problems(&diags, why, why_size);
         config_unref(config);
         userlist_unref(users);
         tls_set_unref(tls);

@@ -372,6 +372,20 @@ def test_reload_of_a_broken_file_is_told(make_pooler):
     assert (err["C"], err["M"]) == ("F0000", "RELOAD failed, see logs for additional details")
 
 
+@pytest.mark.poolwise
+def test_the_answer_of_reload_names_the_problems(make_pooler):
+    p = make_pooler()
+    con = p.console()
+    p.extra = "nosuch_key = 1\npool_mode = none\n" + "".join(f"wrong_{i} = {'x' * 100}\n" for i in range(200))
+    p.write()
+    first, *problems = con.run("RELOAD").error["D"].split("\n")
+    assert first == "202 problems in the configuration; the old one stays in use"
+    assert 'error: unknown option "nosuch_key"' in problems[0] and "error: pool_mode must be one of" in problems[1]
+    assert 10 < len(problems) < 202, "as many as there is room for, each whole"
+    p.signal(signal.SIGHUP)
+    p.wait_log("RELOAD failed: 202 problems in the configuration; the old one stays in use\n")
+
+
 @pytest.mark.newer
 def test_reload_opens_the_log_again(make_pooler):
     p = make_pooler()
