@@ -140,6 +140,7 @@ struct PoolShard {
     bool again;
     bool connect_off; /* ops->connect refused: no further try before pool_kick or a server comes up */
     uint64_t passed[POOL_SLACK_TICKETS]; /* the latest tickets granted here, latest first (pool_wait.c) */
+    PoolServer *arrived;  /* while it is being given to somebody, else NULL: it came for a waiter of this shard */
     PoolServer *borrowed; /* the last server lent to this shard, NULL when it went back */
     bool alarm_set;       /* ops->alarm was asked for and has not come */
     unsigned turn, alarm_turn; /* counts how often the queue became non-empty; its value when the alarm was set */

@@ -259,5 +259,8 @@ void pool_arrive(MailNode *node)
             pool_settle(shard); /* its waiter counts on nobody now */
         return;
     }
+    shard->arrived = server;
     pool_release(shard, server);
+    if (!retired)
+        shard->arrived = NULL;
 }

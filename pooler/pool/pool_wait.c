@@ -11,7 +11,8 @@
  * A server that had to leave its shard is only lent: it goes home as soon as the waiter there may be
  * served, even a little early (REACH_HOME). That keeps the servers spread, and with them the tickets; without
  * it the queue falls into long runs of one worker's clients, and every run drags all servers over
- * (docs/decisions/pool-hand-over.md has the measurements).
+ * (docs/decisions/pool-hand-over.md has the measurements). One that just arrived stays for whom it came: the others
+ * count that waiter as served and have passed it since.
  *
  * A covered rival counts as served. For the one behind it only a lower bound of the ticket is known
  * (the oldest + the number on their way), which errs towards handing over, never towards passing.
@@ -130,11 +131,13 @@ static bool find_rival(PoolShard *shard, bool need, PoolRival *ret)
         PoolShard *other = &pool->shards[i];
         if (other == shard)
             continue;
+        /* Before `inbound`: a server that arrives meanwhile serves the oldest, so the other way round the ticket of the one
+         * behind it would count as covered, and be passed without being counted. This way it errs towards handing over. */
+        uint64_t ticket = pw_atomic_load(&other->oldest);
         int waiting = pw_atomic_load(&other->n_wait);
         if (waiting == 0 || (need && !pw_atomic_load(&other->impatient)))
             continue;
         int inbound = pw_atomic_load(&other->inbound);
-        uint64_t ticket = pw_atomic_load(&other->oldest);
         if (waiting <= inbound || ticket == POOL_NO_TICKET)
             continue;
         ticket += (uint64_t)inbound;
@@ -181,7 +184,7 @@ static bool own_first(PoolShard *shard, const PoolServer *server, const PoolWait
 #if PW_SEED_BUG == 4 /* starvation: always prefers its own */
     return true;
 #endif
-    bool lent = server->home == rival->shard;
+    bool lent = server->home == rival->shard && server != shard->arrived;
     if (own->ticket <= rival->ticket)
         return !lent || rival->since - own->since > POOL_SLACK_USEC ||
                !may_pass(pool, pw_atomic_load_relaxed(&rival->shard->pass_mark), rival->ticket, own->ticket, REACH_HOME);

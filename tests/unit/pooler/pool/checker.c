@@ -3,10 +3,11 @@
  *
  * One thread. `current` is the worker whose coroutine runs, -1 in the scheduler. shim_point() asks choose() whether
  * to go on (the cheap way: no context switch) or to be preempted. choose() follows the recorded path and then takes
- * option 0; after a run the last choice that has another option is advanced. */
+ * option 0; after a run the last choice that has another option is advanced. In a storm each choice is drawn. */
 #include "checker.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +18,9 @@
 
 #define STACK_SIZE (256 * 1024)
 #define PATH_MOST 4096
-#define POINTS_MOST 20000 /* in one run */
-#define EARLY_ALARMS 1
+#define POINTS_MOST 400000 /* in one run */
+#define EARLY_ALARMS (odds ? 6 : 1)
+#define STORM_STEPS 150 /* of each worker */
 
 /* ---- choices ---- */
 
@@ -28,10 +30,24 @@ typedef struct Choice {
 static Choice path[PATH_MOST];
 static int path_len, path_at;
 
+static int most_passed; /* any waiter, in any run */
+static int odds; /* a storm: one in so many shared accesses preempts; 0: every interleaving */
+static uint64_t seed;
+
+static unsigned draw(unsigned of)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (unsigned)((seed >> 33) % of);
+}
+
 static int choose(int options)
 {
     if (options < 2)
         return 0;
+    if (odds)
+        return (int)draw((unsigned)options);
     if (path_at == path_len) {
         if (path_len == PATH_MOST) {
             fprintf(stderr, "path too long\n");
@@ -63,6 +79,7 @@ typedef struct CkServer {
     bool used, attached;
     int worker; /* whose loop it is on */
     int holder; /* client, -1 */
+    bool arriving; /* from another shard; the turn that gives it to somebody is not over */
 } CkServer;
 
 typedef struct CkClient {
@@ -72,6 +89,7 @@ typedef struct CkClient {
     bool waiting; /* pool_acquire returned without a server */
     bool gave_up, failed, done;
     int passed;
+    long seen; /* when it was in the queue for all to see, on the clock of turns */
 } CkClient;
 
 typedef enum TurnKind { TURN_MAIL, TURN_STEP, TURN_UP, TURN_FAIL, TURN_ORDER, TURN_DRAIN, TURN_ALARM } TurnKind;
@@ -85,9 +103,12 @@ typedef struct CkWorker {
     int turn_pool;
     int at; /* next step of the script */
     bool retire_order, kick_order;
+    int storm_left;
+    long began; /* this turn */
 } CkWorker;
 
 static const Scenario *sc;
+static long turns; /* a clock: turns that were begun, and waiters that came */
 static Pool *pools[CK_POOLS];
 static PoolShard *shards_of[CK_POOLS]; /* readable after the pool's end */
 static bool destroyed[CK_POOLS], retiring[CK_POOLS];
@@ -95,7 +116,8 @@ static LimitCounter database;
 static PoolDirectory *directory;
 static Mailbox mail[CK_WORKERS];
 static bool signalled[CK_WORKERS];
-static CkServer servers[16];
+#define CK_SERVERS 64
+static CkServer servers[CK_SERVERS];
 static CkClient clients[CK_CLIENTS];
 static CkWorker workers[CK_WORKERS];
 static PwUsec clock_now;
@@ -189,7 +211,8 @@ void shim_point(const volatile void *p)
     watch_limits();
     if (++points_run > POINTS_MOST)
         fail(CK_LIVELOCK, "too many shared accesses in one run");
-    if (preemptions_left > 0 && (sc->mailbox || !(quiet || inside(p, mail, sizeof(mail)))) && choose(2) == 1) {
+    if (preemptions_left > 0 && (sc->mailbox || !(quiet || inside(p, mail, sizeof(mail)))) &&
+        (odds ? draw((unsigned)odds) == 0 : choose(2) == 1)) {
         preemptions_left--;
         preempted = current;
         to_scheduler();
@@ -227,7 +250,7 @@ static int pool_index(const PoolShard *shard)
 
 static PoolServer *op_connect(PoolShard *shard)
 {
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < CK_SERVERS; i++)
         if (!servers[i].used) {
             memset(&servers[i], 0, sizeof(servers[i]));
             servers[i].used = servers[i].attached = true;
@@ -244,7 +267,20 @@ static void op_detach(PoolServer *ps)
     CkServer *s = (CkServer *)ps;
     if (!s->attached || s->holder >= 0)
         fail(CK_DOUBLE_GRANT, "a server was handed over that is in use or under way");
-    s->attached = false;
+    s->attached = s->arriving = false;
+}
+
+static void see(int worker, long when)
+{
+    for (int i = 0; i < CK_CLIENTS; i++)
+        if (clients[i].worker == worker)
+            clients[i].seen = when;
+}
+
+/* What the others have decided before does not count against the waiters of this worker. */
+static void seen_from_now(int worker)
+{
+    see(worker, ++turns);
 }
 
 static bool op_adopt(PoolServer *ps)
@@ -252,10 +288,11 @@ static bool op_adopt(PoolServer *ps)
     CkServer *s = (CkServer *)ps;
     if (s->attached)
         fail(CK_DOUBLE_GRANT, "a server arrived that was not detached");
-    s->attached = true;
+    s->attached = s->arriving = true;
     s->worker = current;
     if (deaths_left > 0 && choose(2) == 1) {
         deaths_left--;
+        seen_from_now(current); /* whom it was for is uncovered now */
         return false;
     }
     return true;
@@ -267,7 +304,7 @@ static void op_close(PoolServer *ps, const char *reason)
     CkServer *s = (CkServer *)ps;
     if (!s->used || s->holder >= 0 || !s->attached)
         fail(CK_DOUBLE_GRANT, "a server was closed that is in use or under way");
-    s->attached = false;
+    s->attached = s->arriving = false;
     pool_server_gone(ps);
     s->used = false;
 }
@@ -298,6 +335,14 @@ static const PoolOps ops = {op_connect, op_detach, op_adopt, op_close, op_post, 
 
 /* ---- clients ---- */
 
+static int arriving_at(int worker)
+{
+    int n = 0;
+    for (int i = 0; i < CK_SERVERS; i++)
+        n += servers[i].used && servers[i].arriving && servers[i].worker == worker;
+    return n;
+}
+
 static void count_passed(const CkClient *served)
 {
     uint64_t ticket = served->w.last_ticket;
@@ -305,14 +350,18 @@ static void count_passed(const CkClient *served)
         return;
     for (unsigned i = 0; i < CK_SHARDS; i++) {
         PoolShard *shard = &pools[served->pool]->shards[i];
-        int covered = shard->inbound;
+        int covered = shard->inbound + arriving_at((int)i);
         PoolWaiter *w;
+        if (shard->n_wait == 0)
+            continue; /* paused */
         TAILQ_FOREACH(w, &shard->waiting, link)
         {
             CkClient *c = (CkClient *)w;
-            if (covered-- > 0 || !c->waiting || w->ticket >= ticket)
+            if (covered-- > 0 || !c->waiting || c->seen > workers[current].began || w->ticket >= ticket)
                 continue;
-            if (++c->passed > POOL_SLACK_TICKETS)
+            if (++c->passed > most_passed)
+                most_passed = c->passed;
+            if (c->passed > POOL_SLACK_TICKETS)
                 fail(CK_STARVATION, "a waiter was passed too often");
         }
     }
@@ -327,6 +376,7 @@ static void on_server(PoolWaiter *w, PoolServer *ps)
         fail(CK_DOUBLE_GRANT, "a server was granted that is in use, under way or not ours");
     if (c->server || c->gave_up)
         fail(CK_DOUBLE_GRANT, "a client was served twice, or after it gave up");
+    s->arriving = false;
     count_passed(c);
     c->server = s;
     s->holder = (int)(c - clients);
@@ -362,6 +412,23 @@ static CkServer *take_back(CkClient *c)
     return s;
 }
 
+static void came_back_from_acquire(CkClient *c)
+{
+    c->waiting = !c->server && !c->failed;
+    c->passed = 0;
+    c->seen = ++turns;
+}
+
+/* While one worker is paused and another is not, tickets mean nothing: who waits then is not judged. */
+static void block(int worker, PoolShard *shard, bool blocked)
+{
+    see(worker, LONG_MAX);
+    pool_block(shard, blocked);
+    seen_from_now(worker);
+    for (int i = 0; i < CK_CLIENTS; i++)
+        clients[i].passed = INT_MIN / 2;
+}
+
 /* ---- turns ---- */
 
 static PoolShard *shard_of(int worker, int pool)
@@ -369,8 +436,89 @@ static PoolShard *shard_of(int worker, int pool)
     return &pools[pool]->shards[worker];
 }
 
+/* ---- a storm: what each client of a worker does next is drawn ---- */
+
+static bool storm_does(int worker, StormKind what, unsigned one_in)
+{
+    return workers[worker].storm_left > 0 && (sc->storm & (int)what) && draw(one_in) == 0;
+}
+
+static bool storm_has(int worker, bool holding)
+{
+    for (int i = worker; i < CK_CLIENTS; i += CK_SHARDS)
+        if (holding ? clients[i].server != NULL : clients[i].waiting)
+            return true;
+    return false;
+}
+
+/* Who paused is resumed before the end. */
+static bool storm_may(int worker)
+{
+    return workers[worker].storm_left > 0 || storm_has(worker, true) || shard_of(worker, 0)->blocked;
+}
+
+/* Its server goes back, dies, or failed its check: then the client takes its old place again. */
+static void storm_ends(int worker, CkClient *c)
+{
+    PoolServer *ps = &take_back(c)->ps;
+    bool again = storm_does(worker, STORM_DEATHS, 24);
+    if (!again && !storm_does(worker, STORM_DEATHS, 16)) {
+        pool_release(ps->shard, ps);
+        return;
+    }
+    op_close(ps, "died");
+    if (again) {
+        c->w.keep_ticket = true;
+        see(worker, LONG_MAX);
+        pool_acquire(shard_of(worker, c->pool), &c->w);
+        came_back_from_acquire(c);
+        seen_from_now(worker); /* the one behind it may have been covered */
+    }
+}
+
+static void storm_client(int worker, CkClient *c)
+{
+    PoolShard *shard = shard_of(worker, c->pool);
+    if (c->server) {
+        storm_ends(worker, c);
+    } else if (!c->waiting && workers[worker].storm_left > 0) {
+        pool_acquire(shard, &c->w);
+        came_back_from_acquire(c);
+    } else if (c->waiting && storm_does(worker, STORM_DEATHS, 64)) {
+        c->waiting = false;
+        pool_cancel(shard, &c->w);
+    }
+}
+
+static void storm_step(int worker)
+{
+    CkWorker *me = &workers[worker];
+    PoolShard *shard = shard_of(worker, (int)draw((unsigned)sc->pools));
+    if (me->storm_left > 0)
+        me->storm_left--;
+    if (me->storm_left == 0 && shard_of(worker, 0)->blocked) {
+        block(worker, shard_of(worker, 0), false);
+    } else if (storm_does(worker, STORM_PAUSES, 40)) {
+        block(worker, shard_of(worker, 0), !shard_of(worker, 0)->blocked);
+    } else if (storm_does(worker, STORM_DEATHS, 40) && !TAILQ_EMPTY(&shard->idle)) {
+        op_close(TAILQ_FIRST(&shard->idle), "died");
+    } else if (storm_does(worker, STORM_SIZES, 20)) {
+        max_before = sc->size[0] + 2;
+        pw_atomic_store(&shard->pool->size.max, 1 + (int)draw((unsigned)sc->size[0] + 1));
+        for (int w = 0; w < CK_SHARDS; w++)
+            workers[w].kick_order = true;
+    } else {
+        bool idle = me->storm_left == 0;
+        for (int tries = 0; tries < 8; tries++)
+            if (!idle || storm_has(worker, true))
+                storm_client(worker, &clients[worker + CK_SHARDS * (int)draw(CK_CLIENTS / CK_SHARDS)]);
+    }
+}
+
 static bool step_enabled(int worker)
 {
+    if (odds)
+        return worker < CK_SHARDS && storm_may(worker);
     const Step *s = &sc->script[worker][workers[worker].at];
     if (s->kind == STEP_END)
         return false;
@@ -398,6 +546,10 @@ static void kick_all(int worker)
 
 static void run_step(int worker)
 {
+    if (odds) {
+        storm_step(worker);
+        return;
+    }
     const Step *s = &sc->script[worker][workers[worker].at++];
     CkClient *c = &clients[s->arg < CK_CLIENTS ? s->arg : 0];
     PoolShard *shard = worker < CK_SHARDS && sc->pools > 0 ? shard_of(worker, s->pool) : NULL;
@@ -411,7 +563,7 @@ static void run_step(int worker)
             break;
         }
         pool_acquire(shard, &c->w);
-        c->waiting = !c->server && !c->failed;
+        came_back_from_acquire(c);
         break;
     case STEP_RELEASE:
         if (c->server)
@@ -436,7 +588,7 @@ static void run_step(int worker)
     }
     case STEP_BLOCK:
     case STEP_RESUME:
-        pool_block(shard, s->kind == STEP_BLOCK);
+        block(worker, shard, s->kind == STEP_BLOCK);
         break;
     case STEP_SET_SIZE:
         if (workers[1 - worker].busy)
@@ -530,6 +682,9 @@ static void run_turn(int worker)
 static void worker_main(int worker)
 {
     run_turn(worker);
+    for (int i = 0; i < CK_SERVERS; i++)
+        if (servers[i].worker == worker)
+            servers[i].arriving = false;
     workers[worker].busy = false;
     bool others = false;
     for (int w = 0; w < CK_WORKERS; w++)
@@ -546,6 +701,7 @@ static void start_turn(int worker, TurnKind turn, int pool)
     w->turn_pool = pool;
     w->busy = true;
     w->blocked_on = NULL;
+    w->began = ++turns;
     getcontext(&w->context);
     w->context.uc_stack.ss_sp = w->stack;
     w->context.uc_stack.ss_size = STACK_SIZE;
@@ -622,6 +778,7 @@ static void set_up(void)
         signalled[w] = false;
         workers[w].busy = false;
         workers[w].at = 0;
+        workers[w].storm_left = odds ? STORM_STEPS : 0;
         workers[w].retire_order = workers[w].kick_order = false;
     }
     for (int i = 0; i < sc->pools; i++) {
@@ -635,6 +792,8 @@ static void set_up(void)
                 pool_server_up(TAILQ_FIRST(&shard_of(w, i)->connecting));
             }
     }
+    for (int i = 0; odds && i < CK_CLIENTS; i++)
+        client_init(&clients[i], i % CK_SHARDS, i / CK_SHARDS % sc->pools);
     if (sc->held) {
         current = sc->held_on;
         client_init(&clients[0], sc->held_on, sc->held_pool);
@@ -706,7 +865,9 @@ static void check_end(void)
     for (int w = 0; w < CK_WORKERS; w++) {
         if (workers[w].busy)
             fail(CK_LIVELOCK, "a worker waits for a lock for ever");
-        if (sc->script[w][workers[w].at].kind != STEP_END)
+        if (odds && w < CK_SHARDS && storm_has(w, false))
+            fail(CK_LOST_WAKEUP, "a client waits at the end of the storm");
+        if (!odds && sc->script[w][workers[w].at].kind != STEP_END)
             fail(CK_LOST_WAKEUP, "a client waits although nothing stands in its way");
     }
     int posts = 0;
@@ -754,6 +915,13 @@ static void run_once(void)
     tear_down();
 }
 
+static void make_stacks(void)
+{
+    for (int w = 0; w < CK_WORKERS; w++)
+        if (!workers[w].stack)
+            workers[w].stack = malloc(STACK_SIZE);
+}
+
 CheckResult check_scenario(const Scenario *scenario, int preemptions, long runs_most)
 {
     static CheckResult r;
@@ -763,9 +931,7 @@ CheckResult check_scenario(const Scenario *scenario, int preemptions, long runs_
     preemption_bound = preemptions < 0 ? sc->preemptions : preemptions;
     points = 0;
     path_len = 0;
-    for (int w = 0; w < CK_WORKERS; w++)
-        if (!workers[w].stack)
-            workers[w].stack = malloc(STACK_SIZE);
+    make_stacks();
     do {
         run_once();
         r.runs++;
@@ -774,5 +940,30 @@ CheckResult check_scenario(const Scenario *scenario, int preemptions, long runs_
     } while (!r.failure && next_path());
     r.complete = path_len == 0;
     r.points = points;
+    return r;
+}
+
+CheckResult check_storm(const Scenario *scenario, long runs, long first, int one_in)
+{
+    static CheckResult r;
+    memset(&r, 0, sizeof(r));
+    result = &r;
+    sc = scenario;
+    odds = one_in;
+    preemption_bound = INT_MAX;
+    points = 0;
+    most_passed = 0;
+    make_stacks();
+    for (long i = first; i < first + runs && !r.failure; i++) {
+        seed = 0x9E3779B97F4A7C15ULL * (uint64_t)(i + 1);
+        run_once();
+        if (r.failure)
+            snprintf(r.detail + strcspn(r.detail, ";"), 40, "; run %ld", i);
+        r.runs++;
+    }
+    r.complete = !r.failure;
+    r.points = points;
+    r.most_passed = most_passed;
+    odds = 0;
     return r;
 }

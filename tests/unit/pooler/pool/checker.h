@@ -10,10 +10,12 @@
 
 #include <stdbool.h>
 
-#define CK_WORKERS 3
-#define CK_SHARDS 2 /* workers that take part in the pools; the third only posts mail */
+#define CK_WORKERS 5
+#ifndef CK_SHARDS
+#define CK_SHARDS 2 /* workers that take part in the pools; the others only post mail */
+#endif
 #define CK_POOLS 2
-#define CK_CLIENTS 4
+#define CK_CLIENTS 24
 #define CK_STEPS 16
 
 typedef enum StepKind {
@@ -38,6 +40,13 @@ typedef struct Step {
     int pool;
 } Step;
 
+/* What happens in a storm besides clients that come and go. */
+typedef enum StormKind {
+    STORM_DEATHS = 1, /* of servers: idle, at work, failing their check (the client takes its place again); waiters give up */
+    STORM_PAUSES = 2, /* of the first pool, worker by worker */
+    STORM_SIZES = 4   /* pool sizes change */
+} StormKind;
+
 typedef struct Scenario {
     const char *name;
     int pools;
@@ -48,6 +57,7 @@ typedef struct Scenario {
     int held_pool, held_on;
     int connects_may_fail, transits_may_die;
     int preemptions;  /* bound of the tests */
+    int storm;        /* StormKind bits */
     bool mailbox;     /* also switch within the mailbox; else a post is one step */
     Step script[CK_WORKERS][CK_STEPS];
 } Scenario;
@@ -55,6 +65,7 @@ typedef struct Scenario {
 typedef struct CheckResult {
     long runs;
     long points;         /* shared accesses over all runs */
+    int most_passed;     /* by how many later ones, any waiter */
     bool complete;       /* every interleaving to the bound was run */
     const char *failure; /* what was violated, NULL: nothing */
     char detail[400];
@@ -69,6 +80,11 @@ typedef struct CheckResult {
 #define CK_INCONSISTENT "counters and lists differ"
 #define CK_LIVELOCK "no end"
 #define CK_LOST_MAIL "lost mail"
+
+/* Draws each choice instead of trying all, and what the clients do as well (the scenario has no script): for more workers,
+ * clients and servers than all interleavings could be tried of. `runs` runs, numbered from `first` on; one in `odds` shared
+ * accesses preempts. Deterministic. */
+CheckResult check_storm(const Scenario *scenario, long runs, long first, int odds);
 
 /* `preemptions` < 0: the scenario's own bound. */
 CheckResult check_scenario(const Scenario *scenario, int preemptions, long runs_most);
