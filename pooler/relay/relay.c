@@ -29,6 +29,7 @@ void relay_drop_entry(void *arg, const PipelineEntry *e)
 {
     Relay *r = arg;
     relay_align_failed(r->server, e);
+    relay_align_close_skipped(r, e);
     if (e->statement || e->name)
         relay_prepared_dropped(r, e);
     else if (e->kind == PIPE_PARSE && e->action == PIPE_FORWARD)

@@ -346,11 +346,28 @@ bool relay_align_name(Relay *r, uint8_t type, const char *name, PwBuf *out, PwUs
     if (type == PW_F_BIND) {
         session_state_sent(&r->state, n->class & CLASS_TRACK ? n->class | CLASS_UNKNOWN : n->class, NULL);
         relay_state_ask_about(r, n->text, strlen(n->text));
-    } else if (type == PW_F_CLOSE) {
-        sql_names_put(&r->server->names, name, NULL, SQL_NAME_UNKNOWN, 0); /* an error before it may keep it there */
-        sql_names_remove(&r->names, name);
     }
     return true;
+}
+
+/* Nothing is brought for it: there is no error in closing what is not there. Until it is answered nothing goes out behind its group;
+ * what comes within the group finds its effects (is_being_prepared) and is left to the server, as it is. */
+void relay_align_close(Relay *r, SqlName *n, PwBuf *out, PwUsec now)
+{
+    PipelineEntry e = {.kind = PIPE_CLOSE, .action = PIPE_FORWARD, .effects = effects_prepared(n->name, n->text, n->class),
+                       .plan = n->digest, .sent = now};
+    write_close(n->name, out);
+    sql_names_put(&r->server->names, n->name, NULL, SQL_NAME_UNKNOWN, 0); /* an error before it may keep it there */
+    sql_names_remove(&r->names, n->name);
+    r->names_end = true;
+    pipeline_push_entry(&r->server->pipeline, &e);
+}
+
+void relay_align_close_skipped(Relay *r, const PipelineEntry *e)
+{
+    const Effects *effects = e->kind == PIPE_CLOSE && e->action == PIPE_FORWARD ? e->effects : NULL;
+    if (effects && !sql_names_find(&r->names, effects->list[0].name))
+        sql_names_put(&r->names, effects->list[0].name, effects->list[0].value, e->plan, effects->list[0].class);
 }
 
 void relay_align_completed(Relay *r, const Effects *effects, unsigned statement, const char *tag)

@@ -57,7 +57,10 @@ static inline void relay_align_unnamed_names(Relay *r, PwBuf *out, PwUsec now)
     if (PW_UNLIKELY(r->ext->unnamed_class & CLASS_NAMES) && relay_align_may_differ(r, 'd'))
         relay_align_names(r, false, (const char *)pw_buf_head(sql), pw_buf_unread(sql), out, now);
 }
-/* In front of a Bind, Describe or Close by the protocol of a name that was prepared by SQL, that an unanswered request prepares, or that only the
+/* Close by the protocol of a name that was prepared by SQL; and if the server skips it. */
+void relay_align_close(Relay *r, SqlName *name, PwBuf *out, PwUsec now);
+void relay_align_close_skipped(Relay *r, const PipelineEntry *e);
+/* In front of a Bind or Describe by the protocol of a name that was prepared by SQL; of those and Close of one that an unanswered request prepares, or that only the
  * server knows, which its client keeps for that. False: it is none of these. */
 bool relay_align_name(Relay *r, uint8_t type, const char *name, PwBuf *out, PwUsec now);
 /* Statement number `statement` of the text completed with this tag. */

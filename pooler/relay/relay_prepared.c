@@ -519,7 +519,12 @@ PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, siz
             relay_align_unnamed(r, out, now);
         return PREPARED_PASS; /* the server tells what is wrong with a malformed one */
     }
-    if (PW_UNLIKELY(r->names.table != NULL) && sql_names_find(&r->names, name) && relay_align_name(r, type, name, out, now))
+    SqlName *by_sql = PW_UNLIKELY(r->names.table != NULL) ? sql_names_find(&r->names, name) : NULL;
+    if (by_sql && type == PW_F_CLOSE) {
+        relay_align_close(r, by_sql, out, now);
+        return PREPARED_TAKEN;
+    }
+    if (by_sql && relay_align_name(r, type, name, out, now))
         return PREPARED_PASS;
     return type == PW_F_DESCRIBE ? on_describe(r, p, name, out, now) : on_close(r, name, out, now);
 }
@@ -533,6 +538,33 @@ void relay_prepared_dropped(Relay *r, const PipelineEntry *e)
         cs->failed = true; /* it was never prepared */
     else if (cs && e->kind == PIPE_CLOSE)
         client_statements_restore(&r->statements, cs);
+}
+
+/* The client's name for it: of several the one whose Parse did not work, for that is what such errors are about. */
+static const ClientStatement *used_by_client(const Relay *r, uint64_t id)
+{
+    const ClientStatement *cs, *next, *found = NULL;
+    HASH_ITER(hh, r->statements.table, cs, next)
+        if (cs->statement->id == id && (!found || cs->failed))
+            found = cs;
+    return found;
+}
+
+bool relay_prepared_error(Relay *r, const PipelineEntry *e, const uint8_t *payload, size_t n, PwBuf *out)
+{
+    const ClientStatement *cs = used_by_client(r, e->statement_id);
+    const char *message = cs ? pw_error_field(payload, n, 'M') : NULL;
+    char shared[STATEMENT_NAME_SIZE];
+    const char *at = message ? strstr(message, statement_name(cs->statement, shared)) : NULL;
+    size_t len = at ? strlen(shared) : 0;
+    if (!at || (at[len] >= '0' && at[len] <= '9'))
+        return false;
+    size_t before = (size_t)((const uint8_t *)at - payload), mark = pw_msg_begin(out, PW_B_ERROR);
+    pw_buf_append(out, payload, before);
+    pw_buf_append_str(out, cs->name);
+    pw_buf_append(out, payload + before + len, n - before - len);
+    pw_msg_end(out, mark);
+    return true;
 }
 
 void relay_prepared_tag(Relay *r, const char *tag)

@@ -162,6 +162,21 @@ static PW_COLD void tell_refusal(Walk *w, const PipelineEntry *e)
         w->client_dead = !stream_send_buf(&w->r->stream, e->statement);
 }
 
+/* The server's error speaks of a statement by its shared name: the client gets it with its own. */
+static PW_COLD bool tell_renamed(Walk *w, const PipelineEntry *e, const uint8_t *payload, size_t n)
+{
+    PwBuf text;
+    pw_buf_init(&text);
+    bool renamed = relay_prepared_error(w->r, e, payload, n, &text);
+    if (renamed) {
+        flush(w);
+        if (!w->client_dead)
+            w->client_dead = !stream_send_buf(&w->r->stream, &text);
+    }
+    pw_buf_finish(&text);
+    return renamed;
+}
+
 /* A client has been told what a statement returns, or the pooler itself. */
 static void note_description(Walk *w, const PipelineEntry *e, uint8_t type, const uint8_t *payload, size_t n)
 {
@@ -293,6 +308,8 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
             tell_refusal(w, &done);
             swallow = true;
         }
+        if (PW_UNLIKELY(type == PW_B_ERROR) && done.statement_id && w->whole)
+            swallow |= tell_renamed(w, &done, payload, avail);
         if (PW_UNLIKELY(type == PW_B_ERROR) && done.kind == PIPE_PARSE && done.action == PIPE_FORWARD && !done.statement)
             relay_align_parse_failed(r, done.plan);
         if (done.statement != NULL || done.effects != NULL || done.name != NULL)

@@ -67,6 +67,9 @@ Effects *effects_about(const char *name);
 
 bool effects_have(const Effects *e, EffectKind kind); /* NULL is fine */
 
+/* One EFFECT_PREPARE: what a name of SQL's meant, for a request that ends it and may be skipped. */
+Effects *effects_prepared(const char *name, const char *text, unsigned class);
+
 /* Does the CommandComplete tag fit the effect of that statement? If not, the numbering cannot be trusted. */
 bool effect_fits_tag(const Effect *effect, const char *tag);
 

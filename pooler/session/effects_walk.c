@@ -136,6 +136,13 @@ Effects *effects_about(const char *name)
     return effects_finish(&w);
 }
 
+Effects *effects_prepared(const char *name, const char *text, unsigned class)
+{
+    EffectsWalk w = {.inner_class = class};
+    effects_add(&w, EFFECT_PREPARE, name, text, false);
+    return effects_finish(&w);
+}
+
 bool effects_have(const Effects *e, EffectKind kind)
 {
     for (unsigned i = 0; e && i < e->n; i++)

@@ -54,7 +54,8 @@ typedef struct PipelineEntry {
     void *name;      /* the client's name for it (a ClientStatement), or NULL; a reference of the entry's. Of Parse, Close, Describe */
     void *effects; /* what it does to the session (an Effects), or NULL; a reference of the entry's */
     uint64_t statement_id; /* Statement.id that the request uses, 0: none */
-    uint64_t plan;         /* ServerStatement.since of it; Parse of the unnamed one: Relay.unnamed_turn */
+    uint64_t plan;         /* ServerStatement.since of it; Parse of the unnamed one: Relay.unnamed_turn; Close of a name of
+                            * SQL's (which has effects): its digest */
     PwUsec sent;
 } PipelineEntry;
 

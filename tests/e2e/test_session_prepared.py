@@ -457,6 +457,42 @@ def test_statements_with_names_behind_a_group_that_is_skipped(make_pooler):
     assert b.one("EXECUTE q") == "b2"
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_name_of_sql_whose_close_is_skipped_is_still_there(make_pooler, elsewhere):
+    p = make_pooler(default_pool_size=1)
+    a, b = p.client(), p.client()
+    a.ok("PREPARE q AS SELECT 'a'")
+    if elsewhere:
+        p.console().do("RECONNECT")
+        b.ok("PREPARE q AS SELECT 'b'")
+    close, use = wire.close("S", "q"), wire.bind(statement="q") + wire.execute()
+    assert ended(a, FAILS + close)[0].error["C"] == "34000"
+    assert bound(a, "q").rows == [["a"]]
+    first, second, third = ended(a, FAILS + close + use + close, use, FAILS + use + close)
+    assert (first.error["C"], second.rows, third.error["C"]) == ("34000", [["a"]], "34000")
+    assert a.one("EXECUTE q") == "a"
+    if elsewhere:
+        assert b.one("EXECUTE q") == "b"
+    first, second = ended(a, close + use, FAILS + wire.parse("SELECT 1"))  # one that is not skipped: the server itself tells so
+    assert (first.types, first.error["C"], second.error["C"]) == ("3EZ", "26000", "34000")
+    assert a.query("EXECUTE q").error["C"] == "26000"
+    a.ok("PREPARE q AS SELECT 'anew'")
+    assert bound(a, "q").rows == [["anew"]]
+
+
+def test_errors_speak_of_the_clients_own_name(make_pooler):
+    """On the server the statement has another one."""
+    p = make_pooler(default_pool_size=1)
+    c = p.client()
+    text = "SELECT 'told' || $1"
+    assert ended(c, FAILS + wire.parse(text, "never"), wire.bind(statement="never", params=["x"]) + wire.execute())[1].error["M"] == \
+        'prepared statement "never" does not exist'
+    run(c, wire.parse(text + " || 'b'", "mine"), wire.parse(text + " || 'c'", "m" * 300))
+    assert bound(c, "mine").error["M"] == 'bind message supplies 0 parameters, but prepared statement "mine" requires 1'
+    assert f'"{"m" * 300}"' in bound(c, "m" * 300).error["M"]
+    assert bound(c, "mine", "a").rows == [["toldab"]]
+
+
 def test_the_unnamed_statement_of_a_pinned_client(make_pooler):
     """A question to the server is a Query, which ends it."""
     p = make_pooler()

@@ -191,6 +191,12 @@ class Rover(souls.Soul):
                 + wire.bind() + wire.flush() + wire.parse("SELECT 1", "never") + wire.close("S", "never") + wire.execute() + wire.flush()
                 + wire.sync(), lambda r: r.types == "12DCEZ" and r.rows == [[tag]] and tag in r.error["M"])
 
+    def named(self):
+        """Where nobody keeps names apart, one whose Close was not reached (its client died, or was cancelled) is met by the next client that has it."""
+        if self.setup["max_prepared_statements"] or self.setup["pool_mode"] == "session":
+            return super().named()
+        return self.named_so(self.tag())
+
     def syncs(self):
         return [(wire.sync(), lambda r: r.types == "Z") for _ in range(self.rng.randint(1, 5))]
 

@@ -56,7 +56,11 @@ class Soul:
                 + wire.execute("p", 2) + wire.execute("p") + wire.sync(), lambda r: r.types == "12DDsDDsDCZ" and r.rows == [[tag]] * 5)
 
     def named(self):
-        tag, name = self.tag(), f"s{self.serial}"
+        """The pooler keeps the names of two clients apart."""
+        return self.named_so(f"s{self.serial}")
+
+    def named_so(self, name):
+        tag = self.tag()
         return (wire.parse("SELECT $1::text || 'named'", name) + wire.describe("S", name) + wire.bind("", name, [tag])
                 + wire.execute() + wire.close("S", name) + wire.sync(),
                 lambda r: r.types == "1tT2DC3Z" and r.rows == [[tag + "named"]])
