@@ -191,6 +191,24 @@ static void describe_problems(const PwDiag *diags, char *why, size_t why_size)
     }
 }
 
+/* A file that somebody is just writing must not cost anybody the login: nobody would notice before the next one. One that has been
+ * malformed from the beginning goes on giving the users before that line, as with PgBouncer. */
+static bool reload_users(const Config *config, const UserList *old, UserList **ret_users, PwDiag *diags)
+{
+    const char *user;
+    if (!config->auth_file || !config->auth_file[0]) {
+        *ret_users = userlist_create_empty();
+        return true;
+    }
+    if (userlist_load(config->auth_file, ret_users, diags) != PW_OK)
+        return false;
+    if (!userlist_loses(*ret_users, old, &user))
+        return true;
+    pw_diag_add(diags, PW_DIAG_ERROR, config->auth_file, 0, "write it beside and rename it, then RELOAD; a file that is to have no users has a comment (;)",
+                "%s: user \"%s\", and perhaps others, would lose the login", userlist_count(*ret_users) ? "incomplete" : "no users in it", user);
+    return false;
+}
+
 bool app_reload(char *why, size_t why_size)
 {
     PwDiag diags;
@@ -202,19 +220,19 @@ bool app_reload(char *why, size_t why_size)
     pthread_mutex_lock(&app.lock);
     char *conffile = pw_xstrdup(app.config->conffile && app.config->conffile[0] ? app.config->conffile : app.options.conffile);
     const TlsSet *old_tls = tls_set_ref(app.tls);
+    const UserList *old_users = userlist_ref((UserList *)(uintptr_t)app.users);
     pthread_mutex_unlock(&app.lock);
     bool ok = config_load(conffile, &config, &diags) == PW_OK;
     free(conffile);
     if (ok) {
-        ok = !config->auth_file || !config->auth_file[0] || userlist_load(config->auth_file, &users, &diags) == PW_OK;
-        if (ok && !users)
-            users = userlist_create_empty();
+        ok = reload_users(config, old_users, &users, &diags);
         if (tls_set_create(config, old_tls, &tls, tls_why) != PW_OK) {
             pw_diag_add(&diags, PW_DIAG_ERROR, config->conffile, 0, NULL, "%s", tls_why);
             ok = false;
         }
     }
     tls_set_unref(old_tls);
+    userlist_unref((UserList *)(uintptr_t)old_users);
     log_problems(&diags);
     if (!ok) {
         describe_problems(&diags, why, why_size);

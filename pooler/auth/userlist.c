@@ -37,6 +37,7 @@ struct UserList {
     size_t n, cap;
     uint32_t *slots; /* open addressing: index into users plus one, 0 is free; at most half full */
     size_t n_slots;  /* a power of two */
+    bool is_cut;     /* its text was empty, or ended or was wrong in the middle: there may be more users than these */
     bool has_stamp;
     FileStamp stamp;
 };
@@ -189,18 +190,19 @@ static bool store(Parser *parser, UserList *list)
     return true;
 }
 
-static void parse_lines(Parser *parser, UserList *list)
+/* False: a malformed line ended it. */
+static bool parse_lines(Parser *parser, UserList *list)
 {
     for (;;) {
         skip_spaces(parser);
         if (parser->p == parser->end)
-            return;
+            return true;
         if (*parser->p != ';') {
             if (!read_quoted(parser, 0))
-                return;
+                return false;
             skip_to_quote(parser);
             if (!read_quoted(parser, 1) || !store(parser, list))
-                return;
+                return false;
         }
         skip_line(parser);
     }
@@ -224,7 +226,7 @@ PwErr userlist_parse(const char *name, const char *text, size_t len, UserList **
     Parser parser = {.file = name, .p = text + pw_str_bom(text, len), .end = text + len, .line = 1, .diags = diags};
     for (int i = 0; i < 2; i++)
         parser.field[i] = pw_xmalloc(fields[i].max + 1);
-    parse_lines(&parser, list);
+    list->is_cut = !parse_lines(&parser, list) || len == 0;
     for (int i = 0; i < 2; i++) {
         pw_wipe(parser.field[i], fields[i].max + 1);
         free(parser.field[i]);
@@ -358,6 +360,16 @@ const Secret *userlist_find(const UserList *list, const char *user)
 {
     uint32_t found = list->slots[slot_of(list, user, strlen(user))];
     return found ? &list->users[found - 1].secret : NULL;
+}
+
+bool userlist_loses(const UserList *fresh, const UserList *old, const char **ret_user)
+{
+    for (size_t i = 0; fresh->is_cut && i < old->n; i++)
+        if (!userlist_find(fresh, old->users[i].name)) {
+            *ret_user = old->users[i].name;
+            return true;
+        }
+    return false;
 }
 
 size_t userlist_count(const UserList *list)

@@ -36,6 +36,10 @@ void userlist_unref(UserList *list);    /* the last one wipes and frees; NULL is
 /* The user's secret or NULL when there is no such user. It lives as long as the list. */
 const Secret *userlist_find(const UserList *list, const char *user);
 
+/* Is the file of `fresh` empty or malformed, as one that is just being written, and lacks a user of `old`? *ret_user: the first one, as
+ * long as `old` lives. */
+bool userlist_loses(const UserList *fresh, const UserList *old, const char **ret_user);
+
 /* Walk in file order: 0 .. count-1 (SHOW USERS). */
 size_t userlist_count(const UserList *list);
 const Secret *userlist_at(const UserList *list, size_t i, const char **ret_user);

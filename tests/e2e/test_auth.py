@@ -311,6 +311,36 @@ def test_auth_file_is_read_again_on_reload(make_pooler, pg):
     p.client(user="someone", password="new")
 
 
+@pytest.mark.poolwise  # with PgBouncer only the users before that place can log in
+@pytest.mark.parametrize("cut", ["", '"admin" "adm"\n"some', '"admin" "adm"\n"someone" "ne'], ids=["empty", "in the name", "in the secret"])
+def test_reload_of_an_auth_file_that_is_being_written(make_pooler, pg, cut):
+    """Nobody loses the login, the operator hears of it, and the next RELOAD takes the whole file."""
+    p = make_pooler(databases=trust_line(pg), auth_type="plain", auth_file={"someone": "old", "admin": "adm"})
+    con = Console(p.client("pgbouncer", "admin", "adm"))
+    p.auth = cut
+    p.write_auth()
+    with pytest.raises(wire.ServerError) as e:
+        con.do("RELOAD")
+    assert (e.value.code, e.value.message) == ("F0000", "RELOAD failed, see logs for additional details")
+    p.wait_log('user "someone", and perhaps others, would lose the login')
+    p.client(user="someone", password="old")
+    p.auth = {"someone": "new", "admin": "adm"}
+    p.write_auth()
+    con.do("RELOAD")
+    p.client(user="someone", password="new")
+
+
+def test_reload_of_an_auth_file_that_was_malformed_from_the_beginning(make_pooler, pg):
+    """It gives the users before that line, then as now."""
+    p = make_pooler(databases=trust_line(pg), auth_type="plain", auth_file='"admin" "adm"\n"someone" "old"\nrubbish\n"lost" "x"\n')
+    p.auth = '"admin" "adm"\n"someone" "new"\n"other" "y"\nrubbish\n"lost" "x"\n'
+    p.write_auth()
+    Console(p.client("pgbouncer", "admin", "adm")).do("RELOAD")
+    p.client(user="someone", password="new")
+    p.client(user="other", password="y")
+    refused(p, "lost", "x")
+
+
 def test_auth_file_syntax(make_pooler, pg):
     text = ('; a comment\n"someone" "pass" rest is ignored\n"quo""ted" "pa""ss"\n\n"third" "x"\n')
     p = make_pooler(databases=trust_line(pg), auth_type="plain", auth_file=text)

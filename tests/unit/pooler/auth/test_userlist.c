@@ -197,6 +197,36 @@ static void many_users(void **state)
     pw_buf_finish(&text);
 }
 
+/* What a RELOAD may not take, lest users of before lose their logins to a file that is just being written. */
+static void a_file_that_breaks_off(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fresh, *loses;
+    } cases[] = {
+        {"", "a"},
+        {"\"a\" \"1\"\n\"b", "b"},
+        {"\"a\" \"1\"\n\"b\" \"2", "b"},
+        {"\"a\" \"1\"\n\"b\" \"2\"\nrubbish", NULL},
+        {"\"a\" \"9\"\n", NULL}, /* b was taken out */
+        {"; nobody\n", NULL},
+        {"\n", NULL},
+    };
+    UserList *old = parse("\"a\" \"1\"\n\"b\" \"2\"\n"), *none = userlist_create_empty();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        const char *user = NULL;
+        UserList *fresh = parse(cases[i].fresh);
+        assert_int_equal(userlist_loses(fresh, old, &user), cases[i].loses != NULL);
+        if (cases[i].loses)
+            assert_string_equal(user, cases[i].loses);
+        assert_false(userlist_loses(fresh, none, &user));
+        userlist_unref(fresh);
+    }
+    assert_false(userlist_loses(none, old, &(const char *){NULL})); /* auth_file was unset */
+    userlist_unref(old);
+    userlist_unref(none);
+}
+
 static void references(void **state)
 {
     (void)state;
@@ -292,6 +322,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(lines),      T(malformed_line_ends_the_reading), T(diags_hold_no_secret), T(limits), T(last_line_wins),
         T(many_users), T(references),                      T(files),                T(from_a_pipe),
+        T(a_file_that_breaks_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
