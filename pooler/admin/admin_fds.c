@@ -246,7 +246,7 @@ static void put_server(void *arg, Server *s)
 {
     const Visit *v = arg;
     const PoolLocal *local = server_local(s);
-    const Relay *user = s->phase == SERVER_LINKED ? s->user_arg : NULL;
+    const Relay *user = relay_of_server(s);
     FdRow row = {
         .fd = s->stream.fd,
         .link = user ? user->stream.fd : 0,

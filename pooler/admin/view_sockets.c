@@ -263,7 +263,7 @@ static void server_row(void *arg, Server *s)
 {
     const Row *row = arg;
     const PoolLocal *local = server_local(s);
-    const Relay *user = s->phase == SERVER_LINKED && !s->beside ? s->user_arg : NULL;
+    const Relay *user = relay_of_server(s);
     ListenHubInfo hub = {.channels = 0};
     if (s->beside)
         (void)listen_hub_info(local, &hub);

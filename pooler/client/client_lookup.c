@@ -52,10 +52,35 @@ void client_lookup_abort(Client *c)
     finish(l);
 }
 
+/* It runs as the pooler's own statements do, which may take as long as a login to the server; or less. */
+static PwUsec longest_run(const Config *config)
+{
+    PwUsec own = config->server_connect_timeout, query = config->query_timeout;
+    return own <= 0 || (query > 0 && query < own) ? query : own;
+}
+
+/* A server that says nothing is closed: the next login must not meet it. True: the client was closed. */
+static bool refuse_hung(ClientLookup *l, PwUsec now)
+{
+    Client *c = l->client;
+    Server *s = l->server;
+    PwUsec limit = longest_run(client_ctx(c)->config);
+    if (!s || limit <= 0 || now - s->linked_at < limit)
+        return false;
+    client_log(c, PW_LOG_ERROR, "auth_query failed: no answer within %lld s", (long long)(limit / PW_USEC_PER_SEC));
+    l->server = NULL;
+    s->user = NULL;
+    server_close(s, "query timeout");
+    client_close(c, "bouncer config error", "bouncer config error");
+    return true;
+}
+
 void client_lookup_tick(Client *c, PwUsec now)
 {
     ClientLookup *l = c->login->lookup;
     PwUsec limit = client_ctx(c)->config->query_wait_timeout;
+    if (refuse_hung(l, now))
+        return;
     if (l->server || !client_login_refused(c, l->entry, l->waiter.since))
         if (limit > 0 && now - l->waiter.since >= limit)
             client_close(c, "query_wait_timeout", "query_wait_timeout");
@@ -70,6 +95,7 @@ static void message(PwBuf *out, uint8_t type, const void *body, size_t n)
     pw_msg_end(out, mark);
 }
 
+/* Owed to the client, so to speak: if it leaves first, what runs for it is cancelled. */
 static void parse_bind_execute(Pipeline *p, PwBuf *out, const char *sql, const char *arg, PwUsec now)
 {
     static const uint8_t execute[] = {0, 0, 0, 0, 0};
@@ -78,7 +104,7 @@ static void parse_bind_execute(Pipeline *p, PwBuf *out, const char *sql, const c
     pw_buf_append_cstr(out, sql);
     pw_buf_append_be16(out, 0);
     pw_msg_end(out, mark);
-    pipeline_push(p, PIPE_PARSE, PIPE_SWALLOW, NULL, NULL, now);
+    pipeline_push(p, PIPE_PARSE, PIPE_FORWARD, NULL, NULL, now);
     mark = pw_msg_begin(out, PW_F_BIND);
     pw_buf_append_u8(out, 0);
     pw_buf_append_u8(out, 0);
@@ -90,9 +116,9 @@ static void parse_bind_execute(Pipeline *p, PwBuf *out, const char *sql, const c
     }
     pw_buf_append_be16(out, 0);
     pw_msg_end(out, mark);
-    pipeline_push(p, PIPE_BIND, PIPE_SWALLOW, NULL, NULL, now);
+    pipeline_push(p, PIPE_BIND, PIPE_FORWARD, NULL, NULL, now);
     message(out, PW_F_EXECUTE, execute, sizeof(execute));
-    pipeline_push(p, PIPE_EXECUTE, PIPE_SWALLOW, NULL, NULL, now);
+    pipeline_push(p, PIPE_EXECUTE, PIPE_FORWARD, NULL, NULL, now);
 }
 
 /* The line of [databases] that the client asked for; NULL: none, or the console. */
@@ -253,7 +279,7 @@ static void on_server(PoolWaiter *w, PoolServer *ps)
     parse_bind_execute(&s->pipeline, &out, "RESET search_path", NULL, now);
     parse_bind_execute(&s->pipeline, &out, query_of(c), c->user, now);
     message(&out, PW_F_SYNC, NULL, 0);
-    pipeline_push(&s->pipeline, PIPE_SYNC, PIPE_SWALLOW, NULL, NULL, now);
+    pipeline_push(&s->pipeline, PIPE_SYNC, PIPE_FORWARD, NULL, NULL, now);
     if (!stream_send_buf(&s->stream, &out))
         server_close(s, "server conn crashed?");
     pw_buf_finish(&out);

@@ -307,6 +307,11 @@ static void on_server_gone(Server *s, const char *reason)
 
 const ServerUser relay_server_user = {relay_server_input, on_server_drained, on_server_gone, NULL};
 
+const Relay *relay_of_server(const Server *s)
+{
+    return s->user == &relay_server_user ? s->user_arg : NULL;
+}
+
 void relay_linked(Relay *r, Server *s, PwUsec waited)
 {
     r->server = s;

@@ -225,6 +225,9 @@ void relay_pump(Relay *r);
  * another process would need to go on (client_handover.c). */
 bool relay_is_at_rest(const Relay *r);
 
+/* Whose it is. NULL: no client's, or it is asked something for a login (auth_query), or listens for many. */
+const Relay *relay_of_server(const Server *s);
+
 /* In a transaction, or a request is unanswered? */
 static inline bool relay_is_busy(const Relay *r)
 {

@@ -7,6 +7,7 @@ import pytest
 from support import wire
 from support.pooler import Console, refused
 from support.postgres import USERS
+from support.tap import fake_line
 from support.util import wait_until
 
 QUERY = "SELECT rolname, rolpassword FROM pg_authid WHERE rolname = $1"
@@ -257,3 +258,41 @@ def test_a_client_that_leaves_while_asked_for_leaves_nothing(ask, pg):
                               "AND pid <> pg_backend_pid()"), what="auth_query runs")
     c.close()
     p.client("p0", "u_md5", USERS["u_md5"][0]).ok("SELECT 1")
+
+
+@pytest.mark.poolwise
+def test_an_auth_query_whose_client_has_left_is_cancelled(ask, pg):
+    """Its server serves the next login; nobody waits until the query ends, or somebody gives it up."""
+    asks = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%AS hung%' AND state = 'active' AND pid <> pg_backend_pid()"
+    p = ask(auth_query="SELECT rolname, rolpassword FROM pg_authid, pg_sleep(CASE WHEN rolname = 'u_md5' THEN 600 ELSE 0 END) AS hung "
+            "WHERE rolname = $1", default_pool_size=1, server_recovery_timeout=0, server_connect_timeout=0)
+    c = p.raw()
+    c.startup(user="u_md5", database="p0")
+    wait_until(lambda: pg.one(asks) == 1, what="auth_query runs")
+    console = Console(p.raw().login("admin", "pgbouncer", "adm"))
+    server = console.servers()[0]  # it has no client to point to
+    assert (server["state"], server["link"]) == ("active", "")
+    assert [r["link"] for r in console.show("FDS") if r["task"] == "server"] == ["0"]
+    pid = server["remote_pid"]
+    c.close()
+    wait_until(lambda: pg.one(asks) == 0, what="auth_query is cancelled")
+    p.client("p0", "u_scram", USERS["u_scram"][0]).ok("SELECT 1")
+    assert pid in [s["remote_pid"] for s in console.servers()], "it is whole, and was kept"
+
+
+@pytest.mark.poolwise
+@pytest.mark.parametrize("limit", ["query_timeout", "server_connect_timeout"])
+def test_an_auth_query_without_an_answer_ends(make_pooler, fake, limit):
+    """A server that died without a word: its slot is free for a new connection, which serves the next login."""
+    p = make_pooler(databases={"p0": fake_line(fake)}, auth_type="md5", auth_user="postgres", default_pool_size=1,
+                    auth_file={"postgres": ""}, **{limit: 1})
+    c = p.raw()
+    c.startup(user="somebody", database="p0")
+    silent = fake.accept()
+    silent.expect("PBEPBES")
+    error = c.until_closed().errors[-1]
+    assert (error["S"], error["C"], error["M"]) == ("FATAL", "08P01", "bouncer config error")
+    p.wait_log("auth_query failed: no answer within 1 s")
+    d = p.raw()
+    d.startup(user="somebody", database="p0")
+    fake.accept().expect("PBEPBES")
