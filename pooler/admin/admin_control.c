@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "pooler/admin/admin_priv.h"
+#include "pooler/pool/failure.h"
 #include "poolwise/log.h"
 
 /* ---- databases by name ---- */
@@ -186,6 +187,7 @@ static void visit_reconnect(WorkerCtx *ctx, AdminJob *job)
             continue;
         local->reconnect_epoch = pw_atomic_load(&local->entry->db->reconnect_epoch);
         pool_entry_forget_welcome(local->entry); /* another server may stand there now */
+        pool_entry_worked(local->entry);         /* or the same may have been repaired */
         server_close_retired(local, NULL, now);
     }
 }

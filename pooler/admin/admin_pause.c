@@ -8,6 +8,7 @@
 
 #include "pooler/admin/admin_priv.h"
 #include "pooler/listen/hub.h"
+#include "pooler/pool/failure.h"
 #include "poolwise/log.h"
 
 /* Of the process. Changed by compare-and-swap, so that of two PAUSEs one is told. */
@@ -44,6 +45,8 @@ static void apply_pause(WorkerCtx *ctx, const DbState *only)
         if (only && local->entry->db != only)
             continue;
         bool paused = pw_atomic_load(&local->entry->db->paused) != 0 || ctx->shutdown == SHUTDOWN_WAIT_FOR_SERVERS;
+        if (!paused && local->shard->blocked)
+            pool_entry_worked(local->entry); /* what it was paused for may have repaired what failed */
         pool_block(local->shard, paused);
         if (paused)
             close_idle(local, "pause mode");

@@ -7,6 +7,7 @@
 #include "pooler/app/app_priv.h"
 #include "pooler/client/client.h"
 #include "pooler/listen/hub.h"
+#include "pooler/pool/failure.h"
 #include "pooler/server/server.h"
 #include "pooler/server/zone_watch.h"
 #include "poolwise/log.h"
@@ -39,8 +40,8 @@ static void tend_pool(WorkerCtx *ctx, PoolLocal *local, PwUsec now)
     server_maintain(local, now);
     use_reserve(local, now);
     listen_hub_tick(local, now);
-    PwUsec failed = pw_atomic_load(&local->entry->failed_at);
-    if (!TAILQ_EMPTY(&local->shard->waiting) && failed && now - failed >= ctx->config->server_login_retry)
+    /* stopped by a failure; since then an attempt of another worker may have worked, or there may be another one */
+    if (local->shard->connect_off && !pool_entry_pauses(local->entry, now, ctx->config->server_login_retry))
         pool_kick(local->shard);
 }
 

@@ -13,6 +13,7 @@
 #include "pooler/client/client.h"
 #include "pooler/config/hba.h"
 #include "pooler/listen/hub.h"
+#include "pooler/pool/failure.h"
 #include "pooler/server/server.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
@@ -67,8 +68,8 @@ static void refresh_pool(WorkerCtx *ctx, PoolLocal *local, const DatabaseConf *b
         registry_raise_epoch(local->entry->db, epoch);
         local->reconnect_epoch = pw_atomic_load(&local->entry->db->reconnect_epoch);
         pool_entry_forget_welcome(local->entry);
-        pool_entry_worked(local->entry); /* what failed before may work now: no pause of server_login_retry */
     }
+    pool_entry_worked(local->entry); /* what failed before may work now: no pause of server_login_retry */
     server_close_retired(local, changed ? "database configuration changed" : NULL, worker_now(ctx->worker));
     listen_hub_refresh(local);
     pool_kick(local->shard);

@@ -49,6 +49,7 @@ typedef struct ClientLogin {
     UserList *users; /* AUTH: one reference */
     ClientLookup *lookup; /* LOOKUP */
     Secret *found;        /* AUTH: what auth_query answered */
+    bool new_secret;      /* AUTH: it is another one than the last time */
 } ClientLogin;
 
 /* Ten thousand of them do nothing most of the time: what only some need, or only for a while, is behind a pointer. How large an

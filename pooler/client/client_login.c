@@ -8,6 +8,7 @@
 
 #include "pooler/client/client_priv.h"
 #include "pooler/net/stream_tls.h"
+#include "pooler/pool/failure.h"
 #include "pooler/relay/relay_state.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
@@ -155,7 +156,7 @@ void client_login_start(Client *c)
 void client_login_found(Client *c, Secret *secret)
 {
     c->login->found = secret;
-    registry_user_set_secret(registry_user(c->user), secret->text, secret->len);
+    c->login->new_secret = registry_user_set_secret(registry_user(c->user), secret->text, secret->len);
     start_auth(c, secret);
 }
 
@@ -238,17 +239,22 @@ static void open_console(Client *c)
     client_console->open(c);
 }
 
-/* What this login proved may be what the server wants to see: SCRAM keys (pass-through) or a clear-text password. */
+/* What this login proved may be what the server wants to see: SCRAM keys (pass-through) or a clear-text password. If it is another one
+ * than before, servers that refused that may take it: the pool does not pause any longer. */
 static void keep_proof(Client *c, const DatabaseConf *dbconf)
 {
-    if (!c->login->auth || dbconf->password || dbconf->user)
+    if (dbconf->password || dbconf->user)
+        return;
+    if (c->login->new_secret)
+        pool_entry_worked(c->entry);
+    if (!c->login->auth)
         return;
     const ScramKeys *keys = client_auth_scram_keys(c->login->auth);
     const char *password = client_auth_password(c->login->auth);
     if (keys)
         pool_entry_set_keys(c->entry, keys);
-    if (password)
-        registry_user_set_password(c->login_user, password);
+    if (password && registry_user_set_password(c->login_user, password))
+        pool_entry_worked(c->entry);
 }
 
 /* The registry has both names for good. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pooler/client/client_priv.h"
+#include "pooler/pool/failure.h"
 #include "pooler/relay/relay_listen.h"
 #include "pooler/relay/relay_priv.h"
 #include "poolwise/log.h"
@@ -87,8 +88,7 @@ bool client_pool_is_failing(PoolEntry *e, char *text, size_t size)
 
 void client_pool_try_again(PoolLocal *local)
 {
-    PwUsec failed = pw_atomic_load(&local->entry->failed_at);
-    if (worker_now(local->worker) - failed < worker_ctx(local->worker)->config->server_login_retry ||
+    if (pool_entry_pauses(local->entry, worker_now(local->worker), worker_ctx(local->worker)->config->server_login_retry) ||
         pool_size_used(local->entry->pool) > 0)
         return;
     pool_kick(local->shard);

@@ -131,17 +131,20 @@ void registry_pause_all(bool on)
     pthread_mutex_unlock(&registry.lock);
 }
 
-void registry_user_set_secret(UserState *user, const char *text, size_t len)
+bool registry_user_set_secret(UserState *user, const char *text, size_t len)
 {
+    bool replaced = false;
     pthread_mutex_lock(&registry.lock);
     if (!user->secret || user->secret_len != len || (len && memcmp(user->secret, text, len) != 0)) {
-        if (user->secret)
+        replaced = user->secret != NULL;
+        if (replaced)
             pw_wipe(user->secret, user->secret_len);
         free(user->secret);
         user->secret = pw_xstrndup(text ? text : "", len);
         user->secret_len = len;
     }
     pthread_mutex_unlock(&registry.lock);
+    return replaced;
 }
 
 bool registry_user_secret(UserState *user, Secret *ret_secret)
@@ -152,16 +155,19 @@ bool registry_user_secret(UserState *user, Secret *ret_secret)
     return ok;
 }
 
-void registry_user_set_password(UserState *user, const char *text)
+bool registry_user_set_password(UserState *user, const char *text)
 {
+    bool replaced = false;
     pthread_mutex_lock(&registry.lock);
     if (!user->password || !text || strcmp(user->password, text) != 0) {
-        if (user->password)
+        replaced = user->password != NULL;
+        if (replaced)
             pw_wipe(user->password, strlen(user->password));
         free(user->password);
         user->password = text ? pw_xstrdup(text) : NULL;
     }
     pthread_mutex_unlock(&registry.lock);
+    return replaced;
 }
 
 bool registry_user_password(UserState *user, Secret *ret_secret)
@@ -452,19 +458,4 @@ void welcome_unref(PoolEntry *entry, Welcome *w)
     pthread_mutex_lock(&entry->lock);
     welcome_drop(w);
     pthread_mutex_unlock(&entry->lock);
-}
-
-void pool_entry_failed(PoolEntry *entry, PwUsec now, const char *sqlstate, const char *text)
-{
-    pthread_mutex_lock(&entry->lock);
-    snprintf(entry->fail_text, sizeof(entry->fail_text), "%s", text);
-    snprintf(entry->fail_sqlstate, sizeof(entry->fail_sqlstate), "%s", sqlstate ? sqlstate : "");
-    pthread_mutex_unlock(&entry->lock);
-    pw_atomic_store(&entry->failed_at, now);
-}
-
-void pool_entry_worked(PoolEntry *entry)
-{
-    if (pw_atomic_load(&entry->failed_at) != 0)
-        pw_atomic_store(&entry->failed_at, 0);
 }

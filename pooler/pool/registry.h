@@ -117,7 +117,9 @@ struct PoolEntry {
     PoolLocal *locals; /* [workers] */
     unsigned listen_worker; /* whose is the shared listening connection, should there be one; never changes */
     PW_ATOMIC(int) clients; /* references held by clients (from login to close) and by what listens for them (pooler/listen) */
-    PW_ATOMIC(int64_t) failed_at; /* PwUsec of the last failed connect or login, 0: the last one worked */
+    PW_ATOMIC(int64_t) failed_at; /* PwUsec of the last failed connect or login, 0: the last one worked; this and the next two: failure.h */
+    PW_ATOMIC(int64_t) tried_at; /* PwUsec of the last attempt that was begun after a failure */
+    PW_ATOMIC(int) starting;     /* the last failure was a server that takes nobody yet (57P03) */
     PW_ATOMIC(int64_t) empty_since;
     PW_ATOMIC(int) cancels; /* connections that carry a cancel request; never above pool_size, 0 is no limit */
     PW_ATOMIC(int) welcome_asked; /* 1: a client waits for a server to learn the welcome from, the others for that client */
@@ -150,14 +152,14 @@ UserState *registry_find_user(const char *name);
 void registry_pause_db(DbState *db, bool on);
 void registry_pause_all(bool on);
 
-/* The secret that auth_query found, for logins to servers as this user. */
-void registry_user_set_secret(UserState *user, const char *text, size_t len);
+/* The secret that auth_query found, for logins to servers as this user. True: it replaces another one. */
+bool registry_user_set_secret(UserState *user, const char *text, size_t len);
 /* False: none. *ret_secret is then the caller's (secret_finish). */
 bool registry_user_secret(UserState *user, Secret *ret_secret);
 
 /* The clear-text password of a client's login (LDAP, PAM, or against an md5 or SCRAM secret): serves every method of a
- * server. Kept until another one is proved or a server refuses it (text NULL). */
-void registry_user_set_password(UserState *user, const char *text);
+ * server. Kept until another one is proved or a server refuses it (text NULL). True: another one is known no more. */
+bool registry_user_set_password(UserState *user, const char *text);
 bool registry_user_password(UserState *user, Secret *ret_secret); /* as registry_user_secret */
 
 /* A new epoch, above all others of the process; and raises a database's to it (what is higher stays). The caller then
@@ -193,10 +195,6 @@ void pool_entry_correct_welcome(PoolEntry *entry, const char *name, const char *
 void pool_entry_confirm_welcome(PoolEntry *entry, PwUsec now);
 void pool_entry_forget_welcome(PoolEntry *entry);
 void welcome_unref(PoolEntry *entry, Welcome *w);
-
-/* `sqlstate` NULL: not the server's word (nothing listens, connection lost): who waits goes on waiting. */
-void pool_entry_failed(PoolEntry *entry, PwUsec now, const char *sqlstate, const char *text);
-void pool_entry_worked(PoolEntry *entry);
 
 /* Retiring: registry_take_off (main worker) makes the entry unfindable unless somebody holds a reference; then each
  * worker runs pool_shard_retire and takes its PoolLocal off its list; when pool_drained() registry_free_entry. */

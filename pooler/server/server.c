@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pooler/pool/failure.h"
 #include "pooler/server/alarms.h"
 #include "pooler/server/server_priv.h"
 #include "pooler/session/effects.h"
@@ -76,10 +77,8 @@ static PoolServer *op_connect(PoolShard *shard)
     if (!local->dbconf)
         return NULL; /* the database is gone */
     WorkerCtx *ctx = worker_ctx(local->worker);
-    PwUsec now = worker_now(ctx->worker);
-    PwUsec failed = pw_atomic_load(&local->entry->failed_at);
     bool blank = server_wanted_blank(shard);
-    if (!blank && failed && now - failed < ctx->config->server_login_retry)
+    if (!blank && !pool_entry_try(local->entry, worker_now(ctx->worker), ctx->config->server_login_retry))
         return NULL;
     Server *s = server_create(shard);
     if (blank)

@@ -9,6 +9,7 @@
 #include "pooler/auth/server_auth.h"
 #include "pooler/net/jobs.h"
 #include "pooler/net/stream_tls.h"
+#include "pooler/pool/failure.h"
 #include "pooler/server/server_priv.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
