@@ -89,7 +89,8 @@ static const AdminCommand *look_up(AdminSession *s, const char *sql, AdminReques
         return &nothing;
     const AdminCommand *command = err ? NULL : admin_command_find(r->is_set ? "SET" : r->word);
     bool shows = command && command->run == admin_cmd_show;
-    bool fits = command && (command->arg != ADMIN_ARG_NONE || !r->arg[0]) && (shows ? admin_show_exists(r) : !r->extra[0]);
+    bool any = command && command->run == admin_cmd_transaction; /* lib/pq: BEGIN READ WRITE */
+    bool fits = command && (any || ((command->arg != ADMIN_ARG_NONE || !r->arg[0]) && (shows ? admin_show_exists(r) : !r->extra[0])));
     if (!fits) {
         answer_invalid(s, sql);
         return NULL;

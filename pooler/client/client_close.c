@@ -18,7 +18,7 @@ static void say_goodbye(Client *c, const char *sqlstate, const char *text)
     Stream *st = &c->relay.stream;
     PwBuf out;
     pw_buf_init(&out);
-    PwErrorText e = {.severity = "FATAL", .sqlstate = sqlstate, .message = text};
+    PwErrorText e = {.severity = "FATAL", .sqlstate = sqlstate, .message = text, .hint = own_error_hint(text)};
     bool silent = relay_is_inside_reply(&c->relay);
     if (!silent)
         pw_msg_error(&out, &e);
@@ -64,8 +64,9 @@ void client_close_with(Client *c, const char *sqlstate, const char *text, const 
     if (was == CLIENT_LEAVING)
         client_pace_not(c);
     c->state = CLIENT_CLOSED;
+    const char *hint = text ? own_error_hint(text) : NULL;
     if (text && ctx->config->log_pooler_errors)
-        client_log(c, PW_LOG_WARNING, "pooler error: %s", text);
+        client_log(c, PW_LOG_WARNING, "pooler error: %s%s%s%s", text, hint ? " (hint: " : "", hint ? hint : "", hint ? ")" : "");
     if (was != CLIENT_LEAVING)
         log_close(c, reason);
     if (text) {

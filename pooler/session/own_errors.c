@@ -102,3 +102,11 @@ void own_error(const char *text, bool like_postgres, const char **ret_sqlstate, 
     snprintf(buf, OWN_ERROR_TEXT, "%.*s%.200s%s", (int)(star - row->like), row->like, name, star + 1);
     *ret_text = buf;
 }
+
+const char *own_error_hint(const char *text)
+{
+    static const char parameter[] = "unsupported startup parameter";
+    if (strncmp(text, parameter, sizeof(parameter) - 1) == 0)
+        return "in the pooler's configuration ignore_startup_parameters drops it, track_extra_parameters sets it";
+    return NULL;
+}

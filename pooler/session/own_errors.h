@@ -26,6 +26,9 @@ typedef struct OwnErrorRow {
 void own_error(const char *text, bool like_postgres, const char **ret_sqlstate, const char **ret_text,
                char buf[OWN_ERROR_TEXT]);
 
+/* What to do about it, for the client and for the log; NULL: the text says enough. Static. */
+const char *own_error_hint(const char *text);
+
 /* All rows, for tests and documents. */
 const OwnErrorRow *own_error_rows(size_t *ret_n);
 

@@ -151,6 +151,7 @@ def test_transactions_of_drivers(con):
     for word in ("BEGIN", "commit", "ROLLBACK"):
         result = con.query(word)
         assert result.tags == [word.upper()] and result.status == "I"
+    assert con.query("BEGIN READ WRITE").tags == ["BEGIN"], "lib/pq"
 
 
 def test_broken_messages(con):

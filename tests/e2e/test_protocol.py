@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Everything a client may say, and PostgreSQL's answer through the pooler unchanged."""
 import random
+import re
 import select
 import struct
 import threading
@@ -471,11 +472,16 @@ def test_servers_are_asked_for_3_2_when_told_to(make_pooler, fake, answers):
     s.close()
 
 
-def test_unsupported_startup_parameter(make_pooler):
+def test_unsupported_startup_parameter(make_pooler, reference):
     p = make_pooler()
     c = p.raw()
     c.startup(user="postgres", database="p0", work_mem="1MB")
-    assert c.fatal()["M"] == "unsupported startup parameter: work_mem"
+    told = c.fatal()
+    assert told["M"] == "unsupported startup parameter: work_mem"
+    if not reference:
+        hint = "in the pooler's configuration ignore_startup_parameters drops it, track_extra_parameters sets it"
+        assert told["H"] == hint
+        p.wait_log(r"pooler error: unsupported startup parameter: work_mem \(hint: " + re.escape(hint))
 
 
 def test_ignore_startup_parameters(make_pooler):

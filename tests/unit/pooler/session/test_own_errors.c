@@ -39,6 +39,15 @@ static void test_like_postgres(void **state)
     check("", true, "08P01", "");
 }
 
+static void test_hints(void **state)
+{
+    (void)state;
+    assert_non_null(own_error_hint("unsupported startup parameter: extra_float_digits"));
+    assert_non_null(own_error_hint("unsupported startup parameter in options: work_mem"));
+    assert_null(own_error_hint("unsupported"));
+    assert_null(own_error_hint("query_wait_timeout"));
+}
+
 static void test_rows_are_well_formed(void **state)
 {
     (void)state;
@@ -75,7 +84,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pgbouncer_has_one_sqlstate),
-        cmocka_unit_test(test_like_postgres),
+        cmocka_unit_test(test_hints), cmocka_unit_test(test_like_postgres),
         cmocka_unit_test(test_rows_are_well_formed),
         cmocka_unit_test(test_long_names_are_cut),
     };
