@@ -40,6 +40,21 @@ AdvTable *adv_catalog_find(const AdvCatalog *catalog, const char *schema, const 
     return best;
 }
 
+AdvTable *adv_catalog_meant(const AdvCatalog *catalog, const char *schema, const char *name)
+{
+    AdvTable *only = adv_catalog_find(catalog, schema, name);
+    if (only || schema || !catalog->offline)
+        return only;
+    for (int i = 0; i < catalog->n_tables; i++) {
+        if (strcmp(catalog->tables[i]->name, name) != 0)
+            continue;
+        if (only)
+            return NULL;
+        only = catalog->tables[i];
+    }
+    return only;
+}
+
 AdvTable *adv_catalog_by_oid(const AdvCatalog *catalog, uint32_t oid)
 {
     int lo = 0, hi = catalog->n_tables;
@@ -59,12 +74,27 @@ static size_t word_length(const char *p)
     return n;
 }
 
+/* A type's name, with its schema and quotes where it has them; the last part begins at *ret_last. 0: there is none. */
+static size_t type_length(const char *p, size_t *ret_last)
+{
+    for (size_t n = *ret_last = 0;;) {
+        const char *close = p[n] == '"' ? strchr(p + n + 1, '"') : NULL;
+        size_t part = close ? (size_t)(close + 1 - (p + n)) : word_length(p + n);
+        if (part == 0)
+            return 0;
+        *ret_last = n;
+        n += part;
+        if (p[n++] != '.')
+            return n - 1;
+    }
+}
+
 /* Without the casts that the server adds to columns and constants. */
 static char *without_casts(AdvArena *arena, const char *text)
 {
     char *plain = adv_arena_strdup(arena, text), *out = plain;
     for (const char *p = text; *p;) {
-        size_t name = word_length(p + 1);
+        size_t name = word_length(p + 1), last, cast = strncmp(p, "::", 2) == 0 ? type_length(p + 2, &last) : 0;
         const char *type;
         if (*p == '\'') { /* a constant, whole */
             do {
@@ -76,15 +106,15 @@ static char *without_casts(AdvArena *arena, const char *text)
             memcpy(out, p + 1, name);
             out += name;
             p += name + 2;
-        } else if (strncmp(p, "::", 2) == 0 && word_length(p + 2) > 0) {
-            type = p + 2 + word_length(p + 2);
+        } else if (cast > 0) {
+            type = p + 2 + cast;
             if (strncmp(p + 2, "character varying", 17) == 0)
                 type = p + 2 + 17;
             else if (strncmp(type, " without time zone", 18) == 0)
                 type += 18;
             else if (strncmp(type, " with time zone", 15) == 0)
                 type += 15;
-            p = type;
+            p = strncmp(type, "[]", 2) == 0 ? type + 2 : type;
         } else {
             *out++ = *p++;
         }
@@ -128,8 +158,9 @@ static const char *plain_cast(AdvArena *arena, const char *at, const char **ret_
         *ret_end = type + n;
         return cast_types[i].plain[0] ? adv_arena_printf(arena, "::%s", cast_types[i].plain) : "";
     }
-    *ret_end = type + word_length(type);
-    return adv_arena_strndup(arena, at, (size_t)(*ret_end - at));
+    size_t last, n = type_length(type, &last);
+    *ret_end = type + n;
+    return n > 0 ? adv_arena_printf(arena, "::%.*s", (int)(n - last), type + last) : "::";
 }
 
 /* Constants as they are, casts in their plain form, (column)::text as column. */

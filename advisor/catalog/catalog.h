@@ -29,6 +29,7 @@ typedef struct AdvColumn {
     bool expression_only; /* generated or system column: not writable */
 
     bool has_stats;
+    bool declared;        /* no statistics, but keys or labels tell how many values it has */
     double null_frac;
     double avg_width;
     double n_distinct;    /* as in pg_stats: negative is a fraction of the rows */
@@ -187,12 +188,15 @@ typedef struct AdvCatalog {
     bool trgm_on_path;
     bool is_standby;
     bool offline;          /* from a snapshot: there is no server to ask */
+    bool assumed;          /* from a schema alone: nobody counted rows or looked at values */
 } AdvCatalog;
 
 AdvCatalog *adv_catalog_create(AdvArena *arena); /* empty, with PostgreSQL's default cost settings */
 
 /* The table a statement means: schema may be NULL (search_path decides). NULL when there is none. */
 AdvTable *adv_catalog_find(const AdvCatalog *catalog, const char *schema, const char *name);
+/* The same of an application whose search_path is not known: without a server to ask, a name that only one schema has is that one's. */
+AdvTable *adv_catalog_meant(const AdvCatalog *catalog, const char *schema, const char *name);
 /* NULL when there is none. Needs the tables in the order of their oids, as they were loaded. */
 AdvTable *adv_catalog_by_oid(const AdvCatalog *catalog, uint32_t oid);
 /* The condition of a partial index as a statement would write it: "((status)::text = 'new'::text)" is "status = 'new'". */

@@ -69,7 +69,7 @@ static bool one_spelling(const AdvColumn *c)
 double adv_value_selectivity(const AdvTable *table, int column, const char *value)
 {
     const AdvColumn *c = adv_column(table, column);
-    if (!c->has_stats)
+    if (!c->has_stats && !c->declared)
         return table->rows > 0 ? fmax(DEFAULT_EQ, 1 / table->rows) : DEFAULT_EQ;
     double common = 0;
     for (int i = 0; i < c->n_mcv; i++) {
@@ -256,9 +256,9 @@ double adv_pred_selectivity(const AdvTable *table, const AdvPred *pred)
     case ADV_PRED_PREFIX:
         return has_pattern(c, pred) ? pattern_selectivity(c, pred) : fmax(DEFAULT_PREFIX, 1 / fmax(1, adv_column_distinct(table, pred->column)));
     case ADV_PRED_IS_NULL:
-        return c->has_stats ? clamp(c->null_frac) : c->not_null ? 0 : DEFAULT_EQ;
+        return c->has_stats ? clamp(c->null_frac) : c->not_null ? 0 : fmax(c->null_frac, DEFAULT_EQ);
     case ADV_PRED_NOT_NULL:
-        return c->has_stats ? clamp(1 - c->null_frac) : 0.995;
+        return c->has_stats ? clamp(1 - c->null_frac) : c->not_null ? 1 : 1 - fmax(c->null_frac, DEFAULT_EQ);
     case ADV_PRED_TRUE:
         return c->has_stats ? adv_value_selectivity(table, pred->column, "t") : 0.5;
     case ADV_PRED_FALSE:

@@ -36,14 +36,16 @@ static void add_indexes(AdvPlanAsk *ask, const AdvTable *table, AdvCandidate *co
 }
 
 static double model_cost(const Model *model, AdvArena *scratch, const AdvQuery *query, AdvCandidate *const *set, int n,
-                         bool *used)
+                         bool *used, double *ret_rows)
 {
     const AdvFacts *facts = query->bound_facts ? query->bound_facts : query->facts;
     AdvPlanAsk ask = {.arena = scratch, .catalog = model->catalog, .facts = facts, .used = used};
     for (int r = 0; r < facts->n_rels; r++)
         if (facts->rels[r].kind == ADV_REL_TABLE)
             add_indexes(&ask, facts->rels[r].table, set, n);
-    return adv_plan_statement(&ask);
+    double cost = adv_plan_statement(&ask);
+    *ret_rows = ask.rows;
+    return cost;
 }
 
 static PwErr cost(void *self, const AdvQuery *query, AdvCandidate *const *set, int n, double *ret_cost, bool *used)
@@ -51,8 +53,8 @@ static PwErr cost(void *self, const AdvQuery *query, AdvCandidate *const *set, i
     const Model *model = self;
     AdvArena *scratch = adv_arena_create();
     bool *none = ADV_NEW_ARRAY(scratch, bool, 1);
-    double with = model_cost(model, scratch, query, set, n, used);
-    double today = n ? model_cost(model, scratch, query, set, 0, none) : with;
+    double rows, with = model_cost(model, scratch, query, set, n, used, &rows);
+    double today = n ? model_cost(model, scratch, query, set, 0, none, &rows) : with;
     adv_arena_destroy(scratch);
     if (!isfinite(with) || !isfinite(today)) { /* settings or statistics beyond all measure: then nothing is known to help */
         memset(used, 0, (size_t)n * sizeof(bool));
@@ -71,11 +73,11 @@ static PwErr cost(void *self, const AdvQuery *query, AdvCandidate *const *set, i
     return PW_OK;
 }
 
-double adv_model_cost_today(const AdvCatalog *catalog, const AdvQuery *query)
+double adv_model_cost_today(const AdvCatalog *catalog, const AdvQuery *query, double *ret_rows)
 {
     Model model = {.catalog = catalog};
     AdvArena *scratch = adv_arena_create();
-    double today = model_cost(&model, scratch, query, NULL, 0, ADV_NEW_ARRAY(scratch, bool, 1));
+    double today = model_cost(&model, scratch, query, NULL, 0, ADV_NEW_ARRAY(scratch, bool, 1), ret_rows);
     adv_arena_destroy(scratch);
     return isfinite(today) ? today : 0;
 }

@@ -10,8 +10,8 @@
 
 #include "advisor/cost/oracle.h"
 
-/* What the statement costs with the indexes that exist, by the model alone. */
-double adv_model_cost_today(const AdvCatalog *catalog, const AdvQuery *query);
+/* What the statement costs with the indexes that exist, and the rows that it returns or writes, by the model alone. */
+double adv_model_cost_today(const AdvCatalog *catalog, const AdvQuery *query, double *ret_rows);
 
 const AdvCostBackend *adv_model_create(AdvArena *arena, const AdvCatalog *catalog);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "advisor/cost/plan.h"
+#include "advisor/cost/plan_priv.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,54 +9,11 @@
 #define LIMIT_UNKNOWN 20.0 /* rows of LIMIT $1 */
 #define GROUP_BYTES 56.0   /* of one group in a hash table, besides its columns */
 #define MEMBERS_MAX 60     /* tables of one block; a statement with more is not understood */
-#define CLASSES_MAX 8
-#define OUTSIDE (-2)       /* owner of a table: some block around this one */
 #define HAVING_SHARE (1.0 / 3)
 #define EXPR_DISTINCT 200.0
 #define ROUNDS 10.0        /* of a recursion, each with as many rows as the first part brings: the server's guess */
 
-/* What a block brings. */
-typedef struct Result {
-    bool done;
-    double rows;
-    double width;
-    AdvPath path;
-} Result;
-
-typedef struct Plan {
-    AdvPlanAsk *ask;
-    const AdvSettings *settings;
-    Result *results;  /* by block, of those that do not depend on others */
-    bool *open;       /* blocks being planned: a circle has no end */
-    int *references;  /* by block: of a CTE */
-    double all_pages;
-    double seed;      /* rows of the arms before the one being planned: what a recursion begins with */
-} Plan;
-
-/* One block with all that is joined into it. */
-typedef struct Unit {
-    Plan *plan;
-    int block;
-    int *owner;       /* by rel: its item; OUTSIDE; -1: elsewhere */
-    int n_items;
-    AdvItem *items;
-    int n_blocks;     /* that are part of it, itself included */
-    int *blocks;
-    int n_classes;
-    int *class_of;    /* by end of a join (2 a join): -1 none */
-} Unit;
-
 static Result plan_block(Plan *p, int block, bool given);
-
-static bool within(const AdvFacts *facts, int block, int outer)
-{
-    for (int steps = 0; block >= 0 && steps < facts->n_blocks + 1; steps++) {
-        if (block == outer)
-            return true;
-        block = facts->blocks[block].parent;
-    }
-    return false;
-}
 
 /* Whether the server joins the block's tables with those around it. */
 static bool is_pulled_up(const Plan *p, int block)
@@ -97,8 +54,31 @@ static void add_unit(Unit *u, int block, AdvJoinKind kind)
         *whole = (AdvPath){.total = inner.rows * p->settings->cpu_tuple_cost, .order = -1};
     item->whole = whole;
     for (int r = 0; r < facts->n_rels; r++)
-        if (within(facts, facts->rels[r].block, block) && u->owner[r] == -1)
+        if (plan_within(facts, facts->rels[r].block, block) && u->owner[r] == -1)
             u->owner[r] = u->n_items - 1;
+}
+
+/* Whether something in the block is compared there with what is outside of it. */
+static bool looks_outside(const AdvFacts *facts, int block)
+{
+    for (int j = 0; j < facts->n_joins; j++) {
+        const AdvJoin *join = &facts->joins[j];
+        if (join->rel_a >= 0 && join->rel_b >= 0 && plan_within(facts, join->block, block) &&
+            plan_within(facts, facts->rels[join->rel_a].block, block) != plan_within(facts, facts->rels[join->rel_b].block, block))
+            return true;
+    }
+    return false;
+}
+
+/* FROM ..., LATERAL (SELECT ...): planned with the others' columns given. */
+static void add_lateral(Unit *u, int block)
+{
+    const AdvFacts *facts = u->plan->ask->facts;
+    ADV_ROOM(u->plan->ask->arena, u->laterals, u->n_laterals);
+    u->laterals[u->n_laterals++] = block;
+    for (int r = 0; r < facts->n_rels; r++)
+        if (plan_within(facts, facts->rels[r].block, block) && u->owner[r] == -1)
+            u->owner[r] = LATERAL;
 }
 
 /* The CTE's name inside of itself. */
@@ -123,7 +103,7 @@ static void add_members(Unit *u, int block, AdvJoinKind kind)
     u->blocks[u->n_blocks++] = block;
     for (int r = 0; r < facts->n_rels && u->n_items < MEMBERS_MAX; r++) {
         const AdvRel *rel = &facts->rels[r];
-        AdvJoinKind own = kind == ADV_JOIN_INNER && rel->nullable ? ADV_JOIN_LEFT : kind;
+        AdvJoinKind own = kind != ADV_JOIN_INNER || !rel->nullable ? kind : rel->anti ? ADV_JOIN_ANTI : ADV_JOIN_LEFT;
         if (rel->block != block)
             continue;
         if (rel->kind == ADV_REL_TABLE) {
@@ -132,6 +112,8 @@ static void add_members(Unit *u, int block, AdvJoinKind kind)
         } else if (rel->kind == ADV_REL_SUBQUERY && rel->inner >= 0 && !p->open[rel->inner]) {
             if (is_pulled_up(p, rel->inner))
                 add_members(u, rel->inner, own);
+            else if (looks_outside(facts, rel->inner))
+                add_lateral(u, rel->inner);
             else
                 add_unit(u, rel->inner, own);
         } else if (is_recursion(rel)) {
@@ -149,115 +131,6 @@ static void add_members(Unit *u, int block, AdvJoinKind kind)
             add_members(u, b, own);
         else
             add_unit(u, b, own);
-    }
-}
-
-/* Whose column it is, of an end of a join. */
-static int owner_of(const Unit *u, int rel)
-{
-    const AdvFacts *facts = u->plan->ask->facts;
-    if (rel < 0)
-        return OUTSIDE; /* an expression */
-    if (u->owner[rel] >= 0)
-        return u->owner[rel];
-    return within(facts, facts->rels[rel].block, u->block) ? -1 : OUTSIDE;
-}
-
-static void unite(Unit *u, int from, int to)
-{
-    for (int e = 0; e < 2 * u->plan->ask->facts->n_joins; e++)
-        if (u->class_of[e] == from)
-            u->class_of[e] = to;
-}
-
-static void end_of(const AdvJoin *join, int side, int *ret_rel, int *ret_column)
-{
-    *ret_rel = side ? join->rel_b : join->rel_a;
-    *ret_column = side ? join->column_b : join->column_a;
-}
-
-/* The item that an expression is taken from, in item.column = expression: most likely what has no columns of its own that are known. */
-static int source_of(const Unit *u, int owner)
-{
-    for (int pass = 0; pass < 2; pass++)
-        for (int i = 0; i < u->n_items; i++)
-            if (i != owner && (u->items[i].rel < 0 || pass > 0))
-                return i;
-    return OUTSIDE;
-}
-
-/* Columns that joins make equal get the same number. Joins with what is outside the block do not count: their columns are given. */
-static void find_classes(Unit *u)
-{
-    const AdvFacts *facts = u->plan->ask->facts;
-    int next = 0;
-    u->class_of = ADV_NEW_ARRAY(u->plan->ask->arena, int, 2 * facts->n_joins + 1);
-    for (int e = 0; e < 2 * facts->n_joins; e++)
-        u->class_of[e] = -1;
-    for (int j = 0; j < facts->n_joins; j++) {
-        const AdvJoin *join = &facts->joins[j];
-        int a = owner_of(u, join->rel_a), b = join->rel_b < 0 ? source_of(u, a) : owner_of(u, join->rel_b);
-        if (a < 0 || b < 0 || a == b)
-            continue;
-        u->class_of[2 * j] = u->class_of[2 * j + 1] = next++;
-        for (int e = 0; e < 2 * j; e++)
-            for (int side = 0; side < 2; side++) {
-                int rel, column, other, other_column;
-                end_of(join, side, &rel, &column);
-                end_of(&facts->joins[e / 2], e % 2, &other, &other_column);
-                if (u->class_of[e] >= 0 && rel == other && column == other_column && u->class_of[e] != u->class_of[2 * j])
-                    unite(u, u->class_of[2 * j], u->class_of[e]);
-            }
-    }
-    /* Close the gaps. */
-    int used = 0;
-    for (int k = 0; k < next; k++) {
-        bool any = false;
-        for (int e = 0; e < 2 * facts->n_joins; e++)
-            any = any || u->class_of[e] == k;
-        if (any)
-            unite(u, k, used++);
-    }
-    for (int e = 0; e < 2 * facts->n_joins; e++)
-        if (u->class_of[e] >= CLASSES_MAX)
-            u->class_of[e] = CLASSES_MAX - 1 >= used ? u->class_of[e] : -1;
-    u->n_classes = used < CLASSES_MAX ? used : CLASSES_MAX;
-}
-
-/* What each item has to do with the classes, and which of its columns are given. */
-static void connect(Unit *u, bool given)
-{
-    const AdvFacts *facts = u->plan->ask->facts;
-    AdvArena *arena = u->plan->ask->arena;
-    for (int i = 0; i < u->n_items; i++) {
-        AdvItem *item = &u->items[i];
-        double *distinct = ADV_NEW_ARRAY(arena, double, u->n_classes + 1);
-        bool *bound = item->rel >= 0 ? ADV_NEW_ARRAY(arena, bool, facts->rels[item->rel].table->n_columns + 1) : NULL;
-        item->class_columns = ADV_NEW_ARRAY(arena, int, u->n_classes + 1);
-        for (int k = 0; k < u->n_classes; k++)
-            distinct[k] = 1;
-        for (int e = 0; e < 2 * facts->n_joins; e++) {
-            int rel, column, other, other_column, class = u->class_of[e];
-            end_of(&facts->joins[e / 2], e % 2, &rel, &column);
-            end_of(&facts->joins[e / 2], 1 - e % 2, &other, &other_column);
-            if (rel < 0 && class >= 0 && source_of(u, owner_of(u, other)) == i) {
-                item->classes |= (AdvClasses)1 << class;
-                distinct[class] = fmax(fmin(adv_column_distinct(facts->rels[other].table, other_column), item->rows), 1);
-            }
-            if (rel < 0 || owner_of(u, rel) != i || facts->rels[rel].kind != ADV_REL_TABLE)
-                continue;
-            double values = adv_column_distinct(facts->rels[rel].table, column);
-            if (class >= 0) {
-                item->classes |= (AdvClasses)1 << class;
-                item->class_columns[class] = rel == item->rel ? column : 0;
-                distinct[class] = fmax(item->rel < 0 ? fmin(values, item->rows) : values, 1);
-            } else if (given && rel == item->rel && owner_of(u, other) == OUTSIDE && !bound[column - 1]) {
-                bound[column - 1] = true;
-                item->rows = fmax(item->rows / fmax(values, 1), 1);
-            }
-        }
-        item->distinct = distinct;
-        item->bound = bound;
     }
 }
 
@@ -339,7 +212,7 @@ static bool groups_in_order(const Unit *u, int order)
         return true;
     for (int e = 0; e < 2 * facts->n_joins && block->n_group == 1 && order >= 0 && order < u->n_classes; e++) {
         int rel, column;
-        end_of(&facts->joins[e / 2], e % 2, &rel, &column);
+        plan_end_of(&facts->joins[e / 2], e % 2, &rel, &column);
         if (u->class_of[e] == order && rel == block->group[0].rel && column == block->group[0].column)
             return true;
     }
@@ -449,12 +322,24 @@ static bool is_correlated(const AdvFacts *facts, int block)
 {
     for (int j = 0; j < facts->n_joins; j++) {
         const AdvJoin *join = &facts->joins[j];
-        bool a = join->rel_a >= 0 && within(facts, facts->rels[join->rel_a].block, block);
-        bool b = join->rel_b >= 0 && within(facts, facts->rels[join->rel_b].block, block);
+        bool a = join->rel_a >= 0 && plan_within(facts, facts->rels[join->rel_a].block, block);
+        bool b = join->rel_b >= 0 && plan_within(facts, facts->rels[join->rel_b].block, block);
         if (a != b && join->rel_b >= 0 && join->rel_a >= 0)
             return true;
     }
     return false;
+}
+
+/* Each row of what is joined meets the rows that a LATERAL has for it, in the order that it comes in. */
+static void add_laterals(const Unit *u, AdvJoined *joined)
+{
+    for (int l = 0; l < u->n_laterals; l++) {
+        Result each = plan_block(u->plan, u->laterals[l], true);
+        for (int i = 0; i < joined->n; i++)
+            joined->paths[i] = both(u->plan, &joined->paths[i], &each, fmax(joined->rows, 1));
+        joined->rows *= fmax(each.rows, 1);
+        joined->width += each.width;
+    }
 }
 
 /* Subqueries in expressions: once, or for each row; what only tests may also be hashed once. */
@@ -512,8 +397,8 @@ static Result plan_unit(Plan *p, int block, bool given)
         any = any || u.items[i].kind == ADV_JOIN_INNER || u.items[i].kind == ADV_JOIN_SEMI;
     for (int i = 0; i < u.n_items && !any; i++)
         u.items[i].kind = ADV_JOIN_INNER;
-    find_classes(&u);
-    connect(&u, given);
+    plan_find_classes(&u);
+    plan_connect(&u, given);
     const AdvBlock *b = &ask->facts->blocks[block];
     AdvJoined joined = {.rows = 1, .n = 1, .paths = {{.total = p->settings->cpu_tuple_cost, .order = -1}}};
     if (u.n_items > 0) {
@@ -523,6 +408,7 @@ static Result plan_unit(Plan *p, int block, bool given)
         join.wanted = b->n_group > 0 || b->aggregate ? INFINITY : limit_of(b);
         adv_join_all(&join, &joined);
     }
+    add_laterals(&u, &joined);
     Result best = {.path = {.total = INFINITY}};
     for (int i = 0; i < joined.n; i++) {
         AdvPath *from = ADV_NEW(ask->arena, AdvPath);
@@ -559,6 +445,15 @@ static void mark(AdvPlanAsk *ask, const AdvPath *path)
     }
 }
 
+/* Whether its rows are those that an UPDATE or DELETE writes. */
+static bool is_target(const AdvFacts *facts, int block)
+{
+    bool target = false;
+    for (int r = 0; r < facts->n_rels; r++)
+        target = target || (facts->rels[r].target && facts->rels[r].block == block);
+    return target;
+}
+
 double adv_plan_statement(AdvPlanAsk *ask)
 {
     const AdvFacts *facts = ask->facts;
@@ -579,6 +474,8 @@ double adv_plan_statement(AdvPlanAsk *ask)
             continue;
         Result r = plan_block(&p, b, false);
         cost += r.path.total;
+        if (facts->blocks[b].kind == ADV_BLOCK_TOP && (ask->rows == 0 || is_target(facts, b)))
+            ask->rows = r.rows;
         mark(ask, &r.path);
     }
     return cost;

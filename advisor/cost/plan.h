@@ -15,6 +15,7 @@ typedef struct AdvPlanAsk {
     int n_indexes;
     AdvModelIndex *indexes; /* those of one table are neighbours */
     bool *used;             /* by place: set when the plan uses it */
+    double rows;            /* comes back: that the statement returns, or writes */
 } AdvPlanAsk;
 
 double adv_plan_statement(AdvPlanAsk *ask);

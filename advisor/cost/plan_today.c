@@ -115,6 +115,6 @@ void adv_plan_offline(AdvCatalog *catalog, AdvWorkload *w)
         adv_binding_init(&binding, w->arena, catalog, q);
         q->bound = binding.text;
         set_bound_facts(catalog, w, q);
-        q->cost_today = adv_model_cost_today(catalog, q);
+        q->cost_today = adv_model_cost_today(catalog, q, &q->rows_today);
     }
 }

@@ -80,8 +80,9 @@ static void report(AdvHealthList *list, const AdvForeignKey *fk, bool removes, b
                        : removes ? "this workload deletes there"
                        : joins   ? "this workload joins the two"
                                  : "no such delete was seen yet, but the table is large";
-    h->reason = adv_arena_printf(list->arena, "Each DELETE (or change of the key) in %s makes the server read all %.0f rows of %s for the "
-                                 "foreign key %s: %s.", parent, fk->child->rows, child, fk->name, seen);
+    const char *all = list->catalog->assumed ? "all" : adv_arena_printf(list->arena, "all %.0f", fk->child->rows);
+    h->reason = adv_arena_printf(list->arena, "Each DELETE (or change of the key) in %s makes the server read %s rows of %s for the "
+                                 "foreign key %s: %s.", parent, all, child, fk->name, seen);
     h->wrong_if = removes ? "the deletes happen once, or together with all rows that refer to them"
                           : "rows of the referenced table are never deleted";
     adv_script_create(&h->script, list->catalog, &def, h->index, list->names);

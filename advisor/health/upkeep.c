@@ -100,7 +100,7 @@ static void check_vacuum(AdvHealthList *list, const AdvTable *t)
 
 void adv_health_upkeep(AdvHealthList *list)
 {
-    for (int i = 0; i < list->catalog->n_tables; i++) {
+    for (int i = 0; i < list->catalog->n_tables && !list->catalog->assumed; i++) {
         const AdvTable *t = list->catalog->tables[i];
         if (has_rows_of_its_own(t) || t->kind == 'p') {
             check_analyze(list, t);

@@ -99,8 +99,7 @@ static void add_evidence(AdvText *text, const AdvReport *r, const AdvFinding *f)
             adv_text_addf(text, ", measured %.2f ms a call", e->query->total_ms / e->query->calls);
         adv_text_addf(text, "  [%s]\n", e->query->origin);
         if (e->plan_before[0] || e->plan_after[0])
-            adv_text_addf(text, "              plan %s -> %s\n", e->plan_before[0] ? e->plan_before : "(no table)",
-                          e->plan_after);
+            adv_text_addf(text, "              plan %s%s%s\n", e->plan_before, e->plan_before[0] ? " -> " : "with it: ", e->plan_after);
     }
     if (f->n_evidence > QUERIES_SHOWN)
         adv_text_addf(text, "              and %d more\n", f->n_evidence - QUERIES_SHOWN);

@@ -267,7 +267,7 @@ void adv_analyse_select(Analyser *a, const PgQuery__SelectStmt *select, Scope *o
         return;
     a->depth++;
     Cte *ctes = a->ctes;
-    int or_group = a->or_group, or_arm = a->or_arm;
+    int or_group = a->or_group, or_arm = a->or_arm, around = a->block;
     bool outer_on = a->outer_on, unread = a->outputs_unread, later = a->outputs_later && has_plain_outputs(select);
     a->outputs_unread = a->outputs_later = false;
     a->or_group = 0;
@@ -277,6 +277,7 @@ void adv_analyse_select(Analyser *a, const PgQuery__SelectStmt *select, Scope *o
     AdvOutput *outputs = NULL;
     int n_outputs = 0;
     with_clause(a, select->with_clause, outer);
+    a->block = block;
     if (select->op == PG_QUERY__SET_OPERATION__SETOP_UNION || select->op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT ||
         select->op == PG_QUERY__SET_OPERATION__SETOP_EXCEPT) {
         a->facts->blocks[block].set_operation = true;
@@ -312,6 +313,7 @@ void adv_analyse_select(Analyser *a, const PgQuery__SelectStmt *select, Scope *o
     a->or_group = or_group;
     a->or_arm = or_arm;
     a->outer_on = outer_on;
+    a->block = around;
     a->depth--;
     if (ret_outputs) {
         *ret_outputs = outputs;
@@ -375,7 +377,7 @@ static void insert(Analyser *a, const PgQuery__InsertStmt *stmt, Scope *outer, b
     int block = add_block(a, outer ? outer->block : -1);
     Scope scope = {.parent = outer, .block = block};
     with_clause(a, stmt->with_clause, outer);
-    AdvTable *table = adv_catalog_find(
+    AdvTable *table = adv_catalog_meant(
         a->catalog, stmt->relation->schemaname && *stmt->relation->schemaname ? stmt->relation->schemaname : NULL,
         stmt->relation->relname);
     if (table)
@@ -422,6 +424,7 @@ static void update(Analyser *a, const PgQuery__UpdateStmt *stmt, Scope *outer, b
 {
     Scope scope = {.parent = outer, .block = add_block(a, outer ? outer->block : -1)};
     with_clause(a, stmt->with_clause, outer);
+    a->block = scope.block;
     adv_from_table(a, &scope, stmt->relation, true);
     AdvTable *table = a->facts->rels[scope.items[0].rel].table;
     if (top)
@@ -438,6 +441,7 @@ static void delete_from(Analyser *a, const PgQuery__DeleteStmt *stmt, Scope *out
 {
     Scope scope = {.parent = outer, .block = add_block(a, outer ? outer->block : -1)};
     with_clause(a, stmt->with_clause, outer);
+    a->block = scope.block;
     adv_from_table(a, &scope, stmt->relation, true);
     if (top)
         a->facts->written = a->facts->rels[scope.items[0].rel].table;
@@ -452,6 +456,7 @@ static void merge(Analyser *a, const PgQuery__MergeStmt *stmt, Scope *outer, boo
 {
     Scope scope = {.parent = outer, .block = add_block(a, outer ? outer->block : -1)};
     with_clause(a, stmt->with_clause, outer);
+    a->block = scope.block;
     adv_from_table(a, &scope, stmt->relation, true);
     AdvTable *table = a->facts->rels[scope.items[0].rel].table;
     if (top)
@@ -491,6 +496,7 @@ void adv_analyse_query_node(Analyser *a, const Node *node, Scope *outer, AdvOutp
         return;
     }
     Cte *ctes = a->ctes;
+    int around = a->block;
     a->depth++;
     if (node->node_case == PG_QUERY__NODE__NODE_INSERT_STMT)
         insert(a, node->insert_stmt, outer, top);
@@ -501,6 +507,7 @@ void adv_analyse_query_node(Analyser *a, const Node *node, Scope *outer, AdvOutp
     else if (node->node_case == PG_QUERY__NODE__NODE_MERGE_STMT)
         merge(a, node->merge_stmt, outer, top);
     a->depth--;
+    a->block = around;
     a->ctes = ctes;
     if (ret_outputs) {
         *ret_outputs = outputs;

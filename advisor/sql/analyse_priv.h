@@ -47,6 +47,7 @@ typedef struct Analyser {
     bool unseen;     /* columns are looked up, not read */
     bool outputs_unread; /* the next block is the inside of an EXISTS */
     bool outer_on;   /* reading the ON clause of an outer join */
+    int block;       /* being read */
 } Analyser;
 
 /* A column, or an immutable expression on one, as an index could hold it. */

@@ -65,6 +65,7 @@ typedef struct AdvJoin {
     int rel_a, column_a;
     int rel_b, column_b;
     bool outer; /* the two are joined by an outer join */
+    int block;  /* that the condition is written in */
 } AdvJoin;
 
 typedef struct AdvSort {
@@ -106,6 +107,7 @@ typedef struct AdvRel {
     bool whole_row;
     bool target;     /* of UPDATE or DELETE */
     bool nullable;   /* on the nullable side of an outer join */
+    bool anti;       /* and only rows without a partner are wanted */
     double sifted;   /* TABLE: what conditions that are no AdvPred leave of its rows, as a share */
     int n_outputs;   /* SUBQUERY */
     AdvOutput *outputs;

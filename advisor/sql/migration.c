@@ -2,25 +2,21 @@
 #include "advisor/sql/migration.h"
 
 #include "advisor/sql/analyse_priv.h"
+#include "advisor/sql/declare.h"
 #include "advisor/sql/parse.h"
-#include "advisor/sql/types.h"
 
 typedef struct Reader {
     AdvMigration *migration;
     AdvCatalog *catalog;
     AdvArena *arena;
+    AdvDeclarations declared;
     int line;
     uint32_t next_oid;
 } Reader;
 
-static const char *schema_of(const PgQuery__RangeVar *var)
-{
-    return var->schemaname && *var->schemaname ? var->schemaname : NULL;
-}
-
 static AdvTable *find_table(const Reader *r, const PgQuery__RangeVar *var)
 {
-    return var ? adv_catalog_find(r->catalog, schema_of(var), var->relname) : NULL;
+    return adv_declared_table(r->catalog, var);
 }
 
 static bool is_new(const AdvTable *table)
@@ -63,7 +59,7 @@ static AdvIndex *new_index(Reader *r, AdvTable *table, const char *name, int n_k
     return index;
 }
 
-/* An expression cannot be compared with the server's text of it: its place makes it like no other. */
+/* What cannot be put into words cannot be compared: its place makes it like no other. */
 static const char *unlike_any(Reader *r)
 {
     return adv_arena_printf(r->arena, "(expression %u)", r->next_oid++);
@@ -73,8 +69,9 @@ static void read_key(Reader *r, AdvIndex *index, const AdvTable *table, const Pg
 {
     AdvIndexKey *key = &index->keys[index->n_keys++];
     key->column = elem->name && *elem->name ? adv_table_column(table, elem->name) : 0;
+    const char *expr = elem->expr ? adv_expression_plain(r->arena, adv_expression_text(r->arena, elem->expr)) : NULL;
     if (!key->column)
-        key->expr = unlike_any(r);
+        key->expr = expr ? expr : unlike_any(r);
     key->desc = elem->ordering == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
     key->nulls_first = elem->nulls_ordering == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST ||
                        (key->desc && elem->nulls_ordering != PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_LAST);
@@ -112,8 +109,9 @@ static void create_index(Reader *r, const PgQuery__IndexStmt *stmt)
         ADV_ROOM(r->arena, index->include, index->n_include);
         index->include[index->n_include++] = column;
     }
+    const char *where = stmt->where_clause ? adv_predicate_plain(r->arena, adv_expression_text(r->arena, stmt->where_clause)) : NULL;
     if (stmt->where_clause)
-        index->predicate = unlike_any(r);
+        index->predicate = where ? where : unlike_any(r);
     change->index = index;
     if (index->n_keys > 0)
         adv_table_add_index(r->catalog, table, index);
@@ -197,14 +195,6 @@ static void read_column_constraints(Reader *r, AdvTable *table, const PgQuery__C
             read_constraint(r, table, def->constraints[i]->constraint, name);
 }
 
-static void set_column(Reader *r, AdvColumn *c, const PgQuery__ColumnDef *def)
-{
-    const char *type = def->type_name ? adv_arena_strdup(r->arena, adv_type_name(def->type_name)) : "";
-    *c = (AdvColumn){.name = adv_arena_strdup(r->arena, def->colname), .type = type, .base_type = type, .n_distinct = -0.1};
-    adv_type_facts(c);
-    c->not_null = def->is_not_null;
-}
-
 static void create_table(Reader *r, const PgQuery__CreateStmt *stmt)
 {
     if (!stmt->relation || find_table(r, stmt->relation))
@@ -212,16 +202,19 @@ static void create_table(Reader *r, const PgQuery__CreateStmt *stmt)
     int n = 0;
     for (size_t i = 0; i < stmt->n_table_elts; i++)
         n += stmt->table_elts[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF;
-    AdvTable *table = adv_catalog_add_table(r->catalog, schema_of(stmt->relation) ? stmt->relation->schemaname : "public",
-                                            stmt->relation->relname, n);
+    AdvTable *table = adv_declare_table(&r->declared, stmt->relation, n);
     table->oid = r->next_oid++;
-    table->path_rank = strcmp(table->schema, "public") == 0 ? 0 : -1;
     if (stmt->partspec)
         table->kind = 'p';
     n = 0;
     for (size_t i = 0; i < stmt->n_table_elts; i++)
         if (stmt->table_elts[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF)
-            set_column(r, &table->columns[n++], stmt->table_elts[i]->column_def);
+            adv_declare_column(&r->declared, &table->columns[n++], stmt->table_elts[i]->column_def);
+    for (size_t i = 0; i < stmt->n_inh_relations; i++) {
+        AdvTable *parent = stmt->inh_relations[i]->node_case == PG_QUERY__NODE__NODE_RANGE_VAR ? find_table(r, stmt->inh_relations[i]->range_var) : NULL;
+        if (parent && is_new(parent) && parent != table && !table->parent)
+            adv_declare_child(&r->declared, parent, table, stmt->partbound != NULL);
+    }
     for (size_t i = 0; i < stmt->n_table_elts; i++) {
         if (stmt->table_elts[i]->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF)
             read_column_constraints(r, table, stmt->table_elts[i]->column_def);
@@ -230,12 +223,24 @@ static void create_table(Reader *r, const PgQuery__CreateStmt *stmt)
     }
 }
 
+/* ALTER TABLE ... ATTACH PARTITION: pg_dump makes partitions as tables first. A circle would be walked for ever. What a server has is not touched: it
+ * plans without the new one. */
+static void attach(Reader *r, AdvTable *table, const PgQuery__PartitionCmd *cmd)
+{
+    AdvTable *child = find_table(r, cmd->name);
+    for (const AdvTable *t = table; t && child; t = t->parent)
+        if (t == child)
+            return;
+    if (child && !child->parent && table->kind == 'p' && is_new(table))
+        adv_declare_child(&r->declared, table, child, true);
+}
+
 static void add_column(Reader *r, AdvTable *table, const PgQuery__ColumnDef *def)
 {
     if (adv_table_column(table, def->colname) == 0) {
         table->columns = adv_arena_grow(r->arena, table->columns, (size_t)table->n_columns * sizeof(AdvColumn),
                                         ((size_t)table->n_columns + 1) * sizeof(AdvColumn));
-        set_column(r, &table->columns[table->n_columns++], def);
+        adv_declare_column(&r->declared, &table->columns[table->n_columns++], def);
     }
     read_column_constraints(r, table, def);
 }
@@ -252,6 +257,8 @@ static void alter_table(Reader *r, const PgQuery__AlterTableStmt *stmt)
         else if (cmd->def && cmd->def->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF &&
                  cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_AddColumn)
             add_column(r, table, cmd->def->column_def);
+        else if (cmd->def && cmd->def->node_case == PG_QUERY__NODE__NODE_PARTITION_CMD && cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_AttachPartition)
+            attach(r, table, cmd->def->partition_cmd);
     }
 }
 
@@ -285,6 +292,19 @@ static void drop_index(Reader *r, const PgQuery__DropStmt *stmt)
     }
 }
 
+static void create_view(Reader *r, const PgQuery__RangeVar *name, const Node *query, size_t n_names, Node *const *names, bool materialised)
+{
+    AdvTable *view = adv_declare_view(&r->declared, name, query, n_names, names, materialised);
+    if (view && view->oid == 0)
+        view->oid = r->next_oid++;
+}
+
+static void create_table_as(Reader *r, const PgQuery__CreateTableAsStmt *stmt)
+{
+    if (stmt->into)
+        create_view(r, stmt->into->rel, stmt->query, stmt->into->n_col_names, stmt->into->col_names, true);
+}
+
 static void read_statement(Reader *r, const Node *node)
 {
     switch ((int)node->node_case) {
@@ -299,6 +319,21 @@ static void read_statement(Reader *r, const Node *node)
         break;
     case PG_QUERY__NODE__NODE_DROP_STMT:
         drop_index(r, node->drop_stmt);
+        break;
+    case PG_QUERY__NODE__NODE_VIEW_STMT:
+        create_view(r, node->view_stmt->view, node->view_stmt->query, node->view_stmt->n_aliases, node->view_stmt->aliases, false);
+        break;
+    case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT:
+        create_table_as(r, node->create_table_as_stmt);
+        break;
+    case PG_QUERY__NODE__NODE_CREATE_DOMAIN_STMT:
+        adv_declare_domain(&r->declared, node->create_domain_stmt);
+        break;
+    case PG_QUERY__NODE__NODE_CREATE_ENUM_STMT:
+        adv_declare_enum(&r->declared, node->create_enum_stmt);
+        break;
+    case PG_QUERY__NODE__NODE_CREATE_EXTENSION_STMT:
+        adv_declare_extension(&r->declared, node->create_extension_stmt);
         break;
     default:
         break;
@@ -328,7 +363,7 @@ static void read_piece(Reader *r, const char *text)
 
 void adv_migration_read(AdvMigration *migration, AdvCatalog *catalog, const char *text)
 {
-    Reader r = {.migration = migration, .catalog = catalog, .arena = catalog->arena,
+    Reader r = {.migration = migration, .catalog = catalog, .arena = catalog->arena, .declared = {.catalog = catalog},
                 .next_oid = ADV_MIGRATION_OIDS + ((uint32_t)migration->file_number << 18)};
     AdvPiece *pieces;
     int n;

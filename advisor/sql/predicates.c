@@ -80,7 +80,7 @@ static void add_join(Analyser *a, const KeyRef *x, int rel, int column)
     AdvFacts *facts = a->facts;
     ADV_ROOM(a->arena, facts->joins, facts->n_joins);
     facts->joins[facts->n_joins++] =
-        (AdvJoin){.rel_a = x->rel, .column_a = x->column, .rel_b = rel, .column_b = column, .outer = a->outer_on};
+        (AdvJoin){.rel_a = x->rel, .column_a = x->column, .rel_b = rel, .column_b = column, .outer = a->outer_on, .block = a->block};
 }
 
 /* A side of a comparison that no index can hold as it is: remember the column inside and what wraps it. */
@@ -423,6 +423,30 @@ static void sub_link(Analyser *a, Scope *scope, const PgQuery__SubLink *link, bo
     }
 }
 
+/* Whether an outer join can leave the rel's columns NULL, its own or one around the subquery that it is in. */
+static bool may_be_missing(const Analyser *a, int rel)
+{
+    const AdvFacts *facts = a->facts;
+    bool missing = facts->rels[rel].nullable;
+    for (int r = 0; r < facts->n_rels && !missing; r++)
+        missing = facts->rels[r].nullable && facts->rels[r].inner >= 0 && facts->rels[r].inner == facts->rels[rel].block;
+    return missing;
+}
+
+/* IS NULL of what an outer join brings is asked after the join: no index of the table finds rows that are not there. */
+static void rows_missing(Analyser *a, const KeyRef *key)
+{
+    const AdvFacts *facts = a->facts;
+    bool joined = false;
+    for (int j = 0; j < facts->n_joins; j++)
+        joined = joined || (facts->joins[j].rel_a == key->rel && facts->joins[j].column_a == key->column) ||
+                 (facts->joins[j].rel_b == key->rel && facts->joins[j].column_b == key->column);
+    if (a->or_group > 0)
+        adv_add_pred(a, ADV_PRED_NE, key);
+    else if (joined && !key->expr)
+        a->facts->rels[key->rel].anti = true;
+}
+
 static void null_test(Analyser *a, Scope *scope, const PgQuery__NullTest *test, bool negated)
 {
     KeyRef key;
@@ -431,7 +455,10 @@ static void null_test(Analyser *a, Scope *scope, const PgQuery__NullTest *test, 
         return;
     }
     bool is_null = (test->nulltesttype == PG_QUERY__NULL_TEST_TYPE__IS_NULL) != negated;
-    adv_add_pred(a, is_null ? ADV_PRED_IS_NULL : ADV_PRED_NOT_NULL, &key);
+    if (is_null && may_be_missing(a, key.rel) && !a->outer_on)
+        rows_missing(a, &key);
+    else
+        adv_add_pred(a, is_null ? ADV_PRED_IS_NULL : ADV_PRED_NOT_NULL, &key);
 }
 
 static void bool_test(Analyser *a, Scope *scope, const PgQuery__BooleanTest *test, bool negated)

@@ -230,7 +230,7 @@ void adv_from_table(Analyser *a, Scope *scope, const PgQuery__RangeVar *var, boo
             return;
         }
     }
-    AdvTable *table = adv_catalog_find(a->catalog, qualified ? var->schemaname : NULL, var->relname);
+    AdvTable *table = adv_catalog_meant(a->catalog, qualified ? var->schemaname : NULL, var->relname);
     if (!table) {
         /* The server's own catalogs are planned like the rest, but nobody puts indexes on them. */
         bool own = qualified ? strcmp(var->schemaname, "pg_catalog") == 0 ||
@@ -270,7 +270,7 @@ static void add_join(Analyser *a, int rel_a, int column_a, int rel_b, int column
 {
     ADV_ROOM(a->arena, a->facts->joins, a->facts->n_joins);
     a->facts->joins[a->facts->n_joins++] =
-        (AdvJoin){.rel_a = rel_a, .column_a = column_a, .rel_b = rel_b, .column_b = column_b, .outer = a->outer_on};
+        (AdvJoin){.rel_a = rel_a, .column_a = column_a, .rel_b = rel_b, .column_b = column_b, .outer = a->outer_on, .block = a->block};
 }
 
 static bool find_item(Analyser *a, const Scope *scope, int from, int to, const char *name, int *rel, int *column)

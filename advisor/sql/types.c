@@ -21,6 +21,9 @@ static const TypeRow types[] = {
     {"bytea", -1, 4, 'U', true, true, 40},    {"json", -1, 4, 'U', false, false, 200},   {"jsonb", -1, 4, 'U', true, false, 200},
     {"xml", -1, 4, 'U', false, false, 200},   {"inet", -1, 4, 'I', true, true, 10},      {"cidr", -1, 4, 'I', true, true, 10},
     {"macaddr", 6, 4, 'U', true, true, 6},    {"tsvector", -1, 4, 'U', true, false, 200}, {"point", 16, 8, 'G', false, false, 16},
+    {"int4range", -1, 4, 'R', true, true, 17}, {"int8range", -1, 8, 'R', true, true, 22}, {"numrange", -1, 4, 'R', true, true, 20},
+    {"daterange", -1, 4, 'R', true, true, 17}, {"tsrange", -1, 8, 'R', true, true, 22},   {"tstzrange", -1, 8, 'R', true, true, 22},
+    {"box", 32, 8, 'G', false, false, 32},     {"circle", 24, 8, 'G', false, false, 24},  {"polygon", -1, 8, 'G', false, false, 100},
 };
 
 void adv_type_facts(AdvColumn *c)

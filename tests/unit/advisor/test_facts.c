@@ -212,6 +212,52 @@ static void test_parameters_know_their_column(void **state)
     fixture_close(&f);
 }
 
+/* IS NULL of what an outer join may not have brought is no condition on the table. */
+static void test_rows_without_a_partner(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int nulls;
+        bool anti;
+    } rows[] = {
+        {"SELECT 1 FROM customers c LEFT JOIN orders o ON o.customer_id = c.id WHERE o.customer_id IS NULL", 0, true},
+        {"SELECT 1 FROM customers c LEFT JOIN orders o ON o.customer_id = c.id WHERE o.id IS NULL", 0, false},
+        {"SELECT 1 FROM customers c LEFT JOIN (SELECT * FROM orders WHERE total > 5) o ON o.customer_id = c.id WHERE o.status IS NULL", 0, false},
+        {"SELECT 1 FROM orders o RIGHT JOIN customers c ON o.customer_id = c.id WHERE o.total IS NULL OR c.id = 5", 0, false},
+        {"SELECT 1 FROM customers c LEFT JOIN orders o ON o.customer_id = c.id AND o.status IS NULL", 1, false},
+        {"SELECT 1 FROM customers c LEFT JOIN orders o ON o.customer_id = c.id WHERE c.name IS NULL", 1, false},
+        {"SELECT 1 FROM customers c LEFT JOIN (SELECT * FROM orders WHERE status IS NULL) o ON o.customer_id = c.id", 1, false},
+    };
+    Fixture f;
+    fixture_open(&f);
+    for (size_t i = 0; i < PW_ARRAY_LEN(rows); i++) {
+        const AdvFacts *facts = fixture_facts(&f, rows[i].text);
+        int nulls = 0;
+        bool anti = false;
+        for (int p = 0; p < facts->n_preds; p++)
+            nulls += facts->preds[p].kind == ADV_PRED_IS_NULL;
+        for (int r = 0; r < facts->n_rels; r++)
+            anti = anti || facts->rels[r].anti;
+        if (nulls != rows[i].nulls || anti != rows[i].anti)
+            fail_msg("%s: %d, %d", rows[i].text, nulls, anti);
+    }
+    fixture_close(&f);
+}
+
+/* As the server words what an index has, when its types are in a schema of their own. */
+static void test_casts_of_what_is_there(void **state)
+{
+    (void)state;
+    AdvArena *arena = adv_arena_create();
+    assert_string_equal(adv_predicate_plain(arena, "(status = 'review'::content.doc_status)"), "status = 'review'");
+    assert_string_equal(adv_predicate_plain(arena, "((state)::\"Odd One\".\"T\" = 'x'::text)"), "state = 'x'");
+    assert_string_equal(adv_predicate_plain(arena, "(tags = '{a}'::text[])"), "tags = '{a}'");
+    assert_string_equal(adv_expression_plain(arena, "((doc ->> 'k'::text))::content.kind"), "((doc ->> 'k')::kind)");
+    assert_string_equal(adv_predicate_plain(arena, "(a = 'x'::)"), "a = 'x'::");
+    adv_arena_destroy(arena);
+}
+
 static void test_refuses_what_does_not_parse(void **state)
 {
     (void)state;
@@ -234,6 +280,8 @@ int main(void)
         cmocka_unit_test(test_notation),
         cmocka_unit_test(test_columns_read),
         cmocka_unit_test(test_parameters_know_their_column),
+        cmocka_unit_test(test_rows_without_a_partner),
+        cmocka_unit_test(test_casts_of_what_is_there),
         cmocka_unit_test(test_refuses_what_does_not_parse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,39 @@ static void joins_by_look_up_in_either_direction(void **state)
     adv_arena_destroy(f.arena);
 }
 
+/* LATERAL: once for each row of the others, whose columns it is given. */
+static void laterals_are_planned_for_each_row(void **state)
+{
+    (void)state;
+    Fixture f;
+    fixture_open(&f);
+    const char *text = "SELECT c.id, l.total FROM customers c CROSS JOIN LATERAL (SELECT o.total FROM orders o WHERE o.customer_id = c.id"
+                       " ORDER BY o.created_at DESC LIMIT 3) l WHERE c.name = 'x'";
+    AdvTable *tables[] = {f.orders, f.customers};
+    static const int columns[][4] = {{2}, {3}};
+    double today = plain(&f, text).cost, of_one = plain(&f, "SELECT total FROM orders o WHERE o.customer_id = 5 ORDER BY o.created_at DESC LIMIT 3").cost;
+    assert_true(today > 1.5 * of_one); /* two customers have the name */
+    Asked both = ask(&f, text, 2, tables, columns);
+    assert_true(both.used[0] && both.used[1] && both.cost < today / 20);
+    /* A subquery that only the outside compares is no LATERAL. */
+    const char *grouped = "SELECT 1 FROM customers c JOIN (SELECT customer_id, max(total) m FROM orders GROUP BY customer_id) g ON g.customer_id = c.id";
+    assert_true(plain(&f, grouped).cost < 20 * plain(&f, "SELECT customer_id, max(total) FROM orders GROUP BY customer_id").cost);
+    adv_arena_destroy(f.arena);
+}
+
+/* How many rows a DELETE removes is told by its join. */
+static void rows_written_come_from_the_plan(void **state)
+{
+    (void)state;
+    Fixture f;
+    fixture_open(&f);
+    AdvPlanAsk plan = {.arena = f.arena, .catalog = f.catalog,
+                       .facts = fixture_facts(&f, "DELETE FROM orders o USING customers c WHERE o.customer_id = c.id AND c.email = 'x'")};
+    adv_plan_statement(&plan);
+    assert_true(plan.rows >= 1 && plan.rows < 100);
+    adv_arena_destroy(f.arena);
+}
+
 /* A subquery that groups is planned on its own; its tables cannot be looked up from outside. */
 static void groups_are_a_wall(void **state)
 {
@@ -235,7 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(joins_by_look_up_in_either_direction),
-        cmocka_unit_test(groups_are_a_wall),
+        cmocka_unit_test(groups_are_a_wall), cmocka_unit_test(laterals_are_planned_for_each_row), cmocka_unit_test(rows_written_come_from_the_plan),
         cmocka_unit_test(exists_is_a_join),
         cmocka_unit_test(orders), cmocka_unit_test(orders_behind_a_null), cmocka_unit_test(recursion_is_a_join),
         cmocka_unit_test(odd_statements),
