@@ -29,14 +29,22 @@ static StatsRow *row_of(StatsTable *table, const char *database)
     return row;
 }
 
+static bool is_nothing(const PoolStats *stats)
+{
+    static const PoolStats nothing;
+    return memcmp(stats, &nothing, sizeof(nothing)) == 0;
+}
+
 /* What pools left behind that are gone. */
 static void add_past(StatsTable *table)
 {
-    static const PoolStats nothing;
     size_t n;
+    PoolStats forgotten;
+    registry_forgotten_stats(&forgotten);
+    pool_stats_add(&row_of(table, STATS_FORGOTTEN)->total, &forgotten);
     AdminDbState *dbs = admin_db_states(&n);
     for (size_t i = 0; i < n; i++)
-        if (memcmp(&dbs[i].past, &nothing, sizeof(nothing)) != 0)
+        if (!is_nothing(&dbs[i].past))
             pool_stats_add(&row_of(table, dbs[i].db->name)->total, &dbs[i].past);
     free(dbs);
 }
@@ -65,8 +73,23 @@ static int by_database(StatsRow *a, StatsRow *b)
     return strcmp(a->database, b->database);
 }
 
+/* It counted once, and counts nothing now: it is forgotten, and so is what its averages are measured against. */
+static void forget_rows(StatsTable *table)
+{
+    StatsRow *row, *next, *forgotten = row_of(table, STATS_FORGOTTEN);
+    HASH_ITER(hh, table->rows, row, next)
+    {
+        if (row == forgotten || !is_nothing(&row->total) || is_nothing(&row->older))
+            continue;
+        pool_stats_add(&forgotten->older, &row->older);
+        HASH_DEL(table->rows, row);
+        free(row);
+    }
+}
+
 void stats_table_sort(StatsTable *table)
 {
+    forget_rows(table);
     HASH_SORT(table->rows, by_database);
     table->now = pw_time_mono();
 }
@@ -156,12 +179,12 @@ static void gathered(Worker *origin, void *arg)
     /* The line is about the period that ended: against the copy made at its start. */
     StatsTable *now = &period.newer;
     now->older_at = period.older.now;
-    for (StatsRow *row = now->rows; row; row = row->hh.next) {
-        StatsRow *old;
-        HASH_FIND_STR(period.older.rows, row->database, old);
+    for (StatsRow *row = now->rows; row; row = row->hh.next)
         memset(&row->older, 0, sizeof(row->older));
-        if (old)
-            row->older = old->total;
+    for (StatsRow *old = period.older.rows; old; old = old->hh.next) {
+        StatsRow *row;
+        HASH_FIND_STR(now->rows, old->database, row);
+        pool_stats_add(&(row ? row : row_of(now, STATS_FORGOTTEN))->older, &old->total);
     }
     if (worker_ctx(origin)->config->log_stats)
         log_averages(now);

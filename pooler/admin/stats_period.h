@@ -11,9 +11,12 @@
 
 #include "pooler/server/context.h"
 
+/* The row of databases that are forgotten: only in the sums. */
+#define STATS_FORGOTTEN ""
+
 typedef struct StatsRow {
     UT_hash_handle hh;
-    const char *database; /* a DbState's name or "pgbouncer": lives as long as the process */
+    const char *database; /* a DbState's name or "pgbouncer": lives as long as the process; STATS_FORGOTTEN */
     PoolStats total;
     PoolStats older; /* at StatsTable.older_at */
 } StatsRow;
@@ -29,7 +32,7 @@ void stats_period_tick(WorkerCtx *ctx, PwUsec now);
 
 /* Adds what this worker counted; on the main worker also what pools left behind and the older copy. */
 void stats_table_visit(WorkerCtx *ctx, StatsTable *table);
-void stats_table_sort(StatsTable *table); /* by database; sets `now` */
+void stats_table_sort(StatsTable *table); /* by database, without those that are forgotten; sets `now` */
 void stats_table_finish(StatsTable *table);
 
 /* of `total` against `older` over older_at .. now */

@@ -143,6 +143,8 @@ static void rows(AdminShow *show, bool totals, bool averages)
     stats_table_sort(table);
     for (const StatsRow *row = table->rows; row; row = row->hh.next) {
         PoolStats average;
+        if (strcmp(row->database, STATS_FORGOTTEN) == 0)
+            continue;
         stats_average(table, &row->total, &row->older, &average);
         admin_row_begin(r, NULL);
         admin_row_text(r, row->database);

@@ -44,7 +44,7 @@ static void retire_done(Worker *origin, void *arg)
 }
 
 /* Shows up at most this many a round: the registry's lock is held while looking. */
-#define LOOK_MAX 64
+#define LOOK_MAX 512
 
 typedef struct Look {
     PwUsec now;
@@ -89,6 +89,8 @@ void retire_idle_pools(PwUsec now)
 {
     Look l = {.now = now, .config = app.ctxs[0].config};
     free_drained();
+    if (l.config->autodb_idle_timeout > 0)
+        registry_forget_auto_stats(now, l.config->autodb_idle_timeout);
     registry_each_pool(look, &l);
     for (unsigned i = 0; i < l.n; i++) {
         PoolEntry *e = l.found[i];

@@ -17,6 +17,7 @@ static struct {
     DbState *dbs;
     UserState *users;
     PoolEntry *pools;
+    PoolStats forgotten;
 } registry = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void pool_stats_add(PoolStats *to, const PoolStats *from)
@@ -228,6 +229,7 @@ PoolEntry *registry_pool(DbState *db, UserState *user)
     if (!e) {
         e = entry_new(key, db, user);
         HASH_ADD_KEYPTR(hh, registry.pools, e->key, strlen(e->key), e);
+        db->n_pools++;
     }
     pw_atomic_add(&e->clients, 1);
     pthread_mutex_unlock(&registry.lock);
@@ -262,8 +264,29 @@ void registry_free_entry(PoolEntry *entry)
     pthread_mutex_lock(&registry.lock);
     for (unsigned i = 0; i < registry.n_workers; i++)
         pool_stats_add(&entry->db->past, &entry->locals[i].stats);
+    entry->db->n_pools--;
     pthread_mutex_unlock(&registry.lock);
     entry_free(entry);
+}
+
+void registry_forget_auto_stats(PwUsec now, PwUsec idle)
+{
+    pthread_mutex_lock(&registry.lock);
+    for (DbState *d = registry.dbs; d; d = d->hh.next) {
+        if (d->n_pools > 0 || !pw_atomic_load_relaxed(&d->is_auto) || pw_atomic_load(&d->clients.used) > 0 ||
+            now - pw_atomic_load(&d->last_used) < idle)
+            continue;
+        pool_stats_add(&registry.forgotten, &d->past);
+        memset(&d->past, 0, sizeof(d->past));
+    }
+    pthread_mutex_unlock(&registry.lock);
+}
+
+void registry_forgotten_stats(PoolStats *ret)
+{
+    pthread_mutex_lock(&registry.lock);
+    *ret = registry.forgotten;
+    pthread_mutex_unlock(&registry.lock);
 }
 
 void registry_ref(PoolEntry *entry)

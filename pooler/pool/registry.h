@@ -59,6 +59,7 @@ typedef struct DbState {
     PW_ATOMIC(uint64_t) reconnect_epoch; /* of the last RECONNECT or RELOAD that wants new servers; only rises */
     PW_ATOMIC(int) is_auto; /* from the '*' line */
     PW_ATOMIC(int64_t) last_used; /* PwUsec; for autodb_idle_timeout */
+    unsigned n_pools; /* until they are freed; registry lock */
     PoolStats past; /* of pools that are gone; registry lock */
     PoolStats period_start, average; /* stats_period; main worker */
 } DbState;
@@ -200,6 +201,10 @@ void welcome_unref(PoolEntry *entry, Welcome *w);
  * worker runs pool_shard_retire and takes its PoolLocal off its list; when pool_drained() registry_free_entry. */
 bool registry_take_off(PoolEntry *entry);
 void registry_free_entry(PoolEntry *entry);
+/* What the counters of automatic databases without pools came to that were not used for `idle`: from now on they count for no database,
+ * as if those had never been, but in the sums. */
+void registry_forget_auto_stats(PwUsec now, PwUsec idle);
+void registry_forgotten_stats(PoolStats *ret);
 /* Moves a worker's counters to DbState.past, with which SHOW STATS goes on. On that worker, when its part is off its list. */
 void registry_keep_stats(PoolLocal *local);
 

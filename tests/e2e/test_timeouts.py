@@ -202,9 +202,12 @@ def test_autodb_idle_timeout(make_pooler, pg):
     p.wait_log("registered new auto-database: (db=)?p1")
     con = p.console()
     assert "p1" in [r["name"] for r in con.show("DATABASES")]
+    assert con.stats("p1")["total_query_count"] == 1
     c.send(wire.terminate())
     wait_until(lambda: "p1" not in [r["name"] for r in con.show("DATABASES")], 30)
     wait_until(lambda: con.pool("p1") is None, 30)
+    wait_until(lambda: con.stats("p1") is None, 30)  # no row for it as long as the process lives
+    assert {"name": "total_server_assignment_count", "value": "1"} in con.show("TOTALS"), "what it counted stays in the sums"
     assert p.client("p1").one("SELECT current_database()") == "p1"
 
 
