@@ -38,7 +38,7 @@
 #define QUEUE_RESERVE  (4 * LINE_MAX_BYTES)
 #define FATAL_WAIT_SEC 5
 #define SETTLE_USEC    5000
-/* How long pw_log_stop puts up with a target that takes nothing. */
+/* How long pw_log_stop puts up with targets that take nothing, for all lines together. */
 #define STOP_WAIT_MS 1000
 #define POLL_MS      100
 
@@ -101,6 +101,7 @@ static struct {
 
 static atomic_int max_level = PW_LOG_LOG; /* relaxed: a switch, orders nothing */
 static atomic_bool stopping;              /* relaxed: looked at again every POLL_MS */
+static atomic_int stop_waited;            /* relaxed; ms of STOP_WAIT_MS that are used up */
 static atomic_uint_fast64_t dropped;      /* relaxed: statistics */
 static atomic_uint_fast64_t unreported;   /* part of `dropped` that no line has told yet */
 
@@ -139,17 +140,16 @@ static void sink_swap(Sink *fresh)
 /* Waits until a pipe takes a whole line; gives up when the process wants to end. */
 static bool wait_writable(int fd)
 {
-    int waited = 0;
     for (;;) {
+        bool in_time = atomic_load_explicit(&stop_waited, memory_order_relaxed) < STOP_WAIT_MS;
         struct pollfd p = {.fd = fd, .events = POLLOUT};
-        int n = poll(&p, 1, POLL_MS);
+        int n = poll(&p, 1, in_time ? POLL_MS : 0);
         if (n > 0 || (n < 0 && errno != EINTR))
             return true; /* write() will tell an error */
-        if (atomic_load_explicit(&stopping, memory_order_relaxed)) {
-            waited += POLL_MS;
-            if (waited >= STOP_WAIT_MS)
-                return false;
-        }
+        if (!in_time)
+            return false;
+        if (atomic_load_explicit(&stopping, memory_order_relaxed))
+            atomic_fetch_add_explicit(&stop_waited, POLL_MS, memory_order_relaxed);
     }
 }
 
@@ -483,6 +483,7 @@ PwErr pw_log_start(void)
     queue.fill_len = 0;
     queue.batches = queue.batches_done = 0;
     atomic_store_explicit(&stopping, false, memory_order_relaxed);
+    atomic_store_explicit(&stop_waited, 0, memory_order_relaxed);
     queue.running = true;
 
     /* Signals belong to the main thread; the new thread inherits a full mask. */

@@ -74,6 +74,16 @@ size_t pw_str_bom(const char *text, size_t len)
     return len >= sizeof(mark) && memcmp(text, mark, sizeof(mark)) == 0 ? sizeof(mark) : 0;
 }
 
+void pw_str_copy(char *to, size_t size, const char *text)
+{
+    size_t n = strnlen(text, size);
+    if (n == size)
+        for (n = size - 1; n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80;)
+            n--;
+    memcpy(to, text, n);
+    to[n] = '\0';
+}
+
 bool pw_str_equal(const char *a, const char *b)
 {
     if (a == NULL || b == NULL)

@@ -24,6 +24,9 @@ void pw_str_list_split(PwStrList *list, const char *text);
 /* Length of the byte order mark that some editors write at the beginning of a file: 3 or 0. */
 size_t pw_str_bom(const char *text, size_t len);
 
+/* As much of a text as fits into `size` bytes with its NUL, and no part of a UTF-8 character at the end. */
+void pw_str_copy(char *to, size_t size, const char *text);
+
 /* NULL equals only NULL. */
 bool pw_str_equal(const char *a, const char *b);
 

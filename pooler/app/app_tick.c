@@ -13,6 +13,7 @@
 #include "poolwise/log.h"
 
 #define TICK_USEC 100000
+#define LATE_USEC (10 * TICK_USEC)
 
 /* SHUTDOWN WAIT_FOR_SERVERS: from the second tick on, so that the console's answer comes first, as with PgBouncer. */
 static void send_waiters_away(WorkerCtx *ctx)
@@ -127,12 +128,23 @@ static void main_tick(WorkerCtx *ctx, PwUsec now)
         stop_all();
 }
 
+/* The process stood still (a frozen container, a machine that was moved): what clients and servers have said meanwhile was in time, and is
+ * read before the next tick looks at timeouts. Never twice in a row. */
+static bool put_off(WorkerCtx *ctx, PwUsec now)
+{
+    bool late = ctx->ticked_at && now - ctx->ticked_at > LATE_USEC;
+    ctx->ticked_at = late ? 0 : now;
+    return late;
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     WorkerCtx *ctx = arg;
     PwUsec now = worker_now(ctx->worker);
+    if (put_off(ctx, now))
+        return;
     int active = 0;
     PoolLocal *local;
     TAILQ_FOREACH(local, &ctx->pools, link) {
@@ -158,6 +170,7 @@ void app_tick_start(WorkerCtx *ctx)
 {
     struct timeval tv = {.tv_sec = 0, .tv_usec = TICK_USEC};
     pw_atomic_store(&app.active[ctx->worker->index], 1);
+    ctx->ticked_at = pw_time_mono();
     ctx->tick = event_new(ctx->worker->base, -1, EV_PERSIST, on_tick, ctx);
     event_add(ctx->tick, &tv);
 }

@@ -227,6 +227,7 @@ bool app_reload(char *why, size_t why_size)
     free(conffile);
     if (ok) {
         ok = reload_users(config, old_users, &users, &diags);
+        ok &= config_hba_is_whole(config, &diags);
         if (tls_set_create(config, old_tls, &tls, tls_why) != PW_OK) {
             pw_diag_add(&diags, PW_DIAG_ERROR, config->conffile, 0, NULL, "%s", tls_why);
             ok = false;

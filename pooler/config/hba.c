@@ -37,6 +37,11 @@ size_t hba_n_rules(const Hba *hba)
     return hba->n;
 }
 
+bool hba_is_incomplete(const Hba *hba)
+{
+    return hba->incomplete;
+}
+
 static int compare_name(const void *key, const void *item)
 {
     return strcmp(key, *(char *const *)item);

@@ -49,8 +49,8 @@ typedef struct HbaSource {
 /* Never NULL. */
 Hba *hba_parse(const HbaSource *source, PwDiag *diags);
 
-/* Reads both files. Never NULL: a file that is missing or not given is told as a warning and leaves no rules (then nobody
- * gets in), or no maps. ident_path may be NULL. */
+/* Reads both files. Never NULL: a file that cannot be read (hba_is_incomplete) or is not given is told as a warning and leaves
+ * no rules (then nobody gets in), or no maps. ident_path may be NULL. */
 Hba *hba_load(const char *hba_path, const char *ident_path, PwDiag *diags);
 
 const Hba *hba_ref(const Hba *hba); /* returns the same */
@@ -60,5 +60,8 @@ void hba_unref(const Hba *hba); /* NULL is fine */
 bool hba_match(const Hba *hba, const HbaQuery *query, HbaAnswer *ret_answer);
 
 size_t hba_n_rules(const Hba *hba);
+
+/* True when hba_load could not read a file that it was given: a start makes do with that, RELOAD and SET refuse it. */
+bool hba_is_incomplete(const Hba *hba);
 
 #endif

@@ -360,14 +360,16 @@ static bool read_file(void *arg, const char *path, PwBuf *ret_text)
     return ok;
 }
 
-static Ident *load_ident(const char *path, PwDiag *diags)
+static Ident *load_ident(const char *path, bool *ret_ok, PwDiag *diags)
 {
     PwBuf text;
     Ident *ident = NULL;
+    *ret_ok = true;
     if (!path || !path[0])
         return NULL;
     pw_buf_init(&text);
-    if (read_file(NULL, path, &text))
+    *ret_ok = read_file(NULL, path, &text);
+    if (*ret_ok)
         ident = ident_parse(path, (const char *)pw_buf_head(&text), pw_buf_unread(&text), diags);
     else
         pw_diag_add(diags, PW_DIAG_WARNING, path, 0, NULL, "could not open ident config file: %s", strerror(errno));
@@ -378,19 +380,21 @@ static Ident *load_ident(const char *path, PwDiag *diags)
 Hba *hba_load(const char *hba_path, const char *ident_path, PwDiag *diags)
 {
     PwBuf text;
+    bool has_maps, has_rules = true;
     pw_buf_init(&text);
-    HbaSource source = {.name = hba_path ? hba_path : "", .ident = load_ident(ident_path, diags), .read = read_file};
+    HbaSource source = {.name = hba_path ? hba_path : "", .ident = load_ident(ident_path, &has_maps, diags), .read = read_file};
     if (!hba_path || !hba_path[0])
         pw_diag_add(diags, PW_DIAG_WARNING, NULL, 0, "set auth_hba_file",
                     "auth_type is hba and there is no auth_hba_file: nobody can log in");
-    else if (!read_file(NULL, hba_path, &text))
-        pw_diag_add(diags, PW_DIAG_WARNING, hba_path, 0, NULL,
-                    "could not open hba config file: %s: nobody can log in", strerror(errno));
+    else if (!(has_rules = read_file(NULL, hba_path, &text)))
+        pw_diag_add(diags, PW_DIAG_WARNING, hba_path, 0, "without rules nobody can log in", "could not open hba config file: %s",
+                    strerror(errno));
     source.text = (const char *)pw_buf_head(&text);
     source.n = source.text ? pw_buf_unread(&text) : 0;
     if (!source.text)
         source.text = "";
     Hba *hba = hba_parse(&source, diags);
+    hba->incomplete = !has_rules || !has_maps;
     pw_buf_finish(&text);
     return hba;
 }

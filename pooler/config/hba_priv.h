@@ -35,6 +35,7 @@ struct Hba {
     Ident *ident;
     HbaRule *rules; /* in file order */
     size_t n, cap;
+    bool incomplete;
 };
 
 #endif

@@ -257,6 +257,15 @@ void config_read_hba(Config *config, PwDiag *diags)
         config->hba = hba_load(config->auth_hba_file, config->auth_ident_file, diags);
 }
 
+bool config_hba_is_whole(const Config *config, PwDiag *diags)
+{
+    if (!config->hba || !hba_is_incomplete(config->hba))
+        return true;
+    pw_diag_add(diags, PW_DIAG_ERROR, config->conffile, 0, NULL,
+                "auth_hba_file or auth_ident_file cannot be read: the rules in use stay");
+    return false;
+}
+
 PwErr config_read_ldap(Config *config, char *why)
 {
     LdapOptions *ldap;
@@ -305,10 +314,12 @@ PwErr config_with(const Config *old, const char *key, const char *value, Config 
         ConfigLoader loader = {
             .config = config, .diags = &diags, .places = places, .has_main = true};
         config_validate(&loader);
-        if (concerns_hba(key))
+        if (concerns_hba(key)) {
             config_read_hba(config, &diags);
-        else if (old->hba)
+            (void)config_hba_is_whole(config, &diags);
+        } else if (old->hba) {
             config->hba = hba_ref(old->hba);
+        }
         if (diags.n_errors > 0) {
             explain_first(&diags, why);
             err = PW_ERR_UNSUPPORTED;

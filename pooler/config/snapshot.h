@@ -303,6 +303,9 @@ typedef void (*ConfigShowRow)(void *arg, const char *key, const char *value, con
                               bool changeable);
 void config_show(const Config *config, ConfigShowRow row, void *arg);
 
+/* False, and an error: the access rules could not be read, or only in part. RELOAD and SET keep the old ones then; a start goes on. */
+bool config_hba_is_whole(const Config *config, PwDiag *diags);
+
 /* A copy with one option changed (the console's SET). PW_ERR_UNKNOWN_KEY, PW_ERR_FIXED (cannot change while
  * running), PW_ERR_UNSUPPORTED (not built), PW_ERR_SYNTAX, PW_ERR_RANGE; why[CONFIG_WHY] then has a text. */
 #define CONFIG_WHY 300

@@ -3,14 +3,15 @@
  * too many or one a little late. */
 #include "pooler/pool/failure.h"
 
-#include <stdio.h>
 #include <string.h>
+
+#include "poolwise/str.h"
 
 void pool_entry_failed(PoolEntry *entry, PwUsec now, const char *sqlstate, const char *text)
 {
     pthread_mutex_lock(&entry->lock);
-    snprintf(entry->fail_text, sizeof(entry->fail_text), "%s", text);
-    snprintf(entry->fail_sqlstate, sizeof(entry->fail_sqlstate), "%s", sqlstate ? sqlstate : "");
+    pw_str_copy(entry->fail_text, sizeof(entry->fail_text), text); /* drivers refuse torn characters */
+    pw_str_copy(entry->fail_sqlstate, sizeof(entry->fail_sqlstate), sqlstate ? sqlstate : "");
     pthread_mutex_unlock(&entry->lock);
     pw_atomic_store(&entry->starting, sqlstate && strcmp(sqlstate, "57P03") == 0);
     pw_atomic_store(&entry->failed_at, now);

@@ -66,6 +66,7 @@ typedef struct WorkerCtx {
     unsigned n_spare_extended;
     PwBuf patch; /* relay_request: requests that were rewritten, until they are sent */
     struct event *tick;
+    PwUsec ticked_at; /* when it last came; 0: it was put off */
     struct event *alarm; /* alarms.c */
     TAILQ_HEAD(AlarmList, PoolLocal) alarms;
     unsigned n_alarms;

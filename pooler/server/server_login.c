@@ -244,15 +244,23 @@ static bool on_auth(Server *s, const uint8_t *payload, size_t n)
 
 /* ---- the rest of the start-up ---- */
 
-static void on_param_status(Server *s, const uint8_t *payload, size_t n)
+/* A server's parameters that are not followed; a few hundred bytes of it are usual. */
+#define WELCOME_MAX (256u * 1024)
+
+static bool on_param_status(Server *s, const uint8_t *payload, size_t n)
 {
     if (server_param_status(s, payload, n) >= 0)
-        return;
+        return true;
+    if (pw_buf_unread(&s->welcome) + n > WELCOME_MAX) {
+        login_failed(s, "08P01", "server sent too many parameters");
+        return false;
+    }
     PwCursor c = pw_cursor(payload, n);
     const char *name = pw_cursor_cstr(&c);
     const char *value = pw_cursor_cstr(&c);
     if (!c.bad)
         pw_msg_param_status(&s->welcome, name, value);
+    return true;
 }
 
 static void on_error(Server *s, const uint8_t *payload, size_t n)
@@ -334,8 +342,7 @@ static bool login_message(Server *s, uint8_t type, const uint8_t *payload, size_
     case PW_B_AUTH:
         return on_auth(s, payload, n);
     case PW_B_PARAM_STATUS:
-        on_param_status(s, payload, n);
-        return true;
+        return on_param_status(s, payload, n);
     case PW_B_KEY_DATA:
         return on_key_data(s, payload, n);
     case PW_B_NEGOTIATE:

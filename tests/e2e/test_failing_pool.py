@@ -142,3 +142,34 @@ def test_a_server_that_is_starting_up_is_asked_each_second(make_pooler, fake):
         s.close()
     s = fake.accept()
     c.authenticate("postgres", None)
+
+
+@pytest.mark.poolwise
+def test_a_server_that_never_ends_its_parameters(make_pooler, fake):
+    """What is kept of them for the clients is bounded."""
+    p = make_pooler(databases={"p0": fake_line(fake)})
+    c = p.raw()
+    c.startup(user="postgres", database="p0")
+    s = fake.accept_raw()
+    s.send(wire.message("R", b"\0\0\0\0"))
+    parameter = wire.message("S", wire.cstr("x" * 30) + wire.cstr("y" * 10000))
+    with pytest.raises(OSError):
+        for _ in range(100000):
+            s.send(parameter)
+    assert c.fatal()["M"] == "server sent too many parameters"
+
+
+@pytest.mark.poolwise
+def test_no_character_of_a_long_refusal_is_torn(make_pooler, fake):
+    p = make_pooler(databases={"p0": fake_line(fake)})
+    for text in ("\u00e4" * 500, "x" + "\u00e4" * 500):
+        c = p.raw()
+        c.startup(user="postgres", database="p0")
+        s = fake.accept_raw()
+        s.error(text, "28000", "FATAL")
+        s.close()
+        while (msg := c.recv()).type != "E":
+            pass
+        told = dict((f[:1], f[1:]) for f in msg.body.split(b"\0") if f)[b"M"].decode()
+        assert len(told) > 100 and text.startswith(told)
+        p.console().do("RECONNECT")

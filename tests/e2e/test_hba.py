@@ -128,13 +128,28 @@ def test_reload_and_set_change_the_rules(hba):
     c.ok("SELECT 1")  # who is in stays in
 
 
-def test_a_missing_file_lets_nobody_in(hba):
+def test_a_file_that_is_gone_leaves_the_rules_in_use(hba):
+    """RELOAD says so and changes nothing; PgBouncer lets nobody in any more, its operator included."""
     p = hba("host all all all trust\n")
-    p.client("p0", "someone").ok("SELECT 1")
+    rules = p.settings["auth_hba_file"]
+    os.rename(rules, rules + ".away")
     con = Console(p.client("pgbouncer", "admin", "adm"))
-    os.unlink(p.settings["auth_hba_file"])
+    assert con.run("RELOAD").error
+    p.wait_log("could not open hba config file: No such file or directory")
+    p.client("p0", "someone").ok("SELECT 1")
+    assert "cannot be read: the rules in use stay" in con.run(f"SET auth_hba_file='{rules}x'").error["D"]
+    assert con.run(f"SET auth_ident_file='{rules}x'").error
+    p.client("p0", "someone").ok("SELECT 1")
+    os.rename(rules + ".away", rules)
     con.do("RELOAD")
-    p.wait_log("could not open hba config file")
+
+
+def test_started_without_the_file_nobody_gets_in(hba):
+    p = hba("host all all all trust\n")
+    p.stop()
+    os.unlink(p.settings["auth_hba_file"])
+    p.start()
+    assert "could not open hba config file" in p.stderr()
     assert refused(p, "someone") == "no authentication method is found"
 
 

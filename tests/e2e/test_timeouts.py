@@ -2,6 +2,7 @@
 """Each timeout: it fires with its own text, and not where it should not."""
 import datetime
 import re
+import signal
 import struct
 import time
 
@@ -275,3 +276,21 @@ def test_server_that_fails_its_check_is_replaced(make_pooler, fake):
     assert msg.body == b"SELECT 1\0"
     second.answer("fine")
     assert c.until_ready().rows == [["fine"]]
+
+
+@pytest.mark.poolwise
+def test_what_came_while_the_process_stood_still_is_in_time(make_pooler, pg):
+    """A container that was frozen, or a machine that was moved: the query was over long before its query_timeout."""
+    p = make_pooler(query_timeout=3)
+    c = p.client()
+    pid = int(c.one(PID))
+    state = lambda: pg.one("SELECT state FROM pg_stat_activity WHERE pid = %s", pid)
+    begun = time.monotonic()
+    c.send(wire.query("SELECT 'done' FROM pg_sleep(0.5)"))
+    wait_until(lambda: state() == "active", every=0.001)
+    p.signal(signal.SIGSTOP)
+    try:
+        wait_until(lambda: state() == "idle" and time.monotonic() - begun > 3.2)
+    finally:
+        p.signal(signal.SIGCONT)
+    assert c.until_ready().rows == [["done"]]

@@ -27,6 +27,26 @@ static void splits_lists(void **state)
     assert_null(list.items);
 }
 
+static void copies_whole_characters(void **state)
+{
+    (void)state;
+    char to[6];
+    pw_str_copy(to, sizeof(to), "abcde");
+    assert_string_equal(to, "abcde");
+    pw_str_copy(to, sizeof(to), "abcdef");
+    assert_string_equal(to, "abcde");
+    pw_str_copy(to, sizeof(to), "abc\xc3\xa4");
+    assert_string_equal(to, "abc\xc3\xa4");
+    pw_str_copy(to, sizeof(to), "abcd\xc3\xa4");
+    assert_string_equal(to, "abcd");
+    pw_str_copy(to, sizeof(to), "ab\xe2\x82\xac-");
+    assert_string_equal(to, "ab\xe2\x82\xac");
+    pw_str_copy(to, sizeof(to), "\x80\x80\x80\x80\x80\x80\x80");
+    assert_string_equal(to, "");
+    pw_str_copy(to, 1, "a");
+    assert_string_equal(to, "");
+}
+
 static void null_equals_only_null(void **state)
 {
     (void)state;
@@ -77,6 +97,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(splits_lists),
         cmocka_unit_test(null_equals_only_null),
+        cmocka_unit_test(copies_whole_characters),
         cmocka_unit_test(distances),
         cmocka_unit_test(nearest_only_when_near),
     };

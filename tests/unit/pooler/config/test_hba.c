@@ -303,10 +303,12 @@ static void files_that_are_missing_leave_no_rules(void **state)
     assert_int_equal(hba_n_rules(hba), 0);
     assert_int_equal(diags.n, 2);
     assert_int_equal(diags.n_errors, 0);
+    assert_true(hba_is_incomplete(hba));
     done(hba);
     pw_diag_init(&diags);
     hba = hba_load("", NULL, &diags);
     assert_int_equal(diags.n, 1);
+    assert_false(hba_is_incomplete(hba));
     done(hba);
 }
 
