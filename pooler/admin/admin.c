@@ -5,9 +5,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "pooler/admin/admin_priv.h"
+#include "pooler/config/params_table.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
 #include "poolwise/version.h"
@@ -97,10 +99,19 @@ void admin_complete(AdminSession *s, const char *tag)
     pw_buf_finish(&out);
 }
 
+/* What a console says goes to the log, but for the value of an option that is a secret. */
+static const char *loggable(const char *text)
+{
+    for (size_t i = 0; i < config_params.n; i++)
+        if ((config_params.rows[i].flags & PW_PARAM_SECRET) && strcasestr(text, config_params.rows[i].name))
+            return "(not shown: it holds a secret)";
+    return text;
+}
+
 static void log_error(AdminSession *s, const char *text)
 {
     if (admin_ctx(s)->config->log_pooler_errors)
-        client_log(s->client, PW_LOG_WARNING, "pooler error: %s", text);
+        client_log(s->client, PW_LOG_WARNING, "pooler error: %s", loggable(text));
 }
 
 static void answer_error(AdminSession *s, const PwErrorText *e)
@@ -156,7 +167,7 @@ static void last_word(AdminSession *s, const char *text)
 void admin_run(AdminSession *s, const char *sql)
 {
     PoolStats *stats = &worker_of(s)->stats;
-    client_log(s->client, PW_LOG_DEBUG, "got admin query: %s", sql);
+    client_log(s->client, PW_LOG_DEBUG, "got admin query: %s", loggable(sql));
     s->started = worker_now(s->client->relay.stream.worker);
     stats->query_count++; /* a SHOW STATS counts itself, as PgBouncer's */
     stats->xact_count++;

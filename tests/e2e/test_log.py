@@ -134,3 +134,15 @@ def test_verbose_shows_more(make_pooler):
     c = p.client(TimeZone="Asia/Tokyo")
     c.ok("SELECT 1")
     wait_until(lambda: " DEBUG " in p.log() or " NOISE " in p.log())
+
+
+@pytest.mark.poolwise
+def test_a_secret_that_is_set_on_the_console_is_not_logged(make_pooler):
+    """Neither as a command that is right nor as one that is wrong."""
+    p = make_pooler(verbose=2)
+    con = p.console()
+    con.do("SET auth_ldap_options = 'ldapserver=a ldapbasedn=b ldapbindpasswd=hidden1'")
+    assert con.run("SET auth_ldap_options = ldapbindpasswd=hidden2").error
+    con.do("SET default_pool_size = 7")
+    p.wait_log("got admin query: SET default_pool_size = 7")
+    assert "hidden" not in p.log() and p.log().count("(not shown: it holds a secret)") == 3
