@@ -72,7 +72,7 @@ def tapped(make_pooler, pg):
 
     def make(**more):
         line = more.pop("line", {})
-        return make_pooler(databases={"p0": pg.line(port=tap.port, **line)}, query_wait_timeout="0.3", **{"server_login_retry": "60", **more}), tap
+        return make_pooler(databases={"p0": pg.line(port=tap.port, **line)}, **{"server_login_retry": "60", **more}), tap
 
     yield make
     tap.close()
@@ -101,12 +101,11 @@ def test_a_command_of_the_operator_ends_the_pause(tapped, command):
     p, tap = tapped(worker_threads=2)
     p.client().ok("SELECT 1")
     close_the_way(p, tap)
-
-    def refused():
-        c = p.client()
-        c.send(wire.query("SELECT 1"))
-        return c.fatal()["M"].startswith("server login has been failing")
-    wait_until(refused)
+    p.client().send(wire.query("SELECT 1"))  # goes on waiting
+    p.wait_log("closing because: (connect failed|login failed)")
+    c = p.client()
+    c.send(wire.query("SELECT 1"))
+    assert c.fatal()["M"].startswith("server login has been failing")
     tap.refusing = False
     con = p.console()
     for part in command.split("; "):
