@@ -180,8 +180,8 @@ static void own_file(ListenSocket *s)
     char path[NET_ADDR_TEXT];
     struct stat st;
     net_addr_path(&s->addr, path, sizeof(path));
-    if (path[0] != '/' || lstat(path, &st) != 0)
-        return; /* abstract */
+    if (path[0] == '\0' || path[0] == '@' || lstat(path, &st) != 0)
+        return; /* none, or abstract */
     s->path = pw_xstrdup(path);
     s->dev = st.st_dev;
     s->ino = st.st_ino;

@@ -33,6 +33,20 @@ def test_unix_socket_is_removed_at_the_end(make_pooler):
     assert not os.path.exists(path)
 
 
+@pytest.mark.parametrize("folder", [".", "sub"])
+def test_a_unix_socket_in_a_folder_beside_is_removed_too(make_pooler, folder):
+    """A name without a leading / counts from where the pooler was started."""
+    p = make_pooler(start=False, unix_socket_dir=folder)
+    path = os.path.join(p.dir, folder, f".s.PGSQL.{p.port}")
+    if folder == "sub":
+        os.mkdir(os.path.dirname(path))
+        os.chmod(os.path.dirname(path), 0o777)
+    p.start()
+    assert os.path.exists(path)
+    p.stop()
+    assert not os.path.exists(path)
+
+
 def test_only_a_unix_socket(make_pooler):
     p = make_pooler(listen_addr="")
     assert p.client(unix=True).one("SELECT 1") == "1"
