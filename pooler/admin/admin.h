@@ -20,10 +20,15 @@ typedef struct AdminProcessOps {
     void (*suspend)(bool on); /* by a tour: a later tour finds it done */
     void (*each_listener)(void (*each)(void *arg, int fd, const NetAddr *addr), void *arg); /* main worker */
     void (*handed_over)(void); /* another process has the listening sockets: end with the last client */
+    void (*resumed)(const char *database); /* NULL: all. Any worker */
 } AdminProcessOps;
 
 /* Once, before the workers start. Registers the console with pooler/client. */
 void admin_init(const AdminProcessOps *ops);
+
+/* Before the workers start: as PAUSE without a name leaves the process, and as PAUSE or DISABLE of one leave a database. */
+void admin_start_paused(void);
+void admin_start_marked(const char *database, bool is_auto, bool paused, bool disabled);
 
 /* Clients have left this process and are not in the hands of the other one yet (HANDOVER): it must not end. Any thread; whoever finds
  * no client left and then asks this has missed none. */

@@ -128,6 +128,21 @@ void admin_pause_all(void)
     tour_pause(0, NULL);
 }
 
+void admin_start_paused(void)
+{
+    if (change_state(ADMIN_ACTIVE, ADMIN_PAUSED))
+        registry_pause_all(true);
+}
+
+void admin_start_marked(const char *database, bool is_auto, bool paused, bool disabled)
+{
+    DbState *db = registry_db(database);
+    pw_atomic_store(&db->is_auto, is_auto);
+    pw_atomic_store(&db->disabled, disabled);
+    if (paused)
+        registry_pause_db(db, true);
+}
+
 /* What PAUSE without a name or SUSPEND did. False: neither is in force. */
 static bool resume_all(unsigned origin)
 {
@@ -163,10 +178,12 @@ static bool resume_named(unsigned origin)
 void admin_resume_all(void)
 {
     bool suspended = admin_state() == ADMIN_SUSPENDED;
-    if (resume_all(0) || resume_named(0))
+    if (resume_all(0) || resume_named(0)) {
         pw_log(PW_LOG_LOG, "got SIGUSR2, continuing from %s", suspended ? "SUSPEND" : "PAUSE");
-    else
+        admin_process()->resumed(NULL);
+    } else {
         pw_log(PW_LOG_LOG, "got SIGUSR2, but not paused/suspended");
+    }
 }
 
 void admin_cmd_resume(AdminSession *s, const AdminRequest *r)
@@ -179,7 +196,8 @@ void admin_cmd_resume(AdminSession *s, const AdminRequest *r)
     if (!admin_control_start(s, "RESUME", "resume", r, false, &db))
         return;
     unsigned worker = admin_ctx(s)->worker->index;
-    if (admin_ctx(s)->shutdown != SHUTDOWN_NONE) {
+    /* clients that wait here go on, although another process has the listening sockets */
+    if (admin_ctx(s)->shutdown != SHUTDOWN_NONE && admin_ctx(s)->shutdown != SHUTDOWN_HANDED_OVER) {
         admin_error(s, "pooler is shutting down");
         return;
     }
@@ -193,6 +211,7 @@ void admin_cmd_resume(AdminSession *s, const AdminRequest *r)
         admin_error(s, "pooler is not paused/suspended");
         return;
     }
+    admin_process()->resumed(db ? db->name : NULL);
     /* The answer follows the tour, so that who sends PAUSE next finds all workers resumed. */
     AdminJob *job = admin_job_create(s, "RESUME");
     job->db = db;

@@ -18,6 +18,7 @@
 #include "pooler/app/pidfile.h"
 #include "pooler/app/signals.h"
 #include "pooler/app/takeover.h"
+#include "pooler/app/takeover_marks.h"
 #include "pooler/client/client.h"
 #include "pooler/net/jobs.h"
 #include "pooler/server/alarms.h"
@@ -340,6 +341,7 @@ static bool start_workers(void)
     for (unsigned i = 0; i < n; i++)
         if (!init_ctx(&app.ctxs[i], i))
             return false;
+    takeover_marks_apply(c);
     if (query_log_start() != PW_OK) {
         pw_log(PW_LOG_FATAL, "cannot start the query log's thread");
         return false;
@@ -412,7 +414,7 @@ static void on_usr2(void *arg)
 /* ---- the run ---- */
 
 static const AdminProcessOps process_ops = {app_reload, app_set, app_shutdown, app_suspend,
-                                          app_each_listener, app_handed_over};
+                                          app_each_listener, app_handed_over, takeover_resume};
 
 int app_run(const AppOptions *options)
 {

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "pooler/app/takeover_marks.h"
 #include "pooler/auth/base64.h"
 #include "pooler/client/client.h"
 #include "pooler/net/addr.h"
@@ -49,6 +50,7 @@ static struct Takeover {
     size_t n_sockets;
     STAILQ_HEAD(, Ask) asks;
     size_t rows; /* of the present answer */
+    bool reading_marks; /* step 1: rows are those of SHOW */
     uint64_t moved;
     struct event *readable, *pause;
 } t = {.fd = -1, .asks = STAILQ_HEAD_INITIALIZER(t.asks)};
@@ -220,7 +222,9 @@ static PwErr next_message(uint8_t *ret_type, char *why, size_t why_size)
     size_t n = len - 4;
     *ret_type = p[0];
     PwErr err = PW_OK;
-    if (p[0] == PW_B_DATA_ROW) {
+    if (t.reading_marks && (p[0] == PW_B_DATA_ROW || p[0] == PW_B_ROW_DESC)) {
+        (p[0] == PW_B_DATA_ROW ? takeover_marks_row : takeover_marks_columns)(payload, n);
+    } else if (p[0] == PW_B_DATA_ROW) {
         on_row(payload, n);
     } else if (p[0] == PW_B_ERROR) {
         const char *text = pw_error_field(payload, n, 'M');
@@ -270,6 +274,18 @@ static PwErr connect_to(const char *unix_socket_dir, uint16_t port)
     return errno == ENOENT || errno == ECONNREFUSED ? PW_ERR_NOT_FOUND : PW_ERR_IO;
 }
 
+static PwErr read_marks(char *why, size_t why_size)
+{
+    static const char *const questions[] = {"SHOW STATE", "SHOW DATABASES"};
+    PwErr err = PW_OK;
+    t.reading_marks = true;
+    for (size_t i = 0; i < PW_ARRAY_LEN(questions) && err == PW_OK; i++)
+        if ((err = ask(questions[i])) == PW_OK)
+            err = wait_for_answer(why, why_size);
+    t.reading_marks = false;
+    return err;
+}
+
 PwErr takeover_begin(const char *unix_socket_dir, uint16_t port, char *why, size_t why_size)
 {
     if (!unix_socket_dir || !unix_socket_dir[0])
@@ -281,6 +297,8 @@ PwErr takeover_begin(const char *unix_socket_dir, uint16_t port, char *why, size
     if (err == PW_OK && (err = greet()) == PW_OK && (err = wait_for_answer(why, why_size)) == PW_OK &&
         (err = ask("HANDOVER SOCKETS")) == PW_OK)
         err = wait_for_answer(why, why_size);
+    if (err == PW_OK)
+        err = read_marks(why, why_size);
     while (!STAILQ_EMPTY(&t.asks))
         answered();
     t.rows = 0;
@@ -400,6 +418,49 @@ static bool foreign_cancel(const CancelKey *key, void (*done)(void *arg), void *
     f->arg = arg;
     worker_post(0, &f->node);
     return true;
+}
+
+/* ---- RESUME for clients that still wait there ---- */
+
+typedef struct Resume {
+    MailNode node;
+    PwBuf command;
+} Resume;
+
+static void on_resumed(void *arg)
+{
+    (void)arg; /* whether something was paused there is no matter */
+}
+
+/* On the main worker. */
+static void on_resume(MailNode *node)
+{
+    Resume *r = (Resume *)node;
+    if (t.fd >= 0)
+        (void)ask_then((const char *)pw_buf_head(&r->command), on_resumed, NULL);
+    pw_buf_finish(&r->command);
+    free(r);
+}
+
+void takeover_resume(const char *database)
+{
+    if (!pw_atomic_load(&active))
+        return;
+    Resume *r = pw_xcalloc(1, sizeof(*r));
+    r->node.run = on_resume;
+    pw_buf_init(&r->command);
+    pw_buf_append_str(&r->command, "RESUME");
+    if (database) {
+        pw_buf_append_str(&r->command, " \"");
+        for (const char *p = database; *p; p++) {
+            if (*p == '"')
+                pw_buf_append_u8(&r->command, '"');
+            pw_buf_append_u8(&r->command, (uint8_t)*p);
+        }
+        pw_buf_append_str(&r->command, "\"");
+    }
+    pw_buf_append_u8(&r->command, 0);
+    worker_post(0, &r->node);
 }
 
 void takeover_prepare(void)

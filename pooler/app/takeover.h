@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* takeover.h - a new process takes the place of the running one (-R), and no client notices.
  *
- *   1. before threads start: log in to the old one's console over the unix socket, take copies of its listening sockets
+ *   1. before threads start: log in to the old one's console over the unix socket, take copies of its listening sockets, and ask which
+ *      databases are paused or disabled (takeover_marks.h)
  *   2. once we serve: tell it so (HANDOVER DONE); it stops accepting
  *   3. ask for its clients again and again: those at rest move with their sockets (client_adopt), the others
  *      finish what they do, or leave, where they are; the old process ends with its last client
@@ -28,6 +29,9 @@ void takeover_prepare(void);
 
 /* Steps 2 and 3. */
 void takeover_continue(struct event_base *base);
+
+/* Clients may still wait in the old process for RESUME, which only reaches us: passed on. `database` NULL: all. Any worker. */
+void takeover_resume(const char *database);
 
 void takeover_finish(void); /* lets go of the old process; also without a takeover */
 

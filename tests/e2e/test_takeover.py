@@ -89,6 +89,67 @@ def test_clients_move_when_their_transaction_is_over(pair, workers):
     assert cursor.one("SELECT 2") == "2"
 
 
+@pytest.mark.poolwise  # PgBouncer refuses to be replaced while something is paused, and forgets what was disabled
+@pytest.mark.parametrize("command, resume", [("PAUSE", "RESUME"), ("PAUSE p0", "RESUME p0"), ("PAUSE p0", "RESUME"), ("KILL p0", "RESUME p0"),
+                                             ("PAUSE", "SIGUSR2")])
+def test_paused_databases_stay_paused(pair, command, resume):
+    """Nobody gets a server of a database that the operator has stopped, here or there, before he says so."""
+    both, p = pair(worker_threads=2)
+    con = p.console()
+    idle = p.client()
+    con.do(command)
+    waits = p.client() if command != "KILL p0" else None
+    if waits:
+        waits.send(wire.query("SELECT 'waited'"))
+        wait_until(lambda: con.pool()["cl_waiting"] == 1)
+    else:
+        idle = p.raw()
+        idle.startup(user="postgres", database="p0")
+    con.close()
+    both.take_over()
+    new = p.console()
+    assert {r["name"]: r["paused"] for r in new.show("DATABASES")}["p0"] == "1"
+    assert ("paused", "yes" if command == "PAUSE" else "no") in [(r["key"], r["value"]) for r in new.show("STATE")]
+    if waits:
+        wait_until(lambda: len(new.clients()) == 1, what="who was at rest has moved")
+        idle.send(wire.query("SELECT 'came later'"))
+        wait_until(lambda: new.pool()["cl_waiting"] == 1)
+        assert not idle.readable() and not waits.readable()
+    if resume == "SIGUSR2":
+        p.proc.send_signal(signal.SIGUSR2)
+    else:
+        new.do(resume)
+    if waits:
+        assert waits.until_ready().rows == [["waited"]]
+        assert idle.until_ready().rows == [["came later"]]
+    assert {r["name"]: r["paused"] for r in new.show("DATABASES")}["p0"] == "0"
+    assert p.client().one("SELECT 1") == "1"
+    if not waits:
+        idle.close()
+    both.old_ends()
+
+
+@pytest.mark.poolwise
+def test_disabled_databases_stay_disabled(pair, pg):
+    both, p = pair(databases={"p0": pg.line(), "p1": pg.line("p1"), "gone": pg.line("p2")})
+    stays = p.client("p1")
+    con = p.console()
+    for name in ("p1", "gone"):
+        con.do(f"DISABLE {name}")
+    p.databases.pop("gone")
+    p.write()
+    con.close()
+    both.take_over()
+    both.old_ends()
+    p.wait_log('takeover: database "p1" is disabled, as it was')
+    p.wait_log('takeover: database "gone" was paused or disabled, and is not configured any more')
+    with pytest.raises(wire.ServerError, match='database "p1" is disabled'):
+        p.client("p1")
+    assert stays.one("SELECT 1") == "1" and p.client().one("SELECT 1") == "1"
+    p.console().do("ENABLE p1")
+    assert p.client("p1").one("SELECT 1") == "1"
+
+
 @pytest.mark.poolwise
 def test_session_clients_stay_until_they_go(pair):
     both, p = pair(pool_mode="session")
