@@ -123,6 +123,19 @@ static void visit_kill(WorkerCtx *ctx, AdminJob *job)
     }
 }
 
+/* Those that nobody has used yet, too: who comes next waits for RESUME. */
+static void pause_each(const Config *config)
+{
+    size_t n;
+    for (size_t i = 0; i < config_n_databases(config); i++)
+        if (!config_database_at(config, i)->is_auto)
+            (void)registry_db(config_database_at(config, i)->name);
+    AdminDbState *dbs = admin_db_states(&n);
+    for (size_t i = 0; i < n; i++)
+        registry_pause_db(dbs[i].db, true);
+    free(dbs);
+}
+
 void admin_cmd_kill(AdminSession *s, const AdminRequest *r)
 {
     DbState *db;
@@ -135,11 +148,7 @@ void admin_cmd_kill(AdminSession *s, const AdminRequest *r)
     if (db) {
         registry_pause_db(db, true);
     } else {
-        size_t n;
-        AdminDbState *dbs = admin_db_states(&n);
-        for (size_t i = 0; i < n; i++)
-            registry_pause_db(dbs[i].db, true);
-        free(dbs);
+        pause_each(admin_ctx(s)->config);
     }
     AdminJob *job = admin_job_create(s, "KILL");
     job->db = db;

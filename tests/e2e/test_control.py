@@ -171,6 +171,21 @@ def test_disabled_text(make_pooler):
     assert fatal(c) == 'database "p0" is disabled'
 
 
+@pytest.mark.poolwise
+def test_kill_without_a_name_stops_databases_that_nobody_has_used(make_pooler, pg):
+    p = make_pooler(databases={"p0": pg.line(), "p1": pg.line("p1")})
+    p.client().ok("SELECT 1")
+    con = p.console()
+    con.do("KILL")
+    assert {r["name"]: r["paused"] for r in con.show("DATABASES")} == {"p0": "1", "p1": "1", "pgbouncer": "0"}
+    c = p.raw()
+    c.startup(user="postgres", database="p1")
+    wait_until(lambda: con.pool("p1") and con.pool("p1")["cl_waiting"] == 1)
+    con.do("RESUME")
+    c.authenticate("postgres", None)
+    assert c.one("SELECT 1") == "1"
+
+
 def test_kill_closes_everything_and_leaves_it_paused(make_pooler, pg, workers):
     p = make_pooler(**workers)
     busy, idle, other = p.client(), p.client(), p.client("p1")
