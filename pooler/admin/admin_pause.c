@@ -196,8 +196,10 @@ void admin_cmd_resume(AdminSession *s, const AdminRequest *r)
     if (!admin_control_start(s, "RESUME", "resume", r, false, &db))
         return;
     unsigned worker = admin_ctx(s)->worker->index;
-    /* clients that wait here go on, although another process has the listening sockets */
-    if (admin_ctx(s)->shutdown != SHUTDOWN_NONE && admin_ctx(s)->shutdown != SHUTDOWN_HANDED_OVER) {
+    /* Where another process has the listening sockets, it passes its RESUME on for clients that still wait here. An operator who has a
+     * console here must go there: most clients are. */
+    ShutdownMode mode = admin_ctx(s)->shutdown;
+    if (mode != SHUTDOWN_NONE && !(mode == SHUTDOWN_HANDED_OVER && s->client->console_own)) {
         admin_error(s, "pooler is shutting down");
         return;
     }

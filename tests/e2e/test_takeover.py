@@ -29,6 +29,17 @@ class Pair:
         wait_until(lambda: self.p.log().count("process up") > before or self.p.proc.poll() is not None, what="new process is up")
         assert self.p.running(), self.p.log() + self.p.stderr()
 
+    def console(self):
+        """One of the new process: for a moment the old one accepts connections, too."""
+        def connect():
+            con = self.p.console()
+            lines = [line for line in self.p.log().splitlines() if "login attempt: db=pgbouncer" in line]
+            if lines and f"[{self.p.proc.pid}]" in lines[-1]:
+                return con
+            con.close()
+            return None
+        return wait_until(connect, what="the new process accepts")
+
     def old_ends(self):
         try:
             assert self.old.wait(30) == 0
@@ -105,13 +116,14 @@ def test_paused_databases_stay_paused(pair, command, resume):
     else:
         idle = p.raw()
         idle.startup(user="postgres", database="p0")
-    con.close()
     both.take_over()
-    new = p.console()
+    new = both.console()
     assert {r["name"]: r["paused"] for r in new.show("DATABASES")}["p0"] == "1"
     assert ("paused", "yes" if command == "PAUSE" else "no") in [(r["key"], r["value"]) for r in new.show("STATE")]
     if waits:
         wait_until(lambda: len(new.clients()) == 1, what="who was at rest has moved")
+        with pytest.raises(wire.ServerError, match="pooler is shutting down"):
+            con.do("RESUME")  # at the wrong door: who has moved would go on waiting
         idle.send(wire.query("SELECT 'came later'"))
         wait_until(lambda: new.pool()["cl_waiting"] == 1)
         assert not idle.readable() and not waits.readable()
@@ -126,6 +138,7 @@ def test_paused_databases_stay_paused(pair, command, resume):
     assert p.client().one("SELECT 1") == "1"
     if not waits:
         idle.close()
+    con.close()
     both.old_ends()
 
 
@@ -146,7 +159,7 @@ def test_disabled_databases_stay_disabled(pair, pg):
     with pytest.raises(wire.ServerError, match='database "p1" is disabled'):
         p.client("p1")
     assert stays.one("SELECT 1") == "1" and p.client().one("SELECT 1") == "1"
-    p.console().do("ENABLE p1")
+    both.console().do("ENABLE p1")
     assert p.client("p1").one("SELECT 1") == "1"
 
 
