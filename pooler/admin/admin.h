@@ -14,7 +14,7 @@
 
 /* What only the whole process can do (pooler/app). Called on the console's worker; may block for a moment. */
 typedef struct AdminProcessOps {
-    bool (*reload)(char *why, size_t why_size);                          /* false: nothing changed; why: a line that says so, then the problems */
+    bool (*reload)(char *why, size_t why_size);                          /* false: nothing changed; why: a line that says so, then the problems. true: why the log was not opened again, or empty */
     PwErr (*set)(const char *key, const char *value, char *why);         /* why[CONFIG_WHY] */
     void (*shutdown)(ShutdownMode mode);
     void (*suspend)(bool on); /* by a tour: a later tour finds it done */

@@ -32,6 +32,8 @@ void admin_cmd_reload(AdminSession *s, const AdminRequest *r)
         admin_error_state(s, "F0000", why, "RELOAD failed, see logs for additional details");
         return;
     }
+    if (why[0]) /* who looks for a line about it looks into the new file */
+        admin_notice(s, "the log goes on where it was", why);
     admin_job_tour(admin_job_create(s, "RELOAD"), visit_nothing, answer_done);
 }
 

@@ -29,7 +29,8 @@ int app_check(const char *conffile);
 /* ---- any worker ---- */
 
 /* Reads the files again and gives every worker the new snapshot. The swap goes on after the return. False: nothing
- * changed; `why` says so in its first line, then come the problems, as far as there is room. The log has all. */
+ * changed; `why` says so in its first line, then come the problems, as far as there is room. The log has all. True: `why` is empty, or
+ * says why the log could not be opened. */
 bool app_reload(char *why, size_t why_size);
 /* One option. `why` holds CONFIG_WHY bytes. */
 PwErr app_set(const char *key, const char *value, char *why);

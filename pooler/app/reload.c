@@ -245,8 +245,11 @@ bool app_reload(char *why, size_t why_size)
         return false;
     }
     pw_diag_finish(&diags);
-    if (app_log_configure(config) != PW_OK || pw_log_reopen() != PW_OK)
-        pw_log(PW_LOG_ERROR, "cannot open logfile \"%s\": %s", config->logfile, strerror(errno));
+    why[0] = '\0';
+    if (app_log_configure(config) != PW_OK || pw_log_reopen() != PW_OK) {
+        snprintf(why, why_size, "cannot open logfile \"%s\": %s", config->logfile, strerror(errno));
+        pw_log(PW_LOG_ERROR, "%s", why);
+    }
     install(config, users, tls);
     query_log_reopen(); /* the new one, if the name changed */
     return true;

@@ -412,6 +412,21 @@ def test_reload_opens_the_log_again(make_pooler):
     p.wait_log("login attempt")
 
 
+@pytest.mark.poolwise
+def test_reload_tells_that_the_log_cannot_be_opened(make_pooler):
+    p = make_pooler()
+    con, known = p.console(), p.logfile
+    p.settings["logfile"] = os.path.join(p.dir, "nosuch", "pooler.log")
+    p.write()
+    result = con.run("RELOAD")
+    assert result.tags == ["RELOAD"] and result.notices[0]["M"] == "the log goes on where it was"
+    assert result.notices[0]["D"].endswith("No such file or directory")
+    p.settings["logfile"] = known
+    p.write()
+    assert not con.run("RELOAD").notices
+    p.wait_log("cannot open logfile")
+
+
 # --- SHUTDOWN
 
 def test_shutdown_at_once(make_pooler):
