@@ -175,7 +175,7 @@ void admin_cmd_kill_client(AdminSession *s, const AdminRequest *r)
     errno = 0;
     unsigned long long id = strtoull(r->arg, &end, 10);
     if (r->arg[0] < '0' || r->arg[0] > '9' || *end || errno) {
-        admin_error(s, "invalid client pointer supplied");
+        admin_error_hint(s, "invalid client pointer supplied", "the number is in the column id of SHOW CLIENTS");
         return;
     }
     pw_log(PW_LOG_LOG, "KILL_CLIENT '%s' command issued", r->arg);

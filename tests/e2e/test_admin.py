@@ -339,6 +339,7 @@ def test_words_of_errors(make_pooler, command, text):
 @pytest.mark.poolwise
 @pytest.mark.parametrize("command, hint", [("show pool", "did you mean SHOW POOLS?"), ("pausee", "did you mean PAUSE?"),
                                            ("SHOW POOLS; SHOW STATS", "one command at a time"), ("SHOW nosuch", None),
+                                           ("KILL_CLIENT x", "the number is in the column id of SHOW CLIENTS"),
                                            ("SELECT 1", "this is the console of the pooler, not a database: it runs no SQL")])
 def test_hints_of_errors(make_pooler, command, hint):
     assert make_pooler().console().run(command).error.get("H") == hint
