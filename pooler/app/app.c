@@ -466,7 +466,10 @@ fail:
     if (pw_atomic_load(&app.shutdown) != SHUTDOWN_HANDED_OVER) /* else the service goes on without us */
         notify_stopping();
     listener_destroy(app.listener);
-    pidfile_remove();
+    if (status) /* the process that we were to replace goes on */
+        pidfile_give_back();
+    else
+        pidfile_remove();
     pw_log_stop();
     if (!threads_gone)
         _exit(status); /* exit() would take the libraries down under a thread that still uses them */

@@ -18,6 +18,7 @@
 #define WRITE_TRIES 5
 
 static char *written_path; /* NULL: none */
+static pid_t replaced; /* by pidfile_take_over; 0: nobody */
 
 /* PW_ERR_NOT_FOUND: no file, or an empty one. */
 static PwErr read_pid(const char *path, pid_t *ret_pid)
@@ -144,12 +145,11 @@ PwErr pidfile_write(const char *path)
     return written(full, err);
 }
 
-PwErr pidfile_take_over(const char *path)
+static PwErr put(const char *full, pid_t pid)
 {
-    char *full = absolute(path);
     char *temp = pw_xasprintf("%s.%d.new", full, (int)getpid());
     char text[24];
-    int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+    int n = snprintf(text, sizeof(text), "%d\n", (int)pid);
     PwErr err = PW_OK;
     int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0 || write(fd, text, (size_t)n) != n || rename(temp, full) < 0)
@@ -159,16 +159,34 @@ PwErr pidfile_take_over(const char *path)
         close(fd);
     free(temp);
     errno = saved;
-    return written(full, err);
+    return err;
 }
 
-void pidfile_remove(void)
+PwErr pidfile_take_over(const char *path)
+{
+    char *full = absolute(path);
+    if (read_pid(full, &replaced) != PW_OK)
+        replaced = 0;
+    return written(full, put(full, getpid()));
+}
+
+static void let_go(pid_t successor)
 {
     pid_t pid;
     if (written_path == NULL)
         return;
-    if (read_pid(written_path, &pid) == PW_OK && pid == getpid())
+    if (read_pid(written_path, &pid) == PW_OK && pid == getpid() && (successor == 0 || put(written_path, successor) != PW_OK))
         (void)unlink(written_path);
     free(written_path);
     written_path = NULL;
+}
+
+void pidfile_remove(void)
+{
+    let_go(0);
+}
+
+void pidfile_give_back(void)
+{
+    let_go(replaced);
 }

@@ -371,6 +371,20 @@ def test_pidfile_names_the_new_process(pair):
     assert not os.path.exists(path) and not os.path.exists(p.socket_path())
 
 
+@pytest.mark.poolwise
+def test_a_successor_that_cannot_start_leaves_all_as_it_was(pair):
+    """Also the pid file, by which the running process is stopped and found."""
+    both, p = pair(pidfile="pooler.pid")
+    idle = p.client()
+    env = {**p.env(), "ASAN_OPTIONS": "detect_leaks=0"}  # which takes a thread
+    failed = subprocess.run(["prlimit", "--nproc=1:1", p.binary, "-q", "-R", p.ini_path], cwd=p.dir, env=env, check=False,
+                            capture_output=True, timeout=60, **run_as(p.user))
+    assert failed.returncode == 1, "it could make threads"
+    with open(os.path.join(p.dir, "pooler.pid"), encoding="ascii") as f:
+        assert int(f.read()) == both.old.pid
+    assert idle.one("SELECT 1") == p.client().one("SELECT 1") == "1"
+
+
 def test_nobody_to_take_over_from(make_pooler):
     p = make_pooler(start=False)
     p.write()

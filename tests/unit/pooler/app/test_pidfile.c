@@ -296,6 +296,21 @@ static void taken_over_from_a_living_process(void **state)
     assert_int_equal(pidfile_take_over("/nonexistent/pooler.pid"), PW_ERR_IO);
 }
 
+static void given_back_to_the_one_that_stays(void **state)
+{
+    (void)state;
+    char old[32];
+    snprintf(old, sizeof(old), "%d\n", (int)getppid());
+    put_pid(getppid());
+    assert_int_equal(pidfile_take_over(path), PW_OK);
+    pidfile_give_back();
+    assert_holds(old);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(pidfile_take_over(path), PW_OK); /* nobody's */
+    pidfile_give_back();
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 static void the_one_taken_over_leaves_the_file(void **state)
 {
     (void)state;
@@ -310,6 +325,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(taken_over_from_a_living_process, setup, teardown),
+        cmocka_unit_test_setup_teardown(given_back_to_the_one_that_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(the_one_taken_over_leaves_the_file, setup, teardown),
         CASE(test_write_and_remove), CASE(test_live),         CASE(test_stale),
         CASE(test_something_else),   CASE(test_not_writable), CASE(test_remove_only_ours),
