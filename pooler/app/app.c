@@ -413,6 +413,14 @@ static void on_usr2(void *arg)
 
 /* ---- the run ---- */
 
+/* The process that we were to replace goes on: its are the pid file and the socket in unix_socket_dir. */
+static void leave_to_the_old(void)
+{
+    pidfile_give_back();
+    if (app.listener)
+        listener_give_away(app.listener);
+}
+
 static const AdminProcessOps process_ops = {app_reload, app_set, app_shutdown, app_suspend,
                                           app_each_listener, app_handed_over, takeover_resume};
 
@@ -465,11 +473,10 @@ fail:
     takeover_finish();
     if (pw_atomic_load(&app.shutdown) != SHUTDOWN_HANDED_OVER) /* else the service goes on without us */
         notify_stopping();
+    if (status && app.options.reboot)
+        leave_to_the_old();
     listener_destroy(app.listener);
-    if (status) /* the process that we were to replace goes on */
-        pidfile_give_back();
-    else
-        pidfile_remove();
+    pidfile_remove();
     pw_log_stop();
     if (!threads_gone)
         _exit(status); /* exit() would take the libraries down under a thread that still uses them */
