@@ -77,9 +77,9 @@ static const struct {
 } formats[] = {{"text", ADV_FORMAT_TEXT}, {"json", ADV_FORMAT_JSON}, {"sql", ADV_FORMAT_SQL}, {"sarif", ADV_FORMAT_SARIF}, {"markdown", ADV_FORMAT_MARKDOWN},
              {"html", ADV_FORMAT_HTML}};
 
-int adv_usage_error(const char *why)
+int adv_usage_error(const AdvCommandLine *line, const char *why)
 {
-    fprintf(stderr, "advisor: %s\nhint: see \"advisor --help\"\n", why);
+    fprintf(stderr, "advisor: %s\nhint: see \"advisor%s%s --help\"\n", why, line->command ? " " : "", line->command ? line->command : "");
     return ADV_EXIT_USAGE;
 }
 
@@ -355,13 +355,13 @@ static const AdvCommand *find_command(const AdvCommand *commands, size_t n, int 
     return NULL;
 }
 
-static int unknown_command(const AdvCommand *commands, size_t n, const char *word)
+static int unknown_command(const AdvCommandLine *line, const AdvCommand *commands, size_t n, const char *word)
 {
     char why[512];
     int at = snprintf(why, sizeof(why), "unknown command \"%.100s\"; there is: ", word);
     for (size_t i = 0; i < n && at < (int)sizeof(why); i++)
         at += snprintf(why + at, sizeof(why) - (size_t)at, "%s%s", i ? ", " : "", commands[i].name);
-    return adv_usage_error(why);
+    return adv_usage_error(line, why);
 }
 
 static int run(const AdvCommand *commands, size_t n, int argc, char **argv, AdvCommandLine *line)
@@ -379,8 +379,9 @@ static int run(const AdvCommand *commands, size_t n, int argc, char **argv, AdvC
     char why[512];
     int operand;
     line->formats = command->formats ? command->formats : "";
+    line->command = found ? found->name : NULL;
     if (pw_cli_parse(&cli, argc, argv, on_option, line, &operand, why, sizeof(why)))
-        return adv_usage_error(why);
+        return adv_usage_error(line, why);
     if (line->help) {
         if (!found)
             print_overview(commands, n);
@@ -392,9 +393,11 @@ static int run(const AdvCommand *commands, size_t n, int argc, char **argv, AdvC
         return ADV_EXIT_OK;
     }
     if (operand >= argc)
-        return adv_usage_error("say what to do: advisor report --log FILE --dsn CONNINFO");
-    if (!found || strcmp(argv[operand], found->name) != 0)
-        return unknown_command(commands, n, argv[operand]);
+        return adv_usage_error(line, "say what to do: advisor report --log FILE --dsn CONNINFO");
+    if (found && strcmp(argv[operand], found->name) != 0)
+        line->command = NULL;
+    if (!line->command)
+        return unknown_command(line, commands, n, argv[operand]);
     return command->run(line, argc - operand - 1, argv + operand + 1);
 }
 

@@ -9,6 +9,7 @@
 typedef struct AdvCommandLine {
     AdvOptions options;
     const char *formats;
+    const char *command; /* its name, once it is known */
     bool help, version;
 } AdvCommandLine;
 
@@ -22,8 +23,8 @@ typedef struct AdvCommand {
     int (*run)(AdvCommandLine *line, int n_operands, char **operands);
 } AdvCommand;
 
-/* Prints a message with a hint at the help; returns ADV_EXIT_USAGE. */
-int adv_usage_error(const char *why);
+/* Prints a message with a hint at the help of the command; returns ADV_EXIT_USAGE. */
+int adv_usage_error(const AdvCommandLine *line, const char *why);
 
 /* Finds the command among the arguments, parses its options, runs it; returns the exit code. */
 int adv_command_line_run(const AdvCommand *commands, size_t n_commands, int argc, char **argv);

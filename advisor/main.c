@@ -12,13 +12,14 @@ static bool has_statements(const AdvOptions *o)
 }
 
 /* Statements are advised on against one thing. */
-static int one_place(const AdvOptions *o)
+static int one_place(const AdvCommandLine *line)
 {
+    const AdvOptions *o = &line->options;
     int places = (*o->dsn != 0) + (o->snapshot != NULL) + (o->schema != NULL);
     if (places > 1)
-        return adv_usage_error("give either --dsn, --snapshot or --schema, only one of them");
+        return adv_usage_error(line, "give either --dsn, --snapshot or --schema, only one of them");
     if (o->statements && (o->snapshot || o->schema))
-        return adv_usage_error("--pg-stat-statements needs the database: give --dsn instead of --snapshot or --schema");
+        return adv_usage_error(line, "--pg-stat-statements needs the database: give --dsn instead of --snapshot or --schema");
     return ADV_EXIT_OK;
 }
 
@@ -32,43 +33,43 @@ static int run_report(AdvCommandLine *line, int n_operands, char **operands)
 {
     add_logs(&line->options, n_operands, operands); /* --log *.log gives the others as words of their own */
     if (!has_statements(&line->options))
-        return adv_usage_error("no workload: give a log with --log, a script with --sql, or --pg-stat-statements");
-    int code = one_place(&line->options);
+        return adv_usage_error(line, "no workload: give a log with --log, a script with --sql, or --pg-stat-statements");
+    int code = one_place(line);
     return code ? code : adv_app_report(&line->options);
 }
 
-static int no_operands(int n_operands, char **operands)
+static int no_operands(const AdvCommandLine *line, int n_operands, char **operands)
 {
     char why[256];
     if (n_operands == 0)
         return ADV_EXIT_OK;
     snprintf(why, sizeof(why), "\"%.200s\" is not an option", operands[0]);
-    return adv_usage_error(why);
+    return adv_usage_error(line, why);
 }
 
 static int run_snapshot(AdvCommandLine *line, int n_operands, char **operands)
 {
-    int code = no_operands(n_operands, operands);
+    int code = no_operands(line, n_operands, operands);
     return code ? code : adv_command_snapshot(&line->options);
 }
 
 static int run_explain(AdvCommandLine *line, int n_operands, char **operands)
 {
     if (n_operands != 1)
-        return adv_usage_error("give one statement in quotes: advisor explain \"SELECT ...\"");
-    int code = one_place(&line->options);
+        return adv_usage_error(line, "give one statement in quotes: advisor explain \"SELECT ...\"");
+    int code = one_place(line);
     return code ? code : adv_command_explain(&line->options, operands[0]);
 }
 
 static int run_check(AdvCommandLine *line, int n_operands, char **operands)
 {
     const AdvOptions *o = &line->options;
-    int code = no_operands(n_operands, operands);
+    int code = no_operands(line, n_operands, operands);
     if (code)
         return code;
     if (!has_statements(o) && o->migrations.n == 0)
-        return adv_usage_error("nothing to check: give statements with --sql or --log, or a migration with --migration");
-    code = one_place(o);
+        return adv_usage_error(line, "nothing to check: give statements with --sql or --log, or a migration with --migration");
+    code = one_place(line);
     return code ? code : adv_command_check(o);
 }
 
@@ -77,16 +78,16 @@ static int run_collect(AdvCommandLine *line, int n_operands, char **operands)
     AdvOptions *o = &line->options;
     add_logs(o, n_operands, operands);
     if (o->logs.n == 0 && o->poolers.n == 0 && !o->statements)
-        return adv_usage_error("nothing to collect: give a log with --log, a pooler with --pooler, or --pg-stat-statements");
+        return adv_usage_error(line, "nothing to collect: give a log with --log, a pooler with --pooler, or --pg-stat-statements");
     if (*o->dsn && !o->statements)
-        return adv_usage_error("--dsn is the database of --pg-stat-statements: give both or none");
+        return adv_usage_error(line, "--dsn is the database of --pg-stat-statements: give both or none");
     return adv_command_collect(o);
 }
 
 static int run_merge(AdvCommandLine *line, int n_operands, char **operands)
 {
     if (n_operands == 0 && !line->options.store)
-        return adv_usage_error("give summaries that advisor collect wrote: advisor merge a.summary b.summary");
+        return adv_usage_error(line, "give summaries that advisor collect wrote: advisor merge a.summary b.summary");
     add_logs(&line->options, n_operands, operands);
     return adv_command_merge(&line->options);
 }
@@ -94,19 +95,19 @@ static int run_merge(AdvCommandLine *line, int n_operands, char **operands)
 static int run_diff(AdvCommandLine *line, int n_operands, char **operands)
 {
     if (n_operands != 2)
-        return adv_usage_error("give two reports: advisor diff OLD.json NEW.json");
+        return adv_usage_error(line, "give two reports: advisor diff OLD.json NEW.json");
     return adv_command_diff(&line->options, operands[0], operands[1]);
 }
 
 static int run_verify(AdvCommandLine *line, int n_operands, char **operands)
 {
-    int code = no_operands(n_operands, operands);
+    int code = no_operands(line, n_operands, operands);
     if (code)
         return code;
     if (!line->options.scratch_dsn)
-        return adv_usage_error("say where to build with --scratch-dsn: a copy of the database, made for this");
+        return adv_usage_error(line, "say where to build with --scratch-dsn: a copy of the database, made for this");
     if (!has_statements(&line->options))
-        return adv_usage_error("no workload: give a log with --log, a script with --sql, or --pg-stat-statements");
+        return adv_usage_error(line, "no workload: give a log with --log, a script with --sql, or --pg-stat-statements");
     return adv_command_verify(&line->options);
 }
 

@@ -2,6 +2,7 @@
 #include "advisor/text.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -148,4 +149,11 @@ const char *adv_format_seconds(AdvArena *arena, double seconds)
     if (seconds < 100 * 60)
         return adv_arena_printf(arena, "%.0f min", seconds / 60);
     return adv_arena_printf(arena, "%.1f h", seconds / 3600);
+}
+
+const char *adv_duration(AdvArena *arena, double days)
+{
+    double minutes = round(days * 24 * 60), n = minutes < 120 ? fmax(minutes, 1) : minutes < 2 * 24 * 60 ? round(minutes / 60) : round(days);
+    const char *unit = minutes < 120 ? "minute" : minutes < 2 * 24 * 60 ? "hour" : "day";
+    return adv_arena_printf(arena, "%.0f %s%s", n, unit, n == 1 ? "" : "s");
 }

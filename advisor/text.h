@@ -29,4 +29,7 @@ const char *adv_format_bytes(AdvArena *arena, double bytes);
 /* Times for people: "3 s", "5 min", "2 h". */
 const char *adv_format_seconds(AdvArena *arena, double seconds);
 
+/* A time in days as people say it: "3 days", "1 hour", "40 minutes". */
+const char *adv_duration(AdvArena *arena, double days);
+
 #endif

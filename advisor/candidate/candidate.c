@@ -110,7 +110,7 @@ static void add_key(AdvText *text, const AdvTable *table, const AdvIndexKey *key
     if (key->expr) {
         /* A function call may stand bare, anything else needs parentheses; ours bring their own. */
         bool bare = key->expr[0] == '(' || (isalpha((unsigned char)key->expr[0]) && strchr(key->expr, '('));
-        adv_text_addf(text, bare && key->expr[0] != '(' ? "%s" : "(%s)", key->expr);
+        adv_text_addf(text, bare ? "%s" : "(%s)", key->expr);
     } else {
         adv_text_add_ident(text, adv_column(table, key->column)->name);
     }

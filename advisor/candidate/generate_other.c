@@ -51,7 +51,7 @@ static void emit_inner(Other *o, const AdvPred *pred)
         emit(o, "gist", &key);
         return;
     }
-    bool jsonb = !pred->expr && strcmp(c->base_type, "jsonb") == 0;
+    bool jsonb = strcmp(c->base_type, "jsonb") == 0;
     if (jsonb && is_path_operator(pred->op)) {
         key.opclass = "jsonb_path_ops";
         emit(o, "gin", &key);

@@ -125,6 +125,21 @@ static void add_plan(AdvText *text, const char *title, double cost, const char *
     adv_text_add(text, "\n");
 }
 
+/* What the model would do, and how to see the server's own plan. */
+static const char *modelled_plan(const Explained *e)
+{
+    const AdvReport *r = &e->app->report;
+    const char *plan = "";
+    for (int i = 0; i < r->n_findings; i++)
+        if (r->findings[i].create && r->findings[i].n_evidence > 0)
+            plan = r->findings[i].evidence[0].plan_after;
+    return adv_arena_printf(e->app->arena, "%s\n(by the advisor's own model; the server's plan is shown %s)", plan,
+                            e->app->catalog->offline          ? "with --dsn instead of a file, where the extension hypopg is there"
+                            : !e->app->catalog->has_hypopg    ? "when the extension is there: CREATE EXTENSION hypopg"
+                            : e->app->options->no_hypopg      ? "without --no-hypopg"
+                                                              : "when HypoPG knows this kind of index");
+}
+
 static const char *as_text(const Explained *e)
 {
     AdvText text;
@@ -140,7 +155,7 @@ static const char *as_text(const Explained *e)
         adv_text_addf(&text, "planned as: %s\n\n", adv_one_line(text.arena, e->query->bound, 400));
     add_plan(&text, "Today", e->query->cost_today, e->plan_today);
     if (e->n_creates) {
-        add_plan(&text, "With the advice", e->cost_after, e->plan_after);
+        add_plan(&text, "With the advice", e->cost_after, e->plan_after ? e->plan_after : modelled_plan(e));
         for (int i = 0; i < r->n_findings; i++)
             if (r->findings[i].create)
                 adv_text_addf(&text, "%s\n    %s\n", r->findings[i].ddl, r->findings[i].reason);

@@ -28,13 +28,19 @@ static void want_expr(Wanted *w, const char *expr)
         w->exprs[w->n_exprs++] = expr;
 }
 
+/* B-trees, and GIN on a part of a document, whose keys nothing else counts. Making a tsvector of each row would take long. */
+static bool asks_for_sample(const AdvIndex *def)
+{
+    return strcmp(def->method, "btree") == 0 || (strcmp(def->method, "gin") == 0 && def->keys[0].expr && def->keys[0].expr[0] == '(');
+}
+
 static bool find_wanted(AdvArena *arena, const AdvPool *pool, const AdvTable *table, Wanted *w)
 {
     bool any = false;
     *w = (Wanted){.columns = ADV_NEW_ARRAY(arena, bool, table->n_columns + 1)};
     for (int i = 0; i < pool->n; i++) {
         const AdvIndex *def = &pool->items[i]->def;
-        if (def->table != table || strcmp(def->method, "btree") != 0)
+        if (def->table != table || !asks_for_sample(def))
             continue;
         for (int k = 0; k < def->n_keys; k++) {
             const AdvIndexKey *key = &def->keys[k];

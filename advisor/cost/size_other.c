@@ -3,12 +3,15 @@
 #include <math.h>
 
 #include "advisor/catalog/stats.h"
+#include "advisor/cost/sample.h"
 #include "advisor/cost/size.h"
 
 #define PAGE 8192.0
 #define PAGES_PER_RANGE 128.0
 #define HASH_ITEM 20.0 /* header, code and line pointer */
 #define ELEMENTS_ALL 300.0 /* ANALYZE lists up to 1,000 */
+#define WORD_BYTES 14.0 /* of a tsvector: entry, letters, places */
+#define VOCABULARY_POWER 0.8 /* more text brings new words, names and numbers, ever fewer */
 #define HASH_FILL (PAGE * 0.75)
 
 /* Buckets come in powers of two, from 1024 on in quarters of one; all are made at once. */
@@ -61,17 +64,25 @@ static double gin_keys(const AdvIndex *index, double rows, double *ret_distinct)
         *ret_distinct = fmax(c->elements_distinct, 1);
         return c->n_elements;
     }
-    /* A short list of common words is the list of all. */
-    if (c && c->elements_common > 0 && c->elements_distinct < ELEMENTS_ALL) {
+    bool words = c && strcmp(c->base_type, "tsvector") == 0;
+    double all = fmax(width / WORD_BYTES, 1);
+    /* A short list of common words is the list of all, when the values are no wider than that. */
+    if (c && c->elements_common > 0 && c->elements_distinct < ELEMENTS_ALL && (!words || all < 2 * c->elements_common)) {
         *ret_distinct = fmax(c->elements_distinct, 1);
         return fmax(c->elements_common, 1);
     }
-    if (c && strcmp(c->base_type, "tsvector") == 0) {
-        *ret_distinct = fmax(adv_column_distinct(index->table, index->keys[0].column), 1);
-        return fmax(width / 14, 1);
+    if (words) {
+        *ret_distinct = fmax(c->elements_distinct, pow(rows * all, VOCABULARY_POWER));
+        return all;
     }
+    const AdvExprStats *e = c ? NULL : adv_table_expr(index->table, index->keys[0].expr);
+    width = e ? e->avg_width : width;
     bool path = strcmp(opclass, "jsonb_path_ops") == 0;
     double keys = fmax(width / (path ? 20 : 12), 1), rare = 1 - (c ? c->null_frac : 0);
+    if (e) {
+        *ret_distinct = fmax(fmin(e->distinct * keys, rows * keys), 1);
+        return keys * (1 - e->null_frac);
+    }
     /* Documents that many rows have alike bring no new keys. */
     for (int i = 0; c && i < c->n_mcv; i++)
         rare -= c->mcf[i];

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "advisor/text.h"
+
 #define PAGES_MIN 32.0        /* smaller tables are read whole anyway */
 #define STALE_SHARE 0.25      /* of the rows changed: autovacuum would have come at 0.1 */
 #define STALE_ROWS 10000.0
@@ -60,8 +62,8 @@ static void check_analyze(AdvHealthList *list, const AdvTable *t)
     else if (never)
         h->reason = adv_arena_printf(list->arena, "%s has no statistics: plans and this advice are guesses until it has.", name);
     else
-        h->reason = adv_arena_printf(list->arena, "%.0f rows of %s changed since its last ANALYZE %.1f days ago; it holds %.0f.",
-                                     changed, name, t->analyze_age, t->live);
+        h->reason = adv_arena_printf(list->arena, "%.0f rows of %s changed since its last ANALYZE %s ago; it holds %.0f.",
+                                     changed, name, adv_duration(list->arena, t->analyze_age), t->live);
     h->wrong_if = "the table is being loaded just now and is analysed afterwards";
     adv_health_statement(list, &h->script, adv_arena_printf(list->arena, "ANALYZE %s;", name));
 }

@@ -211,24 +211,13 @@ const char *adv_caveat_create(const AdvReport *r, const AdvFinding *f)
     return adv_arena_strndup(r->arena, adv_text_get(&text), text.len - 2);
 }
 
-/* "3 days", "40 minutes" */
-static const char *duration(AdvArena *arena, double days)
-{
-    double minutes = days * 24 * 60;
-    if (minutes < 120)
-        return adv_arena_printf(arena, "%.0f minutes", fmax(minutes, 1));
-    if (minutes < 2 * 24 * 60)
-        return adv_arena_printf(arena, "%.0f hours", minutes / 60);
-    return adv_arena_printf(arena, "%.0f days", days);
-}
-
 /* " 3 days ago" */
 static const char *usage_age(const AdvReport *r)
 {
     if (r->catalog->stats_age_days < 0)
         return "";
     return adv_arena_printf(r->arena, " %s%s ago", r->catalog->stats_age_is_least ? "at least " : "",
-                            duration(r->arena, r->catalog->stats_age_days));
+                            adv_duration(r->arena, r->catalog->stats_age_days));
 }
 
 const char *adv_reason_drop(const AdvReport *r, const AdvDrop *drop)

@@ -8,6 +8,7 @@
 #include "advisor/catalog/stats.h"
 #include "advisor/cost/inner.h"
 #include "advisor/cost/model.h"
+#include "advisor/text.h"
 #include "poolwise/str.h"
 
 #define YOUNG_DAYS 7.0  /* statistics below say little of what is unused */
@@ -156,7 +157,7 @@ void adv_worth_drop(const AdvReport *r, AdvFinding *f)
                         : age >= YOUNG_DAYS                           ? ADV_CONFIDENCE_MEDIUM
                                                                       : ADV_CONFIDENCE_LOW;
         f->confidence_why = age < 0 ? "the age of the usage statistics is not known"
-                                    : adv_arena_printf(r->arena, "the usage statistics are %s%.1f days old", least, age);
+                                    : adv_arena_printf(r->arena, "the usage statistics are %s%s old", least, adv_duration(r->arena, age));
         break;
     case ADV_DROP_COUNT:
         break;

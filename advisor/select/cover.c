@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "advisor/select/cover.h"
 
+#include <math.h>
+
 #include "advisor/candidate/roles.h"
 #include "advisor/cost/write_cost.h"
 
@@ -8,6 +10,7 @@
 #define WORTH 0.80          /* the main statement's cost must fall to this */
 #define SLACK 0.001         /* of today's cost: a wider index is a little slower for the others */
 #define BLIND_SLACK 0.02    /* before the first VACUUM only the larger index shows in the costs, not what it saves */
+#define IDLE_GAIN 0.0001    /* of today's cost: below it an index does nothing that the others do not */
 #define COLUMNS_MAX 3
 #define WIDTH_MAX 64.0
 #define GROWTH_MAX 5.0 /* an index that stored equal keys once grows most */
@@ -252,6 +255,40 @@ static AdvIndex copy_def(AdvArena *arena, const AdvIndex *from)
     return def;
 }
 
+/* Whether some statement, or all together, would miss it. */
+static bool is_missed(const Cover *c, int id, const int *others, int n)
+{
+    double gain = 0, least = c->limits->min_gain >= 0 ? fmin(c->limits->min_gain, IDLE_GAIN) : IDLE_GAIN;
+    bool halved = false;
+    for (int q = 0; q < c->w->n_queries; q++) {
+        if (c->w->queries[q]->weight <= 0)
+            continue;
+        double with = adv_oracle_ask(c->oracle, q, c->s->ids, c->s->n)->cost, without = adv_oracle_ask(c->oracle, q, others, n)->cost;
+        gain += c->w->queries[q]->weight * (without - with);
+        halved = halved || with <= 0.5 * without;
+    }
+    return halved || gain - c->pool->items[id]->write_cost > least * c->s->cost_before;
+}
+
+/* What others have grown to do is no longer needed. */
+static void drop_idle(Cover *c)
+{
+    int *others = ADV_NEW_ARRAY(c->arena, int, c->s->n + 1);
+    for (int i = c->s->n - 1; i >= 0; i--) {
+        int n = 0, id = c->s->ids[i];
+        for (int k = 0; k < c->s->n; k++)
+            if (k != i)
+                others[n++] = c->s->ids[k];
+        adv_oracle_ask_all(c->oracle, NULL, 0, others, n);
+        if (is_missed(c, id, others, n))
+            continue;
+        c->s->bytes -= c->pool->items[id]->bytes;
+        c->s->write_cost -= c->pool->items[id]->write_cost;
+        c->s->n = n;
+        memcpy(c->s->ids, others, (size_t)n * sizeof(int));
+    }
+}
+
 void adv_cover(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWorkload *w,
                const AdvSearchLimits *limits, AdvSelection *s)
 {
@@ -274,5 +311,7 @@ void adv_cover(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWorkl
         bool blind = visible < VISIBLE_ENOUGH;
         exchange(&c, ids[i], &def, query, blind ? 1 : WORTH, blind ? BLIND_SLACK : SLACK);
     }
+    if (limits->budget <= 0) /* within a budget each rung is pruned on its way */
+        drop_idle(&c);
     s->cost_after = workload_cost(oracle, w, s->ids, s->n);
 }

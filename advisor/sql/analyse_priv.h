@@ -78,6 +78,7 @@ void adv_spread_arms(Analyser *a); /* at the end of a statement */
 
 /* indexable.c */
 bool adv_as_key(Analyser *a, Scope *scope, const Node *node, KeyRef *ret_key);
+bool adv_as_document(Analyser *a, Scope *scope, const Node *node, KeyRef *ret_key); /* doc -> 'a' of a jsonb column: what GIN can hold */
 
 /* keys.c */
 AdvValue adv_as_value(Analyser *a, const Node *node, const char **ret_type); /* texts are copied */

@@ -230,6 +230,19 @@ static bool part_of(Analyser *a, Scope *scope, const Node *node, int depth, KeyR
     }
 }
 
+bool adv_as_document(Analyser *a, Scope *scope, const Node *node, KeyRef *ret_key)
+{
+    KeyRef key = {.rel = -1};
+    AdvText text;
+    adv_text_init(&text, a->arena);
+    if (!node || node->node_case != PG_QUERY__NODE__NODE_A_EXPR || !json_source(a, scope, node, &key, &text) ||
+        strcmp(adv_column(a->facts->rels[key.rel].table, key.column)->base_type, "jsonb") != 0)
+        return false;
+    key.expr = adv_text_get(&text);
+    *ret_key = key;
+    return true;
+}
+
 bool adv_as_key(Analyser *a, Scope *scope, const Node *node, KeyRef *ret_key)
 {
     KeyRef key = {.rel = -1};

@@ -50,8 +50,8 @@ bool adv_gin_compare(Analyser *a, Scope *scope, const char *op, const Node *left
 {
     KeyRef key;
     bool regex = strcmp(op, "~") == 0 || strcmp(op, "~*") == 0;
-    if (negated || (!regex && !is_gin_operator(op)) || !is_value(a, scope, right) || !adv_as_key(a, scope, left, &key) ||
-        (!regex && !has_gin_type(a, &key)))
+    if (negated || (!regex && !is_gin_operator(op)) || !is_value(a, scope, right) ||
+        (!(adv_as_key(a, scope, left, &key) && (regex || has_gin_type(a, &key))) && (regex || !adv_as_document(a, scope, left, &key))))
         return false;
     adv_walk_expr(a, scope, right);
     AdvPred *pred = adv_add_pred(a, regex ? ADV_PRED_INFIX : ADV_PRED_CONTAINS, &key);

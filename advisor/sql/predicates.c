@@ -527,6 +527,10 @@ void adv_analyse_qual(Analyser *a, Scope *scope, const Node *node, bool negated)
         if (adv_as_key(a, scope, node, &key))
             adv_add_pred(a, negated ? ADV_PRED_FALSE : ADV_PRED_TRUE, &key);
         break;
+    case PG_QUERY__NODE__NODE_FUNC_CALL: /* jsonb_path_exists(doc, '...') */
+        add_opaque(a, scope, node, NULL);
+        adv_walk_expr(a, scope, node);
+        break;
     default:
         adv_walk_expr(a, scope, node);
         break;

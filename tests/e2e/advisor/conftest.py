@@ -97,7 +97,10 @@ def advise(advisor):
     def run(database, statements, *options):
         done = advisor("report", "--sql", "-", "--dsn", database.dsn, "--format", "json", *options, stdin=statements)
         assert done.returncode == 0, done.stderr
-        return Advice(json.loads(done.stdout))
+        advice = Advice(json.loads(done.stdout))
+        if "--budget" not in options and "--curve" not in options:
+            assert all(f["queries"] for f in advice.creates()), "an index that serves no statement"
+        return advice
 
     return run
 

@@ -28,7 +28,8 @@ def test_help_and_version(advisor):
 ])
 def test_wrong_options(advisor, args, text):
     done = advisor(*args)
-    assert done.returncode == 2 and text in done.stderr and "advisor --help" in done.stderr and not done.stdout
+    command = f"{args[0]} " if args and args[0] != "repot" else ""
+    assert done.returncode == 2 and text in done.stderr and f'see "advisor {command}--help"' in done.stderr and not done.stdout
 
 
 def test_unreadable_input(advisor, tmp_path, database):

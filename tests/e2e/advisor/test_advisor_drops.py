@@ -88,7 +88,7 @@ def test_unused_tells_its_age_and_the_planner_s_loss(table, advise):
     table.vacuum()
     advice = advise(table, NOTHING)
     f = finding(advice, "never")
-    assert f["kind"] == "drop_unused" and f["confidence"] == "low" and "days old" in f["confidence_why"]
+    assert f["kind"] == "drop_unused" and f["confidence"] == "low" and " old" in f["confidence_why"]
     assert "--replica-dsn" in f["wrong_if"] and "ago" in f["reason"]
     assert "statistics of its expression" in finding(advice, "expr")["wrong_if"]
 

@@ -55,6 +55,26 @@ def test_from_a_snapshot(advisor, database, tmp_path):
     path.write_text(advisor("snapshot", "--dsn", database.dsn).stdout)
     out = advisor("explain", "--snapshot", str(path), STATEMENT).stdout
     assert "CREATE INDEX CONCURRENTLY" in out and "no server was asked" in out
+    assert "new index on o (" in out and "the server's plan is shown with --dsn" in out
+
+
+def test_documents(advisor, database, costs):
+    """A part of a document has an index of its own; a function that no index serves has a form that one does."""
+    database.sql("CREATE TABLE IF NOT EXISTS d (id serial, doc jsonb)", "TRUNCATE d", "INSERT INTO d (doc) SELECT jsonb_build_object('labels', jsonb_build_array('l' || i % 900,"
+                 " 'm' || i % 700), 'text', repeat('t', 40)) FROM generate_series(1, 20000) i", "ANALYZE d")
+    for operator, opclass in (("?", ""), ("@>", " jsonb_path_ops")):
+        value = "'l7'" if operator == "?" else "'[\"l7\"]'"
+        out = advisor("explain", "--dsn", database.dsn, *costs, f"SELECT id FROM d WHERE doc -> 'labels' {operator} {value}").stdout
+        script, = [line for line in out.split("\n") if line.startswith("CREATE INDEX")]
+        assert script.endswith(f"USING gin ((doc -> 'labels'){opclass});"), out
+        before = database.cost(f"SELECT id FROM d WHERE doc -> 'labels' {operator} {value}")
+        database.sql(script.replace("CONCURRENTLY d_expr_idx", "there"), "ANALYZE d")
+        assert database.cost(f"SELECT id FROM d WHERE doc -> 'labels' {operator} {value}") < before / 2
+        out = advisor("explain", "--dsn", database.dsn, *costs, f"SELECT id FROM d WHERE doc -> 'labels' {operator} {value}").stdout
+        assert "CREATE INDEX" not in out, "it is there"
+        database.sql("DROP INDEX there")
+    out = advisor("explain", "--dsn", database.dsn, *costs, "SELECT id FROM d WHERE jsonb_path_exists(doc, '$.labels[*] ? (@ == \"l7\")')").stdout
+    assert "the function jsonb_path_exists()" in out and "better: d.doc @? 'path'" in out
 
 
 @pytest.mark.parametrize("args, code, text", [

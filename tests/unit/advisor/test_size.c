@@ -42,6 +42,18 @@ static void test_rules(void **state)
     AdvIndex *i = fixture_index(&f, f.orders, "p", 1, (int[]){1});
     double ratio = adv_index_size(i, 0.5).bytes / adv_index_size(i, 1).bytes;
     assert_true(ratio > 0.48 && ratio < 0.53);
+    /* Texts that are wider than their common words have others too. */
+    AdvColumn *words = &f.products->columns[1];
+    words->base_type = "tsvector";
+    words->elements_common = 3;
+    words->elements_distinct = 12;
+    i->table = f.products;
+    i->method = "gin";
+    i->keys[0].column = 2;
+    words->avg_width = 45;
+    double few = adv_index_size(i, 1).bytes;
+    words->avg_width = 400;
+    assert_true(few < 1e6 && adv_index_size(i, 1).bytes > 10 * few);
     fixture_close(&f);
 }
 
