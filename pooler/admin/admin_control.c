@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "pooler/admin/admin_priv.h"
+#include "pooler/net/resolver.h"
 #include "pooler/pool/failure.h"
 #include "poolwise/log.h"
 
@@ -190,6 +191,7 @@ static void visit_reconnect(WorkerCtx *ctx, AdminJob *job)
 {
     PwUsec now = worker_now(ctx->worker);
     PoolLocal *local, *next;
+    resolver_forget(ctx->resolver, NULL); /* names may lead elsewhere now, or somewhere at last */
     for (local = TAILQ_FIRST(&ctx->pools); local; local = next) {
         next = TAILQ_NEXT(local, link);
         if (!concerns(job, local))

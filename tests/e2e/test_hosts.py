@@ -210,6 +210,20 @@ def test_dns_nxdomain_ttl(named):
     assert dns.asked.count("db.test") == 2
 
 
+@pytest.mark.poolwise  # PgBouncer goes on with what it knows, up to dns_max_ttl
+def test_reconnect_asks_for_names_again(named):
+    p, dns = named({}, ttl=600, dns_max_ttl="600", dns_nxdomain_ttl="600", server_login_retry="600")
+    waits = p.raw()
+    waits.startup(user="postgres", database="p0")
+    p.wait_log("server DNS lookup failed")
+    dns.names["db.test"] = ["127.0.0.1"]
+    p.console().do("RECONNECT")
+    waits.authenticate("postgres", None)
+    assert waits.one("SELECT 1") == "1" and dns.asked.count("db.test") == 2
+    p.console().do("RECONNECT")
+    assert waits.one("SELECT 1") == "1" and dns.asked.count("db.test") == 3
+
+
 def items(p, *lists):
     found = {r["list"]: r["items"] for r in p.console().show("LISTS")}
     return [int(found[name]) for name in lists]
