@@ -292,6 +292,20 @@ void relay_align_names(Relay *r, bool simple, const char *sql, size_t len, PwBuf
     effects_unref(effects);
 }
 
+void relay_align_take_names(Relay *r, const char *sql, size_t len, PwBuf *out, PwUsec now)
+{
+    Effects *effects = effects_parse(sql, len, relay_lex_flags(r), NULL);
+    for (unsigned i = 0; i < effects->n; i++) {
+        const Effect *e = &effects->list[i];
+        if (e->kind != EFFECT_PREPARE && e->kind != EFFECT_EXECUTE && e->kind != EFFECT_DEALLOCATE)
+            continue;
+        const SqlName *want = sql_names_find(&r->names, e->name), *have = sql_names_find(&r->server->names, e->name);
+        if (have && (!want || want->digest != have->digest))
+            take_away(r, false, e->name, out, now);
+    }
+    effects_unref(effects);
+}
+
 typedef struct Preparing {
     const char *name;
     bool found;

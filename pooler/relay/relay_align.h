@@ -50,6 +50,9 @@ static inline bool relay_align_may_differ(const Relay *r, char first)
 bool relay_align_concerns(const Relay *r, const char *sql, size_t len);
 /* In front of a Query (`simple`), or of a Bind of a statement with this text, whose class has CLASS_NAMES. */
 void relay_align_names(Relay *r, bool simple, const char *sql, size_t len, PwBuf *out, PwUsec now);
+/* In front of a Query within a group of extended messages: only what the names mean to others is taken away, which neither fails nor ends
+ * the group. The client's own is not brought: EXECUTE may then find nothing. */
+void relay_align_take_names(Relay *r, const char *sql, size_t len, PwBuf *out, PwUsec now);
 /* In front of a Parse or Bind of the unnamed statement, whose text and class are known: what it names, if anything. */
 static inline void relay_align_unnamed_names(Relay *r, PwBuf *out, PwUsec now)
 {

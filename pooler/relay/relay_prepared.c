@@ -517,6 +517,8 @@ PreparedStep relay_prepared_request(Relay *r, const uint8_t *p, size_t have, siz
             return wait_for_answer(r);
         if (PW_UNLIKELY(unnamed && !r->unnamed_here))
             relay_align_unnamed(r, out, now);
+        if (PW_UNLIKELY(type == PW_F_CLOSE && what == 'S' && !c.bad && r->state.on))
+            relay_align_keep(r, NULL, 0); /* the unnamed statement ends */
         return PREPARED_PASS; /* the server tells what is wrong with a malformed one */
     }
     SqlName *by_sql = PW_UNLIKELY(r->names.table != NULL) ? sql_names_find(&r->names, name) : NULL;

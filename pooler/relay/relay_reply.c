@@ -472,7 +472,7 @@ static void ease_holds(Walk *w)
     Relay *r = w->r;
     const Pipeline *p = &w->s->pipeline;
     unsigned before = r->hold;
-    if ((r->hold & HOLD_TURN) && (p->owed_ready == 0 || p->copy_in) && !r->at_ready)
+    if ((r->hold & HOLD_TURN) && (p->owed_ready == 0 || pipeline_wants_copy(p)) && !r->at_ready)
         r->hold &= ~(unsigned)HOLD_TURN;
     if ((r->hold & HOLD_FLOW) && pw_buf_unread(&w->s->stream.out) == 0 && p->count < RELAY_DEPTH_MAX / 2) {
         r->hold &= ~(unsigned)HOLD_FLOW;

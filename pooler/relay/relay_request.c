@@ -270,13 +270,14 @@ static PW_COLD void align_query(Relay *r, Out *o, size_t pos, size_t total, PwUs
 {
     const char *sql = (const char *)o->bytes + pos + PW_WIRE_HEADER;
     size_t len = strnlen(sql, total - PW_WIRE_HEADER);
-    if (r->server->pipeline.open) /* a Sync of ours would end a skip that is the client's to end */
-        return;
     if (!relay_align_concerns(r, sql, len))
         return;
     leave_out(r, o, pos, 0);
     start_patch(r, o);
-    relay_align_names(r, true, sql, len, &o->patch, now);
+    if (pipeline_may_skip(&r->server->pipeline)) /* a Sync of ours would end a skip that is the client's to end */
+        relay_align_take_names(r, sql, len, &o->patch, now);
+    else
+        relay_align_names(r, true, sql, len, &o->patch, now);
 }
 
 /* The message at pos is left out if it is a LISTEN that is not allowed; in its place goes what fails with our error. */
@@ -406,7 +407,7 @@ static void end_turn(Relay *r)
     if (!r->server || r->session_mode || (PW_LIKELY(!alone) && !pool_has_waiters(r->local->entry->pool)))
         return;
     const Pipeline *owed = &r->server->pipeline;
-    if (owed->owed_ready && !owed->copy_in)
+    if (owed->owed_ready && !pipeline_wants_copy(owed))
         r->hold |= HOLD_TURN;
 }
 

@@ -94,8 +94,8 @@ static void sent(Relay *r, QueryEntry *q, unsigned class, const Effects *effects
     session_state_sent(&r->state, class, effects);
     if ((class & CLASS_NAMES) && effects) {
         relay_align_executes(r, effects);
-        r->names_end = effects_have(effects, EFFECT_DEALLOCATE_ALL) || effects_have(effects, EFFECT_DISCARD_ALL) ||
-                       (effects_have(effects, EFFECT_DEALLOCATE) && r->statements.table);
+        r->names_end |= effects_have(effects, EFFECT_DEALLOCATE_ALL) || effects_have(effects, EFFECT_DISCARD_ALL) ||
+                        (effects_have(effects, EFFECT_DEALLOCATE) && r->statements.table);
     }
     if ((class & CLASS_NAMES) && !relay_follows_names(r))
         r->state.due |= SESSION_DUE_ALL;
@@ -157,6 +157,8 @@ void relay_state_bind(Relay *r, unsigned class, const char *sql, size_t len, con
         effects = effects_parse(sql, len, relay_lex_flags(r), &bind);
     }
     sent(r, r->ext->bound, class, effects);
+    if (!unnamed_portal && effects && effects->n) /* which portal is run when is not followed */
+        r->state.due |= SESSION_DUE_ALL;
     relay_state_ask_about(r, sql, len);
     relay_state_ask_about(r, (const char *)payload, avail);
     look_for_temp(r, class, sql, len);
@@ -165,8 +167,6 @@ void relay_state_bind(Relay *r, unsigned class, const char *sql, size_t len, con
         r->ext->bound_effects = effects;
         return;
     }
-    if (effects && effects->n) /* which portal is run when is not followed */
-        r->state.due |= SESSION_DUE_ALL;
     effects_unref(effects);
 }
 

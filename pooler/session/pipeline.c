@@ -351,6 +351,21 @@ bool pipeline_withdraw(Pipeline *p)
     return p->count > 0;
 }
 
+/* A Query or FunctionCall behind the message that fails is skipped like all others: it ends a group only if nothing in it failed. */
+bool pipeline_may_skip(const Pipeline *p)
+{
+    if (p->open || p->skipping || pipeline_wants_copy(p))
+        return true;
+    for (unsigned i = p->count; i > 0; i--) {
+        const PipelineEntry *e = &p->ring[(p->head + i - 1) & (p->size - 1)];
+        if (e->kind == PIPE_SYNC)
+            return false;
+        if (kinds[e->kind].extended && e->action != PIPE_FAKE)
+            return true;
+    }
+    return false;
+}
+
 bool pipeline_owes_client(const Pipeline *p)
 {
     for (unsigned i = 0; i < p->count; i++)

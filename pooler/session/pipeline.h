@@ -110,6 +110,9 @@ bool pipeline_take_fake(Pipeline *p, PipelineEntry *ret_entry);
  * False: it has no Sync yet; the caller sends one of its own. */
 bool pipeline_withdraw(Pipeline *p);
 
+/* May what is sent now be skipped, because of an error in an extended message behind which no Sync was sent? */
+bool pipeline_may_skip(const Pipeline *p);
+
 /* Is anything owed that was not the pooler's own? */
 bool pipeline_owes_client(const Pipeline *p);
 
@@ -128,6 +131,12 @@ static inline const PipelineEntry *pipeline_head(const Pipeline *p)
 static inline bool pipeline_is_clean(const Pipeline *p)
 {
     return p->count == 0 && !p->skipping && !p->copy_in && !p->ambiguous;
+}
+
+/* Copies in, and the end of the data was not sent: the client must be read. */
+static inline bool pipeline_wants_copy(const Pipeline *p)
+{
+    return p->copy_in && !p->copy_ended;
 }
 
 const char *pipeline_kind_name(PipelineKind kind);

@@ -480,6 +480,68 @@ def test_a_name_of_sql_whose_close_is_skipped_is_still_there(make_pooler, elsewh
     assert bound(a, "q").rows == [["anew"]]
 
 
+@pytest.mark.parametrize("opened, code", [(FAILS, "34000"), (wire.parse("SELECT 1"), "26000"), (FAILS + wire.query("SELECT 1"), "34000"),
+                                          (FAILS + wire.function_call(1397, []), "34000")])
+def test_a_query_within_a_group_never_runs_anothers_statement(pair, opened, code):
+    """It may be skipped with the group; what is in front of it then is, too, and may not end that."""
+    a, b = pair
+    b.ok("PREPARE q AS SELECT 'b'")
+    a.send(opened, wire.query("EXECUTE q"), wire.sync())
+    a.send(wire.query("SELECT 'end'"))
+    replies = []
+    while not replies or replies[-1].rows != [["end"]]:
+        replies.append(a.until_ready())
+        assert ["b"] not in replies[-1].rows
+    assert [e["C"] for r in replies for e in r.errors] == [code]
+    assert a.query("EXECUTE q").error["C"] == "26000"
+    assert b.one("EXECUTE q") == "b"
+
+
+def test_close_ends_the_unnamed_statement(pair):
+    a, b = pair
+    run(a, wire.parse("SELECT 'a'"))
+    run(b, wire.parse("SELECT 'b'"))
+    assert run(a, wire.close("S", ""), wire.bind(), wire.execute()).error["C"] == "26000"
+    run(b, wire.parse("SELECT 'b'"))
+    assert bound(a, "").error["C"] == "26000"
+    run(a, wire.parse("SELECT 'anew'"))
+    run(b, wire.parse("SELECT 'b'"))
+    assert bound(a, "").rows == [["anew"]]
+
+
+@pytest.mark.parametrize("text", ["EXECUTE nothing", "DEALLOCATE nothing", "SELECT 'never'"])
+def test_a_name_given_anew_in_a_group_that_is_skipped(make_pooler, text):
+    """What comes behind must know which of the two it was."""
+    p = make_pooler(default_pool_size=1)
+    c = p.client()
+    run(c, wire.parse("SELECT 'kept'", "s"))
+    use = wire.bind(statement="s") + wire.execute()
+    first, second = ended(c, FAILS + wire.close("S", "s") + wire.parse(text, "s") + use, use)
+    assert first.error["C"] == "34000" and second.rows == [["kept"]]
+
+
+def test_the_same_behind_a_copy(make_pooler, pg):
+    """The data has been sent to its end, so nothing more of the client is needed to answer it."""
+    with pg.connect("p0") as conn:
+        conn.execute("CREATE TABLE IF NOT EXISTS copied (a text)")
+    p = make_pooler(default_pool_size=1)
+    a, b = p.client(), p.client()
+    run(a, wire.parse("SELECT 'kept'", "s"))
+    run(a, wire.parse("SELECT 'a'"))
+    run(b, wire.parse("SELECT 'b'"))
+    use, unnamed = wire.bind(statement="s") + wire.execute(), wire.bind() + wire.execute()
+    for group, want in ((FAILS + wire.close("S", "s") + wire.parse("SELECT 'never'", "s") + use, "kept"), (FAILS + unnamed, None)):
+        a.send(wire.query("COPY copied FROM STDIN"))
+        assert a.recv().type == "G"
+        second = use if want else unnamed
+        a.send(wire.copy_data("x\n" * 9), wire.copy_done(), group, wire.sync(), second, wire.sync())
+        assert a.until_ready().tags == ["COPY 9"]
+        assert a.until_ready().error["C"] == "34000"
+        got = a.until_ready()
+        assert got.rows == [[want]] if want else got.error["C"] == "26000"  # a Query has ended the unnamed one
+        run(b, wire.parse("SELECT 'b'"))
+
+
 def test_errors_speak_of_the_clients_own_name(make_pooler):
     """On the server the statement has another one."""
     p = make_pooler(default_pool_size=1)

@@ -182,6 +182,15 @@ def test_a_named_statement_that_sets(pair):
         assert setting(a, "work_mem") == value
 
 
+@pytest.mark.parametrize("sql, params", [("SET app.x = 'mine'", []), ("SELECT set_config('app.x', $1, false)", ["mine"])])
+def test_a_setting_with_a_dot_by_a_portal_with_a_name(pair, sql, params):
+    a, b = pair
+    a.send(wire.parse(sql), wire.bind("p", "", params), wire.execute("p"), wire.sync())
+    assert not a.until_ready().errors
+    assert b.one("SELECT coalesce(current_setting('app.x', true), '')") == ""
+    assert a.one("SELECT current_setting('app.x')") == "mine"
+
+
 def test_portals_with_names(pair):
     """Which of them runs is not followed: the server is asked."""
     a, b = pair

@@ -689,6 +689,36 @@ static void test_end_last(void **state)
     assert_true(pipeline_is_clean(&f.p));
 }
 
+/* A Query or a FunctionCall ends a group only if nothing in it failed: what is sent behind it may still be skipped. */
+static void test_what_may_be_skipped(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sent;
+        bool may_skip;
+    } cases[] = {{"", false},    {"Q", false},   {"F", false},   {"S", false},   {"P", true},     {"PS", false},  {"PQ", true},
+                 {"PF", true},   {"PQQ", true},  {"PSQ", false}, {"PSQF", false}, {"SB", true},   {"PBEQS", false}};
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        push(cases[i].sent);
+        assert_int_equal(pipeline_may_skip(&f.p), cases[i].may_skip);
+        pipeline_clear(&f.p);
+    }
+    push_as('C', PIPE_FAKE);
+    push("Q");
+    assert_false(pipeline_may_skip(&f.p)); /* it is not sent */
+    pipeline_clear(&f.p);
+    push("PQ");
+    replies("1IZ");
+    assert_false(pipeline_may_skip(&f.p)); /* nothing failed */
+    push("P");
+    replies("E");
+    push("Q");
+    assert_true(pipeline_may_skip(&f.p));
+    push("S");
+    assert_false(pipeline_may_skip(&f.p));
+    pipeline_clear(&f.p);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, start, stop)
@@ -701,6 +731,7 @@ int main(void)
         T(skip_until_sync),
         T(skip_discards_query_and_function),
         T(skip_requests_not_yet_sent),
+        T(what_may_be_skipped),
         T(error_in_simple_discards_nothing),
         T(error_in_sync),
         T(copy_simple),
