@@ -47,3 +47,30 @@ void relay_note_error(Relay *r, Server *s, const uint8_t *payload, size_t n)
         snprintf(relay_own_text(r), OWN_ERROR_TEXT, "%s", text ? text : "?");
     }
 }
+
+/* The client's name for it: of several the one whose Parse did not work, for that is what such errors are about. */
+static const ClientStatement *used_by_client(const Relay *r, uint64_t id)
+{
+    const ClientStatement *cs, *next, *found = NULL;
+    HASH_ITER(hh, r->statements.table, cs, next)
+        if (cs->statement->id == id && (!found || cs->failed))
+            found = cs;
+    return found;
+}
+
+bool relay_error_renamed(Relay *r, const PipelineEntry *e, const uint8_t *payload, size_t n, PwBuf *out)
+{
+    const ClientStatement *cs = used_by_client(r, e->statement_id);
+    const char *message = cs ? pw_error_field(payload, n, 'M') : NULL;
+    char shared[STATEMENT_NAME_SIZE];
+    const char *at = message ? strstr(message, statement_name(cs->statement, shared)) : NULL;
+    size_t len = at ? strlen(shared) : 0;
+    if (!at || (at[len] >= '0' && at[len] <= '9'))
+        return false;
+    size_t before = (size_t)((const uint8_t *)at - payload), mark = pw_msg_begin(out, PW_B_ERROR);
+    pw_buf_append(out, payload, before);
+    pw_buf_append_str(out, cs->name);
+    pw_buf_append(out, payload + before + len, n - before - len);
+    pw_msg_end(out, mark);
+    return true;
+}

@@ -542,31 +542,16 @@ void relay_prepared_dropped(Relay *r, const PipelineEntry *e)
         client_statements_restore(&r->statements, cs);
 }
 
-/* The client's name for it: of several the one whose Parse did not work, for that is what such errors are about. */
-static const ClientStatement *used_by_client(const Relay *r, uint64_t id)
+/* A Parse behind what ends all names, in the same group: its name and its statement come after that. */
+static void keep_parse(void *arg, PipelineEntry *e)
 {
-    const ClientStatement *cs, *next, *found = NULL;
-    HASH_ITER(hh, r->statements.table, cs, next)
-        if (cs->statement->id == id && (!found || cs->failed))
-            found = cs;
-    return found;
-}
-
-bool relay_prepared_error(Relay *r, const PipelineEntry *e, const uint8_t *payload, size_t n, PwBuf *out)
-{
-    const ClientStatement *cs = used_by_client(r, e->statement_id);
-    const char *message = cs ? pw_error_field(payload, n, 'M') : NULL;
-    char shared[STATEMENT_NAME_SIZE];
-    const char *at = message ? strstr(message, statement_name(cs->statement, shared)) : NULL;
-    size_t len = at ? strlen(shared) : 0;
-    if (!at || (at[len] >= '0' && at[len] <= '9'))
-        return false;
-    size_t before = (size_t)((const uint8_t *)at - payload), mark = pw_msg_begin(out, PW_B_ERROR);
-    pw_buf_append(out, payload, before);
-    pw_buf_append_str(out, cs->name);
-    pw_buf_append(out, payload + before + len, n - before - len);
-    pw_msg_end(out, mark);
-    return true;
+    Relay *r = arg;
+    if (e->kind != PIPE_PARSE || !e->statement)
+        return;
+    if (e->name)
+        client_statements_restore(&r->statements, e->name);
+    if (e->action != PIPE_FAKE)
+        e->plan = server_statements_add(&r->server->statements, e->statement)->since;
 }
 
 void relay_prepared_tag(Relay *r, const char *tag)
@@ -577,6 +562,7 @@ void relay_prepared_tag(Relay *r, const char *tag)
     server_statements_finish(&r->server->statements);
     sql_names_finish(&r->names);
     sql_names_finish(&r->server->names);
+    pipeline_visit(&r->server->pipeline, keep_parse, r);
 }
 
 void relay_prepared_fakes(Relay *r, PwBuf *out)

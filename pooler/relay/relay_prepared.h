@@ -30,10 +30,6 @@ uint64_t relay_prepared_digest(Relay *r, const char *text);
 /* An error dropped an entry, or it failed: the client's part (server_entry_dropped does the server's). */
 void relay_prepared_dropped(Relay *r, const PipelineEntry *e);
 
-/* An ErrorResponse (its payload, whole) to a request that used a statement: where its message has the shared name, appends the same
- * ErrorResponse with the client's own and returns true. */
-bool relay_prepared_error(Relay *r, const PipelineEntry *e, const uint8_t *payload, size_t n, PwBuf *out);
-
 /* CommandComplete "DEALLOCATE ALL" or "DISCARD ALL". */
 void relay_prepared_tag(Relay *r, const char *tag);
 

@@ -21,6 +21,9 @@ void relay_renamed(Relay *r); /* relay_reply.c: r->ident is there, and applicati
 
 /* relay_error.c: what of an ErrorResponse is there (a very long one may be cut) */
 PW_COLD void relay_note_error(Relay *r, Server *s, const uint8_t *payload, size_t n);
+/* One to a request that used a statement, whole: where its message has the shared name, appends the same ErrorResponse with the
+ * client's own and returns true. */
+bool relay_error_renamed(Relay *r, const PipelineEntry *e, const uint8_t *payload, size_t n, PwBuf *out);
 
 /* relay_sync.c: true when nothing has to be done before the first request */
 bool relay_sync_start(Relay *r);

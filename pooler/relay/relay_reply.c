@@ -167,7 +167,7 @@ static PW_COLD bool tell_renamed(Walk *w, const PipelineEntry *e, const uint8_t 
 {
     PwBuf text;
     pw_buf_init(&text);
-    bool renamed = relay_prepared_error(w->r, e, payload, n, &text);
+    bool renamed = relay_error_renamed(w->r, e, payload, n, &text);
     if (renamed) {
         flush(w);
         if (!w->client_dead)

@@ -542,6 +542,19 @@ def test_the_same_behind_a_copy(make_pooler, pg):
         run(b, wire.parse("SELECT 'b'"))
 
 
+@pytest.mark.parametrize("text", ["DISCARD ALL", "DEALLOCATE ALL"])
+def test_a_statement_prepared_behind_the_end_of_all(pair, text):
+    """In the same group: it is the server's and the client's, and another client shares it."""
+    a, b = pair
+    assert run(a, wire.parse(text), wire.bind(), wire.execute(), wire.parse("SELECT 'kept'", "s")).types == "12C1Z"
+    assert bound(a, "s").rows == [["kept"]]
+    assert run(b, wire.parse("SELECT 'kept'", "t")).types == "1Z"
+    assert bound(b, "t").rows == [["kept"]]
+    assert run(a, wire.parse(text), wire.bind(), wire.execute(), FAILS, wire.parse("SELECT 'skipped'", "u")).error["C"] == "34000"
+    run(b, wire.parse("SELECT 'skipped'", "v"))
+    assert bound(b, "v").rows == [["skipped"]]
+
+
 def test_errors_speak_of_the_clients_own_name(make_pooler):
     """On the server the statement has another one."""
     p = make_pooler(default_pool_size=1)
