@@ -481,7 +481,7 @@ def test_a_name_of_sql_whose_close_is_skipped_is_still_there(make_pooler, elsewh
 
 
 @pytest.mark.parametrize("opened, code", [(FAILS, "34000"), (wire.parse("SELECT 1"), "26000"), (FAILS + wire.query("SELECT 1"), "34000"),
-                                          (FAILS + wire.function_call(1397, []), "34000")])
+                                          (FAILS + wire.function_call(1397, []), "34000")], ids=["failed", "open", "query", "function"])
 def test_a_query_within_a_group_never_runs_anothers_statement(pair, opened, code):
     """It may be skipped with the group; what is in front of it then is, too, and may not end that."""
     a, b = pair

@@ -182,7 +182,7 @@ def test_a_named_statement_that_sets(pair):
         assert setting(a, "work_mem") == value
 
 
-@pytest.mark.parametrize("sql, params", [("SET app.x = 'mine'", []), ("SELECT set_config('app.x', $1, false)", ["mine"])])
+@pytest.mark.parametrize("sql, params", [("SET app.x = 'mine'", []), ("SELECT set_config('app.x', $1, false)", ["mine"])], ids=["set", "function"])
 def test_a_setting_with_a_dot_by_a_portal_with_a_name(pair, sql, params):
     a, b = pair
     a.send(wire.parse(sql), wire.bind("p", "", params), wire.execute("p"), wire.sync())
