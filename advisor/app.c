@@ -151,7 +151,7 @@ static void note_statistics(App *app)
         bool has = false;
         for (int c = 0; c < t->n_columns; c++)
             has = has || t->columns[c].has_stats;
-        if (!has && t->rows == 0)
+        if (!has && t->rows == 0 && t->n_children == 0) /* the rows may be those of its heirs */
             adv_report_note(&app->report,
                             adv_arena_printf(app->arena, "%s is empty or was never analysed: run ANALYZE %s and ask again",
                                              t->name, adv_table_sql_name(app->catalog, t)));
@@ -205,8 +205,9 @@ static void note_odd_tables(App *app)
                                                            "policies, and an index serves them only by operators that are leakproof; ask with --dsn as one of those roles",
                                                            t->name, app->catalog->role));
         if (t->kind == 'r' && t->n_children > 0)
-            adv_report_note(&app->report, adv_arena_printf(app->arena, "%s inherits from %s: an index on %s does not hold its rows; each heir needs its own",
-                                                           t->children[0]->name, t->name, t->name));
+            adv_report_note(&app->report, adv_arena_printf(app->arena, "%s inherits from %s: an index on %s does not hold its rows; each heir needs its own. To have advice for it, "
+                                                           "ask about the statement with %s in the place of %s",
+                                                           t->children[0]->name, t->name, t->name, t->children[0]->name, t->name));
     }
 }
 

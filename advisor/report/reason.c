@@ -327,7 +327,10 @@ const char *adv_reason_unhelped(const AdvReport *r, const AdvQuery *query)
     bool condition = facts->n_joins > 0;
     for (int i = 0; i < facts->n_preds; i++)
         condition = condition || facts->preds[i].kind != ADV_PRED_NOT_NULL;
-    if (!condition)
+    bool large = false; /* the server's own catalogs are no tables here */
+    for (int i = 0; i < facts->n_rels; i++)
+        large = large || (facts->rels[i].kind == ADV_REL_TABLE && !adv_table_is_small(facts->rels[i].table));
+    if (!condition && large)
         return "it has no condition: all rows are read";
     return NULL;
 }
