@@ -182,6 +182,17 @@ def test_a_named_statement_that_sets(pair):
         assert setting(a, "work_mem") == value
 
 
+@pytest.mark.parametrize("name, value", [("app.x", "mine"), ("work_mem", "7MB")])
+def test_a_setting_by_a_select_with_a_limit_of_rows(pair, name, value):
+    """What ends it is PortalSuspended, then: nobody asks for the rest."""
+    a, b = pair
+    default = b.one(f"SELECT coalesce(current_setting('{name}', true), '')")
+    a.send(wire.parse("SELECT set_config($1, $2, false)"), wire.bind("", "", [name, value]), wire.execute("", 1), wire.sync())
+    assert a.until_ready().types == "12DsZ"
+    assert b.one(f"SELECT coalesce(current_setting('{name}', true), '')") == default
+    assert a.one(f"SELECT current_setting('{name}')") == value
+
+
 @pytest.mark.parametrize("sql, params", [("SET app.x = 'mine'", []), ("SELECT set_config('app.x', $1, false)", ["mine"])], ids=["set", "function"])
 def test_a_setting_with_a_dot_by_a_portal_with_a_name(pair, sql, params):
     a, b = pair
