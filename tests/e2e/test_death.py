@@ -100,10 +100,10 @@ def _row(n):
     return wire.message("D", struct.pack("!hi", 1, n) + b"x" * n)
 
 
-@pytest.mark.parametrize("before", [b"", ROWS, ROWS + _row(1), ROWS + _row(300_000), ROWS + _row(20) * 5000],
-                         ids=["first", "rows", "one row", "streamed row", "run of rows"])
-@pytest.mark.parametrize("bad", [b"D\xff\xff\xff\xff", b"D\x80\0\0\0", b"D\0\0\0\x03", b"C\xff\xff\xff\xff", b"?\0\0\0\x08"],
-                         ids=["-1", "min", "3", "tag of -1", "unknown"])
+@pytest.mark.parametrize("before, bad", [
+    (b"", b"C\xff\xff\xff\xff"), (ROWS, b"D\x80\0\0\0"), (ROWS + _row(1), b"D\0\0\0\x03"), (ROWS + _row(300_000), b"D\xff\xff\xff\xff"),
+    (ROWS + _row(20) * 5000, b"D\xff\xff\xff\xff"), (ROWS + _row(1), b"?\0\0\0\x08")],
+    ids=["-1 at first", "min behind rows", "3 behind a row", "-1 behind a streamed row", "-1 in a run of rows", "unknown"])
 def test_server_sends_what_is_no_message(make_pooler, fake, before, bad):
     """Nothing of it reaches the client, which hears why; the server is closed."""
     p = make_pooler(databases={"p0": fake_line(fake)}, default_pool_size=1)

@@ -117,6 +117,7 @@ def test_statement_mode_refuses_a_block_with_a_large_reply_behind_it(make_pooler
     row = wire.message("D", struct.pack("!hi", 1, 1_000_000) + b"x" * 1_000_000)
     server.send(wire.message("C", wire.cstr("BEGIN")) + wire.message("Z", b"T") + row[:20])
     assert _refused_block(a).types == "CE"
+    fake.accept_raw().close()  # the cancel request for what still runs
     server.send(row[20:], wire.message("C", wire.cstr("SELECT 1")), wire.message("Z", b"T"))
     assert server.expect("Q")[-1].body == b"ROLLBACK\0"
 

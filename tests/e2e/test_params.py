@@ -83,9 +83,9 @@ def _restricted(make_pooler, fake, name, **settings):
 
 
 @pytest.mark.poolwise
-def test_a_standby_promoted_while_its_pool_is_idle(make_pooler, fake, workers):
+def test_a_standby_promoted_while_its_pool_is_idle(make_pooler, fake):
     """Clients that want the primary send nothing to a standby: if only an answer told of the promotion, they would never come in."""
-    p, s, c = _restricted(make_pooler, fake, "in_hot_standby", **workers)
+    p, s, c = _restricted(make_pooler, fake, "in_hot_standby", worker_threads=2)
     s.send(wire.message("S", b"in_hot_standby\0off\0"))
     s.answer("off")
     assert c.authenticate("postgres", None).params["in_hot_standby"] == "off"
@@ -97,7 +97,7 @@ def test_a_standby_promoted_while_its_pool_is_idle(make_pooler, fake, workers):
 
 
 @pytest.mark.poolwise
-@pytest.mark.parametrize("answer, told", [("off", "off"), ("on", "on"), ("error", "on")])
+@pytest.mark.parametrize("answer, told", [("off", "off"), ("error", "on")])
 def test_a_read_only_default_that_ended_while_the_pool_is_idle(make_pooler, fake, answer, told):
     p, s, c = _restricted(make_pooler, fake, "default_transaction_read_only")
     if answer == "error":
