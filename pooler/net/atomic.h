@@ -20,6 +20,7 @@
 #define pw_atomic_exchange(p, v) atomic_exchange(p, v)
 #define pw_atomic_cas(p, expected, v) atomic_compare_exchange_strong(p, expected, v)
 #define pw_atomic_load_relaxed(p) atomic_load_explicit(p, memory_order_relaxed)
+#define pw_atomic_store_release(p, v) atomic_store_explicit(p, v, memory_order_release)
 #define pw_atomic_store_relaxed(p, v) atomic_store_explicit(p, v, memory_order_relaxed)
 
 #endif

@@ -43,13 +43,16 @@ static void shard_init(PoolShard *shard, Pool *pool, unsigned worker)
     pw_atomic_init(&shard->idle_since, 0);
     pw_atomic_init(&shard->oldest, POOL_NO_TICKET);
     pw_atomic_init(&shard->oldest_since, 0);
-    pw_atomic_init(&shard->pass_mark, 0);
     pw_atomic_init(&shard->n_wait, 0);
     pw_atomic_init(&shard->impatient, 0);
     pw_atomic_init(&shard->busy, 0);
     pw_atomic_init(&shard->pace, 0);
     pw_atomic_init(&shard->holding, 0);
     pw_atomic_init(&shard->inbound, 0);
+    pw_atomic_init(&shard->passing, 0);
+    for (int i = 0; i < POOL_SLACK_TICKETS; i++)
+        pw_atomic_init(&shard->passed[i], 0);
+    pw_atomic_init(&shard->homes, 0);
     pw_atomic_init(&shard->starved, 0);
     pw_atomic_init(&shard->pins, 0);
     pw_atomic_init(&shard->wake_posted, 0);

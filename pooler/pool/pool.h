@@ -8,7 +8,8 @@
  *
  *   pool_acquire.c  own idle server, or a place in the queue      pool_limits.c  slots, growing, eviction
  *   pool_release.c  a server comes free, arrives, or is gone      pool_wake.c    the messages between shards
- *   pool_wait.c     who is served next; what a waiter asks for    pool_directory.c  pools that share a limit
+ *   pool_order.c    who is served next, over all shards           pool_directory.c  pools that share a limit
+ *   pool_wait.c     the queue; what a waiter asks for
  *   pool_patience.c when a server stays on its worker although it could serve somebody elsewhere
  *
  * Order: the oldest ticket over all shards wins; a shard may prefer its own oldest waiter while both
@@ -74,7 +75,7 @@ struct PoolServer {
     PoolServerState state;
     PoolShard *shard;  /* owner; changes only when a hand-over arrives */
     PoolShard *target; /* in transit: where to */
-    PoolShard *home;   /* the shard that gets it back when it was only lent (pool_wait.c) */
+    PoolShard *home;   /* the shard that gets it back when it was only lent (pool_order.c) */
     PoolShard *evictor; /* closing: the shard of another pool that inherits the slot, or NULL */
     bool forced;       /* POOL_GROW_FORCED: not meant for waiters while it connects */
     PwUsec idle_since; /* when it became idle */
@@ -136,13 +137,12 @@ struct PoolShard {
     uint64_t handovers_out, handovers_in, asks, evictions; /* counted for SHOW WORKERS */
     bool blocked;     /* PAUSE: nothing is granted, a release closes. Written by pool_block() only */
     bool retired;     /* pool_shard_retire() was called */
+    PoolServer *arrived; /* while it is being given to somebody, else NULL: it came for a waiter of this shard */
     bool settling;    /* pool_settle is on the stack: nested calls only set `again` */
     bool again;
     bool connect_off; /* ops->connect refused: no further try before pool_kick or a server comes up */
-    uint64_t passed[POOL_SLACK_TICKETS]; /* the latest tickets granted here, latest first (pool_wait.c) */
-    PoolServer *arrived;  /* while it is being given to somebody, else NULL: it came for a waiter of this shard */
-    PoolServer *borrowed; /* the last server lent to this shard, NULL when it went back */
     bool alarm_set;       /* ops->alarm was asked for and has not come */
+    unsigned short_of;    /* alarms in a row that met a queue (pool_patience.c) */
     unsigned turn, alarm_turn; /* counts how often the queue became non-empty; its value when the alarm was set */
     PwUsec last_release;  /* a server of this shard came back from a client */
     PwUsec hold_begin, hold_since, hold_used, hold_leak; /* pool_patience.c */
@@ -153,13 +153,15 @@ struct PoolShard {
     PW_ATOMIC(PwUsec) idle_since;       /* of the longest idle; a hint for evictions */
     alignas(64) PW_ATOMIC(uint64_t) oldest; /* ticket of the oldest waiter; NO_TICKET: none, or blocked */
     PW_ATOMIC(PwUsec) oldest_since;     /* and when it came; orders waiters of different pools */
-    PW_ATOMIC(uint64_t) pass_mark;      /* this shard may pass waiters with tickets from here on (pool_wait.c) */
     PW_ATOMIC(int) n_wait;              /* waiters that may be served; 0 while blocked */
     PW_ATOMIC(int) impatient;           /* its waiters take idle servers of other shards (pool_patience.c) */
     PW_ATOMIC(int) busy;                /* has active servers, which will come back; a hint */
     PW_ATOMIC(PwUsec) pace;             /* time between two of its releases, smoothed; a hint */
     PW_ATOMIC(int) holding;             /* an idle server is held back for an own waiter; counted in n_holding */
     PW_ATOMIC(int) inbound;             /* servers posted to this shard; others add by CAS, the owner subtracts */
+    alignas(64) PW_ATOMIC(uint64_t) passing; /* the ticket that is about to be granted here; 0: none (pool_order.c) */
+    PW_ATOMIC(uint64_t) passed[POOL_SLACK_TICKETS]; /* the latest tickets granted here, latest first */
+    PW_ATOMIC(int) homes;               /* servers that are at home here; whoever moves one changes it */
     PW_ATOMIC(int) starved;             /* PoolStarved bits: limits on which its waiters failed */
     PW_ATOMIC(int) pins;                /* eviction requests on their way here; keeps a retired pool alive */
     /* Messages; see pool_wake.c. Each is in flight at most once, the flag is set by exchange. */

@@ -6,14 +6,13 @@
  *
  *   patience  A queue has just formed on a shard whose own servers come back all the time (one did within
  *             POOL_PATIENCE_USEC, and some are out). Its waiters rely on those and leave idle servers of other shards
- *             alone. When the queue has stood for POOL_PATIENCE_USEC without becoming empty, or nothing comes back
- *             here, the shard is impatient: it asks for idle servers and is given those that come free elsewhere.
+ *             alone. When the queue has stood for POOL_PATIENCE_USEC without becoming empty, when there was one at
+ *             each of SHORT_OF_SERVERS looks, or when nothing comes back here, the shard is impatient: it asks for idle servers and is given those that come free elsewhere.
  *   holding   A server is free, its shard's own waiter has passed the oldest waiter elsewhere as often as it may.
  *             If servers are at work there, it is held back until that one was served, instead of moving there and
  *             back. The time that servers are held is rationed (HOLD_RATION of the time, HOLD_MOST of it
- *             saved up, HOLD_ONCE at once): a difference that lasts moves a server. Two workers only: with
- *             more of them each may pass so seldom (a share of POOL_SLACK_TICKETS) that they would wait for
- *             each other in turn.
+ *             saved up, HOLD_ONCE at once): a difference that lasts moves a server. Up to HOLD_SHARDS workers: with more of them
+ *             there are so many at work at a time that they would wait for each other in turn.
  *
  * Why nobody is forgotten: a shard that is patient or holds has set its alarm (PoolOps.alarm). What ends either state
  * sooner is looked for by both sides, sequentially consistent, as in pool_release.c: an impatient shard sets
@@ -22,10 +21,12 @@
  * looks for shards that hold. */
 #include "pooler/pool/pool_priv.h"
 
+#define SHORT_OF_SERVERS 4 /* alarms in a row that met a queue, be it the same or another one: it has too few servers */
 #define HOLD_WORTH 200 /* microseconds until a server comes back over there: longer than a move takes, not worth it */
 #define HOLD_RATION 16 /* of so much server time one part may be spent holding */
 #define HOLD_MOST 100000 /* server microseconds saved up at most: enough to dissolve a run of one worker's clients */
 #define HOLD_ONCE 10000 /* microseconds: by then no server came back over there, whatever the pace was */
+#define HOLD_SHARDS 4
 #define HOLD_REACH (4 * POOL_SLACK_TICKETS) /* a waiter further behind waits for long: its server may go */
 
 static void set_alarm(PoolShard *shard)
@@ -55,10 +56,14 @@ void pool_patience_end(PoolShard *shard)
 void pool_alarm(PoolShard *shard)
 {
     shard->alarm_set = false;
+    if (shard->n_waiting == 0)
+        shard->short_of = 0;
     if (shard->n_waiting == 0 || shard->retired)
         return;
-    if (shard->alarm_turn == shard->turn)
+    if (shard->alarm_turn == shard->turn || ++shard->short_of >= SHORT_OF_SERVERS) {
+        shard->short_of = 0;
         pw_atomic_store(&shard->impatient, 1); /* seen before we look for idle servers */
+    }
     pool_settle(shard);
     if (shard->n_waiting > 0 && (!pw_atomic_load_relaxed(&shard->impatient) || pw_atomic_load_relaxed(&shard->holding)))
         set_alarm(shard); /* the queue was empty in between, or its server is still held back */
@@ -96,7 +101,7 @@ static void account(PoolShard *shard, PwUsec now)
 
 bool pool_may_hold(PoolShard *shard, const PoolWaiter *own, const PoolRival *rival)
 {
-    if (shard->pool->n_shards > 2 || own->ticket < rival->ticket || own->ticket - rival->ticket > HOLD_REACH ||
+    if (shard->pool->n_shards > HOLD_SHARDS || own->ticket < rival->ticket || own->ticket - rival->ticket > HOLD_REACH ||
         own->since - rival->since > POOL_SLACK_USEC || !pw_atomic_load_relaxed(&rival->shard->busy) ||
         pw_atomic_load_relaxed(&rival->shard->pace) > HOLD_WORTH)
         return false;

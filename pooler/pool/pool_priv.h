@@ -43,8 +43,21 @@ void pool_dequeue(PoolShard *shard, PoolWaiter *waiter);
 void pool_publish_waiters(PoolShard *shard); /* before a look at the others: enqueue and unblock fence themselves */
 /* The one step after every event: serves waiters with idle servers, then asks or opens for those that are left. */
 void pool_settle(PoolShard *shard);
-void pool_note_grant(PoolShard *shard, uint64_t ticket);
 int pool_need(PoolShard *shard); /* waiters of this shard for whom nothing is under way */
+
+/* ---- pool_order.c; in a pool with several shards ---- */
+typedef enum PoolTurn {
+    POOL_TURN_NOBODY, /* wants the server */
+    POOL_TURN_OWN,    /* `waiter` gets it; announced, so pool_note_grant has to follow */
+    POOL_TURN_RIVAL,  /* *ret_rival gets it */
+    POOL_TURN_HOLD,   /* it waits here until `waiter` may have it */
+} PoolTurn;
+/* Whose turn is it? `waiter`: the shard's oldest, or NULL. */
+PoolTurn pool_turn(PoolShard *shard, PoolServer *server, const PoolWaiter *waiter, PoolRival *ret_rival);
+#define POOL_ANY_TICKET (POOL_NO_TICKET - 1) /* one that is not known */
+void pool_announce(PoolShard *shard, uint64_t ticket); /* it is about to be granted; 0: nothing any more */
+void pool_note_grant(PoolShard *shard, uint64_t ticket);
+void pool_settle_home(PoolShard *shard, PoolServer *server);
 
 /* ---- pool_patience.c ---- */
 void pool_patience_begin(PoolShard *shard, PwUsec now); /* the queue became non-empty */

@@ -106,6 +106,7 @@ void pool_start(PoolShard *shard, PoolServer *server, PoolGrow how)
 {
     server->state = POOL_SERVER_CONNECTING;
     server->shard = server->home = shard;
+    pw_atomic_add(&shard->homes, 1);
     server->target = NULL;
     server->evictor = NULL;
     server->forced = how == POOL_GROW_FORCED;
@@ -193,8 +194,7 @@ void pool_server_gone(PoolServer *server)
     bool retired = shard->retired;
     bool was_connecting = server->state == POOL_SERVER_CONNECTING;
     unlist(server);
-    if (shard->borrowed == server)
-        shard->borrowed = NULL;
+    pw_atomic_sub(&server->home->homes, 1);
     server->state = POOL_SERVER_CLOSED;
     pool_slots_free(server);
     if (retired)
@@ -210,13 +210,14 @@ bool pool_hand_over(PoolServer *server, const PoolRival *to)
 {
     PoolShard *from = server->shard;
     int inbound = to->inbound;
-    if (!pw_atomic_cas(&to->shard->inbound, &inbound, inbound + 1))
+    pool_announce(from, POOL_ANY_TICKET); /* until `inbound` tells it */
+    bool mine = pw_atomic_cas(&to->shard->inbound, &inbound, inbound + 1);
+    pool_announce(from, 0);
+    if (!mine)
         return false;
     pw_atomic_add(&from->pool->n_transit, 1);
     from->pool->ops->detach(server);
     unlist(server);
-    if (from->borrowed == server)
-        from->borrowed = NULL;
     server->state = POOL_SERVER_TRANSIT;
     server->target = to->shard;
     from->handovers_out++;
@@ -229,17 +230,6 @@ bool pool_hand_over(PoolServer *server, const PoolRival *to)
     return true;
 }
 
-/* Lending: a server that had to leave its home to keep the order goes back as soon as the order allows. When
- * a second one follows before the first went back, the need is lasting and the first one moves for good. */
-static void note_loan(PoolShard *shard, PoolServer *server)
-{
-    if (server->home == shard)
-        return;
-    if (shard->borrowed)
-        shard->borrowed->home = shard;
-    shard->borrowed = server;
-}
-
 void pool_arrive(MailNode *node)
 {
     PoolServer *server = server_of(node);
@@ -250,17 +240,24 @@ void pool_arrive(MailNode *node)
     server->target = NULL;
     active_insert(server);
     shard->handovers_in++;
+    pool_settle_home(shard, server);
+    pool_announce(shard, POOL_ANY_TICKET); /* in the place of `inbound` */
     pw_atomic_sub(&pool->n_transit, 1);
     pw_atomic_sub(&shard->inbound, 1);
-    note_loan(shard, server);
     if (!pool->ops->adopt(server)) {
+        pool_announce(shard, 0);
         pool->ops->close(server, "server conn crashed?"); /* settles in pool_server_gone, may be later */
         if (!retired)
             pool_settle(shard); /* its waiter counts on nobody now */
         return;
     }
+    if (retired) { /* then it is closed, and with the last server the memory may be gone */
+        pool_announce(shard, 0);
+        pool_release(shard, server);
+        return;
+    }
     shard->arrived = server;
     pool_release(shard, server);
-    if (!retired)
-        shard->arrived = NULL;
+    shard->arrived = NULL;
+    pool_announce(shard, 0);
 }

@@ -36,6 +36,7 @@ void shim_block(const bool *held);
         (void)0;                                                                                                       \
     })
 #define pw_atomic_store_relaxed(p, v) pw_atomic_store(p, v)
+#define pw_atomic_store_release(p, v) pw_atomic_store(p, v)
 #define pw_atomic_exchange(p, v)                                                                                       \
     __extension__({                                                                                                    \
         __typeof__(*(p)) shim_new = (v);                                                                               \

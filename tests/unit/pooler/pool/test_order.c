@@ -32,6 +32,7 @@ typedef struct Sim {
     int servers, clients;
     Service service;
     double mean; /* of one transaction on its server, microseconds */
+    bool crowded; /* five of six clients are the first worker's */
     double stall_every, stall_for; /* a worker that the kernel keeps from running; 0: never */
     /* results */
     long transactions, handovers, waited;
@@ -220,7 +221,8 @@ static void simulate(Sim *s, long transactions)
     pool = pool_create(&ops, s->workers, NULL, NULL);
     pw_atomic_store(&pool->size.max, s->servers);
     for (int i = 0; i < s->clients; i++) {
-        fake_client(&clients[i].base, &pool->shards[(unsigned)i % s->workers]);
+        unsigned worker = s->crowded && i % 6 != 0 ? 0 : (unsigned)(s->crowded ? i / 6 : i) % s->workers;
+        fake_client(&clients[i].base, &pool->shards[worker]);
         clients[i].base.w.ops = &sim_waiter_ops;
         clients[i].in_service = false;
         clients[i].passed = 0;
@@ -266,17 +268,47 @@ static void handovers_are_rare(void **state)
 {
     (void)state;
     static const int loads[] = {8, 16, 32, 64, 128, 200}; /* 8: servers idle now and then */
-    for (Service d = SERVICE_STEADY; d <= SERVICE_EXPONENTIAL; d++)
-        for (unsigned i = 0; i < PW_ARRAY_LEN(loads); i++) {
-            Sim s = {.workers = 2, .servers = 4, .clients = loads[i], .service = d, .mean = 100};
-            simulate(&s, 100000);
-            if (percent(&s) >= 1.0)
-                print_message("%s, %d clients: %.2f %%\n", service_names[d], loads[i], percent(&s));
-            assert_true(percent(&s) < 1.0);
-            assert_true(s.passed_most <= POOL_SLACK_TICKETS);
-            /* Servers hardly idle while clients wait. With times that vary that much holding costs more. */
-            assert_true(s.utilisation > (d == SERVICE_EXPONENTIAL ? 0.9 : 0.98));
-            assert_true(s.share[0] > 45000 && s.share[1] > 45000);
+    for (unsigned workers = 2; workers <= 4; workers++)
+        for (Service d = SERVICE_STEADY; d <= (workers == 2 ? SERVICE_EXPONENTIAL : SERVICE_GAMMA4); d++)
+            for (unsigned i = 0; i < PW_ARRAY_LEN(loads); i++) {
+                Sim s = {.workers = workers, .servers = 2 * (int)workers, .clients = loads[i], .service = d, .mean = 100};
+                simulate(&s, 100000);
+                if (percent(&s) >= 1.0)
+                    print_message("%u workers, %s, %d clients: %.2f %%\n", workers, service_names[d], loads[i], percent(&s));
+                assert_true(percent(&s) < 1.0);
+                assert_true(s.passed_most <= POOL_SLACK_TICKETS);
+                /* Servers hardly idle while clients wait. With times that vary much holding costs more. */
+                if (s.clients >= 2 * s.servers)
+                    assert_true(s.utilisation > (workers > 2 ? 0.87 : d == SERVICE_EXPONENTIAL ? 0.9 : 0.98));
+                for (unsigned w = 0; w < workers; w++)
+                    assert_true((double)s.share[w] > 0.9 * (100000 - WARM_UP) / workers);
+            }
+}
+
+/* Most clients are one worker's: most servers come to be at home there. */
+static void servers_are_where_the_clients_are(void **state)
+{
+    (void)state;
+    for (unsigned workers = 2; workers <= 4; workers += 2)
+        for (Service d = SERVICE_STEADY; d <= SERVICE_UNIFORM; d++)
+            for (int n = 64; n <= 200; n += 136) {
+                Sim s = {.workers = workers, .servers = 2 * (int)workers, .clients = n, .service = d, .mean = 100, .crowded = true};
+                simulate(&s, 100000);
+                assert_true(percent(&s) < (workers == 2 ? 5.0 : 13.0)); /* 11 and 19 if the first worker got all homes */
+                assert_true(s.passed_most <= POOL_SLACK_TICKETS);
+                assert_true(s.utilisation > 0.97);
+            }
+}
+
+/* As many servers as clients: nobody goes on waiting for a server of its own worker while others idle. */
+static void nobody_waits_beside_idle_servers(void **state)
+{
+    (void)state;
+    for (unsigned workers = 2; workers <= 4; workers++)
+        for (Service d = 0; d < SERVICE_COUNT; d++) {
+            Sim s = {.workers = workers, .servers = 2 * (int)workers, .clients = 2 * (int)workers, .service = d, .mean = 1000};
+            simulate(&s, 50000);
+            assert_true(s.utilisation > 0.94); /* 1000 / (1000 + THINK_USEC) */
         }
 }
 
@@ -334,6 +366,8 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handovers_are_rare),
+        cmocka_unit_test(servers_are_where_the_clients_are),
+        cmocka_unit_test(nobody_waits_beside_idle_servers),
         cmocka_unit_test(slow_transactions_lose_no_time),
         cmocka_unit_test(nobody_is_passed_more_than_eight_times),
     };
