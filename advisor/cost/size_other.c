@@ -10,6 +10,7 @@
 #define PAGES_PER_RANGE 128.0
 #define HASH_ITEM 20.0 /* header, code and line pointer */
 #define ELEMENTS_ALL 300.0 /* ANALYZE lists up to 1,000 */
+#define ELEMENTS_FULL 900.0 /* of a tsvector ANALYZE lists up to 1,000 words */
 #define WORD_BYTES 14.0 /* of a tsvector: entry, letters, places */
 #define VOCABULARY_POWER 0.8 /* more text brings new words, names and numbers, ever fewer */
 #define HASH_FILL (PAGE * 0.75)
@@ -72,7 +73,10 @@ static double gin_keys(const AdvIndex *index, double rows, double *ret_distinct)
         return fmax(c->elements_common, 1);
     }
     if (words) {
-        *ret_distinct = fmax(c->elements_distinct, pow(rows * all, VOCABULARY_POWER));
+        /* With the list not full, what is not on it is in next to no other row: names, numbers. */
+        bool rare_only = c->elements_common > 0 && c->elements_distinct < ELEMENTS_FULL;
+        double rest = rare_only ? adv_column_distinct(index->table, index->keys[0].column) : pow(rows * all, VOCABULARY_POWER);
+        *ret_distinct = fmax(c->elements_distinct, rest);
         return all;
     }
     const AdvExprStats *e = c ? NULL : adv_table_expr(index->table, index->keys[0].expr);
