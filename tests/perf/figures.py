@@ -16,7 +16,7 @@ import figures_postgres
 import figures_tls
 from bench import CPUS, Failed, console, table
 
-HANDOVERS = ((1, 2, 64), *((2, 4, clients) for clients in (4, 8, 16, 32, 64, 200)), (4, 8, 64))  # workers, servers, clients
+HANDOVERS = ((1, 2, 64), *((2, 4, clients) for clients in (8, 64, 200)), *((4, 8, clients) for clients in (8, 16, 64, 200)))  # workers, servers, clients
 SATURATION = (20, 1000)
 BATCHED = (1, 8, 64, 1000)
 TRACED_CLIENTS = (1, 20, 64)  # on 20 servers
