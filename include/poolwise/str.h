@@ -27,6 +27,11 @@ size_t pw_str_bom(const char *text, size_t len);
 /* As much of a text as fits into `size` bytes with its NUL, and no part of a UTF-8 character at the end. */
 void pw_str_copy(char *to, size_t size, const char *text);
 
+static inline bool pw_str_is_empty(const char *text) /* or NULL */
+{
+    return text == NULL || text[0] == '\0';
+}
+
 /* NULL equals only NULL. */
 bool pw_str_equal(const char *a, const char *b);
 

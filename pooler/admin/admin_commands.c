@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "pooler/admin/admin_priv.h"
+#include "poolwise/str.h"
 #include "poolwise/wire.h"
 
 static const AdminCommand commands[] = {
@@ -67,12 +68,9 @@ static bool is_empty(const AdminRequest *r)
 
 static void answer_invalid(AdminSession *s, const char *sql)
 {
-    char text[ECHO_MAX + 64], hint[200];
-    size_t n = strlen(sql), shown = n;
-    if (n > ECHO_MAX)
-        for (shown = ECHO_MAX; shown > 0 && ((uint8_t)sql[shown] & 0xc0) == 0x80; shown--) { /* a character stays whole */
-        }
-    snprintf(text, sizeof(text), "invalid command '%.*s%s', use SHOW HELP;", (int)shown, sql, shown < n ? "..." : "");
+    char shown[ECHO_MAX + 1], text[ECHO_MAX + 64], hint[200];
+    pw_str_copy(shown, sizeof(shown), sql);
+    snprintf(text, sizeof(text), "invalid command '%s%s', use SHOW HELP;", shown, strlen(sql) > ECHO_MAX ? "..." : "");
     admin_error_hint(s, text, admin_hint(sql, hint, sizeof(hint)) ? hint : NULL);
 }
 

@@ -36,9 +36,9 @@ static const AdminColumn version_columns[] = {
 
 static void finish_version(WorkerCtx *ctx, AdminShow *show)
 {
-    bool strict = ctx->config->console_columns == CONSOLE_COLUMNS_PGBOUNCER;
+    (void)ctx;
     admin_row_begin(&show->result, NULL);
-    admin_row_text(&show->result, strict ? "PgBouncer " POOLWISE_PGBOUNCER_VERSION : POOLWISE_AS_PGBOUNCER);
+    admin_row_text(&show->result, show->result.strict ? "PgBouncer " POOLWISE_PGBOUNCER_VERSION : POOLWISE_AS_PGBOUNCER);
     admin_row_end(&show->result);
 }
 

@@ -11,11 +11,7 @@
 #include <sys/stat.h>
 
 #include "poolwise/mem.h"
-
-static bool is_empty(const char *text)
-{
-    return text == NULL || text[0] == '\0';
-}
+#include "poolwise/str.h"
 
 static void check_folder(const Config *config, PwDiag *diags, const char *option, const char *folder)
 {
@@ -31,7 +27,7 @@ static void check_folder(const Config *config, PwDiag *diags, const char *option
 static void check_file(const Config *config, PwDiag *diags, const char *option, const char *path)
 {
     struct stat st;
-    if (is_empty(path))
+    if (pw_str_is_empty(path))
         return;
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
         pw_diag_add(diags, PW_DIAG_WARNING, config->conffile, 0, "name a file in it", "%s: \"%s\" is a folder", option, path);
@@ -47,9 +43,9 @@ static void check_file(const Config *config, PwDiag *diags, const char *option, 
 
 static void check_names(const Config *config, PwDiag *diags)
 {
-    if (!is_empty(config->user) && getpwnam(config->user) == NULL)
+    if (!pw_str_is_empty(config->user) && getpwnam(config->user) == NULL)
         pw_diag_add(diags, PW_DIAG_WARNING, config->conffile, 0, NULL, "user: this machine has no user \"%s\"", config->user);
-    if (!is_empty(config->unix_socket_group) && getgrnam(config->unix_socket_group) == NULL)
+    if (!pw_str_is_empty(config->unix_socket_group) && getgrnam(config->unix_socket_group) == NULL)
         pw_diag_add(diags, PW_DIAG_WARNING, config->conffile, 0, NULL, "unix_socket_group: this machine has no group \"%s\"",
                     config->unix_socket_group);
 }
@@ -70,7 +66,7 @@ static void check_address(const Config *config, PwDiag *diags, const char *name)
 
 void machine_check(const Config *config, PwDiag *diags)
 {
-    if (!is_empty(config->unix_socket_dir) && config->unix_socket_dir[0] != '@')
+    if (!pw_str_is_empty(config->unix_socket_dir) && config->unix_socket_dir[0] != '@')
         check_folder(config, diags, "unix_socket_dir", config->unix_socket_dir);
     check_file(config, diags, "logfile", config->logfile);
     check_file(config, diags, "pidfile", config->pidfile);

@@ -16,6 +16,7 @@
 #include "pooler/client/client.h"
 #include "pooler/net/addr.h"
 #include "pooler/net/fdpass.h"
+#include "pooler/session/settings.h"
 #include "poolwise/buf.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
@@ -451,13 +452,8 @@ void takeover_resume(const char *database)
     pw_buf_init(&r->command);
     pw_buf_append_str(&r->command, "RESUME");
     if (database) {
-        pw_buf_append_str(&r->command, " \"");
-        for (const char *p = database; *p; p++) {
-            if (*p == '"')
-                pw_buf_append_u8(&r->command, '"');
-            pw_buf_append_u8(&r->command, (uint8_t)*p);
-        }
-        pw_buf_append_str(&r->command, "\"");
+        pw_buf_append_u8(&r->command, ' ');
+        settings_append_identifier(&r->command, database);
     }
     pw_buf_append_u8(&r->command, 0);
     worker_post(0, &r->node);

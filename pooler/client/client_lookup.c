@@ -243,12 +243,7 @@ static void on_input(Server *s)
         server_hold(s, in.p, in.n);
 }
 
-static void on_drained(Server *s)
-{
-    (void)s;
-}
-
-static const ServerUser lookup_user = {on_input, on_drained, on_gone, NULL};
+static const ServerUser lookup_user = {on_input, NULL, on_gone, NULL};
 
 /* False: the server was closed. */
 static bool reset_settings(ClientLookup *l)

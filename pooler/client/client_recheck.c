@@ -114,11 +114,6 @@ static void on_input(Server *s)
         server_hold(s, in.p, in.n);
 }
 
-static void on_drained(Server *s)
-{
-    (void)s;
-}
-
 static void on_gone(Server *s, const char *reason)
 {
     ClientRecheck *k = s->user_arg;
@@ -127,7 +122,7 @@ static void on_gone(Server *s, const char *reason)
     go_on(k->client);
 }
 
-static const ServerUser recheck_user = {on_input, on_drained, on_gone, NULL};
+static const ServerUser recheck_user = {on_input, NULL, on_gone, NULL};
 
 static void on_server(PoolWaiter *w, PoolServer *ps)
 {

@@ -26,11 +26,6 @@ static PwIniPlace place_of(const ConfigLoader *loader, const char *option)
 #define ERROR(option, hint, ...) PROBLEM(PW_DIAG_ERROR, option, hint, __VA_ARGS__)
 #define WARN(option, hint, ...)  PROBLEM(PW_DIAG_WARNING, option, hint, __VA_ARGS__)
 
-static bool is_empty(const char *text)
-{
-    return text == NULL || text[0] == '\0';
-}
-
 /* Nothing is read and ignored without a word. */
 static void check_effect(ConfigLoader *loader, const PwParamRow *row)
 {
@@ -48,7 +43,7 @@ static void check_effect(ConfigLoader *loader, const PwParamRow *row)
 static void check_ldap(ConfigLoader *loader)
 {
     char why[LDAP_OPTIONS_WHY] = "";
-    if (is_empty(loader->config->auth_ldap_options))
+    if (pw_str_is_empty(loader->config->auth_ldap_options))
         ERROR("auth_type", "set auth_ldap_options", "auth_type is ldap and there are no auth_ldap_options");
     else if (config_read_ldap(loader->config, why) != PW_OK)
         ERROR("auth_ldap_options", NULL, "auth_ldap_options: %s", why);
@@ -64,7 +59,7 @@ static void check_auth(ConfigLoader *loader)
         check_ldap(loader);
     bool elsewhere = config->auth_type == AUTH_TYPE_ANY || config->auth_type == AUTH_TYPE_LDAP ||
                      config->auth_type == AUTH_TYPE_PAM;
-    if (!elsewhere && is_empty(config->auth_file) && is_empty(config->auth_user))
+    if (!elsewhere && pw_str_is_empty(config->auth_file) && pw_str_is_empty(config->auth_user))
         WARN("auth_type", "set auth_file", "no auth_file: no user can log in");
     if (config->auth_type != AUTH_TYPE_ANY)
         return;
@@ -88,10 +83,10 @@ static void check_numbers(ConfigLoader *loader)
     if (config->reserve_pool_size > 0 && config->reserve_pool_timeout == 0)
         WARN("reserve_pool_timeout", NULL,
              "reserve_pool_timeout = 0 switches the reserve pool off");
-    if (config->query_log_samples > 0 && is_empty(config->query_log))
+    if (config->query_log_samples > 0 && pw_str_is_empty(config->query_log))
         WARN("query_log_samples", "set query_log",
              "query_log_samples has no effect without query_log");
-    if (!is_empty(config->query_log) && !config->query_observation)
+    if (!pw_str_is_empty(config->query_log) && !config->query_observation)
         WARN("query_observation", NULL, "query_log stays empty with query_observation = 0");
     if (config->max_client_conn == 0)
         WARN("max_client_conn", NULL,
@@ -112,7 +107,7 @@ static void check_names(ConfigLoader *loader)
               "syslog_facility must be one of auth, authpriv, daemon, user, local0 to local7, not "
               "\"%.40s\"",
               config->syslog_facility);
-    if (config->listen_addr.n == 0 && is_empty(config->unix_socket_dir))
+    if (config->listen_addr.n == 0 && pw_str_is_empty(config->unix_socket_dir))
         WARN("listen_addr", "set listen_addr or unix_socket_dir", "nothing to listen on");
 }
 

@@ -258,11 +258,6 @@ static void on_input(Server *s)
     pump(hub);
 }
 
-static void on_drained(Server *s)
-{
-    (void)s; /* a batch is small, and the next one waits for its end */
-}
-
 static void on_up(Server *s)
 {
     ListenHub *hub = s->user_arg;
@@ -275,7 +270,8 @@ static void on_up(Server *s)
     pump(hub);
 }
 
-static const ServerUser hub_user = {on_input, on_drained, on_gone, on_up};
+/* Nothing when it is drained: a batch is small, and the next one waits for its end. */
+static const ServerUser hub_user = {on_input, NULL, on_gone, on_up};
 
 /* ---- what is to be done ---- */
 

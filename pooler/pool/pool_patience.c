@@ -7,7 +7,8 @@
  *   patience  A queue has just formed on a shard whose own servers come back all the time (one did within
  *             POOL_PATIENCE_USEC, and some are out). Its waiters rely on those and leave idle servers of other shards
  *             alone. When the queue has stood for POOL_PATIENCE_USEC without becoming empty, when there was one at
- *             each of SHORT_OF_SERVERS looks, or when nothing comes back here, the shard is impatient: it asks for idle servers and is given those that come free elsewhere.
+ *             each of SHORT_OF_SERVERS looks, or when nothing comes back here, the shard is impatient: it asks for idle
+ *             servers and is given those that come free elsewhere.
  *   holding   A server is free, its shard's own waiter has passed the oldest waiter elsewhere as often as it may.
  *             If servers are at work there, it is held back until that one was served, instead of moving there and
  *             back. The time that servers are held is rationed (HOLD_RATION of the time, HOLD_MOST of it
@@ -26,7 +27,7 @@
 #define HOLD_RATION 16 /* of so much server time one part may be spent holding */
 #define HOLD_MOST 100000 /* server microseconds saved up at most: enough to dissolve a run of one worker's clients */
 #define HOLD_ONCE 10000 /* microseconds: by then no server came back over there, whatever the pace was */
-#define HOLD_SHARDS 4
+#define HOLD_SHARDS 4 /* workers, up to which it is worth it */
 #define HOLD_REACH (4 * POOL_SLACK_TICKETS) /* a waiter further behind waits for long: its server may go */
 
 static void set_alarm(PoolShard *shard)

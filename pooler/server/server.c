@@ -257,7 +257,7 @@ static void on_readable(Stream *st)
 static void on_drained(Stream *st)
 {
     Server *s = server_of_stream(st);
-    if (s->phase == SERVER_LINKED)
+    if (s->phase == SERVER_LINKED && s->user->on_drained)
         s->user->on_drained(s);
     else if (s->phase == SERVER_CONNECT)
         server_connected(s);

@@ -49,7 +49,7 @@ typedef enum ServerPhase {
 /* Who uses a linked server. */
 typedef struct ServerUser {
     void (*on_input)(Server *s);                     /* readable */
-    void (*on_drained)(Server *s);                   /* its output buffer is empty again */
+    void (*on_drained)(Server *s);                   /* its output buffer is empty again; may be NULL */
     void (*on_gone)(Server *s, const char *reason);  /* closed; already unlinked */
     void (*on_up)(Server *s); /* server_connect_own, server_open_beside: logged in, LINKED; the user may call server_link for what follows */
 } ServerUser;

@@ -131,19 +131,6 @@ def test_a_new_password_ends_the_pause(make_pooler, pg):
 
 
 @pytest.mark.poolwise
-def test_a_server_that_is_starting_up_is_asked_each_second(make_pooler, fake):
-    p = make_pooler(databases={"p0": fake_line(fake)}, server_login_retry="600")
-    c = p.raw()
-    c.startup(user="postgres", database="p0")
-    for _ in range(2):
-        s = fake.accept_raw()
-        s.error("the database system is in recovery mode", "57P03", "FATAL")
-        s.close()
-    s = fake.accept()
-    c.authenticate("postgres", None)
-
-
-@pytest.mark.poolwise
 def test_a_server_that_never_ends_its_parameters(make_pooler, fake):
     """What is kept of them for the clients is bounded."""
     p = make_pooler(databases={"p0": fake_line(fake)})

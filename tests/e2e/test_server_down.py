@@ -61,14 +61,16 @@ def test_failing_pool_recovers_without_waiting_clients(make_pooler, own_pg_facto
     wait_until(lambda: error_now() == "", every=0.1)
 
 
-@pytest.mark.newer
-def test_server_that_is_starting_up_is_waited_for(make_pooler, fake):
-    p = make_pooler(databases={"p0": f"host=127.0.0.1 port={fake.port} dbname=p0"}, server_login_retry="0.2")
+@pytest.mark.parametrize("retry, text", [
+    pytest.param("0.2", "the database system is starting up", marks=pytest.mark.newer, id="short"),
+    pytest.param("600", "the database system is in recovery mode", marks=pytest.mark.poolwise, id="long")])  # asked each second
+def test_server_that_is_starting_up_is_waited_for(make_pooler, fake, retry, text):
+    p = make_pooler(databases={"p0": f"host=127.0.0.1 port={fake.port} dbname=p0"}, server_login_retry=retry)
     c = p.raw()
     c.startup(user="postgres", database="p0")
     for _ in range(2):
         s = fake.accept_raw()
-        s.error("the database system is starting up", "57P03", "FATAL")
+        s.error(text, "57P03", "FATAL")
         s.close()
     s = fake.accept()
     c.authenticate("postgres", None)
