@@ -2,6 +2,7 @@
 /* analyse.c - from a statement's parse tree to its facts: blocks, outputs, orders, what is written. */
 #include "advisor/sql/analyse_priv.h"
 #include "advisor/sql/parse.h"
+#include "advisor/sql/tree.h"
 
 #include <stdlib.h>
 
@@ -535,22 +536,13 @@ static AdvStmtKind statement_kind(const Node *node)
 PwErr adv_sql_analyse(AdvCatalog *catalog, AdvArena *arena, const char *text, AdvFacts **ret_facts,
                       const char **ret_why)
 {
-    PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(text);
-    if (parsed.error) {
-        *ret_why = adv_arena_printf(arena, "%s at character %d", parsed.error->message, parsed.error->cursorpos);
-        pg_query_free_protobuf_parse_result(parsed);
-        return PW_ERR_SYNTAX;
-    }
-    PgQuery__ParseResult *tree =
-        pg_query__parse_result__unpack(NULL, parsed.parse_tree.len, (const uint8_t *)parsed.parse_tree.data);
-    pg_query_free_protobuf_parse_result(parsed);
-    if (!tree) {
-        *ret_why = "the statement nests too deeply";
-        return PW_ERR_SYNTAX;
-    }
+    PgQuery__ParseResult *tree;
+    PwErr err = adv_tree_parse(arena, text, &tree, ret_why);
+    if (err)
+        return err;
     if (tree->n_stmts != 1 || !tree->stmts[0]->stmt) {
         *ret_why = tree->n_stmts ? "more than one statement" : "no statement";
-        pg_query__parse_result__free_unpacked(tree, NULL);
+        adv_tree_free(tree);
         return PW_ERR_SYNTAX;
     }
     Analyser a = {.arena = arena, .catalog = catalog, .facts = ADV_NEW(arena, AdvFacts)};
@@ -558,7 +550,7 @@ PwErr adv_sql_analyse(AdvCatalog *catalog, AdvArena *arena, const char *text, Ad
     if (a.facts->kind != ADV_STMT_OTHER)
         adv_analyse_query_node(&a, tree->stmts[0]->stmt, NULL, NULL, NULL, NULL);
     adv_spread_arms(&a);
-    pg_query__parse_result__free_unpacked(tree, NULL);
+    adv_tree_free(tree);
     adv_sql_add_other_params(arena, text, a.facts);
     *ret_facts = a.facts;
     return PW_OK;

@@ -10,6 +10,8 @@
 
 #define MAX_DEPTH 60     /* nested blocks; deeper ones are not looked into */
 #define MAX_EXPR_DEPTH 500
+#define MAX_RELS 4000    /* views over views over views multiply, and a hostile schema has one in itself twice */
+#define MAX_OUTPUTS 1664 /* PostgreSQL's own limit: subqueries of subqueries with * multiply too */
 
 typedef PgQuery__Node Node;
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "advisor/sql/analyse_priv.h"
+#include "advisor/sql/tree.h"
 
 typedef struct Walk {
     AdvHabits habits;
@@ -58,15 +59,10 @@ static void visit(void *arg, const ProtobufCMessage *message)
 AdvHabits adv_sql_habits(const char *text)
 {
     Walk walk = {0};
-    PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(text);
-    if (!parsed.error) {
-        PgQuery__ParseResult *tree =
-            pg_query__parse_result__unpack(NULL, parsed.parse_tree.len, (const uint8_t *)parsed.parse_tree.data);
-        if (tree) {
-            visit(&walk, &tree->base);
-            pg_query__parse_result__free_unpacked(tree, NULL);
-        }
+    PgQuery__ParseResult *tree;
+    if (!adv_tree_parse(NULL, text, &tree, NULL)) {
+        visit(&walk, &tree->base);
+        adv_tree_free(tree);
     }
-    pg_query_free_protobuf_parse_result(parsed);
     return walk.habits;
 }

@@ -4,6 +4,7 @@
 #include "advisor/sql/analyse_priv.h"
 #include "advisor/sql/declare.h"
 #include "advisor/sql/parse.h"
+#include "advisor/sql/tree.h"
 
 typedef struct Reader {
     AdvMigration *migration;
@@ -342,23 +343,20 @@ static void read_statement(Reader *r, const Node *node)
 
 static void read_piece(Reader *r, const char *text)
 {
-    PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(text);
+    PgQuery__ParseResult *tree;
+    const char *why;
     r->migration->n_statements++;
-    if (parsed.error) {
+    if (adv_tree_parse(r->arena, text, &tree, &why)) {
         if (r->migration->n_unparsed++ == 0) {
             r->migration->first_unparsed = r->line;
-            r->migration->why = adv_arena_strdup(r->arena, parsed.error->message);
+            r->migration->why = why;
         }
-    } else {
-        PgQuery__ParseResult *tree =
-            pg_query__parse_result__unpack(NULL, parsed.parse_tree.len, (const uint8_t *)parsed.parse_tree.data);
-        for (size_t i = 0; tree && i < tree->n_stmts; i++)
-            if (tree->stmts[i]->stmt)
-                read_statement(r, tree->stmts[i]->stmt);
-        if (tree)
-            pg_query__parse_result__free_unpacked(tree, NULL);
+        return;
     }
-    pg_query_free_protobuf_parse_result(parsed);
+    for (size_t i = 0; i < tree->n_stmts; i++)
+        if (tree->stmts[i]->stmt)
+            read_statement(r, tree->stmts[i]->stmt);
+    adv_tree_free(tree);
 }
 
 void adv_migration_read(AdvMigration *migration, AdvCatalog *catalog, const char *text)

@@ -2,6 +2,7 @@
 #include "advisor/sql/parse.h"
 
 #include "advisor/sql/analyse_priv.h"
+#include "advisor/sql/tree.h"
 #include "poolwise/lexer.h"
 
 #include <ctype.h>
@@ -10,6 +11,8 @@
 
 PwErr adv_sql_fingerprint(const char *text, uint64_t *ret_fingerprint)
 {
+    if (!adv_tree_is_shallow(text))
+        return PW_ERR_SYNTAX;
     PgQueryFingerprintResult result = pg_query_fingerprint(text);
     PwErr err = result.error ? PW_ERR_SYNTAX : PW_OK;
     if (!err)

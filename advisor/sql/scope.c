@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* scope.c - which table a name means: FROM items, aliases, CTEs, views, and columns through all of them. */
 #include "advisor/sql/analyse_priv.h"
+#include "advisor/sql/tree.h"
 
 int adv_add_rel(Analyser *a, AdvRelKind kind, AdvTable *table, const char *alias, int block)
 {
@@ -123,11 +124,19 @@ bool adv_resolve(Analyser *a, const Scope *scope, const PgQuery__ColumnRef *ref,
     return false;
 }
 
-static void add_output(Analyser *a, AdvOutput **outputs, int *n, const char *name, int rel, int column)
+static void add_output(Analyser *a, AdvOutput **outputs, int *n, AdvOutput output)
 {
+    if (*n >= MAX_OUTPUTS)
+        return;
     ADV_ROOM(a->arena, *outputs, *n);
-    (*outputs)[*n] = (AdvOutput){.name = name, .rel = rel, .column = column, .star = true};
-    (*n)++;
+    (*outputs)[(*n)++] = output;
+}
+
+static void add_columns(Analyser *a, AdvOutput **outputs, int *n, int rel, const AdvTable *table)
+{
+    for (int c = 0; c < table->n_columns; c++)
+        if (!table->columns[c].dropped)
+            add_output(a, outputs, n, (AdvOutput){.name = table->columns[c].name, .rel = rel, .column = c + 1, .star = true});
 }
 
 void adv_star(Analyser *a, const Scope *scope, const PgQuery__ColumnRef *ref, AdvOutput **outputs, int *n_outputs)
@@ -141,17 +150,10 @@ void adv_star(Analyser *a, const Scope *scope, const PgQuery__ColumnRef *ref, Ad
         if (!outputs)
             continue;
         const AdvRel *r = &a->facts->rels[rel];
-        if (r->kind == ADV_REL_TABLE) {
-            for (int c = 0; c < r->table->n_columns; c++)
-                if (!r->table->columns[c].dropped)
-                    add_output(a, outputs, n_outputs, r->table->columns[c].name, rel, c + 1);
-        } else {
-            for (int k = 0; k < r->n_outputs; k++) {
-                const AdvOutput o = a->facts->rels[rel].outputs[k];
-                add_output(a, outputs, n_outputs, o.name, o.rel, o.column);
-                (*outputs)[*n_outputs - 1].star = o.star;
-            }
-        }
+        if (r->kind == ADV_REL_TABLE)
+            add_columns(a, outputs, n_outputs, rel, r->table);
+        for (int k = 0; k < r->n_outputs; k++)
+            add_output(a, outputs, n_outputs, r->outputs[k]);
     }
 }
 
@@ -184,25 +186,19 @@ static void from_view(Analyser *a, Scope *scope, AdvTable *view, const char *ali
 {
     AdvOutput *outputs = NULL;
     int n = 0, inner = -1;
-    PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(view->view_text);
-    if (!parsed.error) {
-        PgQuery__ParseResult *tree =
-            pg_query__parse_result__unpack(NULL, parsed.parse_tree.len, (const uint8_t *)parsed.parse_tree.data);
-        if (tree && tree->n_stmts == 1) {
-            bool in_view = a->in_view;
-            Cte *ctes = a->ctes;
-            a->in_view = true;
-            a->ctes = NULL; /* the view does not see the statement's CTEs */
-            a->outputs_later = true;
-            adv_analyse_query_node(a, tree->stmts[0]->stmt, NULL, &outputs, &n, &inner);
-            in_from(a, scope, inner);
-            a->in_view = in_view;
-            a->ctes = ctes;
-        }
-        if (tree)
-            pg_query__parse_result__free_unpacked(tree, NULL);
+    PgQuery__ParseResult *tree = NULL;
+    if (!adv_tree_parse(NULL, view->view_text, &tree, NULL) && tree->n_stmts == 1) {
+        bool in_view = a->in_view;
+        Cte *ctes = a->ctes;
+        a->in_view = true;
+        a->ctes = NULL; /* the view does not see the statement's CTEs */
+        a->outputs_later = true;
+        adv_analyse_query_node(a, tree->stmts[0]->stmt, NULL, &outputs, &n, &inner);
+        in_from(a, scope, inner);
+        a->in_view = in_view;
+        a->ctes = ctes;
     }
-    pg_query_free_protobuf_parse_result(parsed);
+    adv_tree_free(tree);
     /* The view's own column names may differ from its query's. */
     for (int i = 0; i < n && i < view->n_columns; i++)
         outputs[i].name = view->columns[i].name;
@@ -244,7 +240,7 @@ void adv_from_table(Analyser *a, Scope *scope, const PgQuery__RangeVar *var, boo
         scope_add(a, scope, alias, adv_add_rel(a, ADV_REL_OTHER, NULL, alias, scope->block));
         return;
     }
-    if (table->kind == 'v' && table->view_text && a->depth < MAX_DEPTH) {
+    if (table->kind == 'v' && table->view_text && a->depth < MAX_DEPTH && a->facts->n_rels < MAX_RELS) {
         from_view(a, scope, table, alias);
         return;
     }
@@ -253,9 +249,7 @@ void adv_from_table(Analyser *a, Scope *scope, const PgQuery__RangeVar *var, boo
         int base = adv_add_rel(a, ADV_REL_TABLE, table, alias, scope->block);
         AdvOutput *outputs = NULL;
         int n = 0;
-        for (int c = 0; c < table->n_columns; c++)
-            if (!table->columns[c].dropped)
-                add_output(a, &outputs, &n, table->columns[c].name, base, c + 1);
+        add_columns(a, &outputs, &n, base, table);
         rename_outputs(a, outputs, n, var->alias);
         adv_mark_all(a, base);
         scope_add(a, scope, alias, subquery_rel(a, alias, scope->block, outputs, n, -1));
@@ -290,17 +284,25 @@ static void join_using(Analyser *a, const Scope *scope, int left, int right, con
         add_join(a, rel_a, column_a, rel_b, column_b);
 }
 
+static bool has_item(Analyser *a, const Scope *scope, int from, int to, const char *name)
+{
+    int rel, column;
+    a->unseen = true;
+    bool has = find_item(a, scope, from, to, name, &rel, &column);
+    a->unseen = false;
+    return has;
+}
+
+/* A name that more tables on the left have is theirs by a join before this one: it joins once. */
 static void join_natural(Analyser *a, const Scope *scope, int left, int right)
 {
     for (int i = left; i < right; i++) {
         const AdvRel *r = &a->facts->rels[scope->items[i].rel];
-        for (int c = 0; r->kind == ADV_REL_TABLE && c < r->table->n_columns; c++) {
-            int rel, column;
-            const AdvTable *table = r->table;
-            if (!table->columns[c].dropped &&
-                find_item(a, scope, right, scope->n_items, table->columns[c].name, &rel, &column))
+        const AdvTable *table = r->kind == ADV_REL_TABLE ? r->table : NULL;
+        for (int c = 0; table && c < table->n_columns; c++)
+            if (!table->columns[c].dropped && !has_item(a, scope, left, i, table->columns[c].name) &&
+                has_item(a, scope, right, scope->n_items, table->columns[c].name))
                 join_using(a, scope, left, right, table->columns[c].name);
-        }
     }
 }
 
