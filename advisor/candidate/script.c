@@ -22,11 +22,27 @@ const char *adv_script_text(AdvArena *arena, const AdvScript *s)
     return adv_text_get(&text);
 }
 
+/* Does the name alone mean something else, in a schema that search_path asks before the index's own? Tables and indexes share their names. */
+static bool is_hidden(const AdvCatalog *catalog, const AdvIndex *index)
+{
+    for (int i = 0; i < catalog->n_tables; i++) {
+        const AdvTable *t = catalog->tables[i];
+        if (t->path_rank < 0 || t->path_rank >= index->table->path_rank)
+            continue;
+        if (strcmp(t->name, index->name) == 0)
+            return true;
+        for (int k = 0; k < t->n_indexes; k++)
+            if (strcmp(t->indexes[k]->name, index->name) == 0)
+                return true;
+    }
+    return false;
+}
+
 const char *adv_index_sql_name(const AdvCatalog *catalog, const AdvIndex *index)
 {
     const char *table = adv_table_sql_name(catalog, index->table);
     const char *name = adv_quote_ident(catalog->arena, index->name);
-    if (strcmp(table, adv_quote_ident(catalog->arena, index->table->name)) == 0)
+    if (strcmp(table, adv_quote_ident(catalog->arena, index->table->name)) == 0 && !is_hidden(catalog, index))
         return name;
     return adv_arena_printf(catalog->arena, "%s.%s", adv_quote_ident(catalog->arena, index->table->schema), name);
 }

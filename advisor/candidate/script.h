@@ -32,7 +32,7 @@ void adv_script_drop(AdvScript *script, const AdvCatalog *catalog, const AdvInde
 
 void adv_script_add(AdvScript *script, AdvArena *arena, const char *statement);
 
-/* The index's name as it must be written: with its schema exactly when its table needs one. */
+/* The index's name as it must be written: with its schema when its table needs one, or when search_path finds something else by that name. */
 const char *adv_index_sql_name(const AdvCatalog *catalog, const AdvIndex *index);
 
 /* All statements, one a line. */

@@ -3,26 +3,39 @@
 #include "advisor/report/findings.h"
 #include "advisor/text.h"
 
+/* Names hold any byte, and whoever may create a table chooses them. A carriage return ends a comment too. */
 static void add_comment(AdvText *text, const char *line)
 {
     adv_text_add(text, "-- ");
     for (const char *p = line; *p; p++) {
-        adv_text_add_n(text, p, 1);
-        if (*p == '\n')
-            adv_text_add(text, "-- ");
+        if (*p == '\n' || *p == '\r')
+            adv_text_add(text, "\n-- ");
+        else
+            adv_text_add_n(text, p, 1);
     }
     adv_text_add(text, "\n");
+}
+
+/* The quotes around the body are such that no name in it ends them. */
+static void add_do(AdvText *text, const char *body)
+{
+    const char *quote = "$$";
+    for (int i = 1; strstr(body, quote); i++)
+        quote = adv_arena_printf(text->arena, "$do%d$", i);
+    adv_text_addf(text, "DO %s BEGIN %s END %s;\n", quote, body, quote);
 }
 
 /* What an interrupted CREATE INDEX CONCURRENTLY left behind goes first, so that the script can be run again. The shell on a
  * partitioned parent (relkind I) is invalid by design until its last partition is attached. */
 static void add_clean_up(AdvText *text, const char *index)
 {
-    adv_text_add(text, "DO $$ BEGIN /* what a CREATE INDEX CONCURRENTLY that failed left behind */ IF EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
-                       " WHERE c.relkind = 'i' AND NOT i.indisvalid AND c.oid = to_regclass(");
-    adv_text_add_literal(text, index);
-    adv_text_add(text, ")) THEN DROP INDEX ");
-    adv_text_addf(text, "%s; END IF; END $$;\n", index);
+    AdvText body;
+    adv_text_init(&body, text->arena);
+    adv_text_add(&body, "/* what a CREATE INDEX CONCURRENTLY that failed left behind */ IF EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+                        " WHERE c.relkind = 'i' AND NOT i.indisvalid AND c.oid = to_regclass(");
+    adv_text_add_literal(&body, index);
+    adv_text_addf(&body, ")) THEN DROP INDEX %s; END IF;", index);
+    add_do(text, adv_text_get(&body));
 }
 
 static void add_statement(AdvText *text, const char *statement)
@@ -44,10 +57,13 @@ static void add_guard(AdvText *text, const AdvReport *r, const AdvCandidate *nee
         const AdvFinding *f = &r->findings[i];
         if (f->create != needed || f->script.n_indexes == 0)
             continue;
-        adv_text_add(text, "DO $$ BEGIN /* before DROP INDEX CONCURRENTLY */ IF NOT EXISTS (SELECT FROM pg_index WHERE indisvalid AND indexrelid = to_regclass(");
-        adv_text_add_literal(text, f->script.indexes[0]);
-        adv_text_add(text, ")) THEN PERFORM set_config('default_transaction_read_only', 'on', false);"
-                           " RAISE WARNING 'the new index is not there: the old one stays'; END IF; END $$;\n");
+        AdvText body;
+        adv_text_init(&body, text->arena);
+        adv_text_add(&body, "/* before DROP INDEX CONCURRENTLY */ IF NOT EXISTS (SELECT FROM pg_index WHERE indisvalid AND indexrelid = to_regclass(");
+        adv_text_add_literal(&body, f->script.indexes[0]);
+        adv_text_add(&body, ")) THEN PERFORM set_config('default_transaction_read_only', 'on', false);"
+                            " RAISE WARNING 'the new index is not there: the old one stays'; END IF;");
+        add_do(text, adv_text_get(&body));
     }
 }
 

@@ -82,10 +82,10 @@ def advisor():
     """advisor(*arguments, stdin=None): the finished process; a sanitizer's word fails the test."""
     binary = advisor_binary()
 
-    def run(*args, stdin=None, env=None):
-        done = subprocess.run([binary, *args], input=stdin, capture_output=True, text=True, timeout=120, check=False,
+    def run(*args, stdin=None, env=None, text=True):
+        done = subprocess.run([binary, *args], input=stdin, capture_output=True, text=text, timeout=120, check=False,
                               env={**os.environ, **SANITIZERS, **(env or {})})
-        assert done.returncode != 99 and "Sanitizer" not in done.stderr, done.stderr
+        assert done.returncode != 99 and "Sanitizer" not in str(done.stderr), done.stderr
         return done
 
     return run
