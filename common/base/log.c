@@ -381,6 +381,15 @@ void pw_log(PwLogLevel level, const char *fmt, ...)
     errno = saved_errno;
 }
 
+void pw_log_last_words(const char *text, size_t len)
+{
+    if (pthread_mutex_trylock(&sink_lock) != 0)
+        return;
+    Sink words = {.file_fd = sink->file_fd, .file_polls = sink->file_polls};
+    (void)sink_write(&words, pw_time_wall(), PW_LOG_FATAL, text, len);
+    pthread_mutex_unlock(&sink_lock);
+}
+
 static bool find_facility(const char *name, int *ret_facility)
 {
     if (name == NULL || *name == '\0')

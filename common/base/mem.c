@@ -1,27 +1,90 @@
 /* SPDX-License-Identifier: ISC */
 #include "poolwise/mem.h"
 
+#include "poolwise/log.h"
+
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
+
+/* How long an allocation waits for memory. */
+#define TRIES 100
+#define PAUSE_MS 10
+
+static _Atomic(void *) reserve;
+static size_t reserve_size; /* 0: none wanted */
 
 /* Written with write(2): the log may itself need memory. abort() leaves a core that shows who asked. */
 static _Noreturn void die(size_t size)
 {
-    char text[80];
-    int n = snprintf(text, sizeof(text), "out of memory: cannot allocate %zu bytes\n", size);
+    char text[200];
+    int n = snprintf(text, sizeof(text),
+                     "out of memory: cannot allocate %zu bytes, the process ends (hint: more memory or a higher limit, or a lower max_client_conn)\n", size);
     ssize_t ignored = write(STDERR_FILENO, text, (size_t)n);
     (void)ignored;
+    pw_log_last_words(text, (size_t)n - 1);
     abort();
+}
+
+/* False: waited long enough. */
+static bool wait_for_memory(unsigned tried)
+{
+    void *r = atomic_exchange(&reserve, NULL);
+    if (r) {
+        free(r);
+        return true;
+    }
+    if (tried >= TRIES)
+        return false;
+    nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
+    return true;
+}
+
+void pw_mem_reserve(size_t size)
+{
+    reserve_size = size;
+    atomic_store(&reserve, malloc(size));
+}
+
+bool pw_mem_is_scarce(void)
+{
+    if (reserve_size == 0 || atomic_load_explicit(&reserve, memory_order_relaxed) != NULL)
+        return false;
+    void *again = malloc(reserve_size), *none = NULL;
+    if (again == NULL)
+        return true;
+    if (!atomic_compare_exchange_strong(&reserve, &none, again))
+        free(again); /* another thread was faster */
+    return false;
+}
+
+void *pw_patient_malloc(size_t size)
+{
+    void *p;
+    for (unsigned i = 0; (p = malloc(size > 0 ? size : 1)) == NULL; i++)
+        if (!wait_for_memory(i))
+            return NULL;
+    return p;
+}
+
+void *pw_patient_realloc(void *p, size_t size)
+{
+    void *q;
+    for (unsigned i = 0; (q = realloc(p, size > 0 ? size : 1)) == NULL; i++)
+        if (!wait_for_memory(i))
+            return NULL;
+    return q;
 }
 
 void *pw_xmalloc(size_t size)
 {
-    void *p = malloc(size > 0 ? size : 1);
+    void *p = pw_patient_malloc(size);
     if (p == NULL)
         die(size);
     return p;
@@ -29,15 +92,25 @@ void *pw_xmalloc(size_t size)
 
 void *pw_xcalloc(size_t count, size_t size)
 {
-    void *p = calloc(count > 0 ? count : 1, size > 0 ? size : 1);
-    if (p == NULL)
-        die(size != 0 && count > SIZE_MAX / size ? SIZE_MAX : count * size);
+    void *p;
+    for (unsigned i = 0; (p = calloc(count > 0 ? count : 1, size > 0 ? size : 1)) == NULL; i++)
+        if ((size != 0 && count > SIZE_MAX / size) || !wait_for_memory(i))
+            die(size != 0 && count > SIZE_MAX / size ? SIZE_MAX : count * size);
+    return p;
+}
+
+void *pw_xaligned(size_t alignment, size_t size)
+{
+    void *p = NULL;
+    for (unsigned i = 0; posix_memalign(&p, alignment, size) != 0; i++)
+        if (!wait_for_memory(i))
+            die(size);
     return p;
 }
 
 void *pw_xrealloc(void *p, size_t size)
 {
-    void *q = realloc(p, size > 0 ? size : 1);
+    void *q = pw_patient_realloc(p, size);
     if (q == NULL)
         die(size);
     return q;
@@ -61,11 +134,14 @@ char *pw_xasprintf(const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    char *text;
-    int n = vasprintf(&text, fmt, args);
+    int n = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
-    if (n < 0) /* no memory, or a length above INT_MAX */
+    if (n < 0) /* a length above INT_MAX */
         die(SIZE_MAX);
+    char *text = pw_xmalloc((size_t)n + 1);
+    va_start(args, fmt);
+    (void)vsnprintf(text, (size_t)n + 1, fmt, args);
+    va_end(args);
     return text;
 }
 

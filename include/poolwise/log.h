@@ -10,6 +10,7 @@
 #define POOLWISE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "poolwise/err.h"
@@ -47,6 +48,9 @@ void pw_log_stop(void);                /* flushes and joins it */
  * lines do so themselves. */
 bool pw_log_settle(void);
 uint64_t pw_log_dropped(void);
+
+/* A FATAL line past the queue, to the file alone: without memory, and without waiting for who may never go on. Then the caller ends the process. */
+void pw_log_last_words(const char *text, size_t len);
 
 void pw_log(PwLogLevel level, const char *fmt, ...) PW_PRINTF(2, 3);
 

@@ -21,6 +21,7 @@
 #include "pooler/app/takeover_marks.h"
 #include "pooler/client/client.h"
 #include "pooler/net/jobs.h"
+#include "pooler/net/libraries.h"
 #include "pooler/server/alarms.h"
 #include "pooler/server/moved.h"
 #include "pooler/server/server.h"
@@ -421,12 +422,38 @@ static void leave_to_the_old(void)
         listener_give_away(app.listener);
 }
 
+static void clean_up(int status)
+{
+    takeover_finish();
+    if (pw_atomic_load(&app.shutdown) != SHUTDOWN_HANDED_OVER) /* else the service goes on without us */
+        notify_stopping();
+    if (status && app.options.reboot)
+        leave_to_the_old();
+    listener_destroy(app.listener);
+    pidfile_remove();
+    pw_log_stop();
+}
+
+/* Set aside for when there is no memory: enough for some hundred clients to go on. */
+#define MEMORY_RESERVE (1024 * 1024)
+
+/* What libevent ends the process for, outside of our flow. */
+static void end_in_the_middle(void)
+{
+    if (app.serves)
+        app.options.reboot = false;
+    clean_up(1);
+    _exit(1);
+}
+
 static const AdminProcessOps process_ops = {app_reload, app_set, app_shutdown, app_suspend,
                                           app_each_listener, app_handed_over, takeover_resume};
 
 int app_run(const AppOptions *options)
 {
     app.options = *options;
+    net_libraries_prepare(end_in_the_middle);
+    pw_mem_reserve(MEMORY_RESERVE);
     if (!load(options))
         return 1;
     const Config *c = app.config;
@@ -464,20 +491,14 @@ int app_run(const AppOptions *options)
     else
         notify_ready();
     takeover_continue(worker_get(0)->base);
+    app.serves = true;
     workers_run_main();
     workers_join();
     query_log_stop();
     threads_gone = stop_jobs();
     status = 0;
 fail:
-    takeover_finish();
-    if (pw_atomic_load(&app.shutdown) != SHUTDOWN_HANDED_OVER) /* else the service goes on without us */
-        notify_stopping();
-    if (status && app.options.reboot)
-        leave_to_the_old();
-    listener_destroy(app.listener);
-    pidfile_remove();
-    pw_log_stop();
+    clean_up(status);
     if (!threads_gone)
         _exit(status); /* exit() would take the libraries down under a thread that still uses them */
     return status;

@@ -17,6 +17,7 @@ typedef struct App {
     const TlsSet *tls;
     PW_ATOMIC(int) shutdown;  /* ShutdownMode */
     PW_ATOMIC(int) *active;   /* [workers] servers in use, written by each worker's tick */
+    bool serves;              /* main thread; the start is over */
     PW_ATOMIC(int) stopping;  /* workers leave their loops */
 } App;
 

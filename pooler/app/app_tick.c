@@ -145,6 +145,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     PwUsec now = worker_now(ctx->worker);
     if (put_off(ctx, now))
         return;
+    worker_read_mail(ctx->worker);
     int active = 0;
     PoolLocal *local;
     TAILQ_FOREACH(local, &ctx->pools, link) {

@@ -4,6 +4,7 @@
 
 #include "pooler/net/listener_priv.h"
 #include "poolwise/log.h"
+#include "poolwise/mem.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -24,13 +25,18 @@ static bool accepting(const Listener *l)
     return l->on_accept != NULL && !l->suspended && !l->starved;
 }
 
+static void starve(Listener *l, int error);
+
 static void arm(Listener *l)
 {
     for (size_t i = 0; i < l->count; i++) {
-        if (accepting(l))
-            (void)event_add(l->sockets[i]->event, NULL);
-        else if (l->sockets[i]->event != NULL)
-            (void)event_del(l->sockets[i]->event);
+        if (!accepting(l)) {
+            if (l->sockets[i]->event != NULL)
+                (void)event_del(l->sockets[i]->event);
+        } else if (event_add(l->sockets[i]->event, NULL) != 0) {
+            starve(l, errno); /* and back here, to take the others away */
+            return;
+        }
     }
 }
 
@@ -100,6 +106,10 @@ static void on_readable(evutil_socket_t listen_fd, short what, void *arg)
     (void)what;
     ListenSocket *s = arg;
     Listener *l = s->listener;
+    if (pw_mem_is_scarce()) { /* for those who are in */
+        starve(l, ENOMEM);
+        return;
+    }
     for (int i = 0; i < ACCEPT_BATCH; i++) {
         struct sockaddr_storage ss;
         socklen_t len = sizeof(ss);

@@ -42,7 +42,7 @@ void mailbox_signal(Mailbox *mb)
 #ifdef PW_SCHEDULER_SHIM
     shim_signal(mb->event_fd);
 #else
-    /* Fails only when the counter is full, and then the owner's poll returns anyway. */
+    /* Should fail only when the counter is full, and then the owner's poll returns anyway; worker_read_mail makes up for anything else. */
     uint64_t one = 1;
     ssize_t n = write(mb->event_fd, &one, sizeof(one));
     (void)n;

@@ -66,9 +66,9 @@ void stream_watch_writable(Stream *s, bool on)
     if (on && !s->write_event) {
         s->write_event = pw_xmalloc(sizeof(*s->write_event));
         event_assign(s->write_event, s->worker->base, s->fd, EV_WRITE | EV_PERSIST, on_write, s);
-        event_add(s->write_event, NULL);
+        worker_watch(s->worker, s->write_event);
     } else if (!on && s->write_event) {
-        event_del(s->write_event);
+        worker_unwatch(s->worker, s->write_event);
         free(s->write_event);
         s->write_event = NULL;
     }
@@ -101,7 +101,7 @@ void stream_close(Stream *s)
         return;
     send_staged(s);
     if (s->reading)
-        event_del(&s->read_event);
+        worker_unwatch(s->worker, &s->read_event);
     stream_watch_writable(s, false);
     s->reading = false;
     if (s->tls) {
@@ -116,7 +116,7 @@ void stream_close(Stream *s)
 void stream_read_start(Stream *s)
 {
     if (!s->reading && s->fd >= 0) {
-        event_add(&s->read_event, NULL);
+        worker_watch(s->worker, &s->read_event);
         s->reading = true;
         if (PW_UNLIKELY(s->tls != NULL))
             stream_tls_wake(s);
@@ -131,13 +131,13 @@ void stream_read_later(Stream *s)
 void stream_read_arm(Stream *s)
 {
     if (s->reading)
-        event_add(&s->read_event, NULL);
+        worker_watch(s->worker, &s->read_event);
 }
 
 void stream_read_stop(Stream *s)
 {
     if (s->reading) {
-        event_del(&s->read_event);
+        worker_unwatch(s->worker, &s->read_event);
         s->reading = false;
     }
 }

@@ -3,33 +3,42 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "pooler/net/send_batch.h"
+#include "poolwise/log.h"
 #include "poolwise/mem.h"
 
 /* Mail handled in one go; what is left waits for the sockets' turn. */
 #define MAIL_BATCH 256
+/* After the kernel refused to wait for events: no busy loop. */
+#define FAILED_PAUSE_MS 10
 
 static Worker *workers;
 static unsigned n_workers;
 
 /* ---- life ---- */
 
-static void on_mail(evutil_socket_t fd, short what, void *arg)
+void worker_read_mail(Worker *w)
 {
-    (void)what;
-    Worker *w = arg;
-    uint64_t count;
-    if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-        return; /* an eventfd has no other failure that the drain below could not outlive */
     /* By way of the next turn: libevent would run an event that is made active here within this one, and before it has looked
      * at the sockets. */
     if (mailbox_drain(&w->mailbox, MAIL_BATCH))
         mailbox_signal(&w->mailbox);
+}
+
+static void on_mail(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
+    uint64_t count;
+    ssize_t n = read(fd, &count, sizeof(count)); /* if it fails there is mail nevertheless, and we are called again */
+    (void)n;
+    worker_read_mail(arg);
 }
 
 static PwErr worker_init(Worker *w, unsigned index)
@@ -91,6 +100,7 @@ void workers_destroy(void)
         if (w->base)
             event_base_free(w->base);
         free(w->scratch);
+        free(w->unwatched);
     }
     free(workers);
     workers = NULL;
@@ -115,6 +125,56 @@ void worker_flush(Worker *w)
         send_batch_flush(w->batch);
 }
 
+static PW_COLD void watch_later(Worker *w, struct event *event)
+{
+    int error = errno;
+    for (unsigned i = 0; i < w->n_unwatched; i++)
+        if (w->unwatched[i] == event)
+            return;
+    if (w->n_unwatched == w->size_unwatched) {
+        w->size_unwatched = w->size_unwatched ? 2 * w->size_unwatched : 16;
+        w->unwatched = pw_xrealloc(w->unwatched, w->size_unwatched * sizeof(*w->unwatched));
+    }
+    w->unwatched[w->n_unwatched++] = event;
+    if (w->n_unwatched == 1)
+        pw_log(PW_LOG_WARNING, "cannot watch a socket: %s, trying again (hint: memory of the machine, sysctl fs.epoll.max_user_watches)",
+               strerror(error));
+}
+
+static PW_COLD void watch_again(Worker *w)
+{
+    while (w->n_unwatched > 0 && event_add(w->unwatched[w->n_unwatched - 1], NULL) == 0)
+        w->n_unwatched--;
+    if (w->n_unwatched == 0)
+        pw_log(PW_LOG_LOG, "all sockets are watched again");
+}
+
+void worker_watch(Worker *w, struct event *event)
+{
+    if (PW_UNLIKELY(event_add(event, NULL) != 0))
+        watch_later(w, event);
+}
+
+void worker_unwatch(Worker *w, struct event *event)
+{
+    event_del(event);
+    for (unsigned i = 0; PW_UNLIKELY(i < w->n_unwatched); i++)
+        if (w->unwatched[i] == event)
+            w->unwatched[i--] = w->unwatched[--w->n_unwatched];
+}
+
+/* A loop that ends would leave all its clients hanging. */
+static PW_COLD void loop_failed(Worker *w)
+{
+    int error = errno;
+    PwUsec now = pw_time_mono();
+    if (w->failed_told == 0 || now - w->failed_told >= PW_USEC_PER_SEC) {
+        pw_log(PW_LOG_ERROR, "event loop %u: cannot wait for events: %s, trying again", w->index, strerror(error));
+        w->failed_told = now;
+    }
+    (void)poll(NULL, 0, FAILED_PAUSE_MS);
+}
+
 static PW_COLD void end_turn(Worker *w)
 {
     if (!w->turn_end(w))
@@ -128,7 +188,7 @@ static void loop(Worker *w)
     worker_flush(w); /* what was sent before the loop began */
     while (!w->stop) {
         if (event_base_loop(w->base, w->turn_end ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE) < 0)
-            break;
+            loop_failed(w);
         w->clock_stale = true;
         w->turns++;
         worker_flush(w); /* before memory goes that its entries point to */
@@ -136,6 +196,8 @@ static void loop(Worker *w)
             end_turn(w);
         if (w->deferred)
             run_deferred(w);
+        if (PW_UNLIKELY(w->n_unwatched > 0))
+            watch_again(w);
     }
 }
 

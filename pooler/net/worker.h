@@ -46,6 +46,9 @@ typedef struct Worker {
     bool (*turn_end)(struct Worker *w); /* see worker_at_turn_end; NULL: nothing */
     bool stop;
     uint64_t turns; /* loop turns, for SHOW WORKERS */
+    struct event **unwatched; /* [size_unwatched], n_unwatched of them: see worker_watch */
+    unsigned n_unwatched, size_unwatched;
+    PwUsec failed_told; /* of the loop itself; 0: never */
 } Worker;
 
 /* Creates and destroys all workers. Main thread, before start and after join. */
@@ -60,6 +63,9 @@ void workers_run_main(void); /* returns after worker_stop on worker 0 */
 void workers_join(void);
 void worker_stop(Worker *w); /* own thread: the loop ends after this turn */
 
+/* Runs what is in the mailbox, as its signal does; for the tick, should a signal have failed. */
+void worker_read_mail(Worker *w);
+
 /* Posts to a worker's mailbox. Any thread. */
 void worker_post(unsigned index, MailNode *node);
 
@@ -69,6 +75,11 @@ static inline PwUsec worker_now(Worker *w)
 {
     return PW_UNLIKELY(w->clock_stale) ? worker_clock_read(w) : w->clock;
 }
+
+/* event_add and event_del of a socket's event. What the kernel refuses to watch (no memory, fs.epoll.max_user_watches) is tried again
+ * after each turn until it works: a socket that nobody watches would hang for ever. */
+void worker_watch(Worker *w, struct event *event);
+void worker_unwatch(Worker *w, struct event *event);
 
 /* Runs d->free_it at the end of this loop turn. */
 void worker_defer(Worker *w, WorkerDeferred *d);

@@ -2,11 +2,11 @@
 #include "pooler/pool/pool.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "pooler/pool/pool_priv.h"
+#include "poolwise/mem.h"
 
 static const char *const state_names[] = {
     [POOL_SERVER_CONNECTING] = "connecting", [POOL_SERVER_IDLE] = "idle",     [POOL_SERVER_ACTIVE] = "active",
@@ -22,11 +22,7 @@ const char *pool_server_state_name(PoolServerState state)
 /* Zeroed and on cache lines of its own, so that workers do not slow each other down by neighbourhood. */
 static void *alloc_lines(size_t size)
 {
-    void *p = NULL;
-    if (posix_memalign(&p, 64, size) != 0) {
-        fputs("out of memory\n", stderr);
-        abort();
-    }
+    void *p = pw_xaligned(64, size);
     memset(p, 0, size);
     return p;
 }
