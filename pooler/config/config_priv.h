@@ -28,6 +28,7 @@ typedef struct ConfigLoader {
     PwIniPlace *places; /* [config_params.n] where an option was last given; line 0: nowhere */
     PwIniPlace last;    /* the file read last, with its name in lines->files */
     bool has_main;      /* [pgbouncer] or [pooler] was there */
+    bool strict;        /* one value of the console's, not a file of PgBouncer's: nothing is bent */
 } ConfigLoader;
 
 /* The same place with a name that lives as long as the snapshot. */
@@ -39,6 +40,12 @@ const char *config_value_hint(const char *value);
 /* Adds "unknown ... key" with the nearest name as the hint. */
 void config_unknown_key(PwDiag *diags, PwIniPlace at, const char *where, const char *key,
                         const PwParamTable *table);
+
+/* Sets row's value in `base` (loader->config, or what a line is read into) to what the text says. Numbers that only PgBouncer
+ * takes are bent into what they mean there, with a warning; anything else is an error in loader->diags. `where` begins the
+ * texts: "" or "database \"x\": ". */
+PW_MUSTCHECK PwErr config_set_value(ConfigLoader *loader, PwIniPlace at, const char *where, const PwParamRow *row, void *base,
+                                    const char *value);
 
 /* A line of [databases] or [users]. Problems go to loader->diags; nothing is added then. */
 void config_read_database(ConfigLoader *loader, PwIniPlace at, const char *name, const char *value);

@@ -65,7 +65,7 @@ const char *config_value_hint(const char *value)
 bool config_set_line_key(ConfigLoader *loader, PwIniPlace at, const char *subject, const char *key,
                          const char *value, const PwParamTable *table, void *base)
 {
-    char where[200], why[PW_PARAM_WHY];
+    char where[200];
     (void)snprintf(where, sizeof(where), "%s: ", subject);
     const PwParamRow *row =
         pw_param_find(table, strcmp(key, "reserve_pool") == 0 ? "reserve_pool_size" : key);
@@ -73,12 +73,7 @@ bool config_set_line_key(ConfigLoader *loader, PwIniPlace at, const char *subjec
         config_unknown_key(loader->diags, at, where, key, table);
         return false;
     }
-    if (pw_param_set(row, base, value, why) != PW_OK) {
-        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, NULL, "%s%s %s", where,
-                    row->name, why);
-        return false;
-    }
-    return true;
+    return config_set_value(loader, at, where, row, base, value) == PW_OK;
 }
 
 static void on_pair(void *arg, const char *key, const char *value)
@@ -127,8 +122,8 @@ void config_read_user(ConfigLoader *loader, PwIniPlace at, const char *name, con
     char subject[160];
     (void)snprintf(subject, sizeof(subject), "user \"%.*s\"", USER_NAME_MAX, name);
     if (strlen(name) > USER_NAME_MAX) {
-        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, NULL,
-                    "%s: the name is longer than %d bytes", subject, USER_NAME_MAX);
+        pw_diag_add(loader->diags, PW_DIAG_WARNING, at.file, at.line, NULL,
+                    "%s: the name is longer than %d bytes: nobody logs in by it", subject, USER_NAME_MAX);
         return;
     }
     UserConf *user = pw_xcalloc(1, sizeof(*user));

@@ -59,11 +59,8 @@ static void read_option(ConfigLoader *loader, PwIniPlace at, const char *key, co
         config_unknown_key(loader->diags, at, "", key, &config_params);
         return;
     }
-    char why[PW_PARAM_WHY];
-    if (pw_param_set(row, loader->config, value, why) != PW_OK) {
-        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, config_value_hint(value), "%s %s", key, why);
+    if (config_set_value(loader, at, "", row, loader->config, value) != PW_OK)
         return;
-    }
     loader->places[row - config_params.rows] = at;
 }
 

@@ -51,6 +51,9 @@
 #define AUTH   PARAM_AUTH
 #define INERT  PARAM_INERT
 #define OURS   PARAM_OURS
+#define PORT   PARAM_PORT
+#define EXACT  PARAM_EXACT
+#define NUMBER PARAM_NUMBER
 #define SECRET PW_PARAM_SECRET
 #define SEC    PW_USEC_PER_SEC
 
@@ -167,8 +170,8 @@ static const PwParamRow rows[] = {
     LIST(ignore_startup_parameters, "", RT, "start-up parameters to accept and drop"),
     STR(job_name, "pgbouncer", INERT, "name of the service; used on Windows only"),
     LIST(listen_addr, "", 0, "TCP addresses or names to listen on; * is all, empty none"),
-    INT(listen_backlog, 0, INT_MAX, "128", 0, "length of the kernel's queue of new connections"),
-    INT(listen_port, 1, 65535, "6432", 0, "TCP port, and the suffix of the unix socket"),
+    INT(listen_backlog, -1, INT_MAX, "128", 0, "length of the kernel's queue of new connections"),
+    INT(listen_port, 0, 65535, "6432", PORT, "TCP port, and the suffix of the unix socket; 0: the system chooses a TCP port"),
     BOOL(log_connections, "1", RT, "log each login"),
     BOOL(log_disconnections, "1", RT, "log each close with its reason"),
     BOOL(log_pooler_errors, "1", RT, "log each error that the pooler itself sends to a client"),
@@ -189,13 +192,13 @@ static const PwParamRow rows[] = {
     ENUM(pool_mode, pool_modes, "session", RT, "when a server goes back to its pool"),
     TIME(pool_idle_timeout, 0, "0", RT, "free a pool without clients and servers after this long; 0 never"),
     TIME(query_timeout, 0, "0", RT, "close client and server when a query takes longer; 0 never"),
-    TIME(query_wait_notify, 0, "5", RT, "tell a client that has waited this long for a server; 0 never"),
+    TIME(query_wait_notify, 0, "5", RT | NUMBER, "tell a client that has waited this long for a server; 0 never"),
     TIME(query_wait_timeout, 0, "120", RT, "longest wait for a server; 0 waits for ever"),
     INT(reserve_pool_size, 0, INT_MAX, "0", RT, "further server connections that a pool may open when clients wait too long"),
     TIME(reserve_pool_timeout, 0, "5", RT, "wait after which the reserve is used; 0 switches the reserve off"),
     PATH(resolv_conf, "", 0, "resolv.conf to use in place of the system's"),
     INT(sbuf_loopcnt, 0, INT_MAX, "5", RT | INERT, "PgBouncer's reads for each wake-up; here the turn of a connection is bounded by itself"),
-    INT(scram_iterations, 1, INT_MAX, "4096", RT, "iterations of a SCRAM secret built from a plain password"),
+    INT(scram_iterations, 1, INT_MAX, "4096", RT | EXACT, "iterations of a SCRAM secret built from a plain password"),
     TIME(server_check_delay, 0, "30", RT, "a server idle for longer is checked before it is used; 0 always"),
     STR(server_check_query, "<empty>", RT, "the check; <empty> is an empty query, nothing is no check"),
     TIME(server_connect_timeout, 0, "15", RT, "longest time for connecting and login; 0 has no limit"),
@@ -214,7 +217,7 @@ static const PwParamRow rows[] = {
     STR(server_tls_protocols, "secure", RT, "TLS versions offered to servers"),
     ENUM(server_tls_sslmode, ssl_modes, "prefer", RT, "whether servers are reached by TLS"),
     BOOL(so_reuseport, "0", 0, "let several processes listen on the same port"),
-    TIME(stats_period, SEC, "60", RT, "time over which averages are taken"),
+    TIME(stats_period, SEC, "60", RT | NUMBER, "time over which averages are taken"),
     LIST(stats_users, "", RT, "users who may run SHOW"),
     TIME(suspend_timeout, 0, "10", RT, "close connections that SUSPEND cannot flush in time"),
     BOOL(syslog, "0", RT, "log to syslog"),
@@ -306,7 +309,7 @@ const char *config_missing_auth(const PwParamRow *row, const void *base)
 static const PwParamRow database_rows[] = {
     DB_STR(dbname, 1, 0, "database on the server; default: the name of the line"),
     DB_STR(host, 1, 0, "address, name, /folder, @abstract socket, or a comma list of them; default: unix_socket_dir"),
-    {"port", PW_PARAM_INT, 1, 65535, "5432", 0, FIELD(DatabaseConf, port, int), NULL, "port of the server"},
+    {"port", PW_PARAM_INT, 1, 65535, "5432", PORT, FIELD(DatabaseConf, port, int), NULL, "port of the server"},
     DB_STR(user, 1, 0, "log in to the server as this user, whoever the client is: one pool for the database"),
     DB_STR(password, 1, SECRET, "password of user; default: the one of auth_file"),
     DB_STR(auth_user, 1, 0, "auth_user for this database"),
@@ -345,7 +348,7 @@ static const PwParamRow user_rows[] = {
 };
 static const PwParamRow peer_rows[] = {
     {"host", PW_PARAM_STR, 1, PW_PARAM_NO_MAX, NULL, 0, FIELD(PeerConf, host, char *), NULL, "address, name, /folder or @abstract socket of the other process"},
-    {"port", PW_PARAM_INT, 1, 65535, "6432", 0, FIELD(PeerConf, port, int), NULL, "its listen_port"},
+    {"port", PW_PARAM_INT, 1, 65535, "6432", PORT, FIELD(PeerConf, port, int), NULL, "its listen_port"},
     LINE_INT(PeerConf, pool_size, "cancel requests to it that may be under way at once; default: default_pool_size"),
 };
 /* clang-format on */

@@ -14,6 +14,12 @@
 #define PARAM_INERT \
     (PW_PARAM_FLAG_FIRST_FREE << 1) /* read so that files load; nothing here depends on it, which a warning says */
 #define PARAM_OURS (PW_PARAM_FLAG_FIRST_FREE << 2) /* PgBouncer does not have it */
+#define PARAM_PORT \
+    (PW_PARAM_FLAG_FIRST_FREE << 3) /* a port: of a number that is none its lower 16 bits count, as in PgBouncer */
+#define PARAM_NUMBER \
+    (PW_PARAM_FLAG_FIRST_FREE << 4) /* a time that is a number in PgBouncer, which takes any */
+#define PARAM_EXACT \
+    (PW_PARAM_FLAG_FIRST_FREE << 5) /* PgBouncer, too, refuses what is out of range */
 
 extern const PwParamTable config_params; /* [pgbouncer], into Config; in the order of SHOW CONFIG */
 extern const PwParamTable config_database_params; /* one line of [databases], into DatabaseConf */

@@ -312,7 +312,7 @@ PwErr config_with(const Config *old, const char *key, const char *value, Config 
         pw_diag_init(&diags);
         PwIniPlace *places = pw_xcalloc(config_params.n, sizeof(*places));
         ConfigLoader loader = {
-            .config = config, .diags = &diags, .places = places, .has_main = true};
+            .config = config, .diags = &diags, .places = places, .has_main = true, .strict = true};
         config_validate(&loader);
         if (concerns_hba(key)) {
             config_read_hba(config, &diags);

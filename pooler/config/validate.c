@@ -88,6 +88,8 @@ static void check_numbers(ConfigLoader *loader)
              "query_log_samples has no effect without query_log");
     if (!pw_str_is_empty(config->query_log) && !config->query_observation)
         WARN("query_observation", NULL, "query_log stays empty with query_observation = 0");
+    if (config->listen_port == 0 && config->listen_addr.n > 0)
+        WARN("listen_port", NULL, "listen_port = 0: the system chooses a TCP port at each start");
     if (config->max_client_conn == 0)
         WARN("max_client_conn", NULL,
              "max_client_conn = 0 lets nobody in but to the admin console");
@@ -102,11 +104,14 @@ static void check_names(ConfigLoader *loader)
     bool known = false;
     for (size_t i = 0; i < PW_ARRAY_LEN(facilities); i++)
         known = known || strcasecmp(config->syslog_facility, facilities[i]) == 0;
-    if (!known)
-        ERROR("syslog_facility", NULL,
-              "syslog_facility must be one of auth, authpriv, daemon, user, local0 to local7, not "
-              "\"%.40s\"",
-              config->syslog_facility);
+    if (!known) {
+        PROBLEM(loader->strict ? PW_DIAG_ERROR : PW_DIAG_WARNING, "syslog_facility", NULL,
+                "syslog_facility must be one of auth, authpriv, daemon, user, local0 to local7, not "
+                "\"%.40s\"%s",
+                config->syslog_facility, loader->strict ? "" : ": taken as daemon");
+        free(loader->config->syslog_facility);
+        loader->config->syslog_facility = pw_xstrdup("daemon");
+    }
     if (config->listen_addr.n == 0 && pw_str_is_empty(config->unix_socket_dir))
         WARN("listen_addr", "set listen_addr or unix_socket_dir", "nothing to listen on");
 }

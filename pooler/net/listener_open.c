@@ -111,6 +111,9 @@ static void open_name(Listener *l, const ListenerOptions *o, const char *name)
         if (already_open(l, &addr))
             continue;
         const char *failed = open_tcp(o, &addr, &fd);
+        NetAddr chosen; /* the log says which port it became */
+        if (failed == NULL && o->listen_port == 0 && net_addr_of_local(fd, &chosen) == PW_OK)
+            addr = chosen;
         if (failed == NULL)
             add_socket(l, fd, &addr, NULL);
         else

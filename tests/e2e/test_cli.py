@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from conftest import ROOT
+from support import wire
 from support.util import run_as, server_user, wait_until
 
 
@@ -155,6 +156,34 @@ def test_bad_files_are_refused(make_pooler, text):
     out = run(p, p.ini_path)
     assert out.returncode == 1
     assert "pooler.ini" in out.stderr + p.log()
+
+
+def test_numbers_as_pgbouncer_reads_them(make_pooler, pg):
+    """Too large, below zero, a port for each host, a switch that is a number: the file loads, as it does there."""
+    p = make_pooler(databases={"p0": f"host=127.0.0.1,127.0.0.1 port={pg.port},{pg.port} dbname=p0 user=postgres pool_size=2x max_db_connections=-1"},
+                    users={"u_trust": "max_user_connections=-1"}, min_pool_size=-3, tcp_defer_accept=45, max_packet_size=4294967295, listen_backlog=-1,
+                    reserve_pool_size=99999999999, stats_period=0)
+    assert p.client().one("SELECT 1") == "1"
+    row = next(r for r in p.console().show("DATABASES") if r["name"] == "p0")
+    assert (row["port"], row["pool_size"], row["max_connections"]) == (str(pg.port), "2", "0")
+
+
+@pytest.mark.poolwise
+def test_check_tells_what_it_makes_of_numbers(cold):
+    p = cold(default_pool_size=-1, tcp_defer_accept=45)
+    out = run(p, "--check", p.ini_path)
+    assert out.returncode == 0 and out.stdout.count(": taken as ") == 2, out
+
+
+def test_listen_port_0(make_pooler):
+    """The system chooses the TCP port; the unix socket is named by the 0."""
+    p = make_pooler(start=False, listen_port=0)
+    p.settings["listen_port"] = 0
+    p.write()
+    p.spawn("-q", p.ini_path)
+    p.wait_log("process up")
+    path = os.path.join(p.dir, ".s.PGSQL.0")
+    assert wire.Conn(unix=path).login("postgres", "p0").one("SELECT 1") == "1"
 
 
 def test_file_without_a_section_for_the_pooler(cold):

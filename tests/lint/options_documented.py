@@ -56,7 +56,7 @@ def read_rows():
                 tokens = [t.strip() for t in TOKEN.findall(call.group(2))]
                 rows[section].append(row_of(call.group(1), tokens, macros))
                 continue
-            plain = re.fullmatch(r'\{"(\w+)", PW_PARAM_(\w+), .*?, "(\d+)", 0, .*, "(.*)"\},', line)
+            plain = re.fullmatch(r'\{"(\w+)", PW_PARAM_(\w+), .*?, "(\d+)", \w+, .*, "(.*)"\},', line)
             if not plain:
                 raise ValueError(f"{TABLE}: cannot read the row: {line}")
             rows[section].append(Row(plain.group(1), plain.group(2), plain.group(3), set(), None, plain.group(4)))
