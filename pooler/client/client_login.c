@@ -82,7 +82,10 @@ static void auth_step(Client *c, AuthStep step, PwBuf *out)
             snprintf(reason, sizeof(reason), "password authentication failed for user \"%s\"", c->user);
         else
             snprintf(reason, sizeof(reason), "%s", client_auth_error(c->login->auth));
-        if (detail)
+        /* "no such user: NAME" is PgBouncer's line, which scripts search for. */
+        if (detail && strcmp(detail, "no such user") == 0)
+            client_log(c, PW_LOG_LOG, "login refused: %s: %s", detail, c->user);
+        else if (detail)
             client_log(c, PW_LOG_LOG, "login refused: %s", detail);
         client_close(c, client_auth_error(c->login->auth), reason);
         return;

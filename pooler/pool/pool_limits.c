@@ -45,7 +45,7 @@ static bool limit_take(LimitCounter *limit, int extra, bool force)
     int used = pw_atomic_load(&limit->used);
     for (;;) {
         int max = pw_atomic_load(&limit->max);
-        if (!force && max > 0 && used >= max + extra)
+        if (!force && max > 0 && used - extra >= max)
             return false;
         if (pw_atomic_cas(&limit->used, &used, used + 1))
             return true;

@@ -33,7 +33,7 @@ static bool has_too_many(const PoolLocal *local)
 {
     Pool *pool = local->entry->pool;
     int max = pw_atomic_load_relaxed(&pool->size.max);
-    return max > 0 && pool_size_used(pool) > max + pw_atomic_load_relaxed(&pool->reserve_max);
+    return max > 0 && pool_size_used(pool) - pw_atomic_load_relaxed(&pool->reserve_max) > max;
 }
 
 static const char too_many[] = "too many servers in the pool";

@@ -46,6 +46,13 @@ def test_scram_with_a_stored_md5_secret_fails(make_pooler, pg):
     refused(p, "someone", PASSWORD)
 
 
+@pytest.mark.parametrize("auth_type", ["trust", "plain", "md5", "scram-sha-256"])
+def test_the_log_names_a_user_who_does_not_exist(make_pooler, pg, auth_type):
+    p = make_pooler(databases=trust_line(pg), auth_type=auth_type, auth_file={"someone": STORED["plain"]})
+    refused(p, "nobody here", "wrong")
+    p.wait_log("no such user: nobody here\n")
+
+
 @pytest.mark.poolwise
 def test_the_log_says_why_a_login_is_refused(make_pooler, pg):
     """The client hears the same words for all of them."""
