@@ -19,7 +19,8 @@ typedef struct AdminProcessOps {
     void (*shutdown)(ShutdownMode mode);
     void (*suspend)(bool on); /* by a tour: a later tour finds it done */
     void (*each_listener)(void (*each)(void *arg, int fd, const NetAddr *addr), void *arg); /* main worker */
-    void (*handed_over)(void); /* another process has the listening sockets: end with the last client */
+    void (*handed_over)(void); /* another process accepts: end with the last client. Again: and never accept again */
+    void (*take_back)(void);   /* the process that was taking over has died */
     void (*resumed)(const char *database); /* NULL: all. Any worker */
 } AdminProcessOps;
 

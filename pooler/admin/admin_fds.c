@@ -2,7 +2,8 @@
 /* admin_fds.c - open sockets for another process of the same user: SHOW FDS, and HANDOVER for "pooler -R".
  *
  *   HANDOVER SOCKETS    the listening sockets; both processes accept from now on
- *   HANDOVER DONE       this process closes its own, takes no more clients and ends with its last one
+ *   HANDOVER DONE       this process accepts no more and ends with its last client. It keeps its sockets, and accepts again if the new one
+ *                       dies: if the console of HANDOVER SOCKETS ends without Terminate. Said again: it closes them
  *   HANDOVER "CANCEL_k" a cancel request that went to the new process for a client that is still here; k: its key in base64
  *   HANDOVER CLIENTS_4  some clients at rest (client_handover.c), each with its socket; asked again and again
  *
@@ -420,8 +421,11 @@ static bool begin_takeover(AdminSession *s)
 
 void admin_handover_console_gone(const AdminSession *s)
 {
-    if (s->takes_over)
-        pw_atomic_store(&taken_over, 0);
+    if (!s->takes_over)
+        return;
+    pw_atomic_store(&taken_over, 0);
+    if (!s->client->console_said_bye) /* a successor that goes on, or ends as it wants to, says so */
+        admin_process()->take_back();
 }
 
 void admin_cmd_handover(AdminSession *s, const AdminRequest *r)
@@ -432,7 +436,8 @@ void admin_cmd_handover(AdminSession *s, const AdminRequest *r)
     }
     bool sockets = strcasecmp(r->arg, "SOCKETS") == 0;
     if (strcasecmp(r->arg, "DONE") == 0) {
-        pw_log(PW_LOG_LOG, "a new process has taken over, shutting down when the last client is there or gone");
+        if (admin_ctx(s)->shutdown != SHUTDOWN_HANDED_OVER)
+            pw_log(PW_LOG_LOG, "a new process has taken over, shutting down when the last client is there or gone");
         admin_process()->handed_over();
         admin_complete(s, "HANDOVER");
         return;

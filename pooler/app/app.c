@@ -425,8 +425,10 @@ static void leave_to_the_old(void)
 static void clean_up(int status)
 {
     takeover_finish();
-    if (pw_atomic_load(&app.shutdown) != SHUTDOWN_HANDED_OVER) /* else the service goes on without us */
+    if (pw_atomic_load(&app.sockets) == SOCKETS_OURS) /* else the service goes on without us */
         notify_stopping();
+    else
+        listener_give_away(app.listener);
     if (status && app.options.reboot)
         leave_to_the_old();
     listener_destroy(app.listener);
@@ -447,7 +449,7 @@ static void end_in_the_middle(void)
 }
 
 static const AdminProcessOps process_ops = {app_reload, app_set, app_shutdown, app_suspend,
-                                          app_each_listener, app_handed_over, takeover_resume};
+                                          app_each_listener, app_handed_over, app_take_back, takeover_resume};
 
 int app_run(const AppOptions *options)
 {

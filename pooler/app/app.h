@@ -37,8 +37,10 @@ PwErr app_set(const char *key, const char *value, char *why);
 void app_shutdown(ShutdownMode mode);
 void app_suspend(bool on);
 bool app_is_shutting_down(void);
-/* Another process has the listening sockets now: this one closes its own and ends with its last client. */
+/* Another process accepts now: this one ends with its last client. The second time: it will never be needed again, and closes its own sockets. */
 void app_handed_over(void);
+/* The process that was taking over has died. This one accepts again if it can. */
+void app_take_back(void);
 void app_each_listener(void (*each)(void *arg, int fd, const NetAddr *addr), void *arg); /* main worker */
 
 #endif

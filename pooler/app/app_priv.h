@@ -7,6 +7,13 @@
 
 #include "pooler/app/app.h"
 
+/* Who accepts at the listening sockets (-R). */
+typedef enum AppSockets {
+    SOCKETS_OURS,
+    SOCKETS_LENT,  /* the new process; we keep them until it is sure to go on */
+    SOCKETS_GIVEN, /* closed here */
+} AppSockets;
+
 typedef struct App {
     AppOptions options;
     Listener *listener;
@@ -19,6 +26,7 @@ typedef struct App {
     PW_ATOMIC(int) *active;   /* [workers] servers in use, written by each worker's tick */
     bool serves;              /* main thread; the start is over */
     PW_ATOMIC(int) stopping;  /* workers leave their loops */
+    PW_ATOMIC(int) sockets;   /* AppSockets; the main worker writes */
 } App;
 
 extern App app;

@@ -93,7 +93,7 @@ static bool may_exit(void)
     if (mode == SHUTDOWN_WAIT_FOR_CLIENTS)
         return client_count_total() == 0;
     if (mode == SHUTDOWN_HANDED_OVER)
-        return connections() <= client_count_consoles() && !admin_is_handing_over();
+        return pw_atomic_load(&app.sockets) != SOCKETS_OURS && connections() <= client_count_consoles() && !admin_is_handing_over();
     if (mode != SHUTDOWN_WAIT_FOR_SERVERS)
         return false;
     int active = 0;

@@ -157,6 +157,8 @@ static PwErr put(const char *full, pid_t pid)
     int saved = errno;
     if (fd >= 0)
         close(fd);
+    if (err != PW_OK) /* a full disk */
+        (void)unlink(temp);
     free(temp);
     errno = saved;
     return err;
@@ -179,6 +181,13 @@ static void let_go(pid_t successor)
         (void)unlink(written_path);
     free(written_path);
     written_path = NULL;
+}
+
+void pidfile_take_back(void)
+{
+    pid_t pid;
+    if (written_path != NULL && (read_pid(written_path, &pid) != PW_OK || pid != getpid()))
+        (void)put(written_path, getpid());
 }
 
 void pidfile_remove(void)

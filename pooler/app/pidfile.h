@@ -23,6 +23,9 @@ PW_MUSTCHECK PwErr pidfile_take_over(const char *path);
 /* ... or it stays, because we cannot: its id comes back if the file still holds ours. Without pidfile_take_over as pidfile_remove. */
 void pidfile_give_back(void);
 
+/* It has died after pidfile_take_over: the file that was ours is so again. */
+void pidfile_take_back(void);
+
 /* Removes the file if this process wrote it and it still holds its id. */
 void pidfile_remove(void);
 

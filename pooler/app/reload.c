@@ -312,7 +312,7 @@ static void suspend_visit(Worker *w, void *arg)
     if (w->index == 0) {
         if (on)
             listener_suspend(app.listener);
-        else
+        else if (pw_atomic_load(&app.sockets) == SOCKETS_OURS)
             listener_resume(app.listener);
     }
     if (ctx->suspended == on)
@@ -342,7 +342,7 @@ static void shutdown_visit(Worker *w, void *arg)
     (void)arg;
     WorkerCtx *ctx = worker_ctx(w);
     ctx->shutdown = (ShutdownMode)pw_atomic_load(&app.shutdown);
-    if (w->index == 0)
+    if (w->index == 0 && ctx->shutdown != SHUTDOWN_HANDED_OVER)
         listener_close_tcp(app.listener);
     if (ctx->shutdown != SHUTDOWN_WAIT_FOR_SERVERS)
         return;
@@ -363,19 +363,6 @@ void app_shutdown(ShutdownMode mode)
         pw_atomic_store(&app.stopping, 1); /* every worker sees it at its next tick */
     else
         worker_tour(worker_get(0), shutdown_visit, NULL, NULL);
-}
-
-static void give_away_visit(Worker *w, void *arg)
-{
-    (void)arg;
-    if (w->index == 0)
-        listener_give_away(app.listener);
-}
-
-void app_handed_over(void)
-{
-    worker_tour(worker_get(0), give_away_visit, NULL, NULL);
-    app_shutdown(SHUTDOWN_HANDED_OVER);
 }
 
 void app_each_listener(void (*each)(void *arg, int fd, const NetAddr *addr), void *arg)

@@ -459,6 +459,25 @@ void takeover_resume(const char *database)
     worker_post(0, &r->node);
 }
 
+/* ---- replaced while we replace ---- */
+
+/* On the main worker. */
+static void on_pass_on(MailNode *node)
+{
+    free(node);
+    if (t.fd >= 0)
+        (void)ask_then("HANDOVER DONE", on_resumed, NULL);
+}
+
+void takeover_pass_on(void)
+{
+    if (!pw_atomic_load(&active))
+        return;
+    MailNode *node = pw_xcalloc(1, sizeof(*node));
+    node->run = on_pass_on;
+    worker_post(0, node);
+}
+
 void takeover_prepare(void)
 {
     if (t.fd < 0)
@@ -478,9 +497,21 @@ void takeover_continue(struct event_base *base)
         ended("the old process cannot be told");
 }
 
+/* That we end, or go on without it, as we mean to: without a word we are dead, and the old process accepts again. */
+static void say_bye(void)
+{
+    PwBuf out;
+    pw_buf_init(&out);
+    pw_msg_end(&out, pw_msg_begin(&out, PW_F_TERMINATE));
+    (void)send_all(&out);
+    pw_buf_finish(&out);
+}
+
 void takeover_finish(void)
 {
     int fd;
+    if (t.fd >= 0)
+        say_bye();
     pw_atomic_store(&active, 0);
     while (!STAILQ_EMPTY(&t.asks))
         answered();

@@ -3,7 +3,7 @@
  *
  *   1. before threads start: log in to the old one's console over the unix socket, take copies of its listening sockets, and ask which
  *      databases are paused or disabled (takeover_marks.h)
- *   2. once we serve: tell it so (HANDOVER DONE); it stops accepting
+ *   2. once we serve: tell it so (HANDOVER DONE); it stops accepting, but keeps its sockets: if we die, it goes on
  *   3. ask for its clients again and again: those at rest move with their sockets (client_adopt), the others
  *      finish what they do, or leave, where they are; the old process ends with its last client
  *
@@ -32,6 +32,9 @@ void takeover_continue(struct event_base *base);
 
 /* Clients may still wait in the old process for RESUME, which only reaches us: passed on. `database` NULL: all. Any worker. */
 void takeover_resume(const char *database);
+
+/* This process is replaced in its turn: the old one, whose clients still move here, will not be needed to accept again. Any worker. */
+void takeover_pass_on(void);
 
 void takeover_finish(void); /* lets go of the old process; also without a takeover */
 

@@ -59,6 +59,7 @@ static void console_input(Client *c)
         if (pw_buf_unread(held) < (size_t)len + 1)
             return;
         if (p[0] == PW_F_TERMINATE) {
+            c->console_said_bye = true;
             client_close(c, NULL, "client close request");
             return;
         }

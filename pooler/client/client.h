@@ -88,6 +88,7 @@ struct Client {
     bool is_unix, counted, names_borrowed;
     bool console_counted; /* among client_count_consoles */
     bool console_admin;   /* may do more than SHOW */
+    bool console_said_bye; /* by Terminate */
     bool console_own;     /* a process of our own uid on the unix socket: may be given sockets and secrets */
 };
 

@@ -384,6 +384,114 @@ def test_a_successor_that_cannot_start_leaves_all_as_it_was(pair):
     assert idle.one("SELECT 1") == p.client().one("SELECT 1") == "1"
 
 
+def pid_in(p):
+    with open(os.path.join(p.dir, "pooler.pid"), encoding="ascii") as f:
+        return int(f.read())
+
+
+def busy_client(p):
+    """Stays with its process until it COMMITs."""
+    c = p.client()
+    c.ok("BEGIN")
+    return c
+
+
+@pytest.mark.poolwise
+def test_when_the_successor_dies_the_old_process_accepts_again(pair, workers):
+    both, p = pair(pidfile="pooler.pid", **workers)
+    idle, busy = p.client(), busy_client(p)
+    both.take_over()
+    wait_until(lambda: "handed over to the new process" in p.log(), what="the idle client has moved")
+    p.proc.kill()
+    p.proc.wait()
+    p.wait_log("WARNING the new process has died, this one accepts connections again")
+    p.proc = both.old
+    assert p.client().one("SELECT 1") == p.client(unix=True).one("SELECT 1") == "1"
+    assert busy.one("SELECT 1") == "1"
+    busy.ok("COMMIT")
+    with pytest.raises((wire.Closed, ConnectionError)):
+        idle.one("SELECT 1")
+    wait_until(lambda: pid_in(p) == both.old.pid, what="the pid file names the old process again")
+    for c in p.conns:
+        c.close()
+    both.take_over()
+    both.old_ends()
+    assert p.client().one("SELECT 1") == "1" and pid_in(p) == p.proc.pid
+
+
+@pytest.mark.poolwise
+def test_a_successor_that_dies_before_it_serves(pair):
+    both, p = pair(pidfile="pooler.pid")
+    with subprocess.Popen([sys.executable, "-c", FICKLE_SUCCESSOR, p.socket_path()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          **run_as(server_user())) as successor:
+        assert successor.stdout.readline() == "2\n"
+        with open(os.path.join(p.dir, "pooler.pid"), "w", encoding="ascii") as f:
+            f.write(f"{successor.pid}\n")
+        successor.kill()
+    wait_until(lambda: pid_in(p) == both.old.pid, what="the pid file names the old process again")
+    assert p.client().one("SELECT 1") == "1"
+
+
+@pytest.mark.poolwise
+def test_a_successor_that_is_stopped_is_not_replaced(pair):
+    """Who stops the service means all of it; who is in may end what he does."""
+    both, p = pair()
+    busy = busy_client(p)
+    both.take_over()
+    p.wait_log("a new process has taken over")
+    p.proc.terminate()
+    assert p.wait_exit() == 0
+    wait_until(lambda: not p.try_connect(), what="nobody listens")
+    assert busy.one("SELECT 1") == "1"
+    assert "accepts connections again" not in p.log()
+    busy.close()
+    both.old_ends()
+
+
+@pytest.mark.poolwise
+def test_an_old_process_that_is_told_to_end_leaves_the_sockets(pair):
+    both, p = pair()
+    busy_client(p)
+    both.take_over()
+    p.wait_log("a new process has taken over")
+    both.old.terminate()
+    both.old_ends()
+    assert p.client().one("SELECT 1") == p.client(unix=True).one("SELECT 1") == "1"
+
+
+@pytest.mark.poolwise
+def test_the_first_of_three_does_not_accept_again(pair):
+    """The second one, which dies, has a successor of its own."""
+    both, p = pair()
+    first = busy_client(p)
+    both.take_over()
+    p.wait_log("a new process has taken over")
+    middle, second = p.proc, both.console().conn
+    second.close()
+    second = wait_until(lambda: served_by(p, middle.pid), what="the second process has a client")
+    both.take_over()
+    p.wait_log("a new process has taken over", count=2)
+    both.console().close()
+    middle.kill()
+    middle.wait()
+    for _ in range(20):
+        assert served_by(p, p.proc.pid)
+    assert first.one("SELECT 1") == "1"
+    first.ok("COMMIT")
+    first.close()
+    both.old_ends()
+
+
+def served_by(p, pid):
+    """A client with a transaction open, if that process is the one that took it; None: another did."""
+    c = busy_client(p)
+    port = c.sock.getsockname()[1]
+    if f"[{pid}]" in [line for line in p.log().splitlines() if f":{port} login attempt" in line][-1]:
+        return c
+    c.close()
+    return None
+
+
 def test_nobody_to_take_over_from(make_pooler):
     p = make_pooler(start=False)
     p.write()
