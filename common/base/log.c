@@ -68,6 +68,7 @@ typedef struct Sink {
     int refs;        /* sink_lock */
     int file_fd;     /* -1: none; closed with the last reference */
     bool file_polls; /* not a regular file: may block */
+    bool torn;       /* the file ends in the middle of a line; who writes */
     bool to_stderr;
     bool stderr_problems;
     bool to_syslog;
@@ -153,11 +154,13 @@ static bool wait_writable(int fd)
     }
 }
 
-static bool write_all(int fd, const char *line, size_t len, bool polls)
+/* How much of it was written. */
+static size_t write_all(int fd, const char *line, size_t len, bool polls)
 {
+    const char *begin = line;
     while (len > 0) {
         if (polls && !wait_writable(fd))
-            return false;
+            break;
         ssize_t n = write(fd, line, len);
         if (n < 0) {
             if (errno == EINTR)
@@ -166,18 +169,28 @@ static bool write_all(int fd, const char *line, size_t len, bool polls)
                 polls = true;
                 continue;
             }
-            return false;
+            break;
         }
         line += n;
         len -= (size_t)n;
     }
-    return true;
+    return (size_t)(line - begin);
 }
 
 static bool fd_polls(int fd)
 {
     struct stat st;
     return fstat(fd, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+/* What a full disk has cut stays a line of its own. */
+static bool write_file(Sink *s, const char *line, size_t len)
+{
+    if (s->torn && write_all(s->file_fd, "\n", 1, s->file_polls) < 1)
+        return false;
+    size_t n = write_all(s->file_fd, line, len, s->file_polls);
+    s->torn = n > 0 && n < len;
+    return n == len;
 }
 
 /* One line to all targets; false when a target did not take it. */
@@ -191,10 +204,10 @@ static bool sink_write(Sink *s, PwUsec wall, PwLogLevel level, const char *text,
                          pw_time_format_log(wall, stamp, sizeof(stamp)), (int)getpid(),
                          levels[level].name, (int)len, text);
         size_t size = (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1;
-        if (s->file_fd >= 0 && !write_all(s->file_fd, line, size, s->file_polls))
+        if (s->file_fd >= 0 && !write_file(s, line, size))
             ok = false;
-        /* A closed stderr is a choice, not a loss. */
-        if (to_stderr)
+        /* A closed stderr is a choice, not a loss. With -q it still gets why the process ends, if the file does not. */
+        if (to_stderr || (!ok && level == PW_LOG_FATAL))
             (void)write_all(STDERR_FILENO, line, size, fd_polls(STDERR_FILENO));
     }
     if (s->to_syslog)

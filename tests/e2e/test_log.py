@@ -31,6 +31,17 @@ def test_start(make_pooler):
     assert p.log().count("listening on") == 2, "one line for each address"
 
 
+@pytest.mark.poolwise
+def test_a_reason_to_end_that_the_log_does_not_take_is_on_standard_error(make_pooler):
+    """The disk is full; -q."""
+    p = make_pooler(start=False, logfile="/dev/full", pidfile="no/such/folder/pid")
+    p.write()
+    p.expect_exit = (1,)
+    p.spawn("-q", p.ini_path)
+    assert p.wait_exit() == 1
+    assert 'FATAL cannot write pidfile "no/such/folder/pid": No such file or directory' in p.stderr()
+
+
 def test_login_and_logout(make_pooler):
     p = make_pooler()
     c = p.client()

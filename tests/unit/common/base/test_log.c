@@ -13,9 +13,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <regex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -181,6 +183,37 @@ static void test_long_lines(void **state)
     assert_memory_equal(text + first - 5, "\xc3\xa9...", 5);
     assert_memory_equal(text + len - 6, "\xc3\xa9...\n", 6);
     free(text);
+}
+
+/* The disk is full in the middle of a line, and later it is not. */
+static void test_a_torn_line_stays_alone(void **state)
+{
+    (void)state;
+    struct rlimit before, tight;
+    log_to(path);
+    pw_log(PW_LOG_LOG, "whole");
+    size_t size;
+    free(slurp(path, &size));
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    tight = before;
+    tight.rlim_cur = size + 30;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    pw_log(PW_LOG_LOG, "torn torn torn torn torn torn");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_DFL);
+    pw_log(PW_LOG_LOG, "whole again");
+    char *text = slurp(path, &size);
+    const char *torn = strchr(text + strlen("2"), '\n') + 1;
+    const char *after = strchr(torn, '\n');
+    assert_non_null(after);
+    assert_int_equal(after - torn, 30);
+    assert_memory_equal(after + 1, torn, 4); /* the year */
+    assert_non_null(strstr(after, "LOG whole again\n"));
+    free(text);
+    assert_int_equal(pw_log_start(), PW_OK); /* tells of the one that was lost */
+    pw_log(PW_LOG_LOG, "end");
+    pw_log_stop();
 }
 
 static void test_errno_is_kept(void **state)
@@ -552,6 +585,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_levels, setup, teardown),
         cmocka_unit_test_setup_teardown(test_escaping, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_lines, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_torn_line_stays_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errno_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rotation, setup, teardown),
