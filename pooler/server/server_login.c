@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* server_login.c - from the start-up packet to the first ReadyForQuery. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -374,10 +373,11 @@ void server_login_input(Server *s)
     if (got == -1)
         return;
     if (got <= 0) {
+        const char *why = got == 0 ? "server closed the connection" : stream_error(&s->stream);
         if (s->phase == SERVER_CONNECT)
-            server_connect_failed(s, got == 0 ? "server closed the connection" : strerror(errno));
+            server_connect_failed(s, why);
         else
-            login_failed(s, NULL, "server closed the connection");
+            login_failed(s, NULL, why);
         return;
     }
     s->phase = SERVER_LOGIN;

@@ -159,3 +159,16 @@ def test_no_character_of_a_long_refusal_is_torn(make_pooler, fake):
         told = dict((f[:1], f[1:]) for f in msg.body.split(b"\0") if f)[b"M"].decode()
         assert len(told) > 100 and text.startswith(told)
         p.console().do("RECONNECT")
+
+
+@pytest.mark.poolwise
+@pytest.mark.parametrize("how, text", [("close", "server closed the connection"), ("reset", "Connection reset by peer")])
+def test_how_a_connection_ended_in_the_login_is_told(make_pooler, fake, how, text):
+    """A firewall that resets is not a server that hangs up."""
+    p = make_pooler(databases={"p0": fake_line(fake)})
+    c = p.raw()
+    c.startup(user="postgres", database="p0")
+    s = fake.accept_raw()
+    s.send(wire.message("R", b"\0\0\0\0"))
+    getattr(s, how)()
+    p.wait_log(f"server login failed: {text}")
