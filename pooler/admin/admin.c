@@ -280,7 +280,8 @@ static void on_open(Client *c)
         pw_msg_param_status(&out, greeting[i].name, greeting[i].value);
     client_cancel_register(c, &out);
     pw_msg_ready(&out, 'I');
-    admin_send(s, &out);
+    if (!stream_send_buf(&c->relay.stream, &out)) /* not admin_send: a login counts no bytes */
+        client_close(c, NULL, "client unexpected eof");
     pw_buf_finish(&out);
 }
 

@@ -133,11 +133,13 @@ void stats_average(const StatsTable *table, const PoolStats *total, const PoolSt
     RATE(bytes_sent);
     MEAN(xact_time, xact_count);
     MEAN(query_time, query_count);
-    MEAN(wait_time, server_assignment_count);
+    ret->wait_time = per_item(total->wait_time, older->wait_time, total->server_assignment_count + total->wait_failed_count,
+                              older->server_assignment_count + older->wait_failed_count);
     RATE(client_parse_count);
     RATE(server_parse_count);
     RATE(bind_count);
     RATE(client_login_count);
+    RATE(wait_failed_count);
 #undef RATE
 #undef MEAN
 }

@@ -226,7 +226,7 @@ static const char *application_name(const ParamSet *params)
 static void client_row(const Row *row, const Client *c, const char *prefix, const char *state)
 {
     const Relay *r = &c->relay;
-    bool waiting = client_is_waiting(c);
+    bool waiting = client_is_waiting_since(c);
     NetAddr peer;
     client_peer(c, &peer);
     Fields f = {

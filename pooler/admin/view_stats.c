@@ -19,6 +19,7 @@
 #define TOTAL_HELP_SPARSE "prepared statements made on servers"
 #define TOTAL_HELP_BIND "prepared statements bound by clients"
 #define TOTAL_HELP_LOGIN "logins of clients"
+#define TOTAL_HELP_FAILED "waits for a server that ended without one"
 #define AVG_HELP_XTIME "microseconds a transaction took"
 #define AVG_HELP_QTIME "microseconds a query took"
 #define AVG_HELP_WAIT "microseconds a client waited for its server"
@@ -50,6 +51,8 @@ static const AdminColumn stats_columns[] = {
     {"avg_bind_count", ADMIN_NUMERIC, TOTAL_HELP_BIND " a second"},
     {"avg_client_login_count", ADMIN_NUMERIC | ADMIN_EXTRA, TOTAL_HELP_LOGIN " a second"},
     {"total_requests", ADMIN_NUMERIC | ADMIN_EXTRA, "total_query_count, by the name that it had in PgBouncer 1.7: Debian's exporter asks for it"},
+    {"total_wait_failed_count", ADMIN_NUMERIC | ADMIN_EXTRA, TOTAL_HELP_FAILED},
+    {"avg_wait_failed_count", ADMIN_NUMERIC | ADMIN_EXTRA, TOTAL_HELP_FAILED ", a second"},
 };
 
 static const AdminColumn stats_totals_columns[] = {
@@ -66,9 +69,10 @@ static const AdminColumn stats_totals_columns[] = {
     {"server_parse_count", ADMIN_NUMERIC, TOTAL_HELP_SPARSE},
     {"bind_count", ADMIN_NUMERIC, TOTAL_HELP_BIND},
     {"client_login_count", ADMIN_NUMERIC | ADMIN_EXTRA, TOTAL_HELP_LOGIN},
+    {"wait_failed_count", ADMIN_NUMERIC | ADMIN_EXTRA, TOTAL_HELP_FAILED},
 };
 
-/* Only the last four carry avg_, as in PgBouncer: tools know them by these names. */
+/* The first ones carry no avg_, as in PgBouncer: tools know them by these names. */
 static const AdminColumn stats_averages_columns[] = {
     {"database", ADMIN_TEXT, "database; pgbouncer is the console"},
     {"server_assignment_count", ADMIN_NUMERIC, TOTAL_HELP_ASSIGN ", a second"},
@@ -83,6 +87,7 @@ static const AdminColumn stats_averages_columns[] = {
     {"avg_server_parse_count", ADMIN_NUMERIC, TOTAL_HELP_SPARSE " a second"},
     {"avg_bind_count", ADMIN_NUMERIC, TOTAL_HELP_BIND " a second"},
     {"avg_client_login_count", ADMIN_NUMERIC | ADMIN_EXTRA, TOTAL_HELP_LOGIN " a second"},
+    {"avg_wait_failed_count", ADMIN_NUMERIC | ADMIN_EXTRA, TOTAL_HELP_FAILED ", a second"},
 };
 
 static const AdminColumn totals_columns[] = {
@@ -90,7 +95,7 @@ static const AdminColumn totals_columns[] = {
     {"value", ADMIN_NUMERIC, "its sum over all databases"},
 };
 
-/* One row a counter, in the order of the columns above; the name is that of SHOW TOTALS. */
+/* One row a counter, in the order of the columns above, ours last; the name is that of SHOW TOTALS. */
 static const struct {
     const char *name;
     size_t offset;
@@ -107,7 +112,9 @@ static const struct {
     {"ps_server_parse_count", offsetof(PoolStats, server_parse_count)},
     {"ps_bind_count", offsetof(PoolStats, bind_count)},
     {"client_login_count", offsetof(PoolStats, client_login_count)},
+    {"wait_failed_count", offsetof(PoolStats, wait_failed_count)},
 };
+#define OUR_FIELDS 1 /* of SHOW STATS at the end, behind total_requests */
 _Static_assert(PW_ARRAY_LEN(fields) * sizeof(uint64_t) == sizeof(PoolStats), "each counter has a row");
 _Static_assert(PW_ARRAY_LEN(stats_columns) == 2 + 2 * PW_ARRAY_LEN(fields), "totals, averages, total_requests");
 _Static_assert(PW_ARRAY_LEN(stats_totals_columns) == 1 + PW_ARRAY_LEN(fields), "totals");
@@ -120,9 +127,9 @@ static uint64_t get(const PoolStats *stats, size_t field)
     return value;
 }
 
-static void put_all(AdminResult *r, const PoolStats *stats)
+static void put(AdminResult *r, const PoolStats *stats, size_t from, size_t to)
 {
-    for (size_t i = 0; i < PW_ARRAY_LEN(fields); i++)
+    for (size_t i = from; i < to; i++)
         admin_row_count(r, get(stats, i));
 }
 
@@ -148,12 +155,16 @@ static void rows(AdminShow *show, bool totals, bool averages)
         stats_average(table, &row->total, &row->older, &average);
         admin_row_begin(r, NULL);
         admin_row_text(r, row->database);
+        size_t all = PW_ARRAY_LEN(fields), theirs = totals && averages ? all - OUR_FIELDS : all;
         if (totals)
-            put_all(r, &row->total);
+            put(r, &row->total, 0, theirs);
         if (averages)
-            put_all(r, &average);
-        if (totals && averages)
+            put(r, &average, 0, theirs);
+        if (totals && averages) {
             admin_row_count(r, row->total.query_count);
+            put(r, &row->total, theirs, all);
+            put(r, &average, theirs, all);
+        }
         admin_row_end(r);
     }
 }

@@ -83,6 +83,7 @@ struct Client {
     NetPeer peer;
     CancelKey cancel_key;
     bool has_key;      /* it is in WorkerCtx.by_cancel_key */
+    PwUsec wait_counted; /* of the wait under way, what SHOW STATS has already */
     bool notified;
     bool asks_welcome; /* WELCOME: it holds PoolEntry.welcome_asked */
     bool is_unix, counted, names_borrowed;
@@ -151,6 +152,12 @@ void client_log(const Client *c, int level, const char *fmt, ...) __attribute__(
 static inline bool client_is_waiting(const Client *c)
 {
     return c->waiter.ticket != POOL_NO_TICKET;
+}
+
+/* The same, and those that log in and wait for what a server will tell another one. */
+static inline bool client_is_waiting_since(const Client *c)
+{
+    return client_is_waiting(c) || (c->state == CLIENT_WELCOME && !c->recheck && c->waiter.since);
 }
 
 /* Clients of all workers, console excepted (max_client_conn); consoles. Any thread. */

@@ -102,6 +102,7 @@ static void on_request(MailNode *node)
         return;
     }
     if (client_is_waiting(c)) {
+        client_count_failed_wait(c);
         pool_cancel(c->relay.local->shard, &c->waiter);
         relay_cancel_held(&c->relay);
         answer_why(m, "cancel request for waiting client");

@@ -5,6 +5,7 @@
 
 #include "pooler/client/cancel_index.h"
 #include "pooler/client/client_priv.h"
+#include "pooler/relay/relay_count.h"
 #include "poolwise/log.h"
 #include "poolwise/wire.h"
 
@@ -13,7 +14,7 @@
 #define LINGER_BYTES (1024 * 1024)
 
 /* In the middle of a message no error can be told: a row would end in its bytes. */
-static void say_goodbye(Client *c, const char *sqlstate, const char *text)
+static void say_goodbye(Client *c, bool logged_in, const char *sqlstate, const char *text)
 {
     Stream *st = &c->relay.stream;
     PwBuf out;
@@ -22,7 +23,8 @@ static void say_goodbye(Client *c, const char *sqlstate, const char *text)
     bool silent = relay_is_inside_reply(&c->relay);
     if (!silent)
         pw_msg_error(&out, &e);
-    if (silent || stream_send_buf(st, &out)) {
+    bool sent = silent || (logged_in ? relay_tell(&c->relay, &out) : stream_send_buf(st, &out));
+    if (sent) {
         stream_end_output(st);
         size_t total = 0;
         ssize_t n;
@@ -58,6 +60,7 @@ void client_close_with(Client *c, const char *sqlstate, const char *text, const 
 {
     if (c->state == CLIENT_CLOSED)
         return;
+    client_count_failed_wait(c);
     ClientState was = c->state;
     Worker *w = c->relay.stream.worker;
     WorkerCtx *ctx = worker_ctx(w);
@@ -71,7 +74,7 @@ void client_close_with(Client *c, const char *sqlstate, const char *text, const 
         log_close(c, reason);
     if (text) {
         (void)pw_log_settle(); /* who looks into the log on hearing the error finds its reason there */
-        say_goodbye(c, sqlstate, text);
+        say_goodbye(c, was == CLIENT_READY, sqlstate, text);
     }
     if (was == CLIENT_CONSOLE)
         client_console->close(c);

@@ -328,7 +328,6 @@ static void authenticated(Client *c)
         return;
     }
     enter_pool(c, dbconf, is_auto);
-    c->relay.local->stats.client_login_count++;
     c->state = CLIENT_WELCOME;
     if (c->replication != REPLICATION_NONE) {
         client_replication_start(c);
@@ -403,6 +402,7 @@ bool client_greet(Client *c, const PwBuf *untracked)
     }
     pw_msg_ready(&out, 'I');
     become_ready(c);
+    r->local->stats.client_login_count++;
     bool ok = stream_send_soon(&r->stream, pw_buf_head(&out), pw_buf_unread(&out));
     pw_buf_finish(&out);
     if (!ok) {

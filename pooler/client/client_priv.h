@@ -109,6 +109,7 @@ void client_recheck_tick(Client *c, PwUsec now);
 /* client_wait.c */
 void client_wait_welcome(Client *c); /* asks the pool for a server to learn from */
 void client_waiter_init(Client *c);
+void client_count_failed_wait(Client *c); /* if it waits for a server: it goes without one */
 void client_welcome_given_up(Client *c); /* it waits no more; another one may ask */
 /* The pool cannot log in to its server, since `since`: who waits for it is told and closed. */
 bool client_login_refused(Client *c, PoolEntry *e, PwUsec since);

@@ -7,6 +7,7 @@
 
 #include "pooler/client/client_priv.h"
 #include "pooler/pool/failure.h"
+#include "pooler/relay/relay_count.h"
 #include "pooler/relay/relay_listen.h"
 #include "pooler/relay/relay_priv.h"
 #include "poolwise/log.h"
@@ -14,11 +15,27 @@
 
 static void wake_visit(Worker *w, void *arg);
 
+/* Its wait is over; how long it was. */
+static PwUsec count_wait(Client *c)
+{
+    PwUsec waited = worker_now(c->relay.stream.worker) - c->waiter.since;
+    if (waited > c->wait_counted)
+        c->relay.local->stats.wait_time += (uint64_t)(waited - c->wait_counted);
+    return waited > 0 ? waited : 0;
+}
+
+void client_count_failed_wait(Client *c)
+{
+    if (!client_is_waiting_since(c))
+        return;
+    count_wait(c);
+    c->relay.local->stats.wait_failed_count++;
+}
+
 /* The pool's first server has told what clients hear at login. */
 static void welcome(Client *c)
 {
-    PwUsec waited = worker_now(c->relay.stream.worker) - c->waiter.since;
-    c->relay.local->stats.wait_time += waited > 0 ? (uint64_t)waited : 0;
+    count_wait(c);
     client_login_finish(c);
 }
 
@@ -27,6 +44,7 @@ static void on_server(PoolWaiter *w, PoolServer *ps)
     Client *c = client_of_waiter(w);
     c->notified = false;
     if (c->replication != REPLICATION_NONE) {
+        count_wait(c);
         client_replication_granted(c, server_of(ps));
         return;
     }
@@ -45,8 +63,7 @@ static void on_server(PoolWaiter *w, PoolServer *ps)
         welcome(c);
         return;
     }
-    PwUsec waited = worker_now(c->relay.stream.worker) - w->since;
-    relay_linked(&c->relay, server_of(ps), waited > 0 ? waited : 0);
+    relay_linked(&c->relay, server_of(ps), count_wait(c));
 }
 
 static void on_fail(PoolWaiter *w, PwErr why)
@@ -145,6 +162,7 @@ static bool refuse_wait(Client *c)
 static void ask(Client *c)
 {
     PwUsec now = worker_now(c->relay.stream.worker);
+    c->wait_counted = c->waiter.keep_ticket ? c->relay.wait_usec : 0; /* the server that this wait has led to was of no use */
     if (!c->waiter.keep_ticket)
         c->waiter.since = now;
     pw_atomic_store_relaxed(&c->entry->db->last_used, now);
@@ -252,7 +270,7 @@ static void notify_waiting(Client *c)
                         .message = "No server connection available in postgres backend, client being queued"};
     pw_msg_notice(&out, &text);
     c->notified = true;
-    if (!stream_send_buf(&c->relay.stream, &out))
+    if (!relay_tell(&c->relay, &out))
         client_close(c, NULL, "client unexpected eof");
     pw_buf_finish(&out);
 }
@@ -271,6 +289,7 @@ static void fail_wait(Client *c, const char *sqlstate, const char *text)
     }
     if (!sqlstate)
         own_error(text, true, &state, &shown, buf);
+    client_count_failed_wait(c);
     pool_cancel(c->relay.local->shard, &c->waiter);
     c->notified = false;
     relay_refuse(&c->relay, state, shown);

@@ -30,6 +30,7 @@ typedef struct PoolStats {
     uint64_t xact_time, query_time, wait_time;
     uint64_t client_parse_count, server_parse_count, bind_count;
     uint64_t client_login_count;
+    uint64_t wait_failed_count;
 } PoolStats;
 
 /* Session state in transaction mode (SHOW PINS); of one pool on one worker, since it exists. */

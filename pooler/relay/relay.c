@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pooler/relay/relay_align.h"
+#include "pooler/relay/relay_count.h"
 #include "pooler/relay/relay_listen.h"
 #include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
@@ -36,10 +37,13 @@ void relay_drop_entry(void *arg, const PipelineEntry *e)
         relay_align_parse_skipped(r, e);
     else if (relay_align_is_unnamed(e))
         relay_align_unnamed_skipped(r, e);
-    server_entry_dropped(r->server, e);
+    PipelineEntry rest = *e;
+    if (PW_UNLIKELY(relay_count_keeps(r, e)))
+        rest.query = NULL;
+    server_entry_dropped(r->server, &rest);
 }
 
-/* The client goes: what its requests would have counted is nobody's any more. */
+/* The client goes: what was not run yet counts nowhere. */
 static void forget_query(void *arg, PipelineEntry *e)
 {
     Relay *r = arg;
@@ -92,6 +96,7 @@ void relay_finish(Relay *r)
 {
     r->hold |= HOLD_CLOSED;
     Server *s = r->server;
+    relay_count_end(r);
     if (s) {
         pipeline_visit(&s->pipeline, forget_query, r);
         bool reusable = relay_state_abandon(r);
@@ -288,6 +293,7 @@ static void on_server_gone(Server *s, const char *reason)
     Relay *r = s->user_arg;
     const char *text = s->replication == REPLICATION_NONE ? "server conn crashed?" : reason;
     r->server = NULL;
+    relay_count_server_gone(r);
     r->reply_cut = server_is_inside_reply(s);
     if (r->hold & HOLD_SYNC) { /* nothing of the client's went out: it takes another server, in its old place */
         r->hold &= ~(unsigned)(HOLD_SYNC | HOLD_TURN | HOLD_FLOW);
@@ -320,7 +326,6 @@ void relay_linked(Relay *r, Server *s, PwUsec waited)
     r->wait_usec = waited;
     r->changed = 0;
     r->local->stats.server_assignment_count++;
-    r->local->stats.wait_time += (uint64_t)waited;
     s->pipeline.on_drop = relay_drop_entry;
     s->pipeline.arg = r;
     if (PW_UNLIKELY(r->listen != NULL))

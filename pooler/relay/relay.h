@@ -168,6 +168,8 @@ struct Relay {
     bool unnamed_was_here; /* ... was, before the last Parse of it */
     bool unnamed_fresh;    /* ... since a Parse in the group under way: an error skips what relies on it, too */
     bool reply_cut;        /* the server went in the middle of a message to the client */
+    bool cut;              /* the request that was running when the client or the server went is known (relay_count.h) */
+    bool blames;           /* the Execute that is discarded next has failed with `sqlstate` (relay_count.h) */
 
     /* measured; times are worker_now's */
     char sqlstate[6];     /* of the error in the current request, "" if none */
@@ -177,6 +179,7 @@ struct Relay {
     PwUsec last_done, wait_usec;
     uint64_t done_in, done_out; /* stream.bytes_in/out when the last query was counted */
     uint64_t rows;
+    QueryEntry *failed; /* what an error or an end kept from being answered, until it is counted; NULL */
     QueryIdent *ident; /* database, user, application_name */
     struct RelayListen *listen; /* relay_listen.h; NULL: it does not listen by the shared connection */
 

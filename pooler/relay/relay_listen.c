@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "pooler/relay/relay_count.h"
 #include "pooler/relay/relay_priv.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
@@ -365,8 +366,7 @@ void relay_listen_flush(Relay *r)
         pw_buf_consume(&queue, total);
     }
     pw_buf_finish(&queue);
-    r->local->stats.bytes_sent += pw_buf_unread(&out);
-    bool ok = pw_buf_unread(&out) == 0 || stream_send_buf(&r->stream, &out);
+    bool ok = pw_buf_unread(&out) == 0 || relay_tell(r, &out);
     pw_buf_finish(&out);
     if (!ok)
         relay_fail(r, NULL, "client unexpected eof");

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pooler/relay/relay_count.h"
 #include "pooler/relay/relay_listen.h"
 #include "pooler/relay/relay_priv.h"
 #include "pooler/relay/relay_state.h"
@@ -227,7 +228,7 @@ static void undo_hidden_resets(Relay *r)
         relay_state_encoding(r);
         if (r->ident)
             relay_renamed(r);
-        if (!stream_send_buf(&r->stream, &out))
+        if (!relay_tell(r, &out))
             relay_fail_later(r, NULL, "client unexpected eof");
     }
     pw_buf_finish(&out);

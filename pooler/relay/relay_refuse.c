@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pooler/relay/relay_count.h"
 #include "pooler/relay/relay_listen.h"
 #include "pooler/relay/relay_priv.h"
 #include "pooler/session/own_errors.h"
@@ -85,7 +86,7 @@ bool relay_refuse_in_walk(Relay *r, uint8_t type)
     refuse_one(r, type, e->sqlstate, e->text, &out);
     forget_own_error(r);
     r->hold &= ~(unsigned)HOLD_SERVER;
-    if (!stream_send_buf(&r->stream, &out))
+    if (!relay_tell(r, &out))
         relay_fail_later(r, NULL, "client unexpected eof");
     pw_buf_finish(&out);
     return true;
@@ -123,7 +124,7 @@ static void refuse_held(Relay *r, const char *sqlstate, const char *text, bool a
     r->request_start = 0;
     if (PW_UNLIKELY(r->listen != NULL))
         r->listen->failed = false;
-    bool ok = stream_send_buf(&r->stream, &out);
+    bool ok = relay_tell(r, &out);
     pw_buf_finish(&out);
     forget_own_error(r);
     if (!ok)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pooler/relay/relay_align.h"
+#include "pooler/relay/relay_count.h"
 #include "pooler/relay/relay_listen.h"
 #include "pooler/relay/relay_prepared.h"
 #include "pooler/relay/relay_priv.h"
@@ -61,27 +62,12 @@ static PW_COLD void insert_fakes(Walk *w)
         memcpy(at, pw_buf_head(&out), n);
         w->from = at;
     } else if (!w->client_dead) {
-        w->client_dead = !stream_send_buf(&w->r->stream, &out);
+        w->client_dead = !relay_tell(w->r, &out);
     }
     pw_buf_finish(&out);
 }
 
 /* ---- counting ---- */
-
-/* `out`: bytes for the client so far, sent or not. */
-static void count_query(Relay *r, QueryEntry *q, PwUsec now, uint64_t out)
-{
-    if (q) {
-        query_entry_done(q, now - r->last_done, r->wait_usec, r->rows, r->stream.bytes_in - r->done_in,
-                         out - r->done_out, r->sqlstate[0] ? r->sqlstate : NULL);
-        r->done_in = r->stream.bytes_in;
-        r->done_out = out;
-        r->wait_usec = 0;
-    }
-    r->rows = 0;
-    r->sqlstate[0] = '\0';
-    r->last_done = now;
-}
 
 /* Bytes for the client so far, sent or not. */
 static uint64_t client_bytes(const Walk *w)
@@ -89,45 +75,30 @@ static uint64_t client_bytes(const Walk *w)
     return stream_bytes_given(&w->r->stream) + (uint64_t)(w->cur - w->from);
 }
 
-/* ReadyForQuery: a request is done, and with it a transaction, perhaps. */
-static void count_ready(const Walk *w, PwUsec now)
-{
-    Relay *r = w->r;
-    PoolStats *st = &r->local->stats;
-    st->query_count++;
-    r->ctx->queries_done++;
-    st->query_time += (uint64_t)(now - r->request_start);
-    r->request_start = now; /* of the next one in the pipeline; a clean ReadyForQuery sets it to 0 */
-    if (w->s->txn_status == 'I') {
-        st->xact_count++;
-        r->ctx->xacts_done++;
-        st->xact_time += (uint64_t)(now - r->xact_start);
-        r->xact_start = w->s->pipeline.count ? now : 0;
-    }
-}
-
-static void count_done(Walk *w, const PipelineEntry *e)
+/* `last`: bytes for the client of the message that completes it. */
+static void count_done(Walk *w, const PipelineEntry *e, size_t last)
 {
     Relay *r = w->r;
     if (e->action != PIPE_FORWARD)
         return;
     PwUsec now = worker_now(r->stream.worker);
-    uint64_t out = client_bytes(w);
+    uint64_t out = client_bytes(w) + last;
     switch ((PipelineKind)e->kind) {
     case PIPE_QUERY:
     case PIPE_FUNCTION:
-        count_query(r, e->query, now, out);
+        relay_count_query(r, e->query, now, out);
         break;
     case PIPE_EXECUTE:
-        count_query(r, e->query, now, out);
+        relay_count_query(r, e->query, now, out);
         return;
     case PIPE_SYNC:
-        r->sqlstate[0] = '\0'; /* of a message that is not counted itself, such as a Bind */
+        if (PW_UNLIKELY(r->sqlstate[0]))
+            relay_count_failed_group(r, now, out);
         break;
     default:
         return;
     }
-    count_ready(w, now);
+    relay_count_ready(r, now);
 }
 
 /* ---- messages ---- */
@@ -159,7 +130,7 @@ static PW_COLD void tell_refusal(Walk *w, const PipelineEntry *e)
 {
     flush(w);
     if (!w->client_dead)
-        w->client_dead = !stream_send_buf(&w->r->stream, e->statement);
+        w->client_dead = !relay_tell(w->r, e->statement);
 }
 
 /* The server's error speaks of a statement by its shared name: the client gets it with its own. */
@@ -171,7 +142,7 @@ static PW_COLD bool tell_renamed(Walk *w, const PipelineEntry *e, const uint8_t 
     if (renamed) {
         flush(w);
         if (!w->client_dead)
-            w->client_dead = !stream_send_buf(&w->r->stream, &text);
+            w->client_dead = !relay_tell(w->r, &text);
     }
     pw_buf_finish(&text);
     return renamed;
@@ -255,6 +226,7 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
             return true;
         }
         relay_note_error(r, s, payload, avail);
+        relay_count_blame(r, pipeline_first_sent(&s->pipeline));
         end_question(w);
         break;
     case PW_B_PARAM_DESC:
@@ -288,6 +260,8 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
         insert_fakes(w);
     if (type == PW_B_COMMAND_COMPLETE && PW_UNLIKELY(relay_state_cares(r, pipeline_head(&s->pipeline), payload)))
         relay_state_complete(r, pipeline_head(&s->pipeline), payload, avail);
+    if (PW_UNLIKELY(type == PW_B_PORTAL_SUSPENDED) && pipeline_head(&s->pipeline))
+        r->rows += pipeline_head(&s->pipeline)->max_rows;
     /* as many rows as were asked for: what a SELECT sets it has set, whether or not the rest is asked for */
     static const uint8_t some[] = "SELECT 1";
     if (PW_UNLIKELY(type == PW_B_PORTAL_SUSPENDED) && relay_state_cares(r, pipeline_head(&s->pipeline), some))
@@ -318,7 +292,7 @@ static bool message(Walk *w, uint8_t type, const uint8_t *payload, size_t avail,
             relay_align_parse_failed(r, done.plan);
         if (done.statement != NULL || done.effects != NULL || done.name != NULL)
             statement_done(w, &done, type);
-        count_done(w, &done);
+        count_done(w, &done, PW_UNLIKELY(swallow) ? 0 : (size_t)(next - w->cur));
     }
     r->at_ready = type == PW_B_READY && pipeline_is_clean(&s->pipeline);
     w->unclear = type == PW_B_READY && s->pipeline.ambiguous && s->pipeline.count == 0;
@@ -351,12 +325,12 @@ static bool plain_ready(Walk *w)
         return false;
     w->s->txn_status = 'I';
     PwUsec now = worker_now(w->r->stream.worker);
-    if (e->kind == PIPE_QUERY)
-        count_query(w->r, e->query, now, client_bytes(w));
-    else
-        w->r->sqlstate[0] = '\0'; /* as in count_done */
-    count_ready(w, now);
     w->cur = w->end;
+    if (e->kind == PIPE_QUERY)
+        relay_count_query(w->r, e->query, now, client_bytes(w));
+    else if (PW_UNLIKELY(w->r->sqlstate[0])) /* as in count_done */
+        relay_count_failed_group(w->r, now, client_bytes(w));
+    relay_count_ready(w->r, now);
     w->r->at_ready = true;
     w->s->msg_swallow = w->unclear = false;
     return true;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pooler/relay/relay_align.h"
+#include "pooler/relay/relay_count.h"
 #include "pooler/relay/relay_known.h"
 #include "pooler/relay/relay_listen.h"
 #include "pooler/relay/relay_prepared.h"
@@ -124,6 +125,8 @@ static void begin_request(Relay *r, PwUsec now)
 static void push_execute(Relay *r, const uint8_t *payload, size_t avail, PwUsec now)
 {
     PipelineEntry e = {.kind = PIPE_EXECUTE, .action = PIPE_FORWARD, .sent = now};
+    if (PW_LIKELY(avail > sizeof(e.max_rows)))
+        e.max_rows = pw_be32(payload + avail - sizeof(e.max_rows)); /* the last field */
     const RelayExtended *x = r->ext;
     if (PW_LIKELY(x != NULL)) { /* else it runs a portal of which nothing is known */
         e.query = x->bound ? query_entry_ref(x->bound) : NULL;
@@ -215,7 +218,7 @@ static PW_COLD void discard_batch(Relay *r, uint8_t type)
     PwBuf out;
     pw_buf_init(&out);
     pw_msg_ready(&out, 'I');
-    if (!stream_send_buf(&r->stream, &out))
+    if (!relay_tell(r, &out))
         relay_fail_later(r, NULL, "client unexpected eof");
     pw_buf_finish(&out);
 }
@@ -337,7 +340,7 @@ static PW_COLD void answer_flush(Relay *r)
     PwBuf out;
     pw_buf_init(&out);
     relay_prepared_fakes(r, &out);
-    if (pw_buf_unread(&out) && !stream_send_buf(&r->stream, &out))
+    if (pw_buf_unread(&out) && !relay_tell(r, &out))
         relay_fail_later(r, NULL, "client unexpected eof");
     pw_buf_finish(&out);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "pooler/relay/relay_count.h"
 #include "pooler/relay/relay_priv.h"
 #include "pooler/relay/relay_state.h"
 #include "poolwise/log.h"
@@ -113,7 +114,7 @@ static bool tell_canonical(Relay *r)
         if (startup && strcmp(startup, ours) == 0)
             relay_state_ask_for(r, params_setting(i), theirs); /* so that it is known for the same when it comes back */
     }
-    bool ok = pw_buf_unread(&out) == 0 || stream_send_buf(&r->stream, &out);
+    bool ok = pw_buf_unread(&out) == 0 || relay_tell(r, &out);
     pw_buf_finish(&out);
     return ok;
 }

@@ -48,6 +48,7 @@ typedef struct PipelineEntry {
     uint8_t kind;    /* PipelineKind */
     uint8_t action;  /* PipelineAction */
     bool replaces;   /* Parse behind a Close of an older plan of the same statement; of the unnamed one: behind another one of this client's */
+    uint32_t max_rows; /* Execute: rows that it asks for at most; 0: all */
     void *query;     /* what the request runs (a QueryEntry), or NULL; borrowed */
     void *statement; /* prepared statement the entry is about (a Statement), or NULL; a reference of the entry's.
                       * PIPE_REFUSED: a PwBuf with the ErrorResponse, the entry's own */

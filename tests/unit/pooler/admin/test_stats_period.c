@@ -14,8 +14,8 @@ static void test_averages(void **state)
     (void)state;
     StatsTable table = {.older_at = 10 * PW_USEC_PER_SEC, .now = 14 * PW_USEC_PER_SEC};
     PoolStats older = {.server_assignment_count = 100, .xact_count = 50, .query_count = 60, .bytes_received = 1000, .xact_time = 7,
-                       .query_time = 5, .wait_time = 1000, .bind_count = 9};
-    PoolStats now = {.server_assignment_count = 140, .xact_count = 90, .query_count = 160, .bytes_received = 5002, .bytes_sent = 40,
+                       .query_time = 5, .wait_time = 1000, .bind_count = 9, .wait_failed_count = 2};
+    PoolStats now = {.server_assignment_count = 140, .wait_failed_count = 12, .xact_count = 90, .query_count = 160, .bytes_received = 5002, .bytes_sent = 40,
                      .xact_time = 4007, .query_time = 2005, .wait_time = 9000, .client_parse_count = 4, .server_parse_count = 8,
                      .bind_count = 1, .client_login_count = 3};
     PoolStats a;
@@ -28,7 +28,8 @@ static void test_averages(void **state)
     assert_int_equal(a.bytes_sent, 10);
     assert_int_equal(a.xact_time, 100);
     assert_int_equal(a.query_time, 20);
-    assert_int_equal(a.wait_time, 200); /* per server assignment */
+    assert_int_equal(a.wait_failed_count, 2);
+    assert_int_equal(a.wait_time, 160); /* of those that got a server, and of those that did not: */
     assert_int_equal(a.client_parse_count, 1);
     assert_int_equal(a.server_parse_count, 2);
     assert_int_equal(a.bind_count, 0);
