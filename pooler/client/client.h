@@ -83,7 +83,6 @@ struct Client {
     NetPeer peer;
     CancelKey cancel_key;
     bool has_key;      /* it is in WorkerCtx.by_cancel_key */
-    PwUsec wait_counted; /* of the wait under way, what SHOW STATS has already */
     bool notified;
     bool asks_welcome; /* WELCOME: it holds PoolEntry.welcome_asked */
     bool is_unix, counted, names_borrowed;

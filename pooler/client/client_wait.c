@@ -18,9 +18,10 @@ static void wake_visit(Worker *w, void *arg);
 /* Its wait is over; how long it was. */
 static PwUsec count_wait(Client *c)
 {
-    PwUsec waited = worker_now(c->relay.stream.worker) - c->waiter.since;
-    if (waited > c->wait_counted)
-        c->relay.local->stats.wait_time += (uint64_t)(waited - c->wait_counted);
+    Relay *r = &c->relay;
+    PwUsec waited = worker_now(r->stream.worker) - c->waiter.since;
+    if (waited > r->wait_usec)
+        r->local->stats.wait_time += (uint64_t)(waited - r->wait_usec);
     return waited > 0 ? waited : 0;
 }
 
@@ -162,9 +163,10 @@ static bool refuse_wait(Client *c)
 static void ask(Client *c)
 {
     PwUsec now = worker_now(c->relay.stream.worker);
-    c->wait_counted = c->waiter.keep_ticket ? c->relay.wait_usec : 0; /* the server that this wait has led to was of no use */
-    if (!c->waiter.keep_ticket)
+    if (!c->waiter.keep_ticket) { /* else the server that this wait has led to was of no use, and what of it is counted stays so */
         c->waiter.since = now;
+        c->relay.wait_usec = 0;
+    }
     pw_atomic_store_relaxed(&c->entry->db->last_used, now);
     pool_acquire(c->relay.local->shard, &c->waiter);
 }

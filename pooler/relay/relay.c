@@ -74,6 +74,8 @@ void relay_forget_extended(Relay *r)
         query_entry_drop(x->unnamed);
     if (x->bound)
         query_entry_drop(x->bound);
+    if (PW_UNLIKELY(x->failed != NULL))
+        query_entry_drop(x->failed);
     if (PW_UNLIKELY(x->bound_effects != NULL))
         effects_unref(x->bound_effects);
     if (PW_UNLIKELY(x->unnamed_sql.data != NULL))

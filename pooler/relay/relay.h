@@ -111,6 +111,9 @@ typedef struct RelayExtended {
     unsigned unnamed_class; /* StmtClass of the unnamed statement */
     PwBuf unnamed_sql;      /* its text, if it has effects or may have */
     PwBuf unnamed_text;     /* only with query_log_samples */
+    QueryEntry *failed; /* what an error or an end kept from being answered, until it is counted (relay_count.h); NULL */
+    bool blames;        /* the Execute that is discarded next has failed with Relay.sqlstate */
+    bool cut;           /* what was running when the client or the server went is known */
     const uint8_t *group_begin; /* GROUP_BEGUN: the first byte */
     uint64_t group_mark;        /* bytes for the client when the group began */
     RelayPortal portal;
@@ -168,18 +171,15 @@ struct Relay {
     bool unnamed_was_here; /* ... was, before the last Parse of it */
     bool unnamed_fresh;    /* ... since a Parse in the group under way: an error skips what relies on it, too */
     bool reply_cut;        /* the server went in the middle of a message to the client */
-    bool cut;              /* the request that was running when the client or the server went is known (relay_count.h) */
-    bool blames;           /* the Execute that is discarded next has failed with `sqlstate` (relay_count.h) */
 
     /* measured; times are worker_now's */
     char sqlstate[6];     /* of the error in the current request, "" if none */
     PwUsec request_start; /* of the oldest unanswered request; 0: none */
     PwUsec xact_start;    /* 0: not in a transaction */
     PwUsec idle_since;    /* last ReadyForQuery (idle or in a transaction) */
-    PwUsec last_done, wait_usec;
+    PwUsec last_done, wait_usec; /* wait_usec: of a client that waits again, what is counted already */
     uint64_t done_in, done_out; /* stream.bytes_in/out when the last query was counted */
     uint64_t rows;
-    QueryEntry *failed; /* what an error or an end kept from being answered, until it is counted; NULL */
     QueryIdent *ident; /* database, user, application_name */
     struct RelayListen *listen; /* relay_listen.h; NULL: it does not listen by the shared connection */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "pooler/relay/relay_count.h"
 
+#include "pooler/relay/relay_priv.h"
 #include "poolwise/wire.h"
 
 #include <string.h>
@@ -47,11 +48,13 @@ void relay_count_ready(Relay *r, PwUsec now)
 
 void relay_count_failed_group(Relay *r, PwUsec now, uint64_t out)
 {
-    QueryEntry *q = r->failed;
-    r->failed = NULL;
-    r->blames = false;
-    if (q)
-        relay_count_query(r, q, now, out);
+    RelayExtended *x = r->ext;
+    if (x && x->failed)
+        relay_count_query(r, x->failed, now, out);
+    if (x) {
+        x->failed = NULL;
+        x->blames = false;
+    }
     r->sqlstate[0] = '\0';
 }
 
@@ -65,7 +68,9 @@ static void take_code(Relay *r, const PwBuf *told)
 
 void relay_count_blame(Relay *r, const PipelineEntry *about)
 {
-    r->blames = false;
+    if (!r->ext)
+        return;
+    r->ext->blames = false;
     if (!about)
         return;
     switch ((PipelineKind)about->kind) {
@@ -74,11 +79,11 @@ void relay_count_blame(Relay *r, const PipelineEntry *about)
     case PIPE_DESCRIBE_STATEMENT:
     case PIPE_DESCRIBE_PORTAL:
     case PIPE_CLOSE:
-        r->blames = true;
+        r->ext->blames = true;
         return;
     case PIPE_REFUSED:
         take_code(r, about->statement);
-        r->blames = true;
+        r->ext->blames = true;
         return;
     case PIPE_QUERY: /* these count, and their error with them */
     case PIPE_EXECUTE:
@@ -99,35 +104,39 @@ static bool runs(const PipelineEntry *e)
 /* All that is owed is looked at, the oldest first: was it this one that was running? What is behind a Sync was not. */
 static bool was_running(Relay *r, const PipelineEntry *e)
 {
-    r->cut |= e->kind == PIPE_SYNC;
-    bool it = !r->cut && runs(e);
-    r->cut |= it;
+    if (!r->ext && !runs(e))
+        return false;
+    RelayExtended *x = r->ext ? r->ext : relay_extended(r);
+    bool it = !x->cut && !x->failed && runs(e);
+    x->cut |= it || e->kind == PIPE_SYNC;
     return it;
 }
 
 bool relay_count_keeps(Relay *r, const PipelineEntry *e)
 {
     bool server_gone = r->server->phase == SERVER_CLOSED && r->server->replication == REPLICATION_NONE;
-    bool it = server_gone ? was_running(r, e) : r->blames && e->kind == PIPE_EXECUTE && runs(e);
-    if (!it || r->failed)
+    if (!(server_gone ? was_running(r, e) : r->ext && r->ext->blames && e->kind == PIPE_EXECUTE && runs(e)))
         return false;
-    r->failed = e->query;
-    r->blames = false;
+    r->ext->failed = e->query;
+    r->ext->blames = false;
     return true;
 }
 
 void relay_count_server_gone(Relay *r)
 {
-    if (r->failed && !r->sqlstate[0])
+    if (!r->ext)
+        return;
+    r->ext->cut = false;
+    if (r->ext->failed && !r->sqlstate[0])
         memcpy(r->sqlstate, "08006", sizeof(r->sqlstate));
 }
 
 static void keep_first(void *arg, PipelineEntry *e)
 {
     Relay *r = arg;
-    if (!was_running(r, e) || r->failed)
+    if (!was_running(r, e))
         return;
-    r->failed = e->query;
+    r->ext->failed = e->query;
     e->query = NULL;
 }
 
@@ -136,7 +145,7 @@ void relay_count_end(Relay *r)
     PwUsec now = worker_now(r->stream.worker);
     if (r->server && r->server->replication == REPLICATION_NONE)
         pipeline_visit(&r->server->pipeline, keep_first, r);
-    if (r->failed) {
+    if (r->ext && r->ext->failed) {
         if (!r->sqlstate[0] && !r->terminated) /* who says good-bye lets it finish; else it is cancelled */
             memcpy(r->sqlstate, "57014", sizeof(r->sqlstate));
         relay_count_failed_group(r, now, stream_bytes_given(&r->stream));
