@@ -545,13 +545,14 @@ PwErr adv_sql_analyse(AdvCatalog *catalog, AdvArena *arena, const char *text, Ad
         adv_tree_free(tree);
         return PW_ERR_SYNTAX;
     }
-    Analyser a = {.arena = arena, .catalog = catalog, .facts = ADV_NEW(arena, AdvFacts)};
+    Analyser a = {.arena = arena, .catalog = catalog, .facts = ADV_NEW(arena, AdvFacts), .text_len = strlen(text)};
     a.facts->kind = statement_kind(tree->stmts[0]->stmt);
     if (a.facts->kind != ADV_STMT_OTHER)
         adv_analyse_query_node(&a, tree->stmts[0]->stmt, NULL, NULL, NULL, NULL);
     adv_spread_arms(&a);
     adv_tree_free(tree);
-    adv_sql_add_other_params(arena, text, a.facts);
+    adv_sql_add_other_params(&a, text);
+    free(a.param_at);
     *ret_facts = a.facts;
     return PW_OK;
 }

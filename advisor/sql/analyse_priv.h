@@ -38,6 +38,8 @@ typedef struct Analyser {
     AdvArena *arena;
     AdvCatalog *catalog;
     AdvFacts *facts;
+    size_t text_len;
+    int *param_at;   /* [location] of a parameter: its place among the facts', counted from 1; NULL: there was none yet */
     Cte *ctes;
     int depth;
     int expr_depth;
@@ -91,6 +93,7 @@ bool adv_first_column(Analyser *a, Scope *scope, const Node *node, int *ret_rel,
 /* predicates.c */
 void adv_analyse_qual(Analyser *a, Scope *scope, const Node *node, bool negated);
 void adv_note_param(Analyser *a, const Node *value, const AdvParam *context);
+AdvParam *adv_param_at(Analyser *a, int location, bool *ret_new); /* with its location alone where it is new; NULL: outside of the text */
 
 AdvPred *adv_add_pred(Analyser *a, AdvPredKind kind, const KeyRef *key);
 
@@ -101,7 +104,7 @@ bool adv_network_compare(Analyser *a, Scope *scope, const char *op, const Node *
 bool adv_has_trigram(const AdvValue *value, const char *special);
 
 /* parse.c */
-void adv_sql_add_other_params(AdvArena *arena, const char *text, AdvFacts *facts);
+void adv_sql_add_other_params(Analyser *a, const char *text);
 
 /* analyse.c */
 void adv_analyse_select(Analyser *a, const PgQuery__SelectStmt *select, Scope *outer, AdvOutput **ret_outputs,

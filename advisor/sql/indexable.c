@@ -107,7 +107,7 @@ static const char *as_date(Analyser *a, const Part *part)
 static bool function_part(Analyser *a, Scope *scope, const PgQuery__FuncCall *call, int depth, KeyRef *key, Part *ret_part)
 {
     if (call->n_funcname == 0 || call->n_funcname > 2 || call->agg_star || call->agg_distinct || call->over || call->agg_filter ||
-        call->n_agg_order > 0)
+        call->n_agg_order > 0 || (call->n_funcname == 2 && strcmp(adv_string_value(call->funcname[0]), "pg_catalog") != 0))
         return false;
     const char *name = adv_string_value(call->funcname[call->n_funcname - 1]);
     bool substring = strcmp(name, "substring") == 0;

@@ -94,22 +94,15 @@ static void split_tokens(AdvArena *arena, const char *text, const PgQuery__ScanR
 }
 
 /* The walk over the tree visits what conditions need. A server wants a value for every $n, wherever it stands. */
-void adv_sql_add_other_params(AdvArena *arena, const char *text, AdvFacts *facts)
+void adv_sql_add_other_params(Analyser *a, const char *text)
 {
     PwLexer lexer = pw_lexer(text, strlen(text), 0);
     PwToken token;
     while (pw_lex_next(&lexer, &token) != PW_TOK_END) {
-        if (token.type != PW_TOK_PARAM)
-            continue;
-        int location = (int)(token.text - text);
-        bool known = false;
-        for (int i = 0; i < facts->n_params && !known; i++)
-            known = facts->params[i].location == location;
-        if (known)
-            continue;
-        ADV_ROOM(arena, facts->params, facts->n_params);
-        facts->params[facts->n_params++] =
-            (AdvParam){.rel = -1, .number = atoi(token.text + 1), .location = location};
+        bool is_new;
+        AdvParam *param = token.type == PW_TOK_PARAM ? adv_param_at(a, (int)(token.text - text), &is_new) : NULL;
+        if (param && is_new)
+            param->number = atoi(token.text + 1);
     }
 }
 

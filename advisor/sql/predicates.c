@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "advisor/sql/analyse_priv.h"
+#include "poolwise/mem.h"
 
 static const char *const kind_names[] = {
     [ADV_PRED_EQ] = "equality",     [ADV_PRED_IN] = "in list",      [ADV_PRED_RANGE] = "range",
@@ -18,6 +19,22 @@ const char *adv_pred_kind_name(AdvPredKind kind)
     return kind_names[kind];
 }
 
+AdvParam *adv_param_at(Analyser *a, int location, bool *ret_new)
+{
+    AdvFacts *facts = a->facts;
+    if (location < 0 || (size_t)location >= a->text_len)
+        return NULL;
+    if (!a->param_at)
+        a->param_at = pw_xcalloc(a->text_len, sizeof(*a->param_at));
+    *ret_new = a->param_at[location] == 0;
+    if (*ret_new) {
+        ADV_ROOM(a->arena, facts->params, facts->n_params);
+        facts->params[facts->n_params++] = (AdvParam){.rel = -1, .location = location};
+        a->param_at[location] = facts->n_params;
+    }
+    return &facts->params[a->param_at[location] - 1];
+}
+
 void adv_note_param(Analyser *a, const Node *value, const AdvParam *context)
 {
     AdvParam param = *context;
@@ -30,19 +47,11 @@ void adv_note_param(Analyser *a, const Node *value, const AdvParam *context)
         return;
     param.number = value->param_ref->number;
     param.location = value->param_ref->location;
-    AdvFacts *facts = a->facts;
-    for (int i = 0; i < facts->n_params; i++) {
-        AdvParam *old = &facts->params[i];
-        if (old->location != param.location)
-            continue;
-        /* Seen before by the generic walk: the better-informed description stays. */
-        if (old->rel < 0 && !old->table && (param.rel >= 0 || param.table || param.type) && !old->is_limit &&
-            !old->hint)
-            *old = param;
-        return;
-    }
-    ADV_ROOM(a->arena, facts->params, facts->n_params);
-    facts->params[facts->n_params++] = param;
+    bool is_new;
+    AdvParam *old = adv_param_at(a, param.location, &is_new);
+    /* Seen before by the generic walk: the better-informed description stays. */
+    if (old && (is_new || (old->rel < 0 && !old->table && (param.rel >= 0 || param.table || param.type) && !old->is_limit && !old->hint)))
+        *old = param;
 }
 
 /* x < date $1 + interval $2: the first operand is of the column's kind. */

@@ -95,6 +95,8 @@ static const struct {
     {"SELECT * FROM customers WHERE name ILIKE 'a%'", "customers.name infix"},
     {"SELECT * FROM customers WHERE name NOT LIKE 'a%'", "customers.name!="},
     {"SELECT * FROM customers WHERE lower(email) = 'a'", "lower(email)=a"},
+    {"SELECT * FROM customers WHERE pg_catalog.lower(email) = 'a'", "lower(email)=a"},
+    {"SELECT * FROM customers WHERE app.lower(email) = 'a'", "customers.email opaque"}, /* may be anything */
     {"SELECT * FROM customers WHERE email::text = 'a'", "customers.email=a"},
     {"SELECT * FROM customers WHERE UPPER(email::text) = UPPER('a')", "upper(email)=A"},
     {"SELECT * FROM customers WHERE upper(name) LIKE upper('%ab1%')", "upper(name) infix"},
