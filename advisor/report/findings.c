@@ -89,12 +89,16 @@ static void collect_evidence(AdvReport *r, AdvOracle *oracle, const AdvPool *poo
         if (s->ids[i] != id)
             others[n_others++] = s->ids[i];
     double saved = 0;
-    adv_oracle_ask_all(oracle, NULL, 0, s->ids, s->n);
-    adv_oracle_ask_all(oracle, NULL, 0, others, n_others);
-    for (int q = 0; q < r->workload->n_queries; q++) {
+    /* To the others it makes no difference. */
+    int *queries = ADV_NEW_ARRAY(r->arena, int, r->workload->n_queries + 1), n_queries = 0;
+    for (int q = 0; q < r->workload->n_queries; q++)
+        if (r->workload->queries[q]->weight > 0 && adv_oracle_relevant(oracle, q, id))
+            queries[n_queries++] = q;
+    adv_oracle_ask_all(oracle, queries, n_queries, s->ids, s->n);
+    adv_oracle_ask_all(oracle, queries, n_queries, others, n_others);
+    for (int i = 0; i < n_queries; i++) {
+        int q = queries[i];
         const AdvQuery *query = r->workload->queries[q];
-        if (query->weight <= 0)
-            continue;
         const AdvAnswer *with = adv_oracle_ask(oracle, q, s->ids, s->n);
         double after = with->cost;
         bool uses = in_set(&with->used, id);

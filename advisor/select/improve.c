@@ -16,21 +16,80 @@ static bool enough(const Search *s)
            pw_time_mono() > s->improve_until;
 }
 
+static bool halves_a_statement(const Search *s, const State *with, const State *without)
+{
+    for (int q = 0; q < s->workload->n_queries; q++)
+        if (s->workload->queries[q]->weight > 0 && with->costs[q] <= 0.5 * without->costs[q])
+            return true;
+    return false;
+}
+
+/* Its keys are those of an existing index; only the INCLUDE columns are new. Such a second index must save more,
+ * unless a budget says how much space there is for luxury. */
+static bool only_covers(const Search *s, int id)
+{
+    AdvIndex plain = s->pool->items[id]->def;
+    plain.n_include = 0;
+    return s->budget <= 0 && adv_index_served_by_existing(&plain) != NULL;
+}
+
+static bool is_weak(const Search *s, const State *with, const State *without, int id)
+{
+    double gain = without->total - with->total;
+    if (only_covers(s, id))
+        return gain < fmax(s->min_gain, SECOND_INDEX_GAIN) * s->cost_before;
+    return gain < s->min_gain * s->cost_before && !halves_a_statement(s, with, without);
+}
+
+/* What taking out each index of a state would cost, by candidate. Thousands of indexes may go, one after the other: what is known stays known until
+ * an index goes that some statement could use in the other's place. */
+typedef struct Losses {
+    double *loss; /* NAN: not known */
+    bool *weak;
+} Losses;
+
+static Losses no_losses(const Search *s)
+{
+    Losses l = {ADV_NEW_ARRAY(s->arena, double, s->pool->n + 1), ADV_NEW_ARRAY(s->arena, bool, s->pool->n + 1)};
+    for (int id = 0; id < s->pool->n; id++)
+        l.loss[id] = NAN;
+    return l;
+}
+
+static void find_loss(Search *s, const State *state, Losses *l, int id)
+{
+    if (!isnan(l->loss[id]))
+        return;
+    const State *without = search_apply(s, state, NULL, 0, &id, 1);
+    l->loss[id] = without->total - state->total;
+    l->weak[id] = is_weak(s, state, without, id);
+}
+
+static void take_out(Search *s, State *state, Losses *l, int id)
+{
+    *state = search_keep(s, search_apply(s, state, NULL, 0, &id, 1));
+    for (int q = 0; q < s->workload->n_queries; q++) {
+        if (s->workload->queries[q]->weight <= 0 || !adv_oracle_relevant(s->oracle, q, id))
+            continue;
+        for (int i = 0; i < state->n; i++)
+            if (adv_oracle_relevant(s->oracle, q, state->ids[i]))
+                l->loss[state->ids[i]] = NAN;
+    }
+}
+
 void search_prune(Search *s, State *state)
 {
-    bool again = true;
-    while (again) {
-        again = false;
-        State best = {0};
+    Losses l = no_losses(s);
+    for (int least = 0; least >= 0;) {
+        least = -1;
         for (int i = 0; i < state->n; i++) {
-            const State *without = search_apply(s, state, NULL, 0, &state->ids[i], 1);
-            if (without->total <= state->total * (1 + EPSILON) && (!again || without->total < best.total)) {
-                best = search_keep(s, without);
-                again = true;
-            }
+            int id = state->ids[i];
+            find_loss(s, state, &l, id);
+            if (l.loss[id] <= state->total * EPSILON && (least < 0 || l.loss[id] < l.loss[least]))
+                least = id;
         }
-        if (again)
-            *state = best;
+        if (least >= 0)
+            take_out(s, state, &l, least);
     }
 }
 
@@ -143,46 +202,18 @@ void search_improve(Search *s, State *state)
     }
 }
 
-static bool halves_a_statement(const Search *s, const State *with, const State *without)
-{
-    for (int q = 0; q < s->workload->n_queries; q++)
-        if (s->workload->queries[q]->weight > 0 && with->costs[q] <= 0.5 * without->costs[q])
-            return true;
-    return false;
-}
-
-/* Its keys are those of an existing index; only the INCLUDE columns are new. Such a second index must save more,
- * unless a budget says how much space there is for luxury. */
-static bool only_covers(const Search *s, int id)
-{
-    AdvIndex plain = s->pool->items[id]->def;
-    plain.n_include = 0;
-    return s->budget <= 0 && adv_index_served_by_existing(&plain) != NULL;
-}
-
-static bool is_weak(const Search *s, const State *with, const State *without, int id)
-{
-    double gain = without->total - with->total;
-    if (only_covers(s, id))
-        return gain < fmax(s->min_gain, SECOND_INDEX_GAIN) * s->cost_before;
-    return gain < s->min_gain * s->cost_before && !halves_a_statement(s, with, without);
-}
-
 void search_drop_weak(Search *s, State *state)
 {
-    for (;;) {
-        State best = {0};
-        double least = INFINITY;
+    Losses l = no_losses(s);
+    for (int least = 0; least >= 0;) {
+        least = -1;
         for (int i = 0; i < state->n; i++) {
-            const State *without = search_apply(s, state, NULL, 0, &state->ids[i], 1);
-            double gain = without->total - state->total;
-            if (is_weak(s, state, without, state->ids[i]) && gain < least) {
-                least = gain;
-                best = search_keep(s, without);
-            }
+            int id = state->ids[i];
+            find_loss(s, state, &l, id);
+            if (l.weak[id] && (least < 0 || l.loss[id] < l.loss[least]))
+                least = id;
         }
-        if (least == INFINITY)
-            return;
-        *state = best;
+        if (least >= 0)
+            take_out(s, state, &l, least);
     }
 }
