@@ -170,11 +170,11 @@ static bool served_as_set(const Gen *g, const Keys *keys)
 }
 
 /* Some index finds the few rows of the constant conditions already: an index more is not worth its upkeep. Only an order
- * with a LIMIT could still gain. */
+ * with a LIMIT could still gain, and the arms of an OR, which leave fewer of those rows. */
 static bool well_served(const Gen *g)
 {
     const AdvRoles *r = &g->roles;
-    if (r->n_eq == 0 || r->n_eq > KEYS_MAX || r->n_join > 0 || r->n_order + r->n_minmax > 0)
+    if (r->n_eq == 0 || r->n_eq > KEYS_MAX || r->n_join > 0 || r->n_order + r->n_minmax + r->n_or_arms > 0)
         return false;
     Keys keys = {0};
     double rows = g->rel->table->rows;

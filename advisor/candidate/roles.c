@@ -7,6 +7,8 @@
 #include "advisor/text.h"
 #include "poolwise/str.h"
 
+#define BOUND_SHARE (1.0 / 3) /* of the rows, as the server guesses of a < b */
+
 static void add(AdvArena *arena, AdvRole **list, int *n, AdvRole role)
 {
     for (int i = 0; i < *n; i++)
@@ -110,6 +112,9 @@ void adv_roles_find(AdvRoles *roles, AdvArena *arena, const AdvFacts *facts, int
             add(arena, &roles->join, &roles->n_join,
                 (AdvRole){.kind = ADV_ROLE_JOIN, .key = {.column = join->column_b}, .selectivity = 1});
     }
+    for (int i = 0; i < facts->rels[rel].n_bounds; i++)
+        add(arena, &roles->range, &roles->n_range,
+            (AdvRole){.kind = ADV_ROLE_RANGE, .key = {.column = facts->rels[rel].bounds[i]}, .selectivity = BOUND_SHARE});
     for (int b = 0; b < facts->n_blocks; b++) {
         const AdvBlock *block = &facts->blocks[b];
         add_order(roles, arena, block, rel);

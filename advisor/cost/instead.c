@@ -48,6 +48,7 @@ static void take_part(const AdvCandidate *candidate, const AdvTable *part, Part 
 {
     const AdvTable *table = candidate->def.table;
     *ret = (Part){.table = *table, .def = candidate->def, .share = table->pages > 0 ? fmin(part->pages / table->pages, 1) : 1};
+    ret->table.kind = part->kind;
     ret->table.rows = part->rows;
     ret->table.pages = part->pages;
     ret->table.all_visible = part->all_visible;

@@ -6,6 +6,7 @@
 #include "advisor/cost/sample.h"
 #include "advisor/cost/size.h"
 
+#define EXPR_BOX 40.0 /* bytes of what an expression makes of coordinates: a box, a cube */
 #define PAGE 8192.0
 #define PAGES_PER_RANGE 128.0
 #define HASH_ITEM 20.0 /* header, code and line pointer */
@@ -106,17 +107,29 @@ static double gin_pages(const AdvIndex *index, double rows)
     return 2 + ceil((fmax(postings - distinct, 0) * bytes * 1.5 + distinct * entry * 1.4) / (PAGE - 100));
 }
 
-/* Every value with the box around it on inner pages; pages that were split are two thirds full. */
-static double gist_pages(const AdvIndex *index, double rows)
+/* Bytes of a key as GiST keeps it: of a point the box around it. */
+static double gist_key(const AdvIndex *index, const AdvIndexKey *key)
 {
-    double tuple = 8 + 4;
-    for (int i = 0; i < index->n_keys; i++)
-        tuple += index->keys[i].column ? ceil(fmax(adv_column(index->table, index->keys[i].column)->avg_width, 8) / 8) * 8 : 16;
-    double leaves = ceil(rows * tuple / ((PAGE - 40) * 0.67));
-    return leaves + ceil(leaves * tuple / ((PAGE - 40) * 0.67)) + 1;
+    const AdvColumn *c = key->column ? adv_column(index->table, key->column) : NULL;
+    if (!c || strcmp(c->base_type, "point") == 0)
+        return EXPR_BOX;
+    return ceil(fmax(c->avg_width, 8) / 8) * 8;
 }
 
-AdvSize adv_index_size(const AdvIndex *index, double fraction)
+/* Every value with the box around it on inner pages; pages that were split are two thirds full, with ranges, which overlap, little more than half. */
+static double gist_pages(const AdvIndex *index, double rows)
+{
+    double tuple = 8 + 4, fill = 0.67;
+    for (int i = 0; i < index->n_keys; i++) {
+        tuple += gist_key(index, &index->keys[i]);
+        if (index->keys[i].column && adv_column(index->table, index->keys[i].column)->category == 'R')
+            fill = 0.55;
+    }
+    double leaves = ceil(rows * tuple / ((PAGE - 40) * fill));
+    return leaves + ceil(leaves * tuple / ((PAGE - 40) * fill)) + 1;
+}
+
+static AdvSize one_size(const AdvIndex *index, double fraction)
 {
     double rows = fmax(index->table->rows * fraction, 1), pages;
     if (strcmp(index->method, "hash") == 0)
@@ -130,4 +143,34 @@ AdvSize adv_index_size(const AdvIndex *index, double fraction)
     else
         return adv_btree_size(index, fraction);
     return (AdvSize){.bytes = pages * PAGE, .pages = pages, .leaf_pages = pages};
+}
+
+/* Each partition has an index of its own, with keys that other partitions have too. Its values are taken to be spread as in the whole. */
+static void add_parts(const AdvIndex *index, const AdvTable *table, double fraction, AdvSize *size)
+{
+    for (int i = 0; i < table->n_children; i++) {
+        const AdvTable *part = table->children[i];
+        if (part->kind == 'p') {
+            add_parts(index, part, fraction, size);
+            continue;
+        }
+        AdvTable alike = *index->table;
+        AdvIndex def = *index;
+        def.table = &alike;
+        alike.rows = part->rows;
+        alike.pages = part->pages;
+        AdvSize more = one_size(&def, fraction);
+        size->bytes += more.bytes;
+        size->pages += more.pages;
+        size->leaf_pages += more.leaf_pages;
+        size->height = more.height > size->height ? more.height : size->height;
+    }
+}
+
+AdvSize adv_index_size(const AdvIndex *index, double fraction)
+{
+    AdvSize size = {0};
+    if (index->table->kind == 'p')
+        add_parts(index, index->table, fraction, &size);
+    return size.pages > 0 ? size : one_size(index, fraction);
 }

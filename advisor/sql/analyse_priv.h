@@ -54,11 +54,12 @@ typedef struct Analyser {
     int block;       /* being read */
 } Analyser;
 
-/* A column, or an immutable expression on one, as an index could hold it. */
+/* A column, or an immutable expression on one or several of a table, as an index could hold it. */
 typedef struct KeyRef {
     int rel;
-    int column;
+    int column; /* with expr: the first inside */
     const char *expr;
+    const char *type; /* "" when it is an expression of a type that no rule asks for */
 } KeyRef;
 
 /* walk.c */
@@ -96,10 +97,16 @@ void adv_note_param(Analyser *a, const Node *value, const AdvParam *context);
 AdvParam *adv_param_at(Analyser *a, int location, bool *ret_new); /* with its location alone where it is new; NULL: outside of the text */
 
 AdvPred *adv_add_pred(Analyser *a, AdvPredKind kind, const KeyRef *key);
+void adv_add_opaque(Analyser *a, Scope *scope, const Node *node, const char *why); /* `why` NULL: told by what wraps the column */
+
+/* lists.c */
+void adv_in_list(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool negated);
+void adv_any_array(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool negated); /* col = ANY (array) */
 
 /* operators.c: each takes the comparison when it is one of its kind */
 bool adv_gin_compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated);
 bool adv_gist_compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated);
+bool adv_similarity_compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated);
 bool adv_network_compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated);
 bool adv_has_trigram(const AdvValue *value, const char *special);
 

@@ -108,6 +108,8 @@ typedef struct AdvRel {
     bool target;     /* of UPDATE or DELETE */
     bool nullable;   /* on the nullable side of an outer join */
     bool anti;       /* and only rows without a partner are wanted */
+    int n_bounds;    /* TABLE: columns compared by < and > with another table's: looked up for each of its rows */
+    int *bounds;
     double sifted;   /* TABLE: what conditions that are no AdvPred leave of its rows, as a share */
     int n_outputs;   /* SUBQUERY */
     AdvOutput *outputs;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* indexable.c - which side of a comparison an index could hold: a column, or an immutable expression on one column and constants. */
+/* indexable.c - which side of a comparison an index could hold: a column, or an immutable expression on columns of one table and constants. */
 #include "advisor/sql/analyse_priv.h"
 #include "advisor/text.h"
 
@@ -13,6 +13,7 @@ static const struct {
     {"abs", NULL},      {"btrim", "text"},  {"ceil", NULL},      {"floor", NULL},    {"left", "text"},       {"length", "int4"},
     {"lower", "text"},  {"ltrim", "text"},  {"md5", "text"},     {"replace", "text"}, {"reverse", "text"},   {"right", "text"},
     {"rtrim", "text"},  {"split_part", "text"}, {"substr", "text"}, {"substring", "text"}, {"upper", "text"},
+    {"point", "point"}, {"ll_to_earth", "cube"}, {"setweight", "tsvector"},
 };
 
 /* What a part of an expression is: its SQL, and its type as far as rules ask for it ("" when not known). */
@@ -41,6 +42,19 @@ static bool part_of(Analyser *a, Scope *scope, const Node *node, int depth, KeyR
 static bool is_text(const char *type)
 {
     return strcmp(type, "text") == 0 || strcmp(type, "varchar") == 0;
+}
+
+/* An index has one table. The first column found stays the one that the expression is filed under. */
+static const AdvColumn *column_of(Analyser *a, Scope *scope, const PgQuery__ColumnRef *ref, KeyRef *key)
+{
+    int rel, column;
+    if (!adv_resolve(a, scope, ref, &rel, &column) || (key->rel >= 0 && key->rel != rel))
+        return NULL;
+    if (key->rel < 0) {
+        key->rel = rel;
+        key->column = column;
+    }
+    return adv_column(a->facts->rels[rel].table, column);
 }
 
 /* Functions of times follow the session's time zone unless it is named or the type has none. */
@@ -78,8 +92,8 @@ static bool is_plain_substring(const PgQuery__FuncCall *call)
            call->args[1]->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL;
 }
 
-/* lower(email), substr(code, 1, 3), coalesce(name, ''): one part with a column, otherwise constants. A parameter among the arguments is
- * no constant: the index would hold one value of it, the statement may bring another. */
+/* lower(email), substr(code, 1, 3), coalesce(name, ''): parts with columns, and constants. A parameter among the arguments is
+ * no constant: the index would hold one value of it, the statement may bring another. The type is that of the first part. */
 static bool arguments(Analyser *a, Scope *scope, Node *const *args, size_t n, int depth, KeyRef *key, AdvText *text, Part *ret_part)
 {
     int parts = 0;
@@ -89,13 +103,16 @@ static bool arguments(Analyser *a, Scope *scope, Node *const *args, size_t n, in
         if (args[i]->node_case == PG_QUERY__NODE__NODE_A_CONST) {
             if (!add_constant(a, text, args[i]))
                 return false;
-        } else if (parts++ || !part_of(a, scope, args[i], depth + 1, key, ret_part)) {
-            return false;
         } else {
-            adv_text_add(text, ret_part->sql);
+            Part part = {0};
+            if (!part_of(a, scope, args[i], depth + 1, key, &part))
+                return false;
+            adv_text_add(text, part.sql);
+            if (parts++ == 0)
+                *ret_part = part;
         }
     }
-    return parts == 1;
+    return parts > 0;
 }
 
 /* date(x) and x::date are one to the server. */
@@ -114,8 +131,8 @@ static bool function_part(Analyser *a, Scope *scope, const PgQuery__FuncCall *ca
     AdvText text;
     Part inner = {0};
     adv_text_init(&text, a->arena);
-    /* "substring" has a grammar of its own; its function form does not. */
-    adv_text_addf(&text, "%s(", substring ? "substr" : name);
+    /* substring(x from 1 for 2) is substring(x, 1, 2) to the server; substr(x, 1, 2) does the same and is another function, whose index does not serve. */
+    adv_text_addf(&text, "%s(", name);
     if (!arguments(a, scope, call->args, call->n_args, depth, key, &text, &inner) || !is_immutable(name, call, &inner, &ret_part->type) ||
         (substring && !is_plain_substring(call)))
         return false;
@@ -168,10 +185,10 @@ static bool cast_part(Analyser *a, Scope *scope, const PgQuery__TypeCast *cast, 
 static bool json_source(Analyser *a, Scope *scope, const Node *node, KeyRef *key, AdvText *text)
 {
     if (node && node->node_case == PG_QUERY__NODE__NODE_COLUMN_REF) {
-        if (!adv_resolve(a, scope, node->column_ref, &key->rel, &key->column))
-            return false;
-        adv_text_add_ident(text, adv_column(a->facts->rels[key->rel].table, key->column)->name);
-        return true;
+        const AdvColumn *column = column_of(a, scope, node->column_ref, key);
+        if (column)
+            adv_text_add_ident(text, column->name);
+        return column;
     }
     const PgQuery__AExpr *expr = node && node->node_case == PG_QUERY__NODE__NODE_A_EXPR ? node->a_expr : NULL;
     if (!expr || expr->kind != PG_QUERY__A__EXPR__KIND__AEXPR_OP || expr->n_name != 1 || !expr->lexpr || !expr->rexpr ||
@@ -186,10 +203,46 @@ static bool json_source(Analyser *a, Scope *scope, const Node *node, KeyRef *key
     return constant;
 }
 
-/* doc ->> 'key', doc -> 'a' ->> 'b', doc #>> '{a,b}' */
-static bool operator_part(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, KeyRef *key, Part *ret_part)
+/* One side of ||: a literal, whose type is that of the other side, or a text or tsvector. Other types are made a text by rules that
+ * depend on settings. */
+static bool concat_side(Analyser *a, Scope *scope, const Node *node, int depth, KeyRef *key, AdvText *text, const char **type)
+{
+    if (node->node_case == PG_QUERY__NODE__NODE_A_CONST)
+        return node->a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL && add_constant(a, text, node);
+    Part part = {0};
+    if (!part_of(a, scope, node, depth + 1, key, &part))
+        return false;
+    const char *kind = is_text(part.type) ? "text" : strcmp(part.type, "tsvector") == 0 ? "tsvector" : NULL;
+    if (!kind || (*type && strcmp(*type, kind) != 0))
+        return false;
+    adv_text_add(text, part.sql);
+    *type = kind;
+    return true;
+}
+
+/* first_name || ' ' || last_name */
+static bool concat_part(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, int depth, KeyRef *key, Part *ret_part)
+{
+    AdvText text;
+    const char *type = NULL;
+    adv_text_init(&text, a->arena);
+    adv_text_add(&text, "(");
+    if (!concat_side(a, scope, expr->lexpr, depth, key, &text, &type))
+        return false;
+    adv_text_add(&text, " || ");
+    if (!concat_side(a, scope, expr->rexpr, depth, key, &text, &type) || !type)
+        return false;
+    adv_text_add(&text, ")");
+    *ret_part = (Part){.sql = adv_text_get(&text), .type = type};
+    return true;
+}
+
+/* doc ->> 'key', doc -> 'a' ->> 'b', doc #>> '{a,b}', a || b */
+static bool operator_part(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, int depth, KeyRef *key, Part *ret_part)
 {
     const char *op = expr->n_name == 1 ? adv_string_value(expr->name[0]) : "";
+    if (expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP && expr->lexpr && expr->rexpr && strcmp(op, "||") == 0)
+        return concat_part(a, scope, expr, depth, key, ret_part);
     if (expr->kind != PG_QUERY__A__EXPR__KIND__AEXPR_OP || !expr->lexpr || !expr->rexpr || (strcmp(op, "->>") != 0 && strcmp(op, "#>>") != 0))
         return false;
     AdvText text;
@@ -211,11 +264,10 @@ static bool part_of(Analyser *a, Scope *scope, const Node *node, int depth, KeyR
         return false;
     switch ((int)node->node_case) {
     case PG_QUERY__NODE__NODE_COLUMN_REF: {
-        if (!adv_resolve(a, scope, node->column_ref, &key->rel, &key->column))
-            return false;
-        const AdvColumn *column = adv_column(a->facts->rels[key->rel].table, key->column);
-        *ret_part = (Part){.sql = adv_quote_ident(a->arena, column->name), .type = column->base_type, .plain = true};
-        return true;
+        const AdvColumn *column = column_of(a, scope, node->column_ref, key);
+        if (column)
+            *ret_part = (Part){.sql = adv_quote_ident(a->arena, column->name), .type = column->base_type, .plain = true};
+        return column;
     }
     case PG_QUERY__NODE__NODE_FUNC_CALL:
         return function_part(a, scope, node->func_call, depth, key, ret_part);
@@ -224,7 +276,7 @@ static bool part_of(Analyser *a, Scope *scope, const Node *node, int depth, KeyR
     case PG_QUERY__NODE__NODE_TYPE_CAST:
         return cast_part(a, scope, node->type_cast, depth, key, ret_part);
     case PG_QUERY__NODE__NODE_A_EXPR:
-        return operator_part(a, scope, node->a_expr, key, ret_part);
+        return operator_part(a, scope, node->a_expr, depth, key, ret_part);
     default:
         return false;
     }
@@ -239,6 +291,7 @@ bool adv_as_document(Analyser *a, Scope *scope, const Node *node, KeyRef *ret_ke
         strcmp(adv_column(a->facts->rels[key.rel].table, key.column)->base_type, "jsonb") != 0)
         return false;
     key.expr = adv_text_get(&text);
+    key.type = "jsonb";
     *ret_key = key;
     return true;
 }
@@ -250,6 +303,7 @@ bool adv_as_key(Analyser *a, Scope *scope, const Node *node, KeyRef *ret_key)
     if (!part_of(a, scope, node, 0, &key, &part))
         return false;
     key.expr = part.plain ? NULL : part.sql;
+    key.type = part.type;
     *ret_key = key;
     return true;
 }

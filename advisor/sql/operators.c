@@ -15,9 +15,17 @@ static bool is_gin_operator(const char *op)
 static bool has_gin_type(const Analyser *a, const KeyRef *key)
 {
     const AdvColumn *c = adv_column(a->facts->rels[key->rel].table, key->column);
-    if (key->expr)
-        return strncmp(key->expr, "to_tsvector(", 12) == 0;
-    return c->category == 'A' || strcmp(c->base_type, "jsonb") == 0 || strcmp(c->base_type, "tsvector") == 0;
+    return strcmp(key->type, "tsvector") == 0 || (!key->expr && (c->category == 'A' || strcmp(c->base_type, "jsonb") == 0));
+}
+
+/* Similar words (pg_trgm): the trigrams of both are compared. */
+static bool is_similarity(const char *op)
+{
+    static const char *const ops[] = {"%", "<%", "%>", "<<%", "%>>"};
+    for (size_t i = 0; i < PW_ARRAY_LEN(ops); i++)
+        if (strcmp(ops[i], op) == 0)
+            return true;
+    return false;
 }
 
 /* Three characters in a row that are no wildcards: from these trigrams are made. */
@@ -64,13 +72,29 @@ bool adv_gin_compare(Analyser *a, Scope *scope, const char *op, const Node *left
     return true;
 }
 
+/* name % 'smiht', 'smiht' <% name */
+bool adv_similarity_compare(Analyser *a, Scope *scope, const char *op, const Node *left, const Node *right, bool negated)
+{
+    KeyRef key;
+    const Node *column = adv_has_column(left) ? left : right, *value = adv_has_column(left) ? right : left;
+    if (negated || !is_similarity(op) || adv_has_column(value) || !adv_as_key(a, scope, column, &key))
+        return false;
+    adv_walk_expr(a, scope, value);
+    AdvPred *pred = adv_add_pred(a, ADV_PRED_INFIX, &key);
+    pred->op = adv_arena_strdup(a->arena, op);
+    pred->lo = adv_as_value(a, value, NULL);
+    pred->why = "a comparison of how similar texts are";
+    pred->trigram = true;
+    return true;
+}
+
 /* Ranges and shapes: their default operator classes of GiST. Lines and paths have none. */
 static bool has_gist_type(const Analyser *a, const KeyRef *key)
 {
-    static const char *const shapes[] = {"point", "box", "polygon", "circle"};
+    static const char *const shapes[] = {"point", "box", "polygon", "circle", "cube"};
     const AdvColumn *c = adv_column(a->facts->rels[key->rel].table, key->column);
-    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
-        if (!key->expr && strcmp(c->base_type, shapes[i]) == 0)
+    for (size_t i = 0; i < PW_ARRAY_LEN(shapes); i++)
+        if (strcmp(key->type, shapes[i]) == 0)
             return true;
     return !key->expr && c->category == 'R';
 }

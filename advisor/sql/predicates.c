@@ -92,8 +92,21 @@ static void add_join(Analyser *a, const KeyRef *x, int rel, int column)
         (AdvJoin){.rel_a = x->rel, .column_a = x->column, .rel_b = rel, .column_b = column, .outer = a->outer_on, .block = a->block};
 }
 
+/* at BETWEEN s.started AND s.ended: a range that each row of s tells. */
+static void add_bound(Analyser *a, const KeyRef *key)
+{
+    AdvRel *rel = &a->facts->rels[key->rel];
+    if (key->expr || a->or_group)
+        return;
+    for (int i = 0; i < rel->n_bounds; i++)
+        if (rel->bounds[i] == key->column)
+            return;
+    ADV_ROOM(a->arena, rel->bounds, rel->n_bounds);
+    rel->bounds[rel->n_bounds++] = key->column;
+}
+
 /* A side of a comparison that no index can hold as it is: remember the column inside and what wraps it. */
-static void add_opaque(Analyser *a, Scope *scope, const Node *node, const char *why)
+void adv_add_opaque(Analyser *a, Scope *scope, const Node *node, const char *why)
 {
     KeyRef key = {.rel = -1};
     if (!adv_first_column(a, scope, node, &key.rel, &key.column))
@@ -170,14 +183,17 @@ static void compare(Analyser *a, Scope *scope, const char *op, const Node *left,
         kind = ADV_PRED_EQ;
     KeyRef l, r;
     if (!known && (adv_gin_compare(a, scope, op, left, right, negated) || adv_gist_compare(a, scope, op, left, right, negated) ||
-                   adv_network_compare(a, scope, op, left, right, negated)))
+                   adv_network_compare(a, scope, op, left, right, negated) || adv_similarity_compare(a, scope, op, left, right, negated)))
         return;
     bool left_key = known && adv_as_key(a, scope, left, &l);
     bool right_key = known && adv_as_key(a, scope, right, &r);
     if (left_key && right_key) {
         if (kind == ADV_PRED_EQ && l.rel != r.rel && !l.expr && !r.expr)
             add_join(a, &l, r.rel, r.column);
-        else if (l.rel == r.rel && a->or_group == 0)
+        else if (kind == ADV_PRED_RANGE && l.rel != r.rel) {
+            add_bound(a, &l);
+            add_bound(a, &r);
+        } else if (l.rel == r.rel && a->or_group == 0)
             a->facts->rels[l.rel].sifted *= kind == ADV_PRED_EQ ? 0.005 : kind == ADV_PRED_RANGE ? 1.0 / 3 : 1;
         return;
     }
@@ -200,9 +216,9 @@ static void compare(Analyser *a, Scope *scope, const char *op, const Node *left,
         add_join(a, &r, -1, 0);
     } else {
         if (left_columns && !left_sublink)
-            add_opaque(a, scope, left, known ? NULL : adv_arena_printf(a->arena, "the operator %s", op));
+            adv_add_opaque(a, scope, left, known ? NULL : adv_arena_printf(a->arena, "the operator %s", op));
         else if (right_columns && !right_sublink)
-            add_opaque(a, scope, right, NULL);
+            adv_add_opaque(a, scope, right, NULL);
     }
 }
 
@@ -221,78 +237,6 @@ static void row_compare(Analyser *a, Scope *scope, const char *op, const PgQuery
     }
 }
 
-static void in_list(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool negated)
-{
-    KeyRef key;
-    bool has_key = adv_as_key(a, scope, expr->lexpr, &key);
-    if (!has_key)
-        adv_walk_expr(a, scope, expr->lexpr);
-    bool not_in = strcmp(expr->n_name ? adv_string_value(expr->name[0]) : "", "<>") == 0;
-    const PgQuery__List *list =
-        expr->rexpr && expr->rexpr->node_case == PG_QUERY__NODE__NODE_LIST ? expr->rexpr->list : NULL;
-    size_t n = list ? list->n_items : 0;
-    if (!has_key) {
-        adv_walk_expr(a, scope, expr->rexpr);
-        add_opaque(a, scope, expr->lexpr, NULL);
-        return;
-    }
-    /* One parameter may stand for a longer list: logs fold IN lists. One literal is an equality. */
-    bool single = n == 1 && adv_as_value(a, list->items[0], NULL).kind == ADV_VALUE_LITERAL;
-    AdvPred *pred = adv_add_pred(a, not_in != negated ? ADV_PRED_NE : single ? ADV_PRED_EQ : ADV_PRED_IN, &key);
-    AdvPredKind kind = pred->kind;
-    AdvValue *values = ADV_NEW_ARRAY(a->arena, AdvValue, n + 1);
-    pred->n_values = (int)n;
-    pred->values = values;
-    if (n == 1)
-        pred->lo = adv_as_value(a, list->items[0], NULL);
-    for (size_t i = 0; i < n; i++) {
-        const char *type;
-        values[i] = adv_as_value(a, list->items[i], &type);
-        AdvParam context = {.rel = key.expr ? -1 : key.rel, .column = key.column, .pred = kind, .type = type};
-        adv_note_param(a, list->items[i], &context);
-        if (values[i].kind == ADV_VALUE_UNKNOWN)
-            adv_walk_expr(a, scope, list->items[i]);
-    }
-}
-
-/* col = ANY (array) */
-static void any_array(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool negated)
-{
-    KeyRef key;
-    bool equal = strcmp(expr->n_name ? adv_string_value(expr->name[0]) : "", "=") == 0;
-    if (adv_has_column(expr->rexpr)) {
-        adv_walk_expr(a, scope, expr->lexpr);
-        adv_walk_expr(a, scope, expr->rexpr);
-        add_opaque(a, scope, expr->rexpr, "a search inside an array column");
-        return;
-    }
-    if (!adv_as_key(a, scope, expr->lexpr, &key)) {
-        adv_walk_expr(a, scope, expr->lexpr);
-        adv_walk_expr(a, scope, expr->rexpr);
-        return;
-    }
-    bool in = equal && expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY && !negated;
-    AdvPred *pred = adv_add_pred(a, in ? ADV_PRED_IN : ADV_PRED_NE, &key);
-    const Node *array = expr->rexpr;
-    while (array && array->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
-        array = array->type_cast->arg;
-    if (array && array->node_case == PG_QUERY__NODE__NODE_A_ARRAY_EXPR) {
-        const PgQuery__AArrayExpr *elements = array->a_array_expr;
-        pred->n_values = (int)elements->n_elements;
-        pred->values = ADV_NEW_ARRAY(a->arena, AdvValue, elements->n_elements + 1);
-        AdvValue *values = pred->values;
-        for (size_t i = 0; i < elements->n_elements; i++) {
-            values[i] = adv_as_value(a, elements->elements[i], NULL);
-            AdvParam context = {.rel = key.expr ? -1 : key.rel, .column = key.column, .pred = ADV_PRED_IN};
-            adv_note_param(a, elements->elements[i], &context);
-        }
-        return;
-    }
-    AdvParam context = {.rel = key.expr ? -1 : key.rel, .column = key.column, .pred = ADV_PRED_IN, .is_list = true};
-    adv_note_param(a, array, &context);
-    adv_walk_expr(a, scope, expr->rexpr);
-}
-
 static void between(Analyser *a, Scope *scope, const PgQuery__AExpr *expr)
 {
     KeyRef key;
@@ -302,14 +246,22 @@ static void between(Analyser *a, Scope *scope, const PgQuery__AExpr *expr)
         adv_walk_expr(a, scope, expr->lexpr);
         adv_walk_expr(a, scope, expr->rexpr);
         if (adv_has_column(expr->lexpr))
-            add_opaque(a, scope, expr->lexpr, NULL);
+            adv_add_opaque(a, scope, expr->lexpr, NULL);
         return;
     }
     bool lo_columns = adv_has_column(list->items[0]), hi_columns = adv_has_column(list->items[1]);
     adv_walk_expr(a, scope, list->items[0]);
     adv_walk_expr(a, scope, list->items[1]);
-    if (lo_columns || hi_columns)
+    if (lo_columns || hi_columns) {
+        for (size_t i = 0; i < list->n_items; i++) {
+            KeyRef bound;
+            if (!adv_as_key(a, scope, list->items[i], &bound) || bound.rel == key.rel)
+                continue;
+            add_bound(a, &key);
+            add_bound(a, &bound);
+        }
         return;
+    }
     AdvPred *pred = adv_add_pred(a, ADV_PRED_RANGE, &key);
     const char *lo_type, *hi_type;
     pred->lo = adv_as_value(a, list->items[0], &lo_type);
@@ -328,7 +280,7 @@ static void like(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool neg
     adv_walk_expr(a, scope, expr->rexpr);
     if (!adv_as_key(a, scope, expr->lexpr, &key)) {
         adv_walk_expr(a, scope, expr->lexpr);
-        add_opaque(a, scope, expr->lexpr, NULL);
+        adv_add_opaque(a, scope, expr->lexpr, NULL);
         return;
     }
     const char *op = expr->n_name ? adv_string_value(expr->name[0]) : "";
@@ -377,13 +329,13 @@ static void a_expr(Analyser *a, Scope *scope, const PgQuery__AExpr *expr, bool n
         adv_walk_expr(a, scope, left);
         adv_walk_expr(a, scope, right);
         if (!negated)
-            add_opaque(a, scope, adv_has_column(left) ? left : right, "IS NOT DISTINCT FROM");
+            adv_add_opaque(a, scope, adv_has_column(left) ? left : right, "IS NOT DISTINCT FROM");
         return;
     case PG_QUERY__A__EXPR__KIND__AEXPR_IN:
-        in_list(a, scope, expr, negated);
+        adv_in_list(a, scope, expr, negated);
         return;
     case PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY:
-        any_array(a, scope, expr, negated);
+        adv_any_array(a, scope, expr, negated);
         return;
     case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN:
     case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM:
@@ -537,7 +489,7 @@ void adv_analyse_qual(Analyser *a, Scope *scope, const Node *node, bool negated)
             adv_add_pred(a, negated ? ADV_PRED_FALSE : ADV_PRED_TRUE, &key);
         break;
     case PG_QUERY__NODE__NODE_FUNC_CALL: /* jsonb_path_exists(doc, '...') */
-        add_opaque(a, scope, node, NULL);
+        adv_add_opaque(a, scope, node, NULL);
         adv_walk_expr(a, scope, node);
         break;
     default:
