@@ -4,6 +4,7 @@
 
 #include "pooler/admin/view_dns.h"
 #include "pooler/admin/view_users.h"
+#include "pooler/listen/hub.h"
 
 static const AdminColumn list_columns[] = {
     {"list", ADMIN_TEXT, "what is counted"},
@@ -35,8 +36,10 @@ static void visit(WorkerCtx *ctx, AdminShow *show)
         l->login_clients += c->state == CLIENT_STARTUP || c->state == CLIENT_AUTH;
     }
     const PoolLocal *local;
+    ListenHubInfo hub;
     TAILQ_FOREACH(local, &ctx->pools, link) {
         admin_each_server(local, count_server, l);
+        l->used_servers += listen_hub_info(local, &hub) && hub.server;
         server_cancel_each(local, count_cancel, l);
     }
     admin_dns_collect(ctx, &l->hosts);

@@ -60,8 +60,10 @@ static bool load_users(const Config *config, UserList **ret_users, PwDiag *diags
 static bool load_tls(const Config *config, const TlsSet **ret_tls, PwDiag *diags)
 {
     char why[TLS_WHY];
-    if (tls_set_create(config, NULL, ret_tls, why) == PW_OK)
+    if (tls_set_create(config, NULL, ret_tls, why) == PW_OK) {
+        tls_set_check_dates(*ret_tls, config, diags);
         return true;
+    }
     pw_diag_add(diags, PW_DIAG_ERROR, config->conffile, 0, NULL, "%s", why);
     return false;
 }

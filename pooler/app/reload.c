@@ -231,6 +231,8 @@ bool app_reload(char *why, size_t why_size)
         if (tls_set_create(config, old_tls, &tls, tls_why) != PW_OK) {
             pw_diag_add(&diags, PW_DIAG_ERROR, config->conffile, 0, NULL, "%s", tls_why);
             ok = false;
+        } else {
+            tls_set_check_dates(tls, config, &diags);
         }
     }
     tls_set_unref(old_tls);

@@ -14,15 +14,14 @@
 #define LINGER_BYTES (1024 * 1024)
 
 /* In the middle of a message no error can be told: a row would end in its bytes. */
-static void say_goodbye(Client *c, bool logged_in, const char *sqlstate, const char *text)
+static void say_goodbye(Client *c, bool logged_in, const PwErrorText *e)
 {
     Stream *st = &c->relay.stream;
     PwBuf out;
     pw_buf_init(&out);
-    PwErrorText e = {.severity = "FATAL", .sqlstate = sqlstate, .message = text, .hint = own_error_hint(text)};
     bool silent = relay_is_inside_reply(&c->relay);
     if (!silent)
-        pw_msg_error(&out, &e);
+        pw_msg_error(&out, e);
     bool sent = silent || (logged_in ? relay_tell(&c->relay, &out) : stream_send_buf(st, &out));
     if (sent) {
         stream_end_output(st);
@@ -43,6 +42,14 @@ static void log_close(const Client *c, const char *reason)
                    (long long)((worker_now(ctx->worker) - c->connected_at) / PW_USEC_PER_SEC));
 }
 
+static void log_error(const Client *c, const PwErrorText *e)
+{
+    if (!client_ctx(c)->config->log_pooler_errors)
+        return;
+    client_log(c, PW_LOG_WARNING, "pooler error: %s%s%s%s%s%s%s", e->message, e->detail ? " (" : "", e->detail ? e->detail : "",
+               e->detail ? ")" : "", e->hint ? " (hint: " : "", e->hint ? e->hint : "", e->hint ? ")" : "");
+}
+
 bool client_leave(Client *c, const char *reason)
 {
     Relay *r = &c->relay;
@@ -60,6 +67,12 @@ void client_close_with(Client *c, const char *sqlstate, const char *text, const 
 {
     if (c->state == CLIENT_CLOSED)
         return;
+    char why[CLIENT_EXPLAIN_TEXT];
+    PwErrorText e = {.severity = "FATAL", .sqlstate = sqlstate, .message = text};
+    if (text) {
+        e.detail = client_explain_wait(c, text, why);
+        e.hint = own_error_hint(text);
+    }
     client_count_failed_wait(c);
     ClientState was = c->state;
     Worker *w = c->relay.stream.worker;
@@ -67,14 +80,13 @@ void client_close_with(Client *c, const char *sqlstate, const char *text, const 
     if (was == CLIENT_LEAVING)
         client_pace_not(c);
     c->state = CLIENT_CLOSED;
-    const char *hint = text ? own_error_hint(text) : NULL;
-    if (text && ctx->config->log_pooler_errors)
-        client_log(c, PW_LOG_WARNING, "pooler error: %s%s%s%s", text, hint ? " (hint: " : "", hint ? hint : "", hint ? ")" : "");
+    if (text)
+        log_error(c, &e);
     if (was != CLIENT_LEAVING)
         log_close(c, reason);
     if (text) {
         (void)pw_log_settle(); /* who looks into the log on hearing the error finds its reason there */
-        say_goodbye(c, was == CLIENT_READY, sqlstate, text);
+        say_goodbye(c, was == CLIENT_READY, &e);
     }
     if (was == CLIENT_CONSOLE)
         client_console->close(c);

@@ -106,6 +106,11 @@ bool client_recheck_start(Client *c, Welcome *known);
 void client_recheck_abort(Client *c); /* none is fine */
 void client_recheck_tick(Client *c, PwUsec now);
 
+/* client_explain.c: the detail of an error by which a wait for a server ends, for the client and the log: what kept it waiting. NULL: the
+ * error says it, or nothing is known. */
+#define CLIENT_EXPLAIN_TEXT 400
+const char *client_explain_wait(const Client *c, const char *error, char text[CLIENT_EXPLAIN_TEXT]);
+
 /* client_wait.c */
 void client_wait_welcome(Client *c); /* asks the pool for a server to learn from */
 void client_waiter_init(Client *c);

@@ -132,7 +132,7 @@ static void refuse_request(Client *c, const char *text)
     own_error(text, true, &sqlstate, &shown, buf);
     if (shown == buf)
         shown = strcpy(relay_own_text(r), buf);
-    relay_refuse(r, sqlstate, shown);
+    relay_refuse(r, sqlstate, shown, NULL);
 }
 
 /* The pool's last attempt has failed. */
@@ -291,10 +291,12 @@ static void fail_wait(Client *c, const char *sqlstate, const char *text)
     }
     if (!sqlstate)
         own_error(text, true, &state, &shown, buf);
+    char why[CLIENT_EXPLAIN_TEXT];
+    const char *detail = client_explain_wait(c, text, why);
     client_count_failed_wait(c);
     pool_cancel(c->relay.local->shard, &c->waiter);
     c->notified = false;
-    relay_refuse(&c->relay, state, shown);
+    relay_refuse(&c->relay, state, shown, detail);
 }
 
 /* The server's error for clients that cannot even log in; PostgreSQL that is starting up (57P03) is waited for. */

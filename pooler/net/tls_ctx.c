@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -435,6 +437,20 @@ PwErr tls_ctx_create(const TlsSpec *spec, TlsCtx **ret_ctx, char *why)
     EVP_MD_CTX_free(m.print);
     ERR_clear_error();
     return err;
+}
+
+bool tls_ctx_is_outdated(const TlsCtx *ctx, char *ret_text)
+{
+    const X509 *cert = SSL_CTX_get0_certificate(ctx->ssl);
+    if (!cert)
+        return false;
+    const ASN1_TIME *begin = X509_get0_notBefore(cert), *end = X509_get0_notAfter(cert);
+    bool early = X509_cmp_current_time(begin) > 0;
+    struct tm at;
+    if ((!early && X509_cmp_current_time(end) >= 0) || ASN1_TIME_to_tm(early ? begin : end, &at) != 1)
+        return false;
+    (void)strftime(ret_text, TLS_WHY, early ? "is not valid before %Y-%m-%d %H:%M:%S UTC" : "expired on %Y-%m-%d at %H:%M:%S UTC", &at);
+    return true;
 }
 
 TlsCtx *tls_ctx_ref(TlsCtx *ctx)

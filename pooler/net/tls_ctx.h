@@ -49,6 +49,9 @@ void tls_ctx_unref(TlsCtx *ctx); /* NULL is fine */
  * of the one are not opened by the other. */
 bool tls_ctx_equal(const TlsCtx *a, const TlsCtx *b);
 
+/* Is the certificate that we show out of its dates now? Then ret_text[TLS_WHY] says how. */
+bool tls_ctx_is_outdated(const TlsCtx *ctx, char *ret_text);
+
 TlsRole tls_ctx_role(const TlsCtx *ctx);
 bool tls_ctx_checks_name(const TlsCtx *ctx);
 struct ssl_ctx_st *tls_ctx_ssl(TlsCtx *ctx);

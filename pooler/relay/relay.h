@@ -219,7 +219,7 @@ char *relay_own_text(Relay *r);
 
 /* The wait for a server has failed: all requests received so far are answered with an error, and the client goes on. Also
  * from inside need_server, which then returns with HOLD_SERVER still set. */
-void relay_refuse(Relay *r, const char *sqlstate, const char *text);
+void relay_refuse(Relay *r, const char *sqlstate, const char *text, const char *detail); /* detail: NULL, or more on it; not kept */
 
 /* Looks at held requests again after a hold was cleared. */
 void relay_pump(Relay *r);

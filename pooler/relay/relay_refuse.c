@@ -22,9 +22,8 @@
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
 
-static void refuse_one(Relay *r, uint8_t type, const char *sqlstate, const char *text, PwBuf *out)
+static void refuse_one(Relay *r, uint8_t type, const PwErrorText *error, PwBuf *out)
 {
-    PwErrorText error = {.severity = "ERROR", .sqlstate = sqlstate, .message = text};
     switch (type) {
     case PW_F_FLUSH: /* these owe nothing */
     case PW_F_COPY_DATA:
@@ -40,19 +39,20 @@ static void refuse_one(Relay *r, uint8_t type, const char *sqlstate, const char 
     }
     if (r->discard_to_sync)
         return;
-    pw_msg_error(out, &error);
+    pw_msg_error(out, error);
     if (type == PW_F_QUERY || type == PW_F_FUNCTION)
         pw_msg_ready(out, 'I');
     else
         r->discard_to_sync = true;
 }
 
-static void log_refusal(Relay *r, const char *text)
+static void log_refusal(Relay *r, const PwErrorText *error)
 {
-    char line[OWN_ERROR_TEXT + 40];
+    char line[2 * OWN_ERROR_TEXT + 40];
     if (!r->ctx->config->log_pooler_errors)
         return;
-    snprintf(line, sizeof(line), "pooler error: %s", text);
+    snprintf(line, sizeof(line), "pooler error: %s%s%s%s", error->message, error->detail ? " (" : "", error->detail ? error->detail : "",
+             error->detail ? ")" : "");
     r->ops->log(r, PW_LOG_WARNING, line);
 }
 
@@ -82,8 +82,9 @@ bool relay_refuse_in_walk(Relay *r, uint8_t type)
         return false;
     PwBuf out;
     pw_buf_init(&out);
-    log_refusal(r, e->text);
-    refuse_one(r, type, e->sqlstate, e->text, &out);
+    PwErrorText error = {.severity = "ERROR", .sqlstate = e->sqlstate, .message = e->text};
+    log_refusal(r, &error);
+    refuse_one(r, type, &error, &out);
     forget_own_error(r);
     r->hold &= ~(unsigned)HOLD_SERVER;
     if (!relay_tell(r, &out))
@@ -106,7 +107,7 @@ static void discard_head(Relay *r, size_t total)
     pw_buf_consume(&r->held, have);
 }
 
-static void refuse_held(Relay *r, const char *sqlstate, const char *text, bool all)
+static void refuse_held(Relay *r, const PwErrorText *error, bool all)
 {
     PwBuf out;
     pw_buf_init(&out);
@@ -117,7 +118,7 @@ static void refuse_held(Relay *r, const char *sqlstate, const char *text, bool a
         const PwMsgInfo *info = pw_msg_frontend(type);
         if (!info->name || len < info->min_length || len - 4 > config_payload_max(r->ctx->config) || type == PW_F_TERMINATE)
             break; /* relay_pump sees to it */
-        refuse_one(r, type, sqlstate, text, &out);
+        refuse_one(r, type, error, &out);
         discard_head(r, (size_t)len + 1);
     } while (all && pw_buf_unread(&r->held) >= PW_WIRE_HEADER);
     r->hold &= ~(unsigned)HOLD_SERVER;
@@ -133,7 +134,7 @@ static void refuse_held(Relay *r, const char *sqlstate, const char *text, bool a
         relay_pump(r);
 }
 
-void relay_refuse(Relay *r, const char *sqlstate, const char *text)
+void relay_refuse(Relay *r, const char *sqlstate, const char *text, const char *detail)
 {
     if (r->pumping) { /* the walk that asked for a server answers */
         RelayOwnError *e = own_error_of(r);
@@ -141,15 +142,17 @@ void relay_refuse(Relay *r, const char *sqlstate, const char *text)
         e->text = text;
         return;
     }
-    log_refusal(r, text);
+    PwErrorText error = {.severity = "ERROR", .sqlstate = sqlstate, .message = text, .detail = detail};
+    log_refusal(r, &error);
     if (pw_buf_unread(&r->held) >= PW_WIRE_HEADER)
-        refuse_held(r, sqlstate, text, true);
+        refuse_held(r, &error, true);
 }
 
 void relay_cancel_held(Relay *r)
 {
+    static const PwErrorText cancelled = {.severity = "ERROR", .sqlstate = "57014", .message = "canceling statement due to user request"};
     if ((r->hold & (HOLD_SERVER | HOLD_SYNC)) && pw_buf_unread(&r->held) >= PW_WIRE_HEADER)
-        refuse_held(r, "57014", "canceling statement due to user request", false);
+        refuse_held(r, &cancelled, false);
 }
 
 /* ---- one request, at its place ---- */

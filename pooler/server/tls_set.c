@@ -122,6 +122,19 @@ void tls_set_unref(const TlsSet *set)
     free((TlsSet *)(uintptr_t)set);
 }
 
+static void check_dates(const TlsCtx *ctx, const char *option, const char *path, const Config *config, PwDiag *diags)
+{
+    char text[TLS_WHY];
+    if (ctx && tls_ctx_is_outdated(ctx, text))
+        pw_diag_add(diags, PW_DIAG_WARNING, config->conffile, 0, "RELOAD reads a new one from the same file", "%s: the certificate in \"%s\" %s", option, path, text);
+}
+
+void tls_set_check_dates(const TlsSet *set, const Config *config, PwDiag *diags)
+{
+    check_dates(set->client, "client_tls_cert_file", config->client_tls_cert_file, config, diags);
+    check_dates(set->server, "server_tls_cert_file", config->server_tls_cert_file, config, diags);
+}
+
 bool tls_set_server_differs(const TlsSet *a, const TlsSet *b)
 {
     return a->server_mode != b->server_mode || !tls_ctx_equal(a->server, b->server);

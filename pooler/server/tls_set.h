@@ -11,6 +11,7 @@
 
 #include "pooler/config/snapshot.h"
 #include "pooler/net/tls_ctx.h"
+#include "poolwise/diag.h"
 #include "poolwise/refs.h"
 
 typedef struct TlsSet {
@@ -24,6 +25,9 @@ typedef struct TlsSet {
 PW_MUSTCHECK PwErr tls_set_create(const Config *config, const TlsSet *old, const TlsSet **ret_set, char *why);
 const TlsSet *tls_set_ref(const TlsSet *set);
 void tls_set_unref(const TlsSet *set); /* NULL is fine */
+
+/* A warning for each certificate of ours that nobody accepts because of its dates. */
+void tls_set_check_dates(const TlsSet *set, const Config *config, PwDiag *diags);
 
 /* Would servers that were opened under `a` be opened differently under `b`? */
 bool tls_set_server_differs(const TlsSet *a, const TlsSet *b);

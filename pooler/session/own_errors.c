@@ -105,8 +105,16 @@ void own_error(const char *text, bool like_postgres, const char **ret_sqlstate, 
 
 const char *own_error_hint(const char *text)
 {
-    static const char parameter[] = "unsupported startup parameter";
-    if (strncmp(text, parameter, sizeof(parameter) - 1) == 0)
-        return "in the pooler's configuration ignore_startup_parameters drops it, track_extra_parameters sets it";
+    static const struct {
+        const char *begin, *hint;
+    } hints[] = {
+        {"unsupported startup parameter", "in the pooler's configuration ignore_startup_parameters drops it, track_extra_parameters sets it"},
+        {"not allowed", "the console is for users in admin_users, and in stats_users to look only"},
+        {"transaction blocks not allowed", "they work with pool_mode = transaction"},
+        {"server conn crashed?", "the log of PostgreSQL says what happened to it, that of the pooler which one it was"},
+    };
+    for (size_t i = 0; i < PW_ARRAY_LEN(hints); i++)
+        if (strncmp(text, hints[i].begin, strlen(hints[i].begin)) == 0)
+            return hints[i].hint;
     return NULL;
 }

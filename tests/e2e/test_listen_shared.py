@@ -102,6 +102,7 @@ def test_one_connection_for_all(either, pg, db):
     assert pg.one("SELECT count(*) FROM pg_stat_activity WHERE datname = 'p0' AND backend_type = 'client backend' AND pid <> pg_backend_pid()") <= 3
     assert sorted(r["listens"] for r in console.clients()) == ["1"] * 6
     assert sorted(r["listens"] for r in console.servers()) == ["0", "1"]
+    assert {r["list"]: r["items"] for r in console.show("LISTS")}["used_servers"] == "2"
     assert clients[0].one("SELECT count(*) FROM pg_listening_channels()") == "0", "as documented"
 
 

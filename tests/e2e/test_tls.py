@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """TLS on both sides."""
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -702,3 +703,18 @@ def test_server_channel_binding_modes(make_pooler, certs, tls_pg):
         p.client("u_scram")
     p = make_pooler(server_tls_sslmode="require", **{**settings, "server_channel_binding": "disable"})
     assert p.client("u_scram").one("SELECT current_user") == "u_scram"  # says "n": at a "y" PostgreSQL would refuse
+
+
+@pytest.mark.poolwise
+def test_a_certificate_that_has_expired_is_told(make_pooler, certs, binary):
+    """Clients only say that a handshake failed."""
+    crt, key = certs.site("expired", "localhost", days=-1)
+    p = make_pooler(start=False, client_tls_sslmode="require", client_tls_cert_file=crt, client_tls_key_file=key)
+    p.write()
+    told = r'warning: client_tls_cert_file: the certificate in ".*expired.crt" expired on \d{4}-\d\d-\d\d at .* UTC \(hint: RELOAD'
+    out = subprocess.run([binary, "--check", p.ini_path], capture_output=True, text=True, check=True)
+    assert re.search(told, out.stdout) and "ok, with warnings" in out.stdout
+    p.start()
+    assert re.search(told, p.stderr())
+    p.console_tls().do("RELOAD")
+    p.wait_log(told)

@@ -426,6 +426,37 @@ def test_views_agree(make_pooler):
     assert sum(r.get("errors", {}).get("22012", 0) for r in lines) == 120
 
 
+def test_connections_agree(make_pooler, pg):
+    """Whoever counts clients and servers: each view, PostgreSQL, and the process's own open sockets."""
+    p = make_pooler(worker_threads=2, default_pool_size=3, databases={"p0": pg.line("p0"), "p1": pg.line("p1") + " user=u_trust", "*": pg.line("p2")})
+    clients = [p.client(*who) for who in (("p0", "postgres"), ("p0", "u_trust"), ("p1", "postgres"), ("made_up", "postgres"), ("p0", "u_trust"))]
+    for c in clients[:3]:
+        c.ok("BEGIN")
+    con = p.console()
+
+    def total(view, *columns, where=lambda r: True):
+        return sum(int(r[c]) for r in con.show(view) for c in columns if where(r))
+
+    def wrong():
+        lists = {r["list"]: int(r["items"]) for r in con.show("LISTS")}
+        sockets = [r["type"] for r in con.show("SOCKETS")]
+        fds = os.listdir(f"/proc/{p.proc.pid}/fd") if os.access(f"/proc/{p.proc.pid}/fd", os.R_OK) else []
+        mem = {r["name"]: int(r["used"]) for r in con.show("MEM")}
+        backends = pg.one("SELECT count(*) FROM pg_stat_activity WHERE datname IN ('p0', 'p1', 'p2') AND backend_type = 'client backend'")
+        return [problem for problem in [
+            ("clients", len(clients) + 1, lists["used_clients"], sockets.count("C"), len(con.show("CLIENTS")), total("WORKERS", "clients"), mem["client_cache"],
+             total("POOLS", "cl_active", "cl_waiting"), total("USERS", "current_client_connections"), total("DATABASES", "current_client_connections")),
+            ("servers", backends, lists["used_servers"], sockets.count("S"), len(con.show("SERVERS")), mem["server_cache"],
+             total("POOLS", "sv_active", "sv_idle", "sv_used", "sv_tested", "sv_login", "sv_transit"), total("WORKERS", "sv_active", "sv_idle", "sv_login"),
+             total("USERS", "current_connections"), total("DATABASES", "current_connections")),
+            ("in transactions", 3, total("POOLS", "sv_active"), sum(r["state"] == "active" for r in con.show("SERVERS")), total("WORKERS", "sv_active"),
+             sum(r["state"] == "active" and r["database"] != "pgbouncer" for r in con.show("CLIENTS")), sum(bool(r["link"]) for r in con.show("CLIENTS"))),
+            ("pools", lists["pools"], len(con.show("POOLS"))), ("databases", lists["databases"], len(con.show("DATABASES"))),
+            ("users", lists["users"], len(con.show("USERS"))), ("files", len(fds) >= lists["used_clients"] + lists["used_servers"] or not fds, True),
+        ] if len(set(problem[1:])) > 1]
+    wait_until(lambda: not wrong(), what="views that agree")
+
+
 def test_a_query_that_ran_into_its_timeout_is_seen(make_pooler):
     """The slowest ones of all."""
     p = make_pooler(query_timeout=1, query_log="queries.log", query_log_interval=1)

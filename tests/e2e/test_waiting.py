@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Waiting for a server: order, the end of patience, and what a failed wait leaves behind (design rule 2)."""
+import re
 import subprocess
 import threading
 import time
@@ -280,3 +281,37 @@ def test_five_groups_in_one_packet_are_all_answered(make_pooler, workers):
     c = p.client()
     c.send(*[wire.group(f"SELECT {i}") for i in range(5)])
     assert [c.until_ready().rows for _ in range(5)] == [[[str(i)]] for i in range(5)]
+
+
+WHY = {
+    "full": "all servers of the pool are taken: 1 (pool_size)",
+    "by_db": "all servers of the database are taken: 1 (max_db_connections)",
+    "by_user": "all servers of the user are taken: 1 (max_user_connections)",
+    "paused": 'database "paused" is paused; RESUME on the console of the pooler ends that',
+    "down": "the last attempt to get a server failed: connect failed; the log of the pooler says which and why",
+}
+
+
+@pytest.mark.poolwise
+@pytest.mark.parametrize("behaviour", ["pgbouncer", "postgres"])
+def test_a_wait_that_ends_says_what_kept_it(make_pooler, pg, behaviour):
+    """To the client, and in the log for who is on call. All wait at once."""
+    lines = {"full": "pool_size=1", "by_db": "max_db_connections=1", "by_user": "", "other": "", "paused": ""}
+    p = make_pooler(databases={**{k: f"{pg.line()} {v}" for k, v in lines.items()}, "down": f"host=127.0.0.1 port={free_port()} dbname=p0"},
+                    users={"u_trust": "max_user_connections=1"}, query_wait_timeout=1, error_behaviour=behaviour, worker_threads=2)
+    con = p.console()
+    con.do("PAUSE paused")
+    for database, user in (("full", "postgres"), ("by_db", "postgres"), ("other", "u_trust")):
+        p.client(database, user).ok("BEGIN")
+    waiting = {}
+    for name in WHY:
+        c = waiting[name] = p.raw()
+        c.startup(database=name, user={"by_db": "stats", "by_user": "u_trust"}.get(name, "postgres"))
+        if name == "full":
+            c.until_ready()
+            c.send(wire.query("SELECT 1"))
+    for name, c in waiting.items():
+        result = c._result(None) if name == "full" and behaviour == "postgres" else c.until_closed()
+        (error,) = result.errors
+        assert (error["M"], error.get("D")) == ("query_wait_timeout", WHY[name])
+        p.wait_log(r"pooler error: query_wait_timeout \(" + re.escape(WHY[name]))

@@ -24,7 +24,7 @@ class Certs:
     def _new_key(self, name):
         return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", self.path(name, "key"))
 
-    def site(self, name, cn, san=None, ca="ca", digest="sha256", key=None):
+    def site(self, name, cn, san=None, ca="ca", digest="sha256", key=None, days=30):
         """Makes NAME.crt and NAME.key (kept when there already); returns their paths."""
         crt, keyfile = self.path(name, "crt"), self.path(name, "key")
         if not os.path.exists(crt):
@@ -34,7 +34,7 @@ class Certs:
             with open(ext, "w", encoding="utf-8") as f:
                 f.write("basicConstraints=CA:FALSE\n" + (f"subjectAltName={san}\n" if san else ""))
             self._openssl("x509", "-req", "-in", self.path(name, "csr"), "-CA", self.path(ca, "crt"), "-CAkey",
-                          self.path(ca, "key"), "-CAcreateserial", "-days", "30", f"-{digest}", "-extfile", ext, "-out", crt)
+                          self.path(ca, "key"), "-CAcreateserial", "-days", str(days), f"-{digest}", "-extfile", ext, "-out", crt)
             os.chmod(ext, 0o644)
         return crt, keyfile
 
