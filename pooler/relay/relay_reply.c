@@ -550,7 +550,7 @@ void relay_server_input(Server *s)
     if (got == -1)
         return;
     if (got <= 0) {
-        server_close(s, "server conn crashed?");
+        server_lost(s, got == 0);
         return;
     }
     w.from = w.cur;

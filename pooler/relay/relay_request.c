@@ -23,7 +23,7 @@ static bool forward(Relay *r, const uint8_t *bytes, size_t n)
         return true;
     Server *s = r->server;
     if (!stream_send_soon(&s->stream, bytes, n)) {
-        server_close(s, "server conn crashed?");
+        server_lost(s, false);
         return false;
     }
     if (PW_UNLIKELY(stream_is_full(&s->stream))) {

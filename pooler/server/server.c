@@ -170,6 +170,14 @@ void server_close(Server *s, const char *reason)
     worker_defer(w, &s->deferred);
 }
 
+void server_lost(Server *s, bool at_end)
+{
+    char reason[160] = "server conn crashed?"; /* a copy: what TLS says goes with its connection */
+    if (!at_end)
+        snprintf(reason, sizeof(reason), "server conn crashed? (%s)", stream_error(&s->stream));
+    server_close(s, reason);
+}
+
 static void op_close(PoolServer *ps, const char *reason)
 {
     server_close(server_of(ps), reason);
@@ -272,7 +280,7 @@ static void on_write_error(Stream *st)
         server_connect_failed(s, strerror(errno));
         return;
     }
-    server_close(s, "server conn crashed?");
+    server_lost(s, false);
 }
 
 static void on_tls(Stream *st, bool ok)
@@ -328,7 +336,7 @@ bool server_send_own(Server *s, const char *sql)
     bool ok = stream_send_buf(&s->stream, &buf);
     pw_buf_finish(&buf);
     if (!ok)
-        server_close(s, "server conn crashed?");
+        server_lost(s, false);
     return ok;
 }
 

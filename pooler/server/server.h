@@ -164,6 +164,9 @@ void server_unlink(Server *s, bool whole_session);
 /* Closes from any phase; frees at the end of the loop turn. The user hears on_gone. `reason` is logged. */
 void server_close(Server *s, const char *reason);
 
+/* Closes because the connection ended (at_end), or because a read or a send failed: what the kernel or TLS say stands in the log. */
+void server_lost(Server *s, bool at_end);
+
 /* Reads into the worker's scratch behind what is held: *ret_bytes .. *ret_n. The return value is that of recv:
  * > 0, 0 end of file, -1 would block, -2 error. Held bytes are handed over with it. */
 ssize_t server_fill(Server *s, const uint8_t **ret_bytes, size_t *ret_n);

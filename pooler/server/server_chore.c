@@ -25,7 +25,7 @@ static bool send_msg(Server *s, uint8_t type, const char *text)
     bool ok = stream_send_buf(&s->stream, &buf);
     pw_buf_finish(&buf);
     if (!ok)
-        server_close(s, "server conn crashed?");
+        server_lost(s, false);
     return ok;
 }
 
@@ -91,7 +91,7 @@ void server_unlink(Server *s, bool whole_session)
         return;
     }
     if (PW_UNLIKELY(!alive)) {
-        server_close(s, "server conn crashed?");
+        server_lost(s, false);
         return;
     }
     bool reset = config->server_reset_query[0] &&
@@ -225,7 +225,7 @@ void server_chore_input(Server *s)
         return;
     }
     if (got <= 0) {
-        server_close(s, got == 0 ? "server conn crashed?" : stream_error(&s->stream));
+        server_lost(s, got == 0);
         return;
     }
     while (n > 0) {

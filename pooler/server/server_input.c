@@ -35,7 +35,7 @@ bool server_read(Server *s, ServerInput *ret)
     ret->bad = false;
     ssize_t got = server_fill(s, &ret->p, &ret->n);
     if (got <= 0 && got != -1)
-        server_close(s, got == 0 ? "server conn crashed?" : stream_error(&s->stream));
+        server_lost(s, got == 0);
     return got > 0;
 }
 

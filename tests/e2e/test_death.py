@@ -70,6 +70,18 @@ def test_server_connection_cut_in_a_query(make_pooler, tap):
     assert p.client().one("SELECT 1") == "1"
 
 
+@pytest.mark.poolwise
+def test_the_log_tells_how_a_server_was_lost(make_pooler, fake):
+    """Reset, or timed out by tcp_user_timeout or keepalives: a matter of the network; at its end: one of the server."""
+    p = make_pooler(databases={"p0": fake_line(fake, dbname="p0")})
+    c, s = fake.login(p)
+    c.send(wire.query("SELECT 1"))
+    s.expect("Q")
+    s.reset()
+    assert c.fatal()["M"] == "server conn crashed?"
+    p.wait_log(r"LOG S-.* closing because: server conn crashed\? \(Connection reset by peer\)")
+
+
 @pytest.mark.poolwise  # PgBouncer's error becomes the end of the row
 @pytest.mark.parametrize("how", ["server dies", "query_timeout", "KILL_CLIENT"])
 def test_nothing_is_said_in_the_middle_of_a_message(make_pooler, fake, how):
