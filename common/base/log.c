@@ -104,6 +104,7 @@ static atomic_int max_level = PW_LOG_LOG; /* relaxed: a switch, orders nothing *
 static atomic_bool stopping;              /* relaxed: looked at again every POLL_MS */
 static atomic_int stop_waited;            /* relaxed; ms of STOP_WAIT_MS that are used up */
 static atomic_uint_fast64_t dropped;      /* relaxed: statistics */
+static atomic_int write_error;            /* relaxed; why the last line that is not reported was not written; 0: the queue was full */
 static atomic_uint_fast64_t unreported;   /* part of `dropped` that no line has told yet */
 
 static Sink *sink_take(void)
@@ -186,10 +187,14 @@ static bool fd_polls(int fd)
 /* What a full disk has cut stays a line of its own. */
 static bool write_file(Sink *s, const char *line, size_t len)
 {
-    if (s->torn && write_all(s->file_fd, "\n", 1, s->file_polls) < 1)
-        return false;
-    size_t n = write_all(s->file_fd, line, len, s->file_polls);
-    s->torn = n > 0 && n < len;
+    size_t n = 0;
+    errno = 0;
+    if (!s->torn || write_all(s->file_fd, "\n", 1, s->file_polls) == 1) {
+        n = write_all(s->file_fd, line, len, s->file_polls);
+        s->torn = n > 0 && n < len;
+    }
+    if (n < len && errno != 0)
+        atomic_store_explicit(&write_error, errno, memory_order_relaxed);
     return n == len;
 }
 
@@ -228,10 +233,10 @@ static void emit(PwUsec wall, PwLogLevel level, const char *text, size_t len)
 /* Says how many lines are missing here; a report that cannot be written is tried again later. */
 static void report_drops(uint64_t count)
 {
-    char text[96];
-    int len = snprintf(text, sizeof(text),
-                       "log lines dropped: %llu, the log cannot be written fast enough",
-                       (unsigned long long)count);
+    char text[160];
+    int error = atomic_exchange_explicit(&write_error, 0, memory_order_relaxed);
+    int len = snprintf(text, sizeof(text), "log lines dropped: %llu, the log could not be written%s%s", (unsigned long long)count,
+                       error ? ": " : " fast enough", error ? strerror(error) : "");
     Sink *s = sink_take();
     if (sink_write(s, pw_time_wall(), PW_LOG_WARNING, text, (size_t)len))
         atomic_fetch_sub_explicit(&unreported, count, memory_order_relaxed);

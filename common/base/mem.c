@@ -13,8 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How long an allocation waits for memory. */
+/* How long an allocation waits for memory: before the process ends, and before a library is told that there is none. */
 #define TRIES 100
+#define LIBRARY_TRIES 10
 #define PAUSE_MS 10
 
 static _Atomic(void *) reserve;
@@ -33,14 +34,14 @@ static _Noreturn void die(size_t size)
 }
 
 /* False: waited long enough. */
-static bool wait_for_memory(unsigned tried)
+static bool wait_for_memory(unsigned tried, unsigned most)
 {
     void *r = atomic_exchange(&reserve, NULL);
     if (r) {
         free(r);
         return true;
     }
-    if (tried >= TRIES)
+    if (tried >= most)
         return false;
     nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
     return true;
@@ -64,27 +65,38 @@ bool pw_mem_is_scarce(void)
     return false;
 }
 
-void *pw_patient_malloc(size_t size)
+/* NULL: waited long enough. */
+static void *allocate(size_t size, unsigned most)
 {
     void *p;
     for (unsigned i = 0; (p = malloc(size > 0 ? size : 1)) == NULL; i++)
-        if (!wait_for_memory(i))
+        if (!wait_for_memory(i, most))
             return NULL;
     return p;
 }
 
-void *pw_patient_realloc(void *p, size_t size)
+static void *reallocate(void *p, size_t size, unsigned most)
 {
     void *q;
     for (unsigned i = 0; (q = realloc(p, size > 0 ? size : 1)) == NULL; i++)
-        if (!wait_for_memory(i))
+        if (!wait_for_memory(i, most))
             return NULL;
     return q;
 }
 
+void *pw_library_malloc(size_t size)
+{
+    return allocate(size, LIBRARY_TRIES);
+}
+
+void *pw_library_realloc(void *p, size_t size)
+{
+    return reallocate(p, size, LIBRARY_TRIES);
+}
+
 void *pw_xmalloc(size_t size)
 {
-    void *p = pw_patient_malloc(size);
+    void *p = allocate(size, TRIES);
     if (p == NULL)
         die(size);
     return p;
@@ -94,7 +106,7 @@ void *pw_xcalloc(size_t count, size_t size)
 {
     void *p;
     for (unsigned i = 0; (p = calloc(count > 0 ? count : 1, size > 0 ? size : 1)) == NULL; i++)
-        if ((size != 0 && count > SIZE_MAX / size) || !wait_for_memory(i))
+        if ((size != 0 && count > SIZE_MAX / size) || !wait_for_memory(i, TRIES))
             die(size != 0 && count > SIZE_MAX / size ? SIZE_MAX : count * size);
     return p;
 }
@@ -103,14 +115,14 @@ void *pw_xaligned(size_t alignment, size_t size)
 {
     void *p = NULL;
     for (unsigned i = 0; posix_memalign(&p, alignment, size) != 0; i++)
-        if (!wait_for_memory(i))
+        if (!wait_for_memory(i, TRIES))
             die(size);
     return p;
 }
 
 void *pw_xrealloc(void *p, size_t size)
 {
-    void *q = pw_patient_realloc(p, size);
+    void *q = reallocate(p, size, TRIES);
     if (q == NULL)
         die(size);
     return q;

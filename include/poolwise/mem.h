@@ -16,9 +16,9 @@ char *pw_xstrdup(const char *s) __attribute__((malloc, returns_nonnull));
 char *pw_xstrndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull));
 char *pw_xasprintf(const char *fmt, ...) __attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
 
-/* For libraries that know what to do about NULL: it comes when the second is over. */
-void *pw_patient_malloc(size_t size) __attribute__((malloc, alloc_size(1)));
-void *pw_patient_realloc(void *p, size_t size) __attribute__((alloc_size(2)));
+/* For libraries that know what to do about NULL: it comes after a tenth of a second. */
+void *pw_library_malloc(size_t size) __attribute__((malloc, alloc_size(1)));
+void *pw_library_realloc(void *p, size_t size) __attribute__((alloc_size(2)));
 
 /* Sets bytes aside for when there is no memory. Once, before threads. */
 void pw_mem_reserve(size_t size);

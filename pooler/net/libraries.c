@@ -32,7 +32,7 @@ static void *crypto_malloc(size_t n, const char *file, int line)
 {
     (void)file;
     (void)line;
-    return pw_patient_malloc(n);
+    return pw_library_malloc(n);
 }
 
 static void *crypto_realloc(void *p, size_t n, const char *file, int line)
@@ -43,7 +43,7 @@ static void *crypto_realloc(void *p, size_t n, const char *file, int line)
         free(p);
         return NULL;
     }
-    return pw_patient_realloc(p, n);
+    return pw_library_realloc(p, n);
 }
 
 static void crypto_free(void *p, const char *file, int line)
@@ -56,9 +56,9 @@ static void crypto_free(void *p, const char *file, int line)
 void net_libraries_prepare(void (*end)(void))
 {
     end_process = end;
-    event_set_mem_functions(pw_patient_malloc, pw_patient_realloc, free);
+    event_set_mem_functions(pw_xmalloc, pw_xrealloc, free); /* a timer that could not be set again would be gone without a word */
     event_set_log_callback(on_event_log);
     event_set_fatal_callback(on_event_fatal);
     (void)CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free); /* refused when it comes too late: then OpenSSL uses malloc */
-    (void)ares_library_init_mem(ARES_LIB_INIT_ALL, pw_patient_malloc, free, pw_patient_realloc);
+    (void)ares_library_init_mem(ARES_LIB_INIT_ALL, pw_library_malloc, free, pw_library_realloc);
 }

@@ -211,9 +211,12 @@ static void test_a_torn_line_stays_alone(void **state)
     assert_memory_equal(after + 1, torn, 4); /* the year */
     assert_non_null(strstr(after, "LOG whole again\n"));
     free(text);
-    assert_int_equal(pw_log_start(), PW_OK); /* tells of the one that was lost */
+    assert_int_equal(pw_log_start(), PW_OK);
     pw_log(PW_LOG_LOG, "end");
     pw_log_stop();
+    text = slurp(path, NULL);
+    assert_non_null(strstr(text, "WARNING log lines dropped: 1, the log could not be written: File too large\n"));
+    free(text);
 }
 
 static void test_errno_is_kept(void **state)
