@@ -278,6 +278,7 @@ static void on_open(Client *c)
     pw_msg_auth_ok(&out);
     for (size_t i = 0; i < PW_ARRAY_LEN(greeting); i++)
         pw_msg_param_status(&out, greeting[i].name, greeting[i].value);
+    client_tell_pooler(&out, config_pool_mode_name(POOL_MODE_STATEMENT), 0);
     client_cancel_register(c, &out);
     pw_msg_ready(&out, 'I');
     if (!stream_send_buf(&c->relay.stream, &out)) /* not admin_send: a login counts no bytes */

@@ -105,6 +105,9 @@ void client_set_console(const ClientConsoleOps *ops);
 /* Makes c->cancel_key and enters it in WorkerCtx.by_cancel_key; client_close takes it out. Appends the BackendKeyData. */
 void client_cancel_register(Client *c, PwBuf *out);
 
+/* What drivers may go by, as PgBouncer tells it since 1.26: ParameterStatus of pgbouncer.version and the like. */
+void client_tell_pooler(PwBuf *out, const char *pool_mode, int max_prepared_statements);
+
 /* A socket was accepted on worker w: hands it to the worker with the fewest clients. False: enough for this turn of the
  * loop (client_arrive.c). */
 bool client_accept(Worker *w, int fd, const NetAddr *peer, bool is_unix);

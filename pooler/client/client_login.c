@@ -12,6 +12,7 @@
 #include "pooler/relay/relay_state.h"
 #include "poolwise/log.h"
 #include "poolwise/mem.h"
+#include "poolwise/version.h"
 #include "poolwise/wire.h"
 
 bool client_is_console(const Client *c)
@@ -384,6 +385,15 @@ void client_login_resume(Client *c)
         stream_read_start(&c->relay.stream);
 }
 
+void client_tell_pooler(PwBuf *out, const char *pool_mode, int max_prepared_statements)
+{
+    char number[16];
+    (void)snprintf(number, sizeof(number), "%d", max_prepared_statements);
+    pw_msg_param_status(out, "pgbouncer.version", POOLWISE_PGBOUNCER_VERSION);
+    pw_msg_param_status(out, "pgbouncer.pool_mode", pool_mode);
+    pw_msg_param_status(out, "pgbouncer.max_prepared_statements", number);
+}
+
 bool client_greet(Client *c, const PwBuf *untracked)
 {
     WorkerCtx *ctx = client_ctx(c);
@@ -395,6 +405,8 @@ bool client_greet(Client *c, const PwBuf *untracked)
     for (unsigned i = 0; i < params_count(); i++)
         if (params_get(&r->params, i))
             pw_msg_param_status(&out, params_name(i), params_get(&r->params, i));
+    client_tell_pooler(&out, config_pool_mode_name(r->session_mode ? POOL_MODE_SESSION : r->local->settings.pool_mode),
+                       ctx->config->max_prepared_statements);
     client_cancel_register(c, &out);
     if (ctx->config->login_notify_message && ctx->config->login_notify_message[0]) {
         PwErrorText text = {.severity = "NOTICE", .sqlstate = "00000", .message = ctx->config->login_notify_message};

@@ -38,13 +38,23 @@ static bool is_ignored(const Client *c, const char *key)
     return pw_str_list_has_ci(&client_ctx(c)->config->ignore_startup_parameters, key);
 }
 
+/* Those that PostgreSQL reports and a session may set are taken without being named, as in PgBouncer since 1.26. */
+static bool is_usual(const char *name)
+{
+    static const char *const names[] = {"default_transaction_read_only", "intervalstyle", "scram_iterations", "search_path"};
+    for (size_t i = 0; i < PW_ARRAY_LEN(names); i++)
+        if (strcasecmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
 /* Of those that are not in ParamNames: dropped, kept, or (false) refused. */
 static bool take_other(Startup *st, const char *name, const char *value, bool dropped)
 {
     if (dropped)
         return true;
     char *canonical = settings_name(name);
-    bool take = params_take_all() && !settings_name_passes(canonical) && ++st->n_others <= OTHERS_MAX;
+    bool take = (params_take_all() || is_usual(name)) && !settings_name_passes(canonical) && ++st->n_others <= OTHERS_MAX;
     if (take)
         relay_state_ask_for(&st->c->relay, canonical, value);
     free(canonical);

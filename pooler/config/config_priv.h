@@ -63,6 +63,9 @@ bool config_set_line_key(ConfigLoader *loader, PwIniPlace at, const char *subjec
 void config_read_peer(ConfigLoader *loader, PwIniPlace at, const char *name, const char *value);
 void config_peer_destroy(PeerConf *peer);
 
+/* port= of a database's line: one, or a comma list with one for each host. */
+PwErr config_set_ports(ConfigLoader *loader, PwIniPlace at, const char *where, DatabaseConf *db, const char *value);
+
 void config_database_destroy(DatabaseConf *db); /* NULL is fine */
 void config_user_destroy(UserConf *user);
 

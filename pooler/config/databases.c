@@ -7,6 +7,7 @@
 
 #include "pooler/config/config_priv.h"
 #include "pooler/config/params_table.h"
+#include "poolwise/buf.h"
 #include "poolwise/mem.h"
 
 #define DATABASE_NAME_MAX 63 /* PostgreSQL's NAMEDATALEN without the NUL */
@@ -16,6 +17,7 @@ void config_database_destroy(DatabaseConf *db)
     if (db == NULL)
         return;
     pw_params_finish(&config_database_params, db);
+    free(db->ports);
     free(db->name);
     free(db);
 }
@@ -23,17 +25,6 @@ void config_database_destroy(DatabaseConf *db)
 static bool is_uri(const char *value)
 {
     return strncmp(value, "postgresql://", 13) == 0 || strncmp(value, "postgres://", 11) == 0;
-}
-
-/* "5432,5432": libpq has a port for each host, a line has one for all. */
-static bool single_port(const char *ports, char *ret_port, size_t size)
-{
-    size_t n = strcspn(ports, ",");
-    (void)snprintf(ret_port, size, "%.*s", (int)n, ports);
-    for (const char *p = ports + n; *p == ','; p += n + 1)
-        if (strcspn(p + 1, ",") != n || strncmp(p + 1, ports, n) != 0)
-            return false;
-    return true;
 }
 
 /* Settings of a URI that ask for no more than what happens anyway. */
@@ -53,18 +44,8 @@ static bool read_uri_option(ConfigLoader *loader, PwIniPlace at, const char *sub
                             DatabaseConf *db, const PQconninfoOption *option)
 {
     const char *key = option->keyword, *value = option->val;
-    char port[16];
     if (strcmp(key, "hostaddr") == 0)
         key = "host"; /* it comes behind host, and is what libpq would connect to */
-    if (strcmp(key, "port") == 0) {
-        if (!single_port(value, port, sizeof(port))) {
-            pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line,
-                        "write a line for each port, or use one port on all hosts",
-                        "%s: different ports in one URI", subject);
-            return false;
-        }
-        value = port;
-    }
     if (is_harmless(key, value))
         return true;
     return config_set_line_key(loader, at, subject, key, value, &config_database_params, db);
@@ -90,6 +71,52 @@ static bool read_uri(ConfigLoader *loader, PwIniPlace at, const char *subject, c
         if (option->val != NULL && option->val[0] != '\0')
             ok = read_uri_option(loader, at, subject, db, option) && ok;
     PQconninfoFree(options);
+    return ok;
+}
+
+PwErr config_set_ports(ConfigLoader *loader, PwIniPlace at, const char *where, DatabaseConf *db, const char *value)
+{
+    const PwParamRow *row = pw_param_find(&config_database_params, "port");
+    free(db->ports);
+    db->ports = NULL;
+    if (strchr(value, ',') == NULL)
+        return config_set_value(loader, at, where, row, db, value);
+    PwStrList ports = {0};
+    pw_str_list_split(&ports, value);
+    char why[PW_PARAM_WHY] = "must be numbers";
+    PwErr err = ports.n > 0 ? PW_OK : PW_ERR_SYNTAX;
+    PwBuf text;
+    pw_buf_init(&text);
+    for (size_t i = 0; err == PW_OK && i < ports.n; i++) {
+        err = pw_param_set(row, db, ports.items[i], why);
+        pw_buf_printf(&text, "%s%d", i > 0 ? "," : "", db->port);
+    }
+    if (err == PW_OK) {
+        pw_buf_append_u8(&text, 0);
+        db->ports = pw_xstrdup((const char *)pw_buf_head(&text));
+        db->port = (int)strtol(db->ports, NULL, 10);
+    } else {
+        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, NULL, "%sport %s", where, why);
+    }
+    pw_buf_finish(&text);
+    pw_str_list_finish(&ports);
+    return err;
+}
+
+/* As in libpq: as many ports as hosts, or one for all. */
+static bool check_ports(ConfigLoader *loader, PwIniPlace at, const char *subject, const DatabaseConf *db)
+{
+    PwStrList hosts = {0}, ports = {0};
+    if (db->ports == NULL)
+        return true;
+    pw_str_list_split(&hosts, db->host ? db->host : "-");
+    pw_str_list_split(&ports, db->ports);
+    bool ok = hosts.n == ports.n;
+    if (!ok)
+        pw_diag_add(loader->diags, PW_DIAG_ERROR, at.file, at.line, "as many ports as hosts, or one for all",
+                    "%s: invalid number of ports (%zu for %zu host%s)", subject, ports.n, hosts.n, hosts.n == 1 ? "" : "s");
+    pw_str_list_finish(&hosts);
+    pw_str_list_finish(&ports);
     return ok;
 }
 
@@ -132,7 +159,7 @@ void config_read_database(ConfigLoader *loader, PwIniPlace at, const char *name,
     bool ok = is_uri(value)
                   ? read_uri(loader, at, subject, value, db)
                   : config_read_pairs(loader, at, subject, value, &config_database_params, db);
-    if (!ok) {
+    if (!ok || !check_ports(loader, at, subject, db)) {
         config_database_destroy(db);
         return;
     }

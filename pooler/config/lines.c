@@ -73,6 +73,8 @@ bool config_set_line_key(ConfigLoader *loader, PwIniPlace at, const char *subjec
         config_unknown_key(loader->diags, at, where, key, table);
         return false;
     }
+    if (table == &config_database_params && strcmp(key, "port") == 0)
+        return config_set_ports(loader, at, where, base, value) == PW_OK;
     return config_set_value(loader, at, where, row, base, value) == PW_OK;
 }
 

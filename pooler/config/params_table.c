@@ -309,7 +309,7 @@ const char *config_missing_auth(const PwParamRow *row, const void *base)
 static const PwParamRow database_rows[] = {
     DB_STR(dbname, 1, 0, "database on the server; default: the name of the line"),
     DB_STR(host, 1, 0, "address, name, /folder, @abstract socket, or a comma list of them; default: unix_socket_dir"),
-    {"port", PW_PARAM_INT, 1, 65535, "5432", PORT, FIELD(DatabaseConf, port, int), NULL, "port of the server"},
+    {"port", PW_PARAM_INT, 1, 65535, "5432", PORT, FIELD(DatabaseConf, port, int), NULL, "port of the server, or a comma list with one for each host"},
     DB_STR(user, 1, 0, "log in to the server as this user, whoever the client is: one pool for the database"),
     DB_STR(password, 1, SECRET, "password of user; default: the one of auth_file"),
     DB_STR(auth_user, 1, 0, "auth_user for this database"),

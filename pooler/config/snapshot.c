@@ -116,7 +116,7 @@ const UserConf *config_user_at(const Config *config, size_t i)
 bool config_database_needs_reconnect(const DatabaseConf *a, const DatabaseConf *b)
 {
     return a->port != b->port || a->load_balance_hosts != b->load_balance_hosts ||
-           !pw_str_equal(a->dbname, b->dbname) || !pw_str_equal(a->host, b->host) ||
+           !pw_str_equal(a->dbname, b->dbname) || !pw_str_equal(a->host, b->host) || !pw_str_equal(a->ports, b->ports) ||
            !pw_str_equal(a->user, b->user) || !pw_str_equal(a->connect_query, b->connect_query) ||
            !pw_str_equal(a->auth_dbname, b->auth_dbname) ||
            !pw_str_equal(a->auth_query, b->auth_query) ||

@@ -108,7 +108,8 @@ typedef struct DatabaseConf {
     char *dbname; /* NULL: the name the client asked for */
     char
         *host; /* as given: name, address, /dir, @abstract or a comma list; NULL: unix_socket_dir */
-    int port;  /* 5432 when not given */
+    int port;  /* 5432 when not given; of the first host when each has its own */
+    char *ports; /* a comma list of them, one for each host; NULL: all have `port` */
     char *user; /* forced server user; NULL: the client's */
     char *password;
     char *auth_user, *auth_query, *auth_dbname;

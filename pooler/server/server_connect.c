@@ -247,10 +247,21 @@ static void on_resolved(void *arg, PwErr err, const NetAddr *addrs, size_t n)
     open_socket(s);
 }
 
+/* Of the present host. */
+static uint16_t host_port(const Server *s)
+{
+    const DatabaseConf *conf = server_local(s)->dbconf;
+    char text[8];
+    if (!conf->ports)
+        return (uint16_t)conf->port;
+    list_entry(conf->ports, s->host_turn % count_hosts(conf->ports), text, sizeof(text));
+    return (uint16_t)strtoul(text, NULL, 10);
+}
+
 static void connect_host(Server *s)
 {
     PoolLocal *local = server_local(s);
-    uint16_t port = (uint16_t)local->dbconf->port;
+    uint16_t port = host_port(s);
     if (net_addr_is_unix_name(s->host)) {
         if (net_addr_in_unix_dir(s->host, port, &s->addr) != PW_OK)
             attempt_failed(s, "the unix socket's path is too long");

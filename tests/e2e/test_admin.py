@@ -56,6 +56,15 @@ COLUMNS = {
 
 
 @pytest.mark.newer
+@pytest.mark.parametrize("database, mode", [("p0", "statement"), ("p1", "session"), ("p2", "transaction"), ("pgbouncer", "statement")])
+def test_drivers_are_told_what_the_pooler_is(make_pooler, pg, database, mode):
+    p = make_pooler(databases={d: pg.line(d, pool_mode=m) for d, m in (("p0", "statement"), ("p1", "session"), ("p2", "transaction"))}, max_prepared_statements=7)
+    told = {k: v for k, v in p.client(database, "admin" if database == "pgbouncer" else "u_trust").params.items() if k.startswith("pgbouncer.")}
+    assert re.fullmatch(r"\d+\.\d+\.\d+", told.pop("pgbouncer.version"))
+    assert told == {"pgbouncer.pool_mode": mode, "pgbouncer.max_prepared_statements": "0" if database == "pgbouncer" else "7"}
+
+
+@pytest.mark.newer
 @pytest.mark.parametrize("what", sorted(COLUMNS))
 def test_columns(make_pooler, what):
     """New columns may follow, PgBouncer's stay where they are."""

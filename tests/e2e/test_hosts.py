@@ -39,6 +39,25 @@ def test_round_robin(make_pooler, pg):
 
 
 @pytest.mark.newer
+@pytest.mark.parametrize("how", ["round-robin", "disable"])
+def test_each_host_has_its_port(make_pooler, pg, how, workers):
+    other = Tap(pg.port)
+    p = make_pooler(databases={"p0": pg.line(host="127.0.0.1,127.0.0.1", port=f"{pg.port},{other.port}", load_balance_hosts=how)}, **workers)
+    busy(p, 4)
+    ports = sorted(int(s["port"]) for s in p.console().servers())
+    assert ports == (sorted([pg.port] * 2 + [other.port] * 2) if how == "round-robin" else [pg.port] * 4)
+    assert next(r for r in p.console().show("DATABASES") if r["name"] == "p0")["port"] == str(pg.port)
+    other.close()
+
+
+@pytest.mark.newer
+def test_the_second_port_when_nobody_listens_on_the_first(make_pooler, pg):
+    p = make_pooler(databases={"p0": pg.line(host="127.0.0.1,127.0.0.1", port=f"1,{pg.port}")})
+    busy(p, 2)
+    assert [int(s["port"]) for s in p.console().servers()] == [pg.port] * 2
+
+
+@pytest.mark.newer
 def test_a_folder_in_the_list(make_pooler, pg):
     p = make_pooler(databases={"p0": pg.line(host=f"127.0.0.1,{pg.dir}")})
     busy(p, 4)

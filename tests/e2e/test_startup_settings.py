@@ -53,6 +53,21 @@ def test_as_on_a_direct_connection(make_pooler, pg, roles, listed):
             assert (value(b, name) or "") == default, params
 
 
+@pytest.mark.parametrize("options", [False, True])
+@pytest.mark.parametrize("mode, state", [("transaction", "track"), ("transaction", "pin"), ("transaction", "off"), ("statement", "off"), ("session", "off")])
+def test_what_servers_report_needs_no_option(make_pooler, mode, state, options):
+    """As in PgBouncer since 1.26, on servers that do not report search_path, too."""
+    p = make_pooler(pool_mode=mode, session_state=state, default_pool_size=2 if mode == "session" else 1)
+    params = {"Search_Path": "information_schema", "default_transaction_read_only": "on", "IntervalStyle": "iso_8601"}
+    a = p.client(**({"options": " ".join(f"-c {k}={v}" for k, v in params.items())} if options else params))
+    b = p.client()
+    for _ in range(2):
+        assert [value(a, name) for name in params] == list(params.values())
+        assert [value(b, name) for name in params] == ['"$user", public', "off", "postgres"]
+    with pytest.raises(wire.ServerError, match="unsupported startup parameter: enable_seqscan"):
+        p.client(search_path="x", enable_seqscan="off")
+
+
 @pytest.mark.parametrize("mode, state", [("transaction", "track"), ("transaction", "pin"), ("transaction", "off"), ("statement", "track"), ("session", "track")])
 def test_in_every_mode(make_pooler, mode, state):
     p = make_pooler(track_extra_parameters="*", pool_mode=mode, session_state=state, default_pool_size=2 if mode == "session" else 1, worker_threads=2)

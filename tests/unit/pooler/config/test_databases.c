@@ -122,7 +122,9 @@ static void passwords_stay_out_of_messages(void **state)
         {"postgresql://bob:" SECRET "%Zx@host/db", "not a valid connection URI"},
         {"postgresql://bob:" SECRET "@host/db?what=1", "not a valid connection URI"},
         {"postgresql://bob:" SECRET "@host/db?sslmode=require", "server_tls_sslmode"},
-        {"postgresql://bob:" SECRET "@h1:1,h2:2/db", "different ports"},
+        {"postgresql://bob:" SECRET "@h1:1,h2:2,h3:3/db?port=1,2", "invalid number of ports (2 for 3 hosts)"},
+        {"host=a password=" SECRET " port=1,2", "invalid number of ports (2 for 1 host)"},
+        {"password=" SECRET " port=1,2", "invalid number of ports"},
         {"postgresql://bob:" SECRET "@host/db?connect_timeout=3", "server_connect_timeout"},
         {"host=a pasword=x" SECRET, "did you mean \"password\"?"},
         {"password=" SECRET " port=0", "between 1"},
@@ -141,6 +143,24 @@ static void passwords_stay_out_of_messages(void **state)
         }
         pw_diag_finish(&diags);
     }
+}
+
+static void each_host_may_have_its_port(void **state)
+{
+    (void)state;
+    Config *config = load_good("[pgbouncer]\n[databases]\n"
+                               "a = host=h1,h2 port=5433,5434\n"
+                               "b = port='7, 8' host=h1,h2\n"
+                               "c = host=h1,h2 port=1,2 port=3\n"
+                               "d = postgresql://h1:11,h2:12/x\n");
+    assert_string_equal(find(config, "a")->ports, "5433,5434");
+    assert_int_equal(find(config, "a")->port, 5433);
+    assert_string_equal(find(config, "b")->ports, "7,8");
+    assert_null(find(config, "c")->ports);
+    assert_int_equal(find(config, "c")->port, 3);
+    assert_string_equal(find(config, "d")->ports, "11,12");
+    assert_true(config_database_needs_reconnect(find(config, "a"), find(config, "b")));
+    config_unref(config);
 }
 
 static void names_have_limits(void **state)
@@ -223,6 +243,7 @@ int main(void)
         cmocka_unit_test(an_empty_line_takes_all_defaults),
         cmocka_unit_test(uris_go_through_libpq),
         cmocka_unit_test(passwords_stay_out_of_messages),
+        cmocka_unit_test(each_host_may_have_its_port),
         cmocka_unit_test(names_have_limits),
         cmocka_unit_test(reconnect_follows_what_a_server_was_made_of),
         cmocka_unit_test(many_lines_are_found),

@@ -68,7 +68,7 @@ static void keys_of_lines_are_read_as_far_as_they_are_numbers(void **state)
     (void)state;
     PwDiag diags;
     Config *config = load_text("[pgbouncer]\n[databases]\n"
-                               "a = host=h1,h2 port=5433,5434 pool_size=5x max_db_connections=-1\n"
+                               "a = host=h1,h2 port=5433x pool_size=5x max_db_connections=-1\n"
                                "b = port=5432x pool_size=7 pool_size=-2 min_pool_size=none server_lifetime=-1\n"
                                "c = port=65537 reserve_pool=99999999999\n"
                                "[users]\nu = query_timeout=-1 pool_size=-1\n"
@@ -89,7 +89,7 @@ static void keys_of_lines_are_read_as_far_as_they_are_numbers(void **state)
     assert_int_equal(c->reserve_pool_size, INT_MAX);
     assert_int_equal(config_find_user(config, "u")->query_timeout, -1);
     assert_int_equal(config_find_peer(config, 1)->port, 65535);
-    ASSERT_TOLD(&diags, PW_DIAG_WARNING, 3, "database \"a\": port must be a whole number, not \"5433,5434\": taken as 5433");
+    ASSERT_TOLD(&diags, PW_DIAG_WARNING, 3, "database \"a\": port must be a whole number, not \"5433x\": taken as 5433");
     ASSERT_TOLD(&diags, PW_DIAG_WARNING, 3, "max_db_connections must be between 0 and 2147483647: taken as if it were not there");
     ASSERT_TOLD(&diags, PW_DIAG_WARNING, 7, "user \"u\": query_timeout");
     config_unref(config);
@@ -99,7 +99,7 @@ static void keys_of_lines_are_read_as_far_as_they_are_numbers(void **state)
 static void a_port_that_is_none_is_refused(void **state)
 {
     (void)state;
-    static const char *const ports[] = {"0", "x", "65536", ",5432"};
+    static const char *const ports[] = {"0", "x", "65536", ",", "5432,x", "5432,0"};
     for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
         char text[200];
         PwDiag diags;
