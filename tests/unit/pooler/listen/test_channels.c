@@ -61,7 +61,7 @@ static void next_is(HubChannels *hc, const char *want)
     bool any = hub_channels_next(hc, &sql);
     assert_int_equal(any, *want != 0);
     pw_buf_append_u8(&sql, 0);
-    assert_string_equal(pw_buf_head(&sql), want);
+    assert_string_equal((const char *)pw_buf_head(&sql), want);
     pw_buf_finish(&sql);
 }
 
