@@ -26,6 +26,7 @@ pw_missing_packages() {
     done
 }
 
+pw_updated=""
 # The lists of packages are read once; a machine that has all it needs asks nobody.
 pw_update() {
     local sudo=""
