@@ -462,6 +462,9 @@ PwErr resolver_create(struct event_base *base, const ResolverOptions *o, Resolve
         .sock_state_cb_data = &r->loop,
     };
     int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+#ifdef ARES_OPT_QUERY_CACHE
+    mask |= ARES_OPT_QUERY_CACHE; /* none (qcache_max_ttl = 0): newer ones keep answers for up to an hour, against dns_max_ttl and RECONNECT */
+#endif
     char *resolv_conf = NULL;
     if (o->resolv_conf != NULL && *o->resolv_conf != '\0') {
         resolv_conf = pw_xstrdup(o->resolv_conf);

@@ -328,7 +328,11 @@ static void test_nobody_at_the_port(void **state)
     snprintf(dead, sizeof(dead), "127.0.0.1:%d", ntohs(sin.sin_port));
     resolver_destroy(resolver);
     create(&(ResolverOptions){.servers = dead, .timeout_ms = 200});
-    ask("one.test", 1, PW_ERR_TIMEOUT, "");
+    Answer a = {0};
+    (void)resolver_lookup(resolver, "one.test", 1, on_done, &a);
+    run_until(&a, 1);
+    /* c-ares 1.18 waits, later ones tell what the kernel told them. */
+    assert_true(a.err == PW_ERR_TIMEOUT || a.err == PW_ERR_IO);
 }
 
 static void test_cache(void **state)
