@@ -37,8 +37,14 @@ const char *client_explain_wait(const Client *c, const char *error, char text[CL
     int n;
     if (!client_is_waiting_since(c) || !is_timeout(error))
         return NULL;
+    int connecting = pw_atomic_load(&e->pool->n_connecting);
+    bool none = pw_atomic_load(&e->pool->size.used) <= connecting; /* there is no server that could be taken */
     if (pw_atomic_load(&e->db->paused))
         snprintf(text, CLIENT_EXPLAIN_TEXT, "database \"%.63s\" is paused; RESUME on the console of the pooler ends that", e->db->name);
+    else if (none && fails(e, text, CLIENT_EXPLAIN_TEXT))
+        return text;
+    else if (none && connecting)
+        snprintf(text, CLIENT_EXPLAIN_TEXT, "a server is being connected, which has not come to an end (server_connect_timeout)");
     else if (is_full(&e->pool->size, &n))
         snprintf(text, CLIENT_EXPLAIN_TEXT, "all servers of the pool are taken: %d (pool_size)", n);
     else if (is_full(e->pool->database, &n))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Waiting for a server: order, the end of patience, and what a failed wait leaves behind (design rule 2)."""
 import re
+import socket
 import subprocess
 import threading
 import time
@@ -288,6 +289,7 @@ WHY = {
     "by_db": "all servers of the database are taken: 1 (max_db_connections)",
     "by_user": "all servers of the user are taken: 1 (max_user_connections)",
     "paused": 'database "paused" is paused; RESUME on the console of the pooler ends that',
+    "silent": "a server is being connected, which has not come to an end (server_connect_timeout)",
     "down": "the last attempt to get a server failed: connect failed; the log of the pooler says which and why",
 }
 
@@ -297,7 +299,10 @@ WHY = {
 def test_a_wait_that_ends_says_what_kept_it(make_pooler, pg, behaviour):
     """To the client, and in the log for who is on call. All wait at once."""
     lines = {"full": "pool_size=1", "by_db": "max_db_connections=1", "by_user": "", "other": "", "paused": ""}
-    p = make_pooler(databases={**{k: f"{pg.line()} {v}" for k, v in lines.items()}, "down": f"host=127.0.0.1 port={free_port()} dbname=p0"},
+    mute = socket.create_server(("127.0.0.1", 0))  # takes connections and says nothing
+    lines = {k: f"{pg.line()} {v}" for k, v in lines.items()}
+    lines["down"], lines["silent"] = [f"host=127.0.0.1 port={port} dbname=p0 pool_size=1" for port in (free_port(), mute.getsockname()[1])]
+    p = make_pooler(databases=lines,
                     users={"u_trust": "max_user_connections=1"}, query_wait_timeout=1, error_behaviour=behaviour, worker_threads=2)
     con = p.console()
     con.do("PAUSE paused")
@@ -315,3 +320,4 @@ def test_a_wait_that_ends_says_what_kept_it(make_pooler, pg, behaviour):
         (error,) = result.errors
         assert (error["M"], error.get("D")) == ("query_wait_timeout", WHY[name])
         p.wait_log(r"pooler error: query_wait_timeout \(" + re.escape(WHY[name]))
+    mute.close()
