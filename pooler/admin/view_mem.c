@@ -15,6 +15,7 @@ static const AdminColumn mem_columns[] = {
 typedef struct Mem {
     uint64_t clients, servers, workers, held, unsent, server_held;
     uint64_t owed, on_servers; /* requests without an answer, prepared statements of servers */
+    uint64_t of_clients, of_clients_bytes; /* prepared statements, as clients name them */
     uint64_t queued; /* notifications */
     uint64_t query_bytes, query_entries, query_max;
 } Mem;
@@ -43,6 +44,8 @@ static void visit(WorkerCtx *ctx, AdminShow *show)
         m->clients++;
         m->held += held_by(&c->relay);
         m->unsent += c->relay.stream.out.cap;
+        m->of_clients += client_statements_count(&c->relay.statements);
+        m->of_clients_bytes += client_statements_bytes(&c->relay.statements);
         m->queued += c->relay.listen ? c->relay.listen->queue.cap : 0;
     }
     const PoolLocal *local;
@@ -106,6 +109,7 @@ static void finish(WorkerCtx *ctx, AdminShow *show)
     put_objects(r, "var_list_cache", sizeof(ParamSet), m->clients + m->servers);
     put_objects(r, "outstanding_request_cache", sizeof(PipelineEntry), m->owed);
     put_objects(r, "server_prepared_statement_cache", sizeof(ServerStatement), m->on_servers);
+    put(r, "client_prepared_statement_cache", m->of_clients ? m->of_clients_bytes / m->of_clients : 0, m->of_clients, 0, m->of_clients_bytes);
     statement_store_stats(&statements, &statement_bytes);
     put(r, "prepared_statement_cache", statements ? statement_bytes / statements : 0, statements, 0, statement_bytes);
     put_objects(r, "session_settings_bytes", 1, settings_bytes());

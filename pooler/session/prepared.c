@@ -217,6 +217,14 @@ void client_statement_unref(ClientStatement *c)
     free(c);
 }
 
+size_t client_statements_bytes(const ClientStatements *cs)
+{
+    if (!cs->table)
+        return 0;
+    const UT_hash_table *table = cs->table->hh.tbl;
+    return sizeof(*table) + table->num_buckets * sizeof(*table->buckets) + table->num_items * sizeof(ClientStatement);
+}
+
 unsigned client_statements_count(const ClientStatements *cs)
 {
     return HASH_COUNT(cs->table);

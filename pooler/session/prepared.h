@@ -94,6 +94,7 @@ void client_statement_tell_types(ClientStatement *c, const uint8_t *payload, siz
 ClientStatement *client_statement_ref(ClientStatement *c);
 void client_statement_unref(ClientStatement *c); /* NULL is fine */
 unsigned client_statements_count(const ClientStatements *cs);
+size_t client_statements_bytes(const ClientStatements *cs); /* without their names' letters and types of parameters */
 
 /* ---- one server ---- */
 

@@ -432,6 +432,8 @@ def test_connections_agree(make_pooler, pg):
     clients = [p.client(*who) for who in (("p0", "postgres"), ("p0", "u_trust"), ("p1", "postgres"), ("made_up", "postgres"), ("p0", "u_trust"))]
     for c in clients[:3]:
         c.ok("BEGIN")
+    for name in "abc":
+        groups(clients[3], wire.parse("SELECT 1", name) + wire.sync())
     con = p.console()
 
     def total(view, *columns, where=lambda r: True):
@@ -451,6 +453,7 @@ def test_connections_agree(make_pooler, pg):
              total("USERS", "current_connections"), total("DATABASES", "current_connections")),
             ("in transactions", 3, total("POOLS", "sv_active"), sum(r["state"] == "active" for r in con.show("SERVERS")), total("WORKERS", "sv_active"),
              sum(r["state"] == "active" and r["database"] != "pgbouncer" for r in con.show("CLIENTS")), sum(bool(r["link"]) for r in con.show("CLIENTS"))),
+            ("statements", 3, total("CLIENTS", "prepared_statements"), mem["client_prepared_statement_cache"]),
             ("pools", lists["pools"], len(con.show("POOLS"))), ("databases", lists["databases"], len(con.show("DATABASES"))),
             ("users", lists["users"], len(con.show("USERS"))), ("files", len(fds) >= lists["used_clients"] + lists["used_servers"] or not fds, True),
         ] if len(set(problem[1:])) > 1]
