@@ -124,6 +124,31 @@ bool adv_oracle_relevant(AdvOracle *oracle, int q, int candidate)
     return adv_lane_relevant(oracle, &oracle->lanes[0], q, candidate);
 }
 
+int adv_oracle_statements_of(AdvOracle *oracle, const int *candidates, int n_candidates, int **ret_queries)
+{
+    const AdvWorkload *w = oracle->workload;
+    int n = 0;
+    *ret_queries = ADV_NEW(oracle->arena, int); /* not NULL, which stands for all statements */
+    for (int q = 0; q < w->n_queries; q++) {
+        bool relevant = false;
+        for (int i = 0; i < n_candidates && w->queries[q]->weight > 0 && !relevant; i++)
+            relevant = adv_oracle_relevant(oracle, q, candidates[i]);
+        if (!relevant)
+            continue;
+        ADV_ROOM(oracle->arena, *ret_queries, n);
+        (*ret_queries)[n++] = q;
+    }
+    return n;
+}
+
+bool adv_id_set_has(const AdvIdSet *set, int id)
+{
+    for (int i = 0; i < set->n; i++)
+        if (set->ids[i] == id)
+            return true;
+    return false;
+}
+
 static bool subset(const AdvIdSet *small, const int *ids, int n)
 {
     if (small->n > n)

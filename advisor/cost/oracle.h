@@ -24,6 +24,8 @@ typedef struct AdvIdSet {
     const int *ids; /* ascending */
 } AdvIdSet;
 
+bool adv_id_set_has(const AdvIdSet *set, int id);
+
 typedef struct AdvAnswer {
     AdvIdSet asked; /* reduced to what the statement could use */
     AdvIdSet used;
@@ -70,6 +72,9 @@ void adv_oracle_save(AdvOracle *oracle, uint64_t calls);
 
 /* Whether the candidate could change the plan of query q at all. */
 bool adv_oracle_relevant(AdvOracle *oracle, int q, int candidate);
+/* The statements with a weight whose plans these candidates could change: to all others it makes no difference whether they are there. *ret_queries is on
+ * the oracle's arena. */
+int adv_oracle_statements_of(AdvOracle *oracle, const int *candidates, int n_candidates, int **ret_queries);
 
 uint64_t adv_oracle_questions(const AdvOracle *oracle);
 uint64_t adv_oracle_backend_calls(const AdvOracle *oracle);

@@ -42,14 +42,6 @@ const char *adv_one_line(AdvArena *arena, const char *sql, size_t max)
     return adv_text_get(&text);
 }
 
-static bool in_set(const AdvIdSet *set, int id)
-{
-    for (int i = 0; i < set->n; i++)
-        if (set->ids[i] == id)
-            return true;
-    return false;
-}
-
 static int by_saving(const void *a, const void *b)
 {
     const AdvEvidence *x = a, *y = b;
@@ -89,11 +81,7 @@ static void collect_evidence(AdvReport *r, AdvOracle *oracle, const AdvPool *poo
         if (s->ids[i] != id)
             others[n_others++] = s->ids[i];
     double saved = 0;
-    /* To the others it makes no difference. */
-    int *queries = ADV_NEW_ARRAY(r->arena, int, r->workload->n_queries + 1), n_queries = 0;
-    for (int q = 0; q < r->workload->n_queries; q++)
-        if (r->workload->queries[q]->weight > 0 && adv_oracle_relevant(oracle, q, id))
-            queries[n_queries++] = q;
+    int *queries, n_queries = adv_oracle_statements_of(oracle, &id, 1, &queries);
     adv_oracle_ask_all(oracle, queries, n_queries, s->ids, s->n);
     adv_oracle_ask_all(oracle, queries, n_queries, others, n_others);
     for (int i = 0; i < n_queries; i++) {
@@ -101,7 +89,7 @@ static void collect_evidence(AdvReport *r, AdvOracle *oracle, const AdvPool *poo
         const AdvQuery *query = r->workload->queries[q];
         const AdvAnswer *with = adv_oracle_ask(oracle, q, s->ids, s->n);
         double after = with->cost;
-        bool uses = in_set(&with->used, id);
+        bool uses = adv_id_set_has(&with->used, id);
         double without = adv_oracle_ask(oracle, q, others, n_others)->cost;
         saved += query->weight * (without - after);
         if (!uses || after >= query->cost_today)

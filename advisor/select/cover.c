@@ -15,26 +15,17 @@
 #define WIDTH_MAX 64.0
 #define GROWTH_MAX 5.0 /* an index that stored equal keys once grows most */
 
-static bool in_set(const AdvIdSet *set, int id)
-{
-    for (int i = 0; i < set->n; i++)
-        if (set->ids[i] == id)
-            return true;
-    return false;
-}
-
 /* The statement that the index saves most for. */
 static const AdvQuery *main_query(AdvOracle *oracle, const AdvWorkload *w, const AdvSelection *s, int id)
 {
     const AdvQuery *best = NULL;
     double most = 0;
-    for (int q = 0; q < w->n_queries; q++) {
-        const AdvQuery *query = w->queries[q];
-        if (query->weight <= 0)
-            continue;
-        const AdvAnswer *answer = adv_oracle_ask(oracle, q, s->ids, s->n);
+    int *queries, n = adv_oracle_statements_of(oracle, &id, 1, &queries);
+    for (int i = 0; i < n; i++) {
+        const AdvQuery *query = w->queries[queries[i]];
+        const AdvAnswer *answer = adv_oracle_ask(oracle, queries[i], s->ids, s->n);
         double saved = query->weight * (query->cost_today - answer->cost);
-        if (in_set(&answer->used, id) && saved > most) {
+        if (adv_id_set_has(&answer->used, id) && saved > most) {
             most = saved;
             best = query;
         }
@@ -190,13 +181,13 @@ static void replace(AdvSelection *s, int old, int new, double more_bytes)
     s->bytes += more_bytes;
 }
 
-static double workload_cost(AdvOracle *oracle, const AdvWorkload *w, const int *ids, int n)
+/* Of these statements together. */
+static double cost_of(AdvOracle *oracle, const AdvWorkload *w, const int *queries, int n_queries, const AdvSelection *s)
 {
     double sum = 0;
-    adv_oracle_ask_all(oracle, NULL, 0, ids, n);
-    for (int q = 0; q < w->n_queries; q++)
-        if (w->queries[q]->weight > 0)
-            sum += w->queries[q]->weight * adv_oracle_ask(oracle, q, ids, n)->cost;
+    adv_oracle_ask_all(oracle, queries, n_queries, s->ids, s->n);
+    for (int i = 0; i < n_queries; i++)
+        sum += w->queries[queries[i]]->weight * adv_oracle_ask(oracle, queries[i], s->ids, s->n)->cost;
     return sum;
 }
 
@@ -221,7 +212,7 @@ static int exchange(Cover *c, int old, const AdvIndex *def, const AdvQuery *quer
     double more = wide->bytes - narrow->bytes;
     AdvIdSet now = {c->s->n, c->s->ids};
     double write = c->s->write_cost + wide->write_cost - narrow->write_cost;
-    if (id == old || in_set(&now, id) || wide->bytes > GROWTH_MAX * narrow->bytes ||
+    if (id == old || adv_id_set_has(&now, id) || wide->bytes > GROWTH_MAX * narrow->bytes ||
         (c->limits->budget > 0 && c->s->bytes + more > c->limits->budget) ||
         (c->limits->max_write > 0 && write > c->limits->max_write * c->s->cost_before))
         return old;
@@ -231,13 +222,14 @@ static int exchange(Cover *c, int old, const AdvIndex *def, const AdvQuery *quer
     tried.ids = ADV_NEW_ARRAY(c->arena, int, c->s->n + 1);
     memcpy(tried.ids, c->s->ids, (size_t)c->s->n * sizeof(int));
     replace(&tried, old, id, more);
-    double before = workload_cost(c->oracle, c->w, c->s->ids, c->s->n);
-    double after = workload_cost(c->oracle, c->w, tried.ids, tried.n);
+    int *queries, n_queries = adv_oracle_statements_of(c->oracle, (const int[]){old, id}, 2, &queries);
+    double before = cost_of(c->oracle, c->w, queries, n_queries, c->s);
+    double after = cost_of(c->oracle, c->w, queries, n_queries, &tried);
     double main_before = 0, main_after = 0;
-    for (int q = 0; q < c->w->n_queries; q++)
-        if (c->w->queries[q] == query) {
-            main_before = adv_oracle_ask(c->oracle, q, c->s->ids, c->s->n)->cost;
-            main_after = adv_oracle_ask(c->oracle, q, tried.ids, tried.n)->cost;
+    for (int i = 0; i < n_queries; i++)
+        if (c->w->queries[queries[i]] == query) {
+            main_before = adv_oracle_ask(c->oracle, queries[i], c->s->ids, c->s->n)->cost;
+            main_after = adv_oracle_ask(c->oracle, queries[i], tried.ids, tried.n)->cost;
         }
     if ((worth < 1 && main_after > worth * main_before) ||
         after + wide->write_cost - narrow->write_cost > before + slack * c->s->cost_before)
@@ -260,9 +252,10 @@ static bool is_missed(const Cover *c, int id, const int *others, int n)
 {
     double gain = 0, least = c->limits->min_gain >= 0 ? fmin(c->limits->min_gain, IDLE_GAIN) : IDLE_GAIN;
     bool halved = false;
-    for (int q = 0; q < c->w->n_queries; q++) {
-        if (c->w->queries[q]->weight <= 0)
-            continue;
+    int *queries, n_queries = adv_oracle_statements_of(c->oracle, &id, 1, &queries);
+    adv_oracle_ask_all(c->oracle, queries, n_queries, others, n);
+    for (int i = 0; i < n_queries; i++) {
+        int q = queries[i];
         double with = adv_oracle_ask(c->oracle, q, c->s->ids, c->s->n)->cost, without = adv_oracle_ask(c->oracle, q, others, n)->cost;
         gain += c->w->queries[q]->weight * (without - with);
         halved = halved || with <= 0.5 * without;
@@ -279,7 +272,6 @@ static void drop_idle(Cover *c)
         for (int k = 0; k < c->s->n; k++)
             if (k != i)
                 others[n++] = c->s->ids[k];
-        adv_oracle_ask_all(c->oracle, NULL, 0, others, n);
         if (is_missed(c, id, others, n))
             continue;
         c->s->bytes -= c->pool->items[id]->bytes;
@@ -313,5 +305,9 @@ void adv_cover(AdvArena *arena, AdvOracle *oracle, AdvPool *pool, const AdvWorkl
     }
     if (limits->budget <= 0) /* within a budget each rung is pruned on its way */
         drop_idle(&c);
-    s->cost_after = workload_cost(oracle, w, s->ids, s->n);
+    s->cost_after = 0;
+    adv_oracle_ask_all(oracle, NULL, 0, s->ids, s->n);
+    for (int q = 0; q < w->n_queries; q++)
+        if (w->queries[q]->weight > 0)
+            s->cost_after += w->queries[q]->weight * adv_oracle_ask(oracle, q, s->ids, s->n)->cost;
 }

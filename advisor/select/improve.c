@@ -68,13 +68,11 @@ static void find_loss(Search *s, const State *state, Losses *l, int id)
 static void take_out(Search *s, State *state, Losses *l, int id)
 {
     *state = search_keep(s, search_apply(s, state, NULL, 0, &id, 1));
-    for (int q = 0; q < s->workload->n_queries; q++) {
-        if (s->workload->queries[q]->weight <= 0 || !adv_oracle_relevant(s->oracle, q, id))
-            continue;
+    int *queries, n = adv_oracle_statements_of(s->oracle, &id, 1, &queries);
+    for (int q = 0; q < n; q++)
         for (int i = 0; i < state->n; i++)
-            if (adv_oracle_relevant(s->oracle, q, state->ids[i]))
+            if (adv_oracle_relevant(s->oracle, queries[q], state->ids[i]))
                 l->loss[state->ids[i]] = NAN;
-    }
 }
 
 void search_prune(Search *s, State *state)
