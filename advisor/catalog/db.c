@@ -9,7 +9,6 @@ struct AdvDb {
     PGconn *conn;
     PGcancel *cancel; /* of a writable session: made early, since a signal handler must not allocate */
     AdvDbError error;
-    uint64_t statements;
 };
 
 static void ignore_notice(void *arg, const PGresult *result)
@@ -188,7 +187,6 @@ static void keep_error(AdvDb *db, const PGresult *result)
 PwErr adv_db_query(AdvDb *db, const char *sql, int n_params, const char *const *params, AdvRows *ret_rows)
 {
     memset(ret_rows, 0, sizeof(*ret_rows));
-    db->statements++;
     PGresult *result = n_params ? PQexecParams(db->conn, sql, n_params, NULL, params, NULL, NULL, 0)
                                 : PQexec(db->conn, sql);
     ExecStatusType status = result ? PQresultStatus(result) : PGRES_FATAL_ERROR;
@@ -238,9 +236,4 @@ const AdvDbError *adv_db_error(const AdvDb *db)
 bool adv_db_lost(const AdvDb *db)
 {
     return PQstatus(db->conn) != CONNECTION_OK;
-}
-
-uint64_t adv_db_statements(const AdvDb *db)
-{
-    return db->statements;
 }

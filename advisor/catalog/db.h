@@ -48,6 +48,5 @@ int adv_db_column(const AdvRows *rows, const char *name); /* -1: there is none o
 
 const AdvDbError *adv_db_error(const AdvDb *db); /* of the last failed statement */
 bool adv_db_lost(const AdvDb *db);               /* the connection broke */
-uint64_t adv_db_statements(const AdvDb *db);
 
 #endif

@@ -36,11 +36,6 @@ static const char *const level_names[] = {
     [ADV_LEVEL_NONE] = "none", [ADV_LEVEL_NOTE] = "note", [ADV_LEVEL_WARNING] = "warning", [ADV_LEVEL_ERROR] = "error"};
 static_assert(PW_ARRAY_LEN(level_names) == ADV_LEVEL_COUNT, "one name per level");
 
-const char *adv_level_name(AdvLevel level)
-{
-    return level_names[level];
-}
-
 void adv_problem_add(AdvProblems *problems, const char *rule, const char *file, int line, const char *message, const char *hint)
 {
     for (size_t i = 0; i < PW_ARRAY_LEN(rules); i++)

@@ -24,7 +24,6 @@ typedef struct AdvProblems {
 void adv_problem_add(AdvProblems *problems, const char *rule, const char *file, int line, const char *message, const char *hint);
 
 AdvLevel adv_problems_worst(const AdvProblems *problems); /* ADV_LEVEL_NONE: nothing was found */
-const char *adv_level_name(AdvLevel level);
 
 /* Sorted by file, line and rule, whatever order they were added in. */
 const char *adv_problems_print(AdvProblems *problems, AdvFormat format);

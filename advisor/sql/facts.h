@@ -183,6 +183,4 @@ typedef struct AdvFacts {
     bool locks_rows;
 } AdvFacts;
 
-const char *adv_pred_kind_name(AdvPredKind kind);
-
 #endif

@@ -1,23 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* predicates.c - WHERE, ON and HAVING conditions, taken apart into AdvPred and AdvJoin. */
-#include <assert.h>
-
 #include "advisor/sql/analyse_priv.h"
 #include "poolwise/mem.h"
-
-static const char *const kind_names[] = {
-    [ADV_PRED_EQ] = "equality",     [ADV_PRED_IN] = "in list",      [ADV_PRED_RANGE] = "range",
-    [ADV_PRED_PREFIX] = "prefix",   [ADV_PRED_IS_NULL] = "is null", [ADV_PRED_NOT_NULL] = "is not null",
-    [ADV_PRED_TRUE] = "true",       [ADV_PRED_FALSE] = "false",     [ADV_PRED_NE] = "inequality",
-    [ADV_PRED_INFIX] = "pattern",   [ADV_PRED_OPAQUE] = "expression",
-    [ADV_PRED_CONTAINS] = "contains",
-};
-static_assert(PW_ARRAY_LEN(kind_names) == ADV_PRED_COUNT, "one name per kind");
-
-const char *adv_pred_kind_name(AdvPredKind kind)
-{
-    return kind_names[kind];
-}
 
 AdvParam *adv_param_at(Analyser *a, int location, bool *ret_new)
 {

@@ -3,7 +3,6 @@
  * rest is a function for each class that returns where the token ends. */
 #include "poolwise/lexer.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "common/workload/lexer_priv.h"
@@ -392,13 +391,4 @@ bool pw_token_is(const PwToken *token, const char *word)
         if ((uint8_t)word[i] != pw_lex_fold[(uint8_t)token->text[i]])
             return false; /* also when word is shorter: its NUL is no folded byte */
     return word[token->len] == '\0';
-}
-
-static const char *const tok_names[] = {"end",   "word",     "quoted", "string",      "number",
-                                        "param", "operator", "cast",   "punctuation", "bad"};
-static_assert(PW_ARRAY_LEN(tok_names) == PW_TOK_COUNT, "one name for each token type");
-
-const char *pw_tok_name(PwTok type)
-{
-    return tok_names[type];
 }

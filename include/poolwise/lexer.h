@@ -62,7 +62,4 @@ bool pw_token_is(const PwToken *token, const char *word);
  * B'' and X'' give their digits. */
 size_t pw_token_string(const PwToken *token, unsigned flags, char *out, size_t cap);
 
-/* Text of a token type for messages and tests; never NULL. */
-const char *pw_tok_name(PwTok type);
-
 #endif

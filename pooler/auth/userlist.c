@@ -20,17 +20,6 @@ typedef struct User {
     Secret secret;
 } User;
 
-/* What userlist_is_current() compares. */
-typedef struct FileStamp {
-    dev_t dev;
-    ino_t ino;
-    mode_t mode;
-    uid_t uid;
-    gid_t gid;
-    off_t size;
-    struct timespec mtime;
-} FileStamp;
-
 struct UserList {
     PwRefs refs; /* everything else is read-only after the load */
     User *users;      /* in file order */
@@ -38,8 +27,6 @@ struct UserList {
     uint32_t *slots; /* open addressing: index into users plus one, 0 is free; at most half full */
     size_t n_slots;  /* a power of two */
     bool is_cut;     /* its text was empty, or ended or was wrong in the middle: there may be more users than these */
-    bool has_stamp;
-    FileStamp stamp;
 };
 
 /* ---- table ---- */
@@ -237,17 +224,6 @@ PwErr userlist_parse(const char *name, const char *text, size_t len, UserList **
 
 /* ---- file ---- */
 
-static FileStamp stamp_of(const struct stat *st)
-{
-    return (FileStamp){.dev = st->st_dev,
-                       .ino = st->st_ino,
-                       .mode = st->st_mode,
-                       .uid = st->st_uid,
-                       .gid = st->st_gid,
-                       .size = st->st_size,
-                       .mtime = st->st_mtim};
-}
-
 /* Reads all of fd; *ret_size is what was allocated, for wiping. Not by size: a pipe has none. */
 static PwErr read_all(int fd, size_t first, char **ret_text, size_t *ret_len, size_t *ret_size)
 {
@@ -317,22 +293,8 @@ PwErr userlist_load(const char *path, UserList **ret_list, PwDiag *diags)
     free(text);
     if (err)
         return err;
-    list->stamp = stamp_of(&st);
-    list->has_stamp = true;
     *ret_list = list;
     return PW_OK;
-}
-
-bool userlist_is_current(const UserList *list, const char *path)
-{
-    struct stat st;
-    if (!list->has_stamp || stat(path, &st) != 0)
-        return false;
-    const FileStamp *was = &list->stamp;
-    FileStamp now = stamp_of(&st);
-    return was->dev == now.dev && was->ino == now.ino && was->mode == now.mode && was->uid == now.uid &&
-           was->gid == now.gid && was->size == now.size && was->mtime.tv_sec == now.mtime.tv_sec &&
-           was->mtime.tv_nsec == now.mtime.tv_nsec;
 }
 
 /* ---- users ---- */

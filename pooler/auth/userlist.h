@@ -44,7 +44,4 @@ bool userlist_loses(const UserList *fresh, const UserList *old, const char **ret
 size_t userlist_count(const UserList *list);
 const Secret *userlist_at(const UserList *list, size_t i, const char **ret_user);
 
-/* True while path is still the file that was loaded: same device, inode, mode, owner, size and time of change. */
-bool userlist_is_current(const UserList *list, const char *path);
-
 #endif

@@ -8,17 +8,6 @@
 #include "pooler/pool/pool_priv.h"
 #include "poolwise/mem.h"
 
-static const char *const state_names[] = {
-    [POOL_SERVER_CONNECTING] = "connecting", [POOL_SERVER_IDLE] = "idle",     [POOL_SERVER_ACTIVE] = "active",
-    [POOL_SERVER_TRANSIT] = "transit",       [POOL_SERVER_CLOSED] = "closed",
-};
-static_assert(PW_ARRAY_LEN(state_names) == POOL_SERVER_STATE_COUNT, "a name for each state");
-
-const char *pool_server_state_name(PoolServerState state)
-{
-    return state < POOL_SERVER_STATE_COUNT ? state_names[state] : "?";
-}
-
 /* Zeroed and on cache lines of its own, so that workers do not slow each other down by neighbourhood. */
 static void *alloc_lines(size_t size)
 {

@@ -261,6 +261,4 @@ void pool_directory_destroy(PoolDirectory *dir);
 void pool_directory_add(PoolDirectory *dir, Pool *pool);
 void pool_directory_remove(PoolDirectory *dir, Pool *pool);
 
-const char *pool_server_state_name(PoolServerState state);
-
 #endif

@@ -35,11 +35,6 @@ void registry_init(unsigned n_workers, const PoolOps *ops)
     registry.directory = pool_directory_create();
 }
 
-PoolDirectory *registry_directory(void)
-{
-    return registry.directory;
-}
-
 static void limit_init(LimitCounter *c)
 {
     pw_atomic_init(&c->used, 0);

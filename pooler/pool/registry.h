@@ -142,7 +142,6 @@ static inline uint64_t pool_local_id(const PoolLocal *local)
 }
 
 void registry_init(unsigned n_workers, const PoolOps *ops);
-PoolDirectory *registry_directory(void);
 
 /* Any worker. Never NULL. */
 DbState *registry_db(const char *name);

@@ -349,24 +349,3 @@ void server_link(Server *s, const ServerUser *user, void *arg)
     s->phase = SERVER_LINKED;
     s->linked_at = worker_now(s->stream.worker);
 }
-
-const char *server_state_name(const Server *s)
-{
-    switch (s->ps.state) {
-    case POOL_SERVER_CONNECTING:
-        return "new";
-    case POOL_SERVER_IDLE:
-    case POOL_SERVER_TRANSIT:
-        return "idle";
-    case POOL_SERVER_ACTIVE:
-        if (server_is_connecting(s))
-            return "new";
-        if (s->phase == SERVER_LINKED)
-            return "active";
-        return s->cancels ? "being_canceled" : "tested";
-    case POOL_SERVER_CLOSED:
-    case POOL_SERVER_STATE_COUNT:
-        break;
-    }
-    return "closed";
-}

@@ -252,6 +252,5 @@ typedef struct ServerCancelInfo {
 void server_cancel_each(const PoolLocal *local, void (*each)(void *arg, const ServerCancelInfo *info), void *arg);
 
 void server_log(const Server *s, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-const char *server_state_name(const Server *s); /* as SHOW SERVERS prints it */
 
 #endif

@@ -12,11 +12,6 @@ static const char *const pin_names[] = {"listen",   "advisory_lock", "temp_table
                                         "prepared", "setting",       "unknown",    "load"};
 _Static_assert(PW_ARRAY_LEN(pin_names) == SESSION_PIN_COUNT, "one name a pin");
 
-const char *session_pin_name(unsigned bit_number)
-{
-    return pin_names[bit_number];
-}
-
 const char *session_pin_text(unsigned pins, char buf[SESSION_PIN_TEXT])
 {
     size_t n = 0;

@@ -40,7 +40,6 @@ typedef enum SessionPin {
 /* "listen", "advisory_lock", ...: names of the bits, joined with "+"; "" for 0. Returns buf. */
 #define SESSION_PIN_TEXT 96
 const char *session_pin_text(unsigned pins, char buf[SESSION_PIN_TEXT]);
-const char *session_pin_name(unsigned bit_number);
 
 typedef enum SessionDue {
     SESSION_DUE_PINS = 1 << 0, /* short probe */
