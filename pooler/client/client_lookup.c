@@ -199,48 +199,22 @@ static void on_error(ClientLookup *l, const uint8_t *payload, size_t n)
     }
 }
 
-/* False: the server was closed or the conversation is over. */
-static bool on_message(ClientLookup *l, Server *s, uint8_t type, const uint8_t *payload, size_t n)
+static void take_answer(void *arg, const ServerMessage *m)
 {
-    PipelineEntry done;
-    bool completed;
-    if (server_take_async(s, type, payload, n))
-        return true;
-    if (type == PW_B_DATA_ROW && l->resets == 0) {
-        on_row(l, payload, n);
-    } else if (type == PW_B_ERROR) {
-        on_error(l, payload, n);
-    } else if (type == PW_B_READY) {
-        s->txn_status = payload[0];
+    ClientLookup *l = arg;
+    if (m->type == PW_B_DATA_ROW && l->resets == 0)
+        on_row(l, m->payload, m->n);
+    else if (m->type == PW_B_ERROR)
+        on_error(l, m->payload, m->n);
+    else if (m->type == PW_B_READY)
         l->resets -= l->resets > 0;
-    }
-    if (pipeline_reply(&s->pipeline, type, &done, &completed) == PIPE_VERDICT_MISMATCH) {
-        server_close(s, "unexpected message from server");
-        return false;
-    }
-    return !(type == PW_B_READY && pipeline_is_clean(&s->pipeline));
 }
 
 static void on_input(Server *s)
 {
     ClientLookup *l = s->user_arg;
-    ServerInput in;
-    ServerMessage m;
-    if (!server_read(s, &in))
-        return;
-    while (server_next_message(&in, &m)) {
-        if (on_message(l, s, m.type, m.payload, m.n))
-            continue;
-        if (s->phase == SERVER_LINKED) {
-            server_hold(s, in.p, in.n);
-            end(l);
-        }
-        return;
-    }
-    if (in.bad)
-        server_close(s, "bad packet header");
-    else
-        server_hold(s, in.p, in.n);
+    if (server_read_answers(s, take_answer, l))
+        end(l);
 }
 
 static const ServerUser lookup_user = {on_input, NULL, on_gone, NULL};

@@ -58,11 +58,12 @@ void client_recheck_tick(Client *c, PwUsec now)
         go_on(c);
 }
 
-static void on_row(ClientRecheck *k, const uint8_t *payload, size_t n)
+static void take_answer(void *arg, const ServerMessage *m)
 {
+    ClientRecheck *k = arg;
     char text[8];
-    PwCursor c = pw_cursor(payload, n);
-    if (pw_cursor_be16(&c) != 1)
+    PwCursor c = pw_cursor(m->payload, m->n);
+    if (m->type != PW_B_DATA_ROW || pw_cursor_be16(&c) != 1)
         return;
     uint32_t len = pw_cursor_be32(&c);
     const uint8_t *value = len < sizeof(text) ? pw_cursor_bytes(&c, len) : NULL;
@@ -73,45 +74,13 @@ static void on_row(ClientRecheck *k, const uint8_t *payload, size_t n)
     pool_entry_correct_welcome(k->client->entry, "default_transaction_read_only", text);
 }
 
-/* False: the server was closed, or has told all. */
-static bool on_message(ClientRecheck *k, Server *s, const ServerMessage *m)
-{
-    PipelineEntry done;
-    bool completed;
-    if (server_take_async(s, m->type, m->payload, m->n))
-        return true;
-    if (m->type == PW_B_DATA_ROW)
-        on_row(k, m->payload, m->n);
-    else if (m->type == PW_B_READY)
-        s->txn_status = m->payload[0];
-    if (pipeline_reply(&s->pipeline, m->type, &done, &completed) == PIPE_VERDICT_MISMATCH) {
-        server_close(s, "unexpected message from server");
-        return false;
-    }
-    return !(m->type == PW_B_READY && pipeline_is_clean(&s->pipeline));
-}
-
 static void on_input(Server *s)
 {
     ClientRecheck *k = s->user_arg;
-    ServerInput in;
-    ServerMessage m;
-    if (!server_read(s, &in))
+    if (!server_read_answers(s, take_answer, k))
         return;
-    while (server_next_message(&in, &m)) {
-        if (on_message(k, s, &m))
-            continue;
-        if (s->phase == SERVER_LINKED) {
-            server_hold(s, in.p, in.n);
-            pool_entry_confirm_welcome(k->client->entry, worker_now(s->stream.worker));
-            go_on(k->client);
-        }
-        return;
-    }
-    if (in.bad)
-        server_close(s, "bad pkt header");
-    else
-        server_hold(s, in.p, in.n);
+    pool_entry_confirm_welcome(k->client->entry, worker_now(s->stream.worker));
+    go_on(k->client);
 }
 
 static void on_gone(Server *s, const char *reason)

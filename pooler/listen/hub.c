@@ -251,7 +251,7 @@ static void on_input(Server *s)
         if (!message(hub, m.type, m.payload, m.n))
             return;
     if (in.bad) {
-        server_close(s, "bad packet header");
+        server_close(s, "bad pkt header");
         return;
     }
     server_hold(s, in.p, in.n);

@@ -203,6 +203,11 @@ bool server_next_message(ServerInput *in, ServerMessage *ret);
  * with, for those who have no client to tell. */
 bool server_take_async(Server *s, uint8_t type, const uint8_t *payload, size_t n);
 
+/* Reads answers to what was sent for the pooler itself. Each goes to `take`, which does not close the server, and is held against what is owed.
+ * True: all has been answered; what came behind is held. False: there is more to come, or the server was closed. */
+typedef void (*ServerTakeAnswer)(void *arg, const ServerMessage *m);
+bool server_read_answers(Server *s, ServerTakeAnswer take, void *arg);
+
 /* A ParameterStatus arrived after login. Returns its index if it is tracked, else -1. */
 int server_param_status(Server *s, const uint8_t *payload, size_t n);
 

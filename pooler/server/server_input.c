@@ -76,6 +76,36 @@ bool server_take_async(Server *s, uint8_t type, const uint8_t *payload, size_t n
     return type == PW_B_NOTICE || type == PW_B_NOTIFICATION || type == PW_B_PARAM_STATUS;
 }
 
+bool server_read_answers(Server *s, ServerTakeAnswer take, void *arg)
+{
+    ServerInput in;
+    ServerMessage m;
+    PipelineEntry done;
+    bool completed;
+    if (!server_read(s, &in))
+        return false;
+    while (server_next_message(&in, &m)) {
+        if (server_take_async(s, m.type, m.payload, m.n))
+            continue;
+        if (m.type == PW_B_READY)
+            s->txn_status = m.payload[0];
+        take(arg, &m);
+        if (pipeline_reply(&s->pipeline, m.type, &done, &completed) == PIPE_VERDICT_MISMATCH) {
+            server_close(s, "unexpected message from server");
+            return false;
+        }
+        if (m.type == PW_B_READY && pipeline_is_clean(&s->pipeline)) {
+            server_hold(s, in.p, in.n);
+            return true;
+        }
+    }
+    if (in.bad)
+        server_close(s, "bad pkt header");
+    else
+        server_hold(s, in.p, in.n);
+    return false;
+}
+
 /* ---- from an idle server ---- */
 
 /* Anything but an asynchronous message means that it cannot be trusted or is going away. False: it was closed. */
