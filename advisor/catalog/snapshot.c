@@ -14,13 +14,28 @@
 
 static int by_text(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    static const AdvColumn text = {.category = 'S'};
+    return adv_compare_values(&text, *(const char *const *)a, *(const char *const *)b);
 }
 
 static int by_number(const void *a, const void *b)
 {
-    double x = strtod(*(const char *const *)a, NULL), y = strtod(*(const char *const *)b, NULL);
-    return x < y ? -1 : x > y;
+    static const AdvColumn number = {.category = 'N'};
+    return adv_compare_values(&number, *(const char *const *)a, *(const char *const *)b);
+}
+
+/* How many of the sorted values are less: up to 20,000 where statistics are kept in detail. */
+static int rank_of(const AdvColumn *c, const char *const *sorted, int n, const char *value)
+{
+    int lo = 0, hi = n;
+    while (lo < hi) {
+        int mid = (lo + hi) / 2;
+        if (adv_compare_values(c, sorted[mid], value) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
 }
 
 /* The place of each value among all that the column's statistics name; texts of equal length, so that they sort alike. */
@@ -38,10 +53,7 @@ static AdvColumn redacted(AdvArena *arena, const AdvColumn *c)
     copy.hist = ADV_NEW_ARRAY(arena, const char *, c->n_hist + 1);
     for (int i = 0; i < n; i++) {
         const char *value = i < c->n_mcv ? c->mcv[i] : c->hist[i - c->n_mcv];
-        int rank = 0;
-        while (adv_compare_values(c, all[rank], value) < 0)
-            rank++;
-        const char *token = adv_arena_printf(arena, c->category == 'N' ? "%d" : "v%05d", rank);
+        const char *token = adv_arena_printf(arena, c->category == 'N' ? "%d" : "v%05d", rank_of(c, all, n, value));
         if (i < c->n_mcv)
             copy.mcv[i] = token;
         else

@@ -38,6 +38,8 @@ int adv_compare_values(const AdvColumn *column, const char *a, const char *b)
 {
     if (column->category == 'N') {
         double x = strtod(a, NULL), y = strtod(b, NULL);
+        if (isnan(x) || isnan(y)) /* above all others, and equal to itself, as the server sorts it */
+            return (isnan(x) != 0) - (isnan(y) != 0);
         return x < y ? -1 : x > y;
     }
     int c = strcmp(a, b);
