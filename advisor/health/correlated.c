@@ -13,7 +13,7 @@
 
 #define SAMPLE_PAGES 400.0
 #define SAMPLE_ROWS_MIN 1000.0
-#define PAIRS_MAX 12
+#define PAIRS_MAX 12    /* that the server is asked to count */
 #define SHARE_MIN 0.01  /* of the workload's cost */
 #define FACTOR_MIN 5.0  /* the planner expects so many times too few rows */
 
@@ -25,8 +25,9 @@ typedef struct Pair {
 } Pair;
 
 typedef struct Pairs {
+    AdvArena *arena;
     int n;
-    Pair items[PAIRS_MAX];
+    Pair *items;
 } Pairs;
 
 static bool has_extended(const AdvTable *t, int a, int b)
@@ -61,8 +62,19 @@ static void add_pair(Pairs *pairs, const AdvQuery *q, const AdvTable *t, int a, 
             pairs->items[i].load += load;
             return;
         }
-    if (pairs->n < PAIRS_MAX)
-        pairs->items[pairs->n++] = (Pair){.table = t, .a = a, .b = b, .query = q, .load = load};
+    ADV_ROOM(pairs->arena, pairs->items, pairs->n);
+    pairs->items[pairs->n++] = (Pair){.table = t, .a = a, .b = b, .query = q, .load = load};
+}
+
+/* Those that cost most first. */
+static int by_load(const void *a, const void *b)
+{
+    const Pair *x = a, *y = b;
+    if (x->load != y->load)
+        return x->load > y->load ? -1 : 1;
+    if (x->table != y->table)
+        return x->table->oid < y->table->oid ? -1 : 1;
+    return x->a != y->a ? x->a - y->a : x->b - y->b;
 }
 
 static bool is_equality(const AdvPred *p)
@@ -149,13 +161,15 @@ void adv_health_correlated(AdvHealthList *list)
 {
     if (!list->db || list->no_sample)
         return;
-    Pairs pairs = {0};
+    Pairs pairs = {.arena = list->arena};
     double load = adv_health_load(list);
     for (int i = 0; i < list->workload->n_queries; i++) {
         const AdvQuery *q = list->workload->queries[i];
         if (q->facts && q->weight > 0 && q->weight * q->cost_today >= SHARE_MIN * load)
             pairs_of(&pairs, q);
     }
-    for (int i = 0; i < pairs.n; i++)
+    if (pairs.n > 1)
+        qsort(pairs.items, (size_t)pairs.n, sizeof(*pairs.items), by_load);
+    for (int i = 0; i < pairs.n && i < PAIRS_MAX; i++)
         check_pair(list, &pairs.items[i]);
 }

@@ -196,6 +196,16 @@ def test_extended_statistics_for_dependent_columns(database, advise):
     assert "create_statistics" not in kinds(advise(database, both, "--no-sample"))
 
 
+def test_the_dearest_pairs_are_looked_at_first(database, advise):
+    """Twelve pairs are counted at most; fifteen cheap ones come first in the order of the statements."""
+    database.sql(CITIES)
+    database.sql("CREATE TABLE u AS SELECT id, city, country, " + ", ".join(f"hashint4(id + 1000000 * {i}) % 100 AS c{i}" for i in range(6)) + ", f FROM t")
+    database.vacuum()
+    cheap = [f"SELECT c0 FROM u WHERE c{i} = 1 AND c{k} = 1" for i in range(6) for k in range(i)]
+    dear = "-- weight: 20\nSELECT id FROM u WHERE city = 37 AND country = 3"
+    assert the(advise(database, ";".join(cheap + [dear])), "create_statistics")["columns"] == ["city", "country"]
+
+
 def test_no_extended_statistics_for_independent_columns(database, advise):
     database.sql(CITIES)
     database.vacuum()
