@@ -13,6 +13,8 @@
  * column which the WHERE fixes. It finds the same rows at nearly the same cost. */
 #define CONSTANT_DOUBT 0.02 /* of the saving: the planner has not judged it, and it serves one constant; where room and upkeep do not matter, a whole index goes before */
 
+#define PARAMS_MAX 65535 /* of the protocol. The grammar takes any number for one, and somebody may have sent it */
+
 typedef struct Wish {
     const AdvCandidate *candidate;
     bool stand_in;
@@ -54,6 +56,8 @@ static PwErr explain_generic(AdvDb *db, AdvArena *arena, const AdvQuery *query, 
     int n = 0;
     for (int i = 0; i < query->facts->n_params; i++)
         n = query->facts->params[i].number > n ? query->facts->params[i].number : n;
+    if (n > PARAMS_MAX)
+        return PW_ERR_TOO_LARGE;
     adv_text_init(&sql, arena);
     adv_text_addf(&sql, "%s EXECUTE poolwise_generic(", explain);
     for (int i = 0; i < n; i++)

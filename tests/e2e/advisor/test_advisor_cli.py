@@ -75,6 +75,13 @@ def test_the_session_is_read_only(advisor, database):
     assert database.sql("SELECT last_value FROM s")[0][0] == 1
 
 
+def test_a_parameter_that_no_statement_can_have(advisor, database):
+    """Its number was taken for how many there are: a list of 2,000,000,000 NULLs."""
+    done = advisor("report", "--sql", "-", "--dsn", database.dsn, "--format", "json", stdin="SELECT * FROM t WHERE nothing($2000000000) = a; SELECT * FROM t WHERE a = 7")
+    assert done.returncode == 0, done.stderr
+    assert [s["query"] for s in json.loads(done.stdout)["skipped"]] == ["SELECT * FROM t WHERE nothing($2000000000) = a"]
+
+
 def test_quoted_and_odd_texts(advisor, database):
     script = "SELECT * FROM t WHERE b = 'a;b--c' /* ; */ AND a = 5; -- ; x\n$x$;\n;; SELECT E'\\';' FROM t"
     assert advisor("report", "--sql", "-", "--dsn", database.dsn, stdin=script).returncode == 0
