@@ -105,7 +105,8 @@ const AdvIndex *adv_index_served_by_existing(const AdvIndex *def)
     return NULL;
 }
 
-static void add_key(AdvText *text, const AdvTable *table, const AdvIndexKey *key)
+/* `trgm_schema`: quoted, where pg_trgm is not on the search_path; NULL. */
+static void add_key(AdvText *text, const AdvTable *table, const AdvIndexKey *key, const char *trgm_schema)
 {
     if (key->expr) {
         /* A function call may stand bare, anything else needs parentheses; ours bring their own. */
@@ -116,7 +117,9 @@ static void add_key(AdvText *text, const AdvTable *table, const AdvIndexKey *key
     }
     if (key->collation)
         adv_text_addf(text, " COLLATE %s", key->collation);
-    if (key->opclass)
+    if (key->opclass && trgm_schema && strcmp(key->opclass, "gin_trgm_ops") == 0)
+        adv_text_addf(text, " %s.%s", trgm_schema, key->opclass);
+    else if (key->opclass)
         adv_text_addf(text, " %s", key->opclass);
     if (key->desc)
         adv_text_add(text, key->nulls_first ? " DESC" : " DESC NULLS LAST");
@@ -124,13 +127,13 @@ static void add_key(AdvText *text, const AdvTable *table, const AdvIndexKey *key
         adv_text_add(text, " NULLS FIRST");
 }
 
-static void add_columns(AdvText *text, const AdvIndex *index)
+static void add_columns(AdvText *text, const AdvIndex *index, const char *trgm_schema)
 {
     adv_text_add(text, "(");
     for (int i = 0; i < index->n_keys; i++) {
         if (i)
             adv_text_add(text, ", ");
-        add_key(text, index->table, &index->keys[i]);
+        add_key(text, index->table, &index->keys[i], trgm_schema);
     }
     adv_text_add(text, ")");
     for (int i = 0; i < index->n_include; i++) {
@@ -147,7 +150,7 @@ const char *adv_index_columns_text(AdvArena *arena, const AdvIndex *index)
 {
     AdvText text;
     adv_text_init(&text, arena);
-    add_columns(&text, index);
+    add_columns(&text, index, NULL);
     return adv_text_get(&text);
 }
 
@@ -164,7 +167,8 @@ const char *adv_index_create_text(const AdvCatalog *catalog, const AdvIndex *ind
     adv_text_addf(&text, "ON %s ", adv_table_sql_name(catalog, index->table));
     if (strcmp(index->method, "btree") != 0)
         adv_text_addf(&text, "USING %s ", index->method);
-    add_columns(&text, index);
+    bool qualify = catalog->trgm_schema && !catalog->trgm_on_path;
+    add_columns(&text, index, qualify ? adv_quote_ident(catalog->arena, catalog->trgm_schema) : NULL);
     return adv_text_get(&text);
 }
 

@@ -67,10 +67,7 @@ static void emit_trigram(Other *o, const AdvPred *pred)
     const AdvColumn *c = adv_column(o->rel->table, pred->column);
     if (!pred->trigram || !catalog->trgm_schema || (!pred->expr && (c->category != 'S' || c->avg_width < TRIGRAM_WIDTH)))
         return;
-    AdvIndexKey key = {.column = pred->column, .expr = pred->expr, .opclass = "gin_trgm_ops"};
-    if (!catalog->trgm_on_path)
-        key.opclass = adv_arena_printf(o->pool->arena, "%s.gin_trgm_ops", catalog->trgm_schema);
-    emit(o, "gin", &key);
+    emit(o, "gin", &(AdvIndexKey){.column = pred->column, .expr = pred->expr, .opclass = "gin_trgm_ops"});
 }
 
 /* It finds what a BRIN would find, and just that. */

@@ -46,3 +46,16 @@ def test_an_index_is_not_taken_for_another_of_its_name(new_database, advisor, ad
     assert drop["table"] == "t" and drop["ddl"] == "DROP INDEX CONCURRENTLY IF EXISTS two.twin;"
     assert run_script(advisor, database, ["SELECT * FROM t WHERE a = 7"]) == []
     assert database.sql("SELECT to_regclass('one.twin') IS NOT NULL, to_regclass('two.twin') IS NULL")[0] == (True, True)
+
+
+def test_trigrams_of_a_schema_off_the_search_path(new_database, advisor, advise, costs):
+    """The class is written with its schema, and is the same one when an index has it."""
+    database = new_database()
+    database.sql('CREATE SCHEMA "Ext"', 'CREATE EXTENSION pg_trgm SCHEMA "Ext"', "CREATE TABLE t (id int, body text)",
+                 "INSERT INTO t SELECT i, md5(i::text) || md5((7 * i)::text) FROM generate_series(1, 30000) i")
+    database.vacuum()
+    statement = "SELECT id FROM t WHERE body LIKE '%abcde%'"
+    (create,) = advise(database, statement, *costs).creates()
+    assert create["ddl"].endswith('ON t USING gin (body "Ext".gin_trgm_ops);')
+    assert run_script(advisor, database, [statement]) == []
+    assert advise(database, statement, *costs).creates() == []
