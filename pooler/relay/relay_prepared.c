@@ -224,6 +224,9 @@ static PreparedStep on_parse(Relay *r, const uint8_t *p, size_t total, PwBuf *ou
         return PREPARED_TAKEN;
     }
     statement_ref(st); /* a dropped push may take the name back */
+    /* The server may have the statement already: if this Parse is skipped, its name must not be taken for known (find), so the next
+     * group waits for the answer. */
+    r->aligned |= like_postgres(r) && pipeline_may_skip(&r->server->pipeline);
     if (server_statements_use(&r->server->statements, st))
         push(r, PIPE_PARSE, PIPE_FAKE, st, cs, now);
     else

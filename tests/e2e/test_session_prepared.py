@@ -668,3 +668,22 @@ def test_describe_of_an_execute(make_pooler, name):
             c.send(wire.close("S", name), wire.sync())
             c.until_ready()
         blocker.ok("COMMIT")
+
+
+@pytest.mark.parametrize("mode, state", [("transaction", "track"), ("transaction", "off"), ("statement", "off")])
+def test_a_name_whose_parse_is_skipped_is_unknown_to_the_group_behind(make_pooler, mode, state):
+    """Also where the server has that statement, and nothing would be sent for the Parse."""
+    p = make_pooler(pool_mode=mode, session_state=state, default_pool_size=1, error_behaviour="postgres", max_prepared_statements=200)
+    other = p.client()
+    for _ in range(3):
+        other.send(wire.parse("SELECT 5", "s1") + wire.bind("", "s1") + wire.execute() + wire.close("S", "s1") + wire.sync())
+        assert other.until_ready().rows == [["5"]]
+    for _ in range(5):
+        c = p.client()
+        c.ok("SELECT 1")
+        c.send(wire.bind("", "nosuch") + wire.execute() + wire.parse("SELECT 5", "s1") + wire.sync() + wire.bind("", "s1") + wire.execute() + wire.sync())
+        for name in ("nosuch", "s1"):
+            error = c.until_ready().error
+            assert (error["C"], error["M"]) == ("26000", f'prepared statement "{name}" does not exist')
+        c.send(wire.parse("SELECT 5", "s1") + wire.bind("", "s1") + wire.execute() + wire.sync())
+        assert c.until_ready().rows == [["5"]]

@@ -24,11 +24,11 @@ def int4(n):
     return struct.pack("!i", n)
 
 
-def some_messages(rng, texts=TEXTS, simple=SIMPLE, table="stream", any_portal=True):
-    """One to a few messages: (what, bytes)."""
-    text, statement, portal = rng.choice(texts), rng.choice(STATEMENTS), rng.choice(PORTALS)
+def some_messages(rng, texts=TEXTS, simple=SIMPLE, table="stream", any_portal=True, statements=STATEMENTS, whole=False):
+    """One to a few messages: (what, bytes). `whole`: nothing but requests that need none before them."""
+    text, statement, portal = rng.choice(texts), rng.choice(statements), rng.choice(PORTALS)
     params = [rng.choice([0, 1, 7, "x", None]) for _ in range(rng.choice([0, 0, 0, 1, 1, 2]))]
-    kind = rng.randrange(19)
+    kind = rng.choice([0, 3, 4, 15, 16]) if whole else rng.randrange(19)
     if text.startswith(NAMING): # what a named portal does to names is not followed
         portal = statement = ""
     if kind < 3:
