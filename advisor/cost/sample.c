@@ -239,9 +239,33 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return a * UINT64_C(0xff51afd7ed558ccd);
 }
 
+static bool is_among(const int *columns, int n, int column)
+{
+    for (int i = 0; i < n; i++)
+        if (columns[i] == column)
+            return true;
+    return false;
+}
+
+/* A foreign key of several columns has no combinations that its parent does not have. */
+static double referenced(const AdvTable *table, const int *columns, int n)
+{
+    double rows = INFINITY;
+    for (int f = 0; f < table->n_fks; f++) {
+        const AdvForeignKey *fk = table->fks[f];
+        bool all = fk->child == table && fk->n_columns == n && fk->parent->rows >= 1;
+        for (int i = 0; all && i < fk->n_columns; i++)
+            all = is_among(columns, n, fk->columns[i]);
+        if (all)
+            rows = fmin(rows, fk->parent->rows);
+    }
+    return rows;
+}
+
 double adv_table_distinct(const AdvTable *table, const int *columns, int n, double product)
 {
     const AdvSample *s = table->sample;
+    product = n < 2 ? product : fmin(product, referenced(table, columns, n));
     if (!s || n < 2)
         return product;
     uint64_t *joint = calloc((size_t)s->n_rows, sizeof(*joint)), *single = calloc((size_t)s->n_rows, sizeof(*single));

@@ -13,6 +13,7 @@
 #define ENTRY_PER_LEVEL 0.25
 #define GIN_ENTRY 0.5   /* for each key of a row, about 8 bytes; they come in batches */
 #define BRIN_ENTRY 0.02 /* the summary of a range changes now and then */
+#define SPARE 1.01 /* of the size: it is an estimate, and what is built should not be larger than the budget */
 #define DELETE_SHARE 0.5 /* the entry goes later, when VACUUM passes */
 
 double adv_rows_written(const AdvQuery *q)
@@ -106,7 +107,7 @@ double adv_entries_written(const AdvWorkload *w, const AdvIndex *index, double f
 void adv_price(const AdvCatalog *catalog, const AdvWorkload *workload, double unit, AdvCandidate *c)
 {
     AdvSize size = adv_index_size(&c->def, c->fraction);
-    c->bytes = size.bytes;
+    c->bytes = SPARE * size.bytes;
     double hot_lost;
     double entries = adv_entries_written(workload, &c->def, c->fraction, &hot_lost);
     double entry = ENTRY_BASE + ENTRY_PER_LEVEL * size.height;

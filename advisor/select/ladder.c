@@ -21,6 +21,7 @@
 #define OTHER_STARTS 2
 #define TOP_UP_MISSES 2 /* top-ups of a rung that did not keep what they promised */
 #define LARGE 100       /* statements */
+#define IDLE 1e-5       /* of the cost: by less an answer may become dearer without an index */
 
 static const double steps[] = {1, 1.5, 2, 2.5, 3.5, 5, 7};
 
@@ -122,6 +123,19 @@ static void search_rung(Ladder *l)
     }
 }
 
+/* Known plans tell too much of some indexes: what the set is not cheaper with goes. */
+static void drop_idle(Search *s, State *state)
+{
+    s->exact = true;
+    for (int i = state->n - 1; i >= 0; i--) {
+        double limit = state->total * (1 + IDLE);
+        State *without = search_outline(s, state, NULL, 0, &state->ids[i], 1);
+        if (search_settle(s, state, without, limit) && without->total < limit)
+            *state = search_keep(s, without);
+    }
+    s->exact = false;
+}
+
 /* The set as it would be advised, within s->budget. Weak indexes are told by known plans, unless the user has said what is weak. */
 static State finished(Search *s, const State *from)
 {
@@ -140,6 +154,7 @@ static State finished(Search *s, const State *from)
     state.n = selection.n;
     state.ids = selection.ids;
     search_exact(s, &state);
+    drop_idle(s, &state);
     return state;
 }
 

@@ -68,6 +68,23 @@ static void test_partitions(void **state)
     fixture_close(&f);
 }
 
+/* Pairs of values that are a foreign key are no more than its parent has rows. */
+static void test_pairs_of_a_foreign_key(void **state)
+{
+    (void)state;
+    Fixture f;
+    fixture_open(&f);
+    f.orders->columns[0].n_distinct = 50000;
+    double free = kb(&f, f.orders, 2, (int[]){1, 2}, 0, 0);
+    AdvTable *pairs = fixture_table(&f, "pairs", 20000, 2);
+    AdvForeignKey fk = {.name = "fk", .child = f.orders, .parent = pairs, .n_columns = 2, .columns = (int[]){2, 1}};
+    f.orders->fks = (AdvForeignKey *[]){&fk};
+    f.orders->n_fks = 1;
+    double bound = kb(&f, f.orders, 2, (int[]){1, 2}, 0, 0);
+    assert_true(bound < 0.6 * free && bound > 0.2 * free);
+    fixture_close(&f);
+}
+
 static void test_rules(void **state)
 {
     (void)state;
@@ -96,6 +113,6 @@ static void test_rules(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_real_sizes), cmocka_unit_test(test_drawn_values), cmocka_unit_test(test_partitions), cmocka_unit_test(test_rules)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_real_sizes), cmocka_unit_test(test_drawn_values), cmocka_unit_test(test_partitions), cmocka_unit_test(test_pairs_of_a_foreign_key), cmocka_unit_test(test_rules)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
