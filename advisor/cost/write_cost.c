@@ -107,7 +107,7 @@ double adv_entries_written(const AdvWorkload *w, const AdvIndex *index, double f
 void adv_price(const AdvCatalog *catalog, const AdvWorkload *workload, double unit, AdvCandidate *c)
 {
     AdvSize size = adv_index_size(&c->def, c->fraction);
-    c->bytes = SPARE * size.bytes;
+    c->bytes = ceil(SPARE * size.bytes);
     double hot_lost;
     double entries = adv_entries_written(workload, &c->def, c->fraction, &hot_lost);
     double entry = ENTRY_BASE + ENTRY_PER_LEVEL * size.height;
