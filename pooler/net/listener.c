@@ -53,9 +53,10 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
  * readable, so going on would spin. */
 static void starve(Listener *l, int error)
 {
+    bool files = error == EMFILE || error == ENFILE;
     if (!l->starved_told)
-        pw_log(PW_LOG_WARNING, "cannot accept connections: %s, trying again every %d ms",
-               strerror(error), STARVED_MS);
+        pw_log(PW_LOG_WARNING, "cannot accept connections: %s, trying again every %d ms (hint: %s, or lower max_client_conn)", strerror(error), STARVED_MS,
+               files ? "raise the limit of open files, LimitNOFILE= of the service or ulimit -n" : "more memory, or a higher limit of it");
     l->starved_told = true;
     l->starved = true;
     arm(l);
@@ -125,6 +126,8 @@ static void on_readable(evutil_socket_t listen_fd, short what, void *arg)
         }
         switch (errno) {
         case EAGAIN:
+            if (l->starved_told)
+                pw_log(PW_LOG_LOG, "connections are accepted again");
             l->starved_told = false;
             s->untuned = false;
             return;

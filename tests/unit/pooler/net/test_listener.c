@@ -591,10 +591,12 @@ static void test_starved(void **state)
     assert_int_equal(a.count, 0);
     assert_in_range(turns, 2, 12);
     assert_int_equal(
-        logged("WARNING cannot accept connections: Too many open files, trying again every 100 ms"),
+        logged("WARNING cannot accept connections: Too many open files, trying again every 100 ms (hint: raise the limit of open files"),
         1);
+    assert_int_equal(logged("connections are accepted again"), 0);
 
     run_until(&a, 1);
+    assert_int_equal(logged("LOG connections are accepted again"), 1);
     close(client);
     close_accepted(&a);
     listener_destroy(l);
