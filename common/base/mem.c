@@ -18,7 +18,7 @@
 #define LIBRARY_TRIES 10
 #define PAUSE_MS 10
 
-static _Atomic(void *) reserve;
+static _Atomic(void *) reserve; /* NULL: given away; who exchanges it for NULL frees it */
 static size_t reserve_size; /* 0: none wanted */
 
 /* Written with write(2): the log may itself need memory. abort() leaves a core that shows who asked. */
