@@ -25,9 +25,6 @@
 #include "poolwise/mem.h"
 #include "poolwise/wire.h"
 
-/* Clients that move at once: they are frozen from here to their first read there. */
-#define CLIENTS_AT_ONCE 64
-
 struct AdminFds {
     AdminResult rows;
     int *fds; /* [rows.n_rows] -1: none, or sent */
@@ -365,7 +362,7 @@ static void visit_sockets(WorkerCtx *ctx, AdminJob *job)
 static void visit_clients(WorkerCtx *ctx, AdminJob *job)
 {
     Client *c, *next;
-    for (c = TAILQ_FIRST(&ctx->clients); c && job->count < CLIENTS_AT_ONCE; c = next) {
+    for (c = TAILQ_FIRST(&ctx->clients); c && job->count < CLIENT_HANDOVER_AT_ONCE; c = next) {
         next = TAILQ_NEXT(c, link);
         if (!client_portable(c))
             continue;

@@ -26,6 +26,8 @@
 #define PATIENCE_SEC 10
 /* Step 3: pause when no client was at rest. */
 #define PAUSE_MS 50
+/* For what else needs one meanwhile. */
+#define SPARE_FDS 8
 #define READ_SIZE 65536
 /* A client's state: its statements are the large part. */
 #define ANSWER_MAX (256 * 1024 * 1024)
@@ -53,6 +55,7 @@ static struct Takeover {
     size_t rows; /* of the present answer */
     bool reading_marks; /* step 1: rows are those of SHOW */
     uint64_t moved;
+    bool room_told;
     struct event *readable, *pause;
 } t = {.fd = -1, .asks = STAILQ_HEAD_INITIALIZER(t.asks)};
 
@@ -335,11 +338,32 @@ static void ended(const char *reason)
     takeover_finish();
 }
 
+/* For the descriptors of one answer: the kernel throws away those for which there is none, and so their clients. */
+static bool has_room(void)
+{
+    int fds[CLIENT_HANDOVER_AT_ONCE + SPARE_FDS];
+    size_t n = 0;
+    while (n < PW_ARRAY_LEN(fds) && (fds[n] = fcntl(t.fd, F_DUPFD_CLOEXEC, 0)) >= 0)
+        n++;
+    bool all = n == PW_ARRAY_LEN(fds);
+    while (n > 0)
+        close(fds[--n]);
+    return all;
+}
+
 static void ask_for_clients(evutil_socket_t fd, short what, void *arg)
 {
+    static const struct timeval pause = {.tv_usec = PAUSE_MS * 1000};
     (void)fd;
     (void)what;
     (void)arg;
+    if (!has_room()) {
+        if (!t.room_told)
+            pw_log(PW_LOG_WARNING, "takeover: clients stay with the old process: too few descriptors are left (hint: raise the limit of open files, it must be that of the old process)");
+        t.room_told = true;
+        event_add(t.pause, &pause);
+        return;
+    }
     if (ask("HANDOVER " CLIENT_HANDOVER_CLIENTS) != PW_OK)
         ended("the old process has ended");
 }
@@ -379,7 +403,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     }
     if (t.fd < 0 || err == PW_ERR_AGAIN)
         return;
-    ended(err == PW_ERR_CLOSED || err == PW_ERR_IO ? "the old process has ended" : why);
+    if (err == PW_ERR_IO && errno == EMFILE)
+        ended("no descriptors left, clients are lost");
+    else
+        ended(err == PW_ERR_CLOSED || err == PW_ERR_IO ? "the old process has ended" : why);
 }
 
 /* ---- cancel requests for clients that are still there ---- */

@@ -116,6 +116,8 @@ bool client_accept(Worker *w, int fd, const NetAddr *peer, bool is_unix);
  * process never gets what it cannot read. */
 #define CLIENT_HANDOVER_FORM    4
 #define CLIENT_HANDOVER_CLIENTS "CLIENTS_4"
+/* Clients that move at once, at most: they are frozen from the answer to their first read there. */
+#define CLIENT_HANDOVER_AT_ONCE 64
 
 /* For -R, see client_handover.c. On the client's worker: may it move? Then appends what it is to *ret_state and ends it
  * here; the answer is a descriptor of its connection, or -1 when there are no more. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 /* Aligned as a control message must be. */
 typedef union Control {
@@ -60,6 +61,12 @@ ssize_t fdpass_recv(int sock, void *buf, size_t n, int fds[FDPASS_MAX], size_t *
         size_t bytes = c->cmsg_len - CMSG_LEN(0);
         memcpy(fds + *ret_n_fds, CMSG_DATA(c), bytes);
         *ret_n_fds += bytes / sizeof(int);
+    }
+    if (msg.msg_flags & MSG_CTRUNC) { /* which ones are missing nobody knows: later ones must not take their places */
+        while (*ret_n_fds > 0)
+            close(fds[--*ret_n_fds]);
+        errno = EMFILE;
+        return -2;
     }
     return got;
 }

@@ -16,7 +16,7 @@
  * -1 would block; -2 error (errno). n > 0. */
 ssize_t fdpass_send(int sock, const void *bytes, size_t n, int fd);
 
-/* > 0 bytes; 0 end of file; -1 would block; -2 error (errno). Received descriptors (close-on-exec) are the caller's. */
+/* > 0 bytes; 0 end of file; -1 would block; -2 error (errno; EMFILE: descriptors were lost because there is no room for them). Received descriptors (close-on-exec) are the caller's. */
 ssize_t fdpass_recv(int sock, void *buf, size_t n, int fds[FDPASS_MAX], size_t *ret_n_fds);
 
 #endif

@@ -384,6 +384,24 @@ def test_a_successor_that_cannot_start_leaves_all_as_it_was(pair):
     assert idle.one("SELECT 1") == p.client().one("SELECT 1") == "1"
 
 
+@pytest.mark.poolwise
+def test_who_has_no_descriptors_for_clients_does_not_take_them(pair):
+    """Started by hand, with the shell's limit: the kernel throws away what does not fit, and nobody hears of it."""
+    both, p = pair()
+    clients = [p.client() for _ in range(50)]
+    limited = os.path.join(p.dir, "limited")
+    with open(limited, "w", encoding="utf-8") as f:
+        f.write(f'#!/bin/sh\nexec prlimit --nofile=60:60 "{p.binary}" "$@"\n')
+    os.chmod(limited, 0o755)
+    p.binary = limited
+    both.take_over()
+    p.wait_log("WARNING takeover: clients stay with the old process: too few descriptors")
+    assert [c.one(f"SELECT {i}") for i, c in enumerate(clients)] == [str(i) for i in range(50)]
+    for c in clients:
+        c.close()
+    both.old_ends()
+
+
 def pid_in(p):
     with open(os.path.join(p.dir, "pooler.pid"), encoding="ascii") as f:
         return int(f.read())

@@ -8,8 +8,10 @@
 /* cmocka needs the four above first */
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,6 +38,26 @@ static void assert_same_file(int a, int b)
     assert_int_equal(fstat(a, &x), 0);
     assert_int_equal(fstat(b, &y), 0);
     assert_true(x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
+/* A descriptor that found no place is an error: the next one would be taken for it. */
+static void test_no_room(void **state)
+{
+    (void)state;
+    int fds[FDPASS_MAX];
+    char bytes[8];
+    size_t n_fds;
+    struct rlimit before, tight;
+    assert_int_equal(fdpass_send(ends[0], "row", 3, ends[0]), 3);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    tight = (struct rlimit){.rlim_cur = 3, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    ssize_t n = fdpass_recv(ends[1], bytes, sizeof(bytes), fds, &n_fds);
+    int error = errno;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(n, -2);
+    assert_int_equal(error, EMFILE);
+    assert_int_equal(n_fds, 0);
 }
 
 static void test_in_order(void **state)
@@ -102,6 +124,7 @@ static void test_a_full_socket(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_full_socket, setup, teardown),
