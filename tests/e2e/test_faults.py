@@ -88,6 +88,8 @@ def test_a_mailbox_whose_signal_failed_is_read(faulty):
 def test_no_memory_for_a_moment(faulty):
     """Not for OpenSSL and libevent either: nobody notices."""
     p = faulty(auth_type="scram-sha-256", auth_file={"postgres": "secret"})
+    p.client(password="secret").ok("SELECT 1")
+    p.settle()
     for skip in range(0, 60, 6):
         p.fail("memory", "ENOMEM", skip=skip, times=8)
         assert p.client(password="secret").one("SELECT 'here'") == "here"
@@ -98,6 +100,8 @@ def test_no_memory_for_a_moment(faulty):
 def test_no_memory_at_all(faulty):
     """The process cannot go on. It says so where people look."""
     p = faulty()
+    p.console().show("WORKERS")
+    p.settle()
     p.fail("memory", "ENOMEM", times=ALWAYS)
     p.raw()
     p.expect_exit = (-signal.SIGABRT,)

@@ -7,6 +7,7 @@ import struct
 import subprocess
 
 from support.pooler import Pooler
+from support.util import wait_until
 
 LAYOUT = struct.Struct("=iiqqqq")
 # The same order as the enum in faults.c.
@@ -31,6 +32,16 @@ class FaultyPooler(Pooler):
         env = {**super().env(), **self.faults}
         env["ASAN_OPTIONS"] = "verify_asan_link_order=0:handle_abort=0:" + env["ASAN_OPTIONS"]
         return env
+
+    def settle(self):
+        """Until all of its threads have begun and sleep: a sanitizer cannot begin one without memory."""
+        def asleep():
+            states = []
+            for task in os.listdir(f"/proc/{self.proc.pid}/task"):
+                with open(f"/proc/{self.proc.pid}/task/{task}/stat", encoding="ascii") as f:
+                    states.append(f.read().rsplit(")", 1)[1].split()[0])
+            return set(states) == {"S"}
+        wait_until(asleep, what="all threads sleep")
 
     def fail(self, call, error, skip=0, times=1):
         """From the call number `skip` on, so many `times`. error: an errno's name, "0" (short), or seconds (clock)."""
