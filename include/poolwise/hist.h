@@ -2,7 +2,7 @@
 /* hist.h - a latency histogram of fixed size: four sub-buckets to each power of two, in microseconds.
  *
  * Values 0..3 have a bucket each; above, a bucket spans at most a quarter of its lower bound, so a percentile is
- * off by at most 25 % (half of that when interpolated). 2^32 us (71 minutes) and more share the last bucket.
+ * off by at most 25 % (by less as a rule: it is interpolated). 2^32 us (71 minutes) and more share the last bucket.
  * Plain memory, no allocation; not thread-safe. Zeroed memory is an empty histogram. */
 #ifndef POOLWISE_HIST_H
 #define POOLWISE_HIST_H

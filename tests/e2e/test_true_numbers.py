@@ -381,6 +381,7 @@ def test_times_are_those_of_the_clock(make_pooler):
     assert 0.5e6 <= spent["wait"] <= wall
     rows = {w: r for w in ("slow", "late") for r in con.show("QUERIES") if w in (r["query"] or "")}
     assert 0.2e6 <= int(rows["slow"]["total_time_us"]) <= wall and int(rows["slow"]["wait_time_us"]) == 0
+    assert {rows["slow"][k] for k in ("mean_time_us", "p50_us", "p95_us", "p99_us")} == {rows["slow"]["total_time_us"]}, "there was one call"
     assert int(rows["late"]["wait_time_us"]) >= 0.5e6 and int(rows["late"]["total_time_us"]) <= wall - 0.5e6
 
 
