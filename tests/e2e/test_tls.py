@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """TLS on both sides."""
+import contextlib
 import pathlib
 import re
 import shutil
@@ -165,8 +166,9 @@ def test_no_tls_in_the_handshake(make_pooler, certs):
     assert c.recv_byte() == b"S"
     c.send(b"GET / HTTP/1.1\r\n\r\n")
     c.sock.settimeout(c.deadline)
-    while c.sock.recv(100):  # an alert, then the end
-        pass
+    with contextlib.suppress(ConnectionResetError):  # OpenSSL 3.5 leaves the rest of it unread
+        while c.sock.recv(100):  # an alert, then the end
+            pass
     p.wait_log("TLS handshake error: ")
 
 
@@ -708,7 +710,7 @@ def test_server_channel_binding_modes(make_pooler, certs, tls_pg):
 @pytest.mark.poolwise
 def test_a_certificate_that_has_expired_is_told(make_pooler, certs, binary):
     """Clients only say that a handshake failed."""
-    crt, key = certs.site("expired", "localhost", days=-1)
+    crt, key = certs.site("expired", "localhost", days=0)  # at once: newer openssl programs refuse less
     p = make_pooler(start=False, client_tls_sslmode="require", client_tls_cert_file=crt, client_tls_key_file=key)
     p.write()
     told = r'warning: client_tls_cert_file: the certificate in ".*expired.crt" expired on \d{4}-\d\d-\d\d at .* UTC \(hint: RELOAD'
